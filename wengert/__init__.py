@@ -1,0 +1,73 @@
+"""wengert: PyTorch's tensors and dynamic graph, in Python that a person can read.
+
+    import wengert as torch
+
+Operations are generated from their declarations when first used; heavy submodules load when first touched.
+"""
+
+import importlib
+
+from wengert import dtypes as _dtypes
+from wengert.autograd import engine as _engine  # noqa: F401 (gives tensors their `backward`)
+from wengert.autograd.modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from wengert.devices import device
+from wengert.dtypes import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    dtype,
+    finfo,
+    get_default_dtype,
+    iinfo,
+    layout,
+    memory_format,
+    preserve_format,
+    promote_types,
+    set_default_dtype,
+    strided,
+)
+from wengert.ops import creation as _creation
+from wengert.ops import linalg as _linalg
+from wengert.ops import pointwise as _pointwise
+from wengert.ops import reductions as _reductions
+from wengert.ops import shape as _shape
+from wengert.ops.declare import FUNCTIONS, return_types  # noqa: F401
+from wengert.size import Size
+from wengert.tensor import Tensor
+
+globals().update({name: value for name, value in _dtypes.BY_NAME.items()})
+globals().update(_creation.FACTORIES)
+globals().update(_shape.FUNCTIONS_HERE)
+
+# Submodules that load on first touch: torch.nn is wengert.nn.
+_SUBMODULES = (
+    "autograd", "nn", "optim", "utils", "linalg", "fft", "special", "func", "random", "distributions", "testing", "backends",
+    "amp", "cuda", "overrides", "serialization", "return_types", "interop", "printing", "lens", "types", "version", "futures",
+    "multiprocessing", "distributed", "jit", "onnx", "masked", "signal", "sparse", "library", "compiler", "profiler", "hub",
+    "storage", "functional", "cpu", "mps", "xpu", "package", "quantization", "ao",
+)  # fmt: skip
+
+
+def __getattr__(name):
+    operation = FUNCTIONS[""].get(name)
+    if operation is not None:
+        globals()[name] = function = operation.function
+        return function
+    if name in _SUBMODULES:
+        try:
+            return importlib.import_module(f"wengert.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"wengert.{name}":
+                raise
+    raise AttributeError(f"module 'wengert' has no attribute '{name}'")
+
+
+def __dir__():
+    return sorted({*globals(), *FUNCTIONS[""], *_SUBMODULES})

@@ -1,0 +1,42 @@
+"""How gradients flow: the graph, the backward pass, and everything a user may do about either.
+
+The lower floor (`graph`, `views`) is loaded with the tensors; the rest on first use.
+"""
+
+import importlib
+
+_HOMES = {
+    "backward": "engine",
+    "grad": "engine",
+    "no_grad": "modes",
+    "enable_grad": "modes",
+    "set_grad_enabled": "modes",
+    "inference_mode": "modes",
+    "set_multithreading_enabled": "modes",
+    "Function": "function",
+    "gradcheck": "gradcheck",
+    "gradgradcheck": "gradcheck",
+    "detect_anomaly": "anomaly",
+    "set_detect_anomaly": "anomaly",
+    "Variable": "variable",
+}
+_MODULES = ("graph", "function", "functional", "forward_ad", "grad_mode", "profiler", "variable", "engine", "anomaly_mode")
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        module = importlib.import_module(f"wengert.autograd.{_HOMES[name]}")
+        value = getattr(module, name)
+        globals()[name] = value  # before the submodule of the same name (gradcheck) can take its place
+        return value
+    if name in _MODULES:
+        try:
+            return importlib.import_module(f"wengert.autograd.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"wengert.autograd.{name}":
+                raise
+    raise AttributeError(f"module 'wengert.autograd' has no attribute '{name}'")
+
+
+def __dir__():
+    return sorted([*_HOMES, *_MODULES])

@@ -1,0 +1,504 @@
+"""The backward pass.
+
+Nodes are visited newest first: a node's inputs are older than itself, so when the newest waiting node runs, all its uses
+have run. A heap of waiting nodes and a dict of gathered gradients are all the state there is; nothing recurses. Leaves
+never enter the heap: what is left in the dict at the end is theirs.
+
+The pass runs on raw arrays, or, under ``create_graph=True``, on Tensors, so that it is itself recorded.
+"""
+
+import threading
+from heapq import heappop, heappush
+from math import prod
+from sys import getrefcount
+
+import numpy as np
+
+from wengert.autograd import graph
+from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
+from wengert.dtypes import TENSOR_TYPE_NAMES
+from wengert.tensor import Tensor, wrap
+
+_leaf_lock = threading.Lock()
+
+
+class _State(threading.local):
+    running = 0
+    anomaly = None
+
+
+state = _State()
+
+
+def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
+    """Propagate `grads` (arrays, or tensors under create_graph) from `nodes`.
+
+    Args:
+        wanted: nodes whose gathered gradient is asked for; a dict from node to it is returned. None for all leaves' `.grad`.
+        leaves: with `wanted`, whether the gradients go into `.grad` of those leaves rather than into the result.
+    """
+    pending = {}
+    ready = []
+    for node, g in zip(nodes, grads, strict=True):
+        previous = pending.get(node)
+        if previous is None:
+            pending[node] = g
+            if node.seq:
+                heappush(ready, (node.seq, node))
+        else:
+            pending[node] = previous + g
+    captured = {}
+    reach = None if wanted is None else reaching(nodes, wanted)
+    state.running += 1
+    try:
+        with _GradMode(create_graph):
+            while ready:
+                node = heappop(ready)[1]
+                g = pending.pop(node)
+                if node.hooks is not None:
+                    g = before(node, g, create_graph)
+                if reach is not None:
+                    if node in wanted:
+                        captured[node] = g
+                    if node not in reach:
+                        continue
+                if type(node) is Output:
+                    parent = node.parent
+                    slots = pending.get(parent)
+                    if slots is None:
+                        pending[parent] = slots = [None] * parent.outputs
+                        heappush(ready, (parent.seq, parent))
+                    slots[node.nr] = g if slots[node.nr] is None else slots[node.nr] + g
+                    continue
+                if create_graph:
+                    results = node.apply_graph(g)
+                    if not keep:
+                        node.release()
+                else:
+                    results = node.apply(g, keep)
+                if node.hooks is not None and node.hooks.post:
+                    results = after(node, results, g, create_graph)
+                if state.anomaly is not None:
+                    state.anomaly(node, results)
+                for edge, d in zip(node.edges, results):  # noqa: B905 (every apply returns one result for each edge)
+                    if edge is None or d is None:
+                        continue
+                    if edge.seq:
+                        if reach is not None and edge not in reach and edge not in wanted:
+                            continue
+                        previous = pending.get(edge)
+                        if previous is None:
+                            pending[edge] = d
+                            heappush(ready, (edge.seq, edge))
+                        else:
+                            pending[edge] = previous + d
+                    else:
+                        previous = pending.pop(edge, None)  # taken out and put back, to stand in order of its last use
+                        pending[edge] = d if previous is None else previous + d
+                del results
+                d = g = None
+    finally:
+        state.running -= 1
+    if wanted is None:
+        accumulate_all(pending, create_graph)
+        return None
+    return finish_wanted(pending, captured, wanted, leaves, create_graph)
+
+
+class _GradMode:
+    """Recording during the pass: on under create_graph, off otherwise."""
+
+    __slots__ = ("mode", "previous")
+
+    def __init__(self, mode):
+        self.mode = mode
+
+    def __enter__(self):
+        self.previous = grad_mode.enabled
+        grad_mode.enabled = self.mode
+
+    def __exit__(self, *exc):
+        grad_mode.enabled = self.previous
+
+
+def reaching(roots, wanted):
+    """The nodes on some path from `roots` to a wanted node, whose derivative is therefore needed."""
+    needed = {}
+    stack = [(node, False) for node in roots]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            needed[node] = any(e is not None and (e in wanted or needed.get(e, False)) for e in node.edges)
+        elif node not in needed:
+            needed[node] = False
+            stack.append((node, True))
+            stack.extend((e, False) for e in node.edges if e is not None and e not in needed)
+    return {node for node, is_needed in needed.items() if is_needed}
+
+
+def accumulate_all(pending, create_graph):
+    """Give each leaf what was gathered for it."""
+    for node, g in pending.items():
+        if node.hooks is not None:
+            g = before(node, g, create_graph)
+        pending[node] = None
+        accumulate(node, g, create_graph)
+        if node.hooks is not None:
+            after_accumulate(node)
+
+
+def accumulate(node, g, create_graph):
+    """Add a gradient to a leaf's `.grad`: the first is taken as it is if nobody else holds it, and copied otherwise."""
+    with _leaf_lock:
+        old = node.grad
+        if create_graph:
+            g = fit_tensor(g, node)
+            node.grad = g if old is None else old + g
+            return
+        g = fit(g, node)
+        if old is None:
+            # References to a gradient nobody else holds: ours, our caller's two, and getrefcount's own.
+            if g.base is not None or getrefcount(g) > 4 or not g.flags.writeable:
+                g = g.copy(order="K")
+            node.grad = wrap(g, node._dtype)
+        elif old._node is not None:
+            node.grad = old + wrap(g, node._dtype)
+        else:
+            np.add(old._array, g, out=old._array)
+            counter = old._counter
+            if counter is None:
+                old._counter = graph.Version(1)
+            else:
+                counter.bump()
+
+
+def fit(g, node):
+    """A gradient as an array of the leaf's dtype and shape."""
+    if type(g) is not np.ndarray:
+        g = np.asarray(g)
+    dtype = node._dtype.numpy
+    if g.dtype is not dtype and g.dtype != dtype:
+        g = (g.real if g.dtype.kind == "c" and not node._dtype.is_complex else g).astype(dtype)
+    if g.shape != node.shape:
+        g = np.broadcast_to(g, node.shape)
+    return g
+
+
+def fit_tensor(g, node):
+    if g.dtype is not node._dtype:
+        g = (g.real if g.dtype.is_complex and not node._dtype.is_complex else g).to(node._dtype)
+    return g
+
+
+def finish_wanted(pending, captured, wanted, leaves, create_graph):
+    for node, g in pending.items():
+        if node in wanted and type(node) is AccumulateGrad:
+            if node.hooks is not None:
+                g = before(node, g, create_graph)
+            captured[node] = g
+    if leaves:
+        for node in wanted:
+            if node in captured and type(node) is AccumulateGrad:
+                g = captured.pop(node)
+                accumulate(node, g, create_graph)
+                if node.hooks is not None:
+                    after_accumulate(node)
+    return captured
+
+
+# --- hooks --------------------------------------------------------------------------------------------------------------------
+
+
+def before(node, g, create_graph):
+    """Run the hooks on an arriving gradient: those of the tensor, the keeping of `.grad`, those of the node."""
+    hooks = node.hooks
+    for hook in tuple(hooks.tensor.values()):
+        g = replaced(hook(as_tensor(g)), g, node, create_graph)
+    if hooks.retain is not None and type(node) is not AccumulateGrad:
+        tensor = hooks.retain()
+        if tensor is not None:
+            kept = as_tensor(g)
+            if not create_graph:
+                kept = wrap(np.array(kept._array, copy=True), kept.dtype)
+            old = tensor._grad
+            tensor._grad = kept if old is None else old + kept
+    if hooks.pre:
+        many = isinstance(g, list)
+        arriving = tuple(None if x is None else as_tensor(x) for x in g) if many else (as_tensor(g),)
+        for hook in tuple(hooks.pre.values()):
+            result = hook(arriving)
+            if result is not None:
+                arriving = result if isinstance(result, tuple) else (result,)
+        back = [None if x is None else (x if create_graph else x._array) for x in arriving]
+        g = back if many else back[0]
+    return g
+
+
+def replaced(result, g, node, create_graph):
+    """A hook's result in place of the gradient, checked."""
+    if result is None:
+        return g
+    if not isinstance(result, Tensor):
+        raise TypeError(f"expected Tensor, but hook returned '{type(result).__name__}'")
+    old = as_tensor(g)
+    if result._array.shape != old._array.shape:
+        raise RuntimeError(f"hook '{node.name()}' has changed the size of value")
+    if result.dtype is not old.dtype:
+        raise RuntimeError(
+            f"hook has changed the type of value (was {TENSOR_TYPE_NAMES[old.dtype]} got {TENSOR_TYPE_NAMES[result.dtype]})"
+        )
+    return result if create_graph else result._array
+
+
+def after(node, results, g, create_graph):
+    """Run the hooks on what leaves a node."""
+    leaving = tuple(None if d is None else as_tensor(d) for d in results)
+    arrived = tuple(None if x is None else as_tensor(x) for x in g) if isinstance(g, list) else (as_tensor(g),)
+    for hook in tuple(node.hooks.post.values()):
+        result = hook(leaving, arrived)
+        if result is not None:
+            result = result if isinstance(result, tuple) else (result,)
+            if len(result) != len(leaving):
+                raise RuntimeError(
+                    f"hook has returned an incorrect number of values (got {len(result)}, but expected {len(leaving)})"
+                )
+            leaving = result
+    return tuple(None if d is None else (d if create_graph else d._array) for d in leaving)
+
+
+def after_accumulate(node):
+    hooks = node.hooks
+    if hooks.post_accumulate:
+        for hook in tuple(hooks.post_accumulate.values()):
+            hook(node.variable)
+    for hook in tuple(hooks.post.values()):
+        hook((), (node.grad,))
+
+
+def as_tensor(g):
+    return g if isinstance(g, Tensor) else wrap(np.asarray(g))
+
+
+# --- what users call ------------------------------------------------------------------------------------------------------------
+
+
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
+    """Add the gradients of `tensors` with respect to the leaves of their graphs to the leaves' `.grad`.
+
+    Args:
+        tensors: a tensor or a sequence of them.
+        grad_tensors: for each, the gradient that arrives at it (shape of the tensor); None means 1 for a single element.
+        retain_graph: keep what the graph saved, for another backward (default: `create_graph`).
+        create_graph: record the pass itself, for higher derivatives.
+        inputs: only these tensors accumulate (default: all leaves reached).
+    Raises:
+        RuntimeError: nothing requires grad, shapes disagree, the graph was freed, or a saved value was written in place.
+    """
+    if grad_variables is not None:
+        grad_tensors = grad_variables
+    tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    nodes, grads = roots_of(tensors, given_for(tensors, grad_tensors), create_graph)
+    keep = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        run(nodes, grads, keep, create_graph)
+        return
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    if not inputs:
+        raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+    wanted = {}
+    for tensor in inputs:
+        wanted[node_wanted(tensor)] = tensor
+    rest = run(nodes, grads, keep, create_graph, wanted, leaves=True)
+    for node, g in rest.items():
+        tensor = wanted[node]
+        kept = as_tensor(g)
+        if not tensor.retains_grad:
+            tensor._grad = kept if tensor._grad is None else tensor._grad + kept
+
+
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True, allow_unused=None,
+         is_grads_batched=False, materialize_grads=False):  # fmt: skip
+    """The gradients of `outputs` with respect to `inputs`, as a tuple; nothing is accumulated.
+
+    Args:
+        outputs, inputs: tensors or sequences of them.
+        grad_outputs: for each output the gradient that arrives at it; None means 1 for a single element.
+        allow_unused: return None for an input that the outputs do not depend on, rather than raise.
+        materialize_grads: return zeros instead of None for such inputs.
+        is_grads_batched: the first dimension of each of `grad_outputs` is a batch; results have it too.
+    Raises:
+        RuntimeError: an input does not require grad or is not used, or as for `backward`.
+    """
+    if not only_inputs:
+        raise ValueError("only_inputs=False is not supported: use backward() to accumulate in leaves")
+    outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    inputs = (inputs,) if isinstance(inputs, Tensor) or is_edge(inputs) else tuple(inputs)
+    if materialize_grads:
+        if allow_unused is False:
+            raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        allow_unused = True
+    if is_grads_batched:
+        return grad_batched(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
+    nodes, grads = roots_of(outputs, given_for(outputs, grad_outputs), create_graph)
+    keep = create_graph if retain_graph is None else retain_graph
+    wanted = {}
+    for tensor in inputs:
+        wanted[node_wanted(tensor)] = tensor
+    found = run(nodes, grads, keep, create_graph, wanted)
+    results = []
+    for tensor in inputs:
+        g = found.get(node_wanted(tensor))
+        if g is None:
+            if not allow_unused:
+                raise RuntimeError(
+                    "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if "
+                    "this is the desired behavior."
+                )
+            results.append(tensor.new_zeros(tensor.shape) if materialize_grads else None)
+            continue
+        results.append(result_for(g, tensor, create_graph))
+    return tuple(results)
+
+
+def result_for(g, tensor, create_graph):
+    if is_edge(tensor):
+        return as_tensor(g)
+    if create_graph:
+        return g if g.dtype is tensor.dtype else g.to(tensor.dtype)
+    array = np.asarray(g)
+    if array.dtype != tensor.dtype.numpy:
+        array = array.astype(tensor.dtype.numpy)
+    if array.shape != tensor._array.shape:
+        array = np.broadcast_to(array, tensor._array.shape)
+    if array.base is not None or not array.flags.writeable:
+        array = array.copy(order="K")
+    return wrap(array, tensor.dtype)
+
+
+def grad_batched(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads):
+    """`grad` for each row of a batch of gradients, stacked."""
+    if grad_outputs is None:
+        raise RuntimeError("grad_outputs must be given when is_grads_batched is True")
+    given = (grad_outputs,) if isinstance(grad_outputs, Tensor) else tuple(grad_outputs)
+    count = given[0].shape[0]
+    rows = []
+    for i in range(count):
+        last = i == count - 1
+        rows.append(grad(outputs, inputs, tuple(g[i] for g in given), bool(retain_graph) or create_graph or not last,
+                         create_graph, True, allow_unused, False, materialize_grads))  # fmt: skip
+    from wengert.ops.shape import stack
+
+    return tuple(None if column[0] is None else stack(column) for column in zip(*rows, strict=True))
+
+
+def is_edge(value):
+    return isinstance(value, tuple) and hasattr(value, "node") and hasattr(value, "output_nr")
+
+
+def node_wanted(tensor):
+    """The node at which the gradient of an asked-for tensor (or GradientEdge) gathers."""
+    if is_edge(tensor):
+        return tensor.ownership_token if isinstance(tensor.ownership_token, Output) else tensor.node
+    if tensor._node is None:
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return tensor._node
+
+
+def given_for(tensors, grads):
+    if grads is None:
+        return (None,) * len(tensors)
+    given = (grads,) if isinstance(grads, Tensor) else tuple(grads)
+    if len(given) != len(tensors):
+        raise RuntimeError(f"got {len(tensors)} tensors and {len(given)} gradients")
+    return given
+
+
+def roots_of(tensors, given, create_graph):
+    """The nodes and first gradients from which the pass starts."""
+    nodes, grads = [], []
+    for number, (tensor, g) in enumerate(zip(tensors, given, strict=True)):
+        if is_edge(tensor):
+            node = node_wanted(tensor)
+            shape, dtype = node.shape, g.dtype if g is not None else None
+        else:
+            node, shape, dtype = tensor._node, tensor._array.shape, tensor.dtype
+        if node is None:
+            raise RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
+        nodes.append(node)
+        grads.append(first_gradient(g, shape, dtype, number, create_graph))
+    return nodes, grads
+
+
+def first_gradient(g, shape, dtype, number, create_graph):
+    if g is None:
+        if prod(shape) != 1:
+            raise RuntimeError("grad can be implicitly created only for scalar outputs")
+        if dtype.is_complex or not dtype.is_floating_point:
+            raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {dtype}")
+        ones = np.ones(shape, dtype.numpy)
+        return wrap(ones, dtype) if create_graph else ones
+    if not isinstance(g, Tensor):
+        raise TypeError("gradients can be either Tensors or None, but got " + type(g).__name__)
+    if g._array.shape != shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[{number}] has a shape of {g.shape} and output[{number}] has a shape of "
+            f"{tuple(shape)}."
+        )
+    if dtype is not None and g.dtype.is_complex != dtype.is_complex:
+        raise RuntimeError(
+            "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
+            f"grad_output[{number}] has a dtype of {g.dtype} and output[{number}] has a dtype of {dtype}."
+        )
+    if create_graph:
+        return g if dtype is None or g.dtype is dtype else g.to(dtype)
+    return g._array if dtype is None or g.dtype is dtype else g._array.astype(dtype.numpy)
+
+
+def tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+    """Add the gradient of this tensor with respect to the leaves of its graph to the leaves' `.grad`.
+
+    Args:
+        gradient: what arrives at this tensor (its shape); may be left out for a single element, where it is 1.
+        retain_graph: keep what the graph saved, for another backward (default: `create_graph`).
+        create_graph: record the pass itself, for higher derivatives.
+        inputs: only these tensors accumulate (default: all leaves reached).
+    """
+    if rare.active or type(self) is not Tensor:
+        from wengert import overrides
+
+        overridden = overrides.relevant([x for x in (self,) if overrides.has_override(x)])
+        if overridden:
+            return overrides.handle(
+                Tensor.backward, overridden, (self,),
+                {"gradient": gradient, "retain_graph": retain_graph, "create_graph": create_graph, "inputs": inputs},
+            )  # fmt: skip
+    backward((self,), None if gradient is None else (gradient,), retain_graph, create_graph, None, inputs)
+
+
+Tensor.backward = tensor_backward
+tensor_backward.__name__ = "backward"
+
+
+def call_node(node, *grads):
+    """``grad_fn(g)``: the derivative of one operation, on tensors."""
+    arrived = list(grads) if node.outputs > 1 else grads[0]
+    if type(node) is AccumulateGrad:
+        accumulate(node, arrived._array.copy(), False)
+        return None
+    if grad_mode.enabled and any(isinstance(g, Tensor) and g.requires_grad for g in grads):
+        results = node.apply_graph(arrived)
+    else:
+        arrays = [None if g is None else g._array for g in grads]
+        results = node.apply(arrays if node.outputs > 1 else arrays[0], True)
+        results = tuple(None if d is None else as_tensor(d) for d in results)
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+graph.Node.__call__ = call_node
+
+
+def is_running():
+    """Whether this thread is inside a backward pass."""
+    return state.running > 0
+
+

@@ -1,0 +1,69 @@
+"""Devices: wengert computes on the CPU; other names are understood and refused where memory would be needed."""
+
+import re
+
+TYPES = ("cpu", "cuda", "meta", "mps", "xpu", "xla", "ipu", "hpu", "vulkan", "mkldnn", "lazy", "mtia", "privateuseone")
+
+
+class device:
+    """A place for tensors: ``device("cpu")``, ``device("cuda", 0)``. Also a context manager for new tensors' place.
+
+    Raises RuntimeError for a name that is no device. Only "cpu" can hold tensors: see `check`.
+    """
+
+    __slots__ = ("type", "index")
+
+    def __new__(cls, type="cpu", index=None):
+        if isinstance(type, device):
+            return type
+        self = object.__new__(cls)
+        if isinstance(type, int):
+            type, index = "cuda", type
+        match = re.fullmatch(r"([a-z]+)(?::(\d+))?", type)
+        if match is None:
+            raise RuntimeError(f"Invalid device string: '{type}'")
+        name, number = match.groups()
+        if name not in TYPES:
+            raise RuntimeError(f"Expected one of {', '.join(TYPES)} device type at start of device string: {name}")
+        if number is not None and index is not None:
+            raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
+        self.type = name
+        self.index = int(number) if number is not None else index
+        return self
+
+    def __repr__(self):
+        return f"device(type='{self.type}')" if self.index is None else f"device(type='{self.type}', index={self.index})"
+
+    def __str__(self):
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other):
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self):
+        return hash((self.type, self.index))
+
+    def __reduce__(self):
+        return (device, (self.type,) if self.index is None else (self.type, self.index))
+
+    def __enter__(self):
+        check(self)
+        return self
+
+    def __exit__(self, *exc):
+        return False
+
+
+device.__module__ = "wengert"
+cpu = device("cpu")
+
+
+def check(place):
+    """Raise unless tensors can live at `place` (None, a device, a string or an index)."""
+    if place is None or place is cpu:
+        return
+    place = device(place)
+    if place.type == "cuda":
+        raise AssertionError("Torch not compiled with CUDA enabled: wengert computes on the CPU only")
+    if place.type != "cpu":
+        raise NotImplementedError(f"wengert has no tensors on the '{place.type}' device; it computes on the CPU only")

@@ -1,0 +1,82 @@
+"""What went wrong, in PyTorch's words: NumPy's exceptions turned into the class and sense that PyTorch users know."""
+
+import numpy as np
+
+from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
+
+
+def explain(operation, error, arguments):
+    """The exception to raise for `error`, which the kernel of `operation` raised when called with `arguments`.
+
+    Kernels raise PyTorch's classes themselves where they check; those pass through. What NumPy raised is translated:
+    shapes that do not broadcast, dtypes that a ufunc lacks, read-only memory.
+    """
+    if isinstance(error, (MemoryError, KeyboardInterrupt, RecursionError, NotImplementedError, AttributeError)):
+        return error
+    if type(error) in (RuntimeError, IndexError, AssertionError):
+        return error
+    arrays = [a for a in arguments if isinstance(a, np.ndarray)]
+    if isinstance(error, np.exceptions.AxisError):
+        limit = error.ndim or 1
+        return IndexError(
+            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {error.axis})"
+        )
+    text = str(error)
+    if "read-only" in text:
+        return RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
+    if isinstance(error, ValueError) and "broadcast" in text and len(arrays) >= 2:
+        return RuntimeError(broadcast_message([a.shape for a in arrays], text))
+    if isinstance(error, TypeError) and arrays and ("ufunc" in text or "loop" in text or "numpy boolean" in text):
+        return unsupported(operation.name, arrays[0].dtype, text)
+    if isinstance(error, OverflowError):
+        return RuntimeError(f"value cannot be converted to type {type_name(arrays[0].dtype)} without overflow" if arrays else text)
+    return error
+
+
+def unsupported(name, dtype, text=""):
+    """The error for an operation that does not exist for a dtype."""
+    if "boolean subtract" in text:
+        return RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator "
+            "instead."
+        )
+    if "boolean negative" in text:
+        return RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` "
+            "or `logical_not()` operator instead."
+        )
+    return NotImplementedError(f"\"{name}_cpu\" not implemented for '{type_name(dtype)}'")
+
+
+def type_name(dtype):
+    """PyTorch's name for an element type in its error sentences ("Float")."""
+    known = FROM_NUMPY.get(dtype)
+    return SCALAR_NAMES[known] if known is not None else str(dtype)
+
+
+def broadcast_message(shapes, text=""):
+    """Which two sizes at which dimension prevent these shapes from being broadcast together."""
+    if "non-broadcastable output" in text:
+        target, *others = shapes
+        try:
+            full = np.broadcast_shapes(target, *others)
+        except ValueError:
+            pass
+        else:
+            return f"output with shape {list(target)} doesn't match the broadcast shape {list(full)}"
+    result = shapes[0]
+    for shape in shapes[1:]:
+        ndim = max(len(result), len(shape))
+        a = (1,) * (ndim - len(result)) + tuple(result)
+        b = (1,) * (ndim - len(shape)) + tuple(shape)
+        for dim in reversed(range(ndim)):
+            if a[dim] != b[dim] and 1 not in (a[dim], b[dim]):
+                return (
+                    f"The size of tensor a ({a[dim]}) must match the size of tensor b ({b[dim]}) at non-singleton dimension "
+                    f"{dim}"
+                )
+        result = tuple(y if x == 1 else x for x, y in zip(a, b, strict=True))
+    return f"shapes {', '.join(str(list(s)) for s in shapes)} cannot be broadcast together"

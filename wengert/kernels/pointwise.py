@@ -1,0 +1,301 @@
+"""Pointwise functions that NumPy lacks, or for which PyTorch's answer differs from NumPy's."""
+
+import math
+
+import numpy as np
+
+PI = math.pi
+
+
+def sigmoid(input):
+    """1 / (1 + e^-input), by tanh, which neither overflows nor loses the small values' digits."""
+    if input.dtype.kind == "c":
+        return 1 / (1 + np.exp(-input))
+    # e^-|input| never overflows; one division serves both signs.
+    z = np.exp(-np.abs(input))
+    return np.where(input >= 0, 1 / (1 + z), z / (1 + z)).astype(input.dtype, copy=False)
+
+
+def rsqrt(input):
+    return np.reciprocal(np.sqrt(input))
+
+
+def relu(input):
+    return np.maximum(input, 0).astype(input.dtype, copy=False)
+
+
+def true_divide(input, other):
+    return np.true_divide(input, other)
+
+
+def floor_divide(input, other):
+    """Rounded toward minus infinity; integer division by zero raises."""
+    _refuse_zero(other)
+    return np.floor_divide(input, other)
+
+
+def trunc_divide(input, other):
+    """Rounded toward zero."""
+    if input.dtype.kind in "iu":
+        _refuse_zero(other)
+        quotient = np.floor_divide(input, other)
+        return quotient + ((quotient < 0) & (quotient * other != input)).astype(quotient.dtype)
+    return np.trunc(np.true_divide(input, other))
+
+
+def remainder(input, other):
+    """With the sign of the divisor."""
+    _refuse_zero(other)
+    return np.remainder(input, other)
+
+
+def fmod(input, other):
+    """With the sign of the dividend."""
+    _refuse_zero(other)
+    return np.fmod(input, other)
+
+
+def _refuse_zero(b):
+    kind = b.dtype.kind if isinstance(b, (np.ndarray, np.generic)) else "f"
+    if kind in "iu" and np.any(np.equal(b, 0)):
+        raise RuntimeError("ZeroDivisionError")
+
+
+def pow(input, exponent):
+    """Powers; negative integer powers of integers follow PyTorch (0, or ±1 for ±1)."""
+    if isinstance(exponent, (np.ndarray, np.generic)) and exponent.dtype.kind in "iu" and input.dtype.kind in "iu" and np.any(np.less(exponent, 0)):
+        negative = np.less(exponent, 0)
+        result = np.power(input, np.where(negative, 0, exponent).astype(exponent.dtype))
+        small = np.where(input == 1, 1, np.where(input == -1, np.where(exponent % 2 == 0, 1, -1), 0))
+        return np.where(negative, small, result).astype(input.dtype)
+    if type(exponent) in (int, float) and not isinstance(input, (int, float)):
+        if exponent == 2:
+            return np.square(input)
+        if exponent == 1:
+            return np.array(input, copy=True)
+        if exponent == 0.5:
+            return np.sqrt(input)
+        if exponent == 3:
+            return input * input * input
+    return np.power(input, exponent)
+
+
+def sign(input):
+    if input.dtype.kind == "b":
+        return input.copy()
+    if input.dtype.kind == "f":
+        return (input > 0).astype(input.dtype) - (input < 0).astype(input.dtype)  # NaN has sign 0 here
+    if input.dtype.kind == "c":
+        raise NotImplementedError("Unlike NumPy, torch.sign doesn't support complex tensors. Please use torch.sgn instead.")
+    return ((input > 0).astype(np.int8) - (input < 0).astype(np.int8)).astype(input.dtype)
+
+
+def sgn(input):
+    if input.dtype.kind != "c":
+        return sign(input)
+    size = np.abs(input)
+    return np.where(size == 0, 0, input / np.where(size == 0, 1, size)).astype(input.dtype)
+
+
+def conj(input):
+    return np.conjugate(input) if input.dtype.kind == "c" else input
+
+
+def angle(input):
+    if input.dtype.kind == "c":
+        return np.angle(input)
+    return np.where(np.isnan(input), input, np.where(input < 0, np.asarray(PI, input.dtype), np.asarray(0, input.dtype)))
+
+
+def maximum(input, other):
+    return np.maximum(input, other)
+
+
+def round(input, *, decimals=0):
+    if input.dtype.kind in "iub":
+        return input.copy() if decimals == 0 else np.round(input, decimals)
+    if decimals == 0:
+        return np.rint(input)
+    ten = 10.0 ** builtin_abs(decimals)
+    scaled = np.rint(input * ten) / ten if decimals > 0 else np.rint(input / ten) * ten
+    return scaled.astype(input.dtype, copy=False)
+
+
+builtin_abs = abs
+
+
+def floor(input):
+    return np.floor(input) if input.dtype.kind not in "iub" else input.copy()
+
+
+def ceil(input):
+    return np.ceil(input) if input.dtype.kind not in "iub" else input.copy()
+
+
+def trunc(input):
+    return np.trunc(input) if input.dtype.kind not in "iub" else input.copy()
+
+
+def frac(input):
+    return input - np.trunc(input)
+
+
+def absolute(input):
+    return np.absolute(input)
+
+
+def logical_not(input):
+    return np.logical_not(input)
+
+
+def bitwise_not(input):
+    if input.dtype.kind not in "iub":
+        raise TypeError("ufunc 'invert' not supported for the input types")
+    return np.invert(input)
+
+
+def left_shift(input, other):
+    return np.left_shift(input, other)
+
+
+def right_shift(input, other):
+    return np.right_shift(input, other)
+
+
+def softplus(input, beta=1.0, threshold=20.0):
+    """log(1 + e^(beta input)) / beta, and input itself where beta input > threshold."""
+    scaled = input * beta
+    soft = (np.logaddexp(scaled, np.zeros((), input.dtype)) / beta).astype(input.dtype, copy=False)
+    return np.where(scaled > threshold, input, soft)
+
+
+def erf(input):
+    """The error function; through SciPy where it is installed, else by the standard library, element by element."""
+    return _elementwise("erf", input)
+
+
+def erfc(input):
+    return _elementwise("erfc", input)
+
+
+def lgamma(input):
+    return _elementwise("gammaln", input)
+
+
+_FALLBACK = {"erf": math.erf, "erfc": math.erfc, "gammaln": None}
+
+
+def _safe_lgamma(x):
+    if x != x:
+        return x
+    if math.isinf(x) or (x <= 0 and x == math.floor(x)):
+        return math.inf
+    return math.lgamma(x)
+
+
+_FALLBACK["gammaln"] = _safe_lgamma
+
+
+def _elementwise(name, x):
+    try:
+        from scipy import special
+    except ImportError:
+        function = np.vectorize(_FALLBACK[name], otypes=[np.float64])
+        return function(x.astype(np.float64)).astype(x.dtype) if x.size else x.copy()
+    wide = x if x.dtype in (np.float32, np.float64) else x.astype(np.float32)
+    return np.asarray(getattr(special, name)(wide)).astype(x.dtype, copy=False)
+
+
+def clamp(input, min=None, max=None):
+    """Limited to [min, max]; where min exceeds max the result is max; NaN stays."""
+    if min is not None and max is not None:
+        return np.minimum(np.maximum(input, min), max)
+    return np.maximum(input, min) if max is None else np.minimum(input, max)
+
+
+def where(condition, input, other):
+    return np.where(condition, input, other)
+
+
+def lerp(input, end, weight):
+    """input + weight (end - input), from the nearer end, so that both ends are exact."""
+    difference = end - input
+    near = np.less(np.abs(weight), 0.5)
+    return np.where(near, input + weight * difference, end - difference * (1 - weight)).astype(np.asarray(input).dtype, copy=False)
+
+
+def logit(input, eps=None):
+    if eps is not None:
+        input = np.clip(input, eps, 1 - eps)
+    return np.log(input / (1 - input))
+
+
+def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
+    if input.dtype.kind not in "fcV":
+        return input.copy()
+    return np.nan_to_num(input, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
+
+
+def sinc(input):
+    scaled = np.asarray(PI, input.dtype) * input
+    safe = np.where(input == 0, np.ones((), input.dtype), scaled)
+    return np.where(input == 0, np.ones((), input.dtype), np.sin(safe) / safe)
+
+
+def xlogy(input, other):
+    input, other = np.asarray(input), np.asarray(other)
+    product = input * np.log(np.where(input == 0, np.ones((), other.dtype), other))
+    return np.where(np.isnan(other), other, np.where(input == 0, np.zeros((), input.dtype), product))
+
+
+def logaddexp(input, other):
+    return np.logaddexp(input, other)
+
+
+def addcmul(input, tensor1, tensor2, *, value=1):
+    product = tensor1 * tensor2
+    return input + (product if value == 1 else value * product)
+
+
+def addcdiv(input, tensor1, tensor2, *, value=1):
+    if input.dtype.kind in "iub":
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true "
+            "division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value * "
+            "torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) "
+            "for float inputs."
+        )
+    quotient = tensor1 / tensor2
+    return input + (quotient if value == 1 else value * quotient)
+
+
+def add_scaled(input, other, alpha):
+    return input + alpha * other
+
+
+def sub_scaled(input, other, alpha):
+    return input - alpha * other
+
+
+def rsub(input, other):
+    return np.subtract(other, input)
+
+
+def zeros_like(input):
+    return np.zeros(np.shape(input), input.dtype)
+
+
+def clone(input):
+    return input.copy(order="K")
+
+
+def threshold(input, threshold, value):
+    return np.where(input <= threshold, np.asarray(value, input.dtype), input)
+
+
+def copysign(input, other):
+    return np.copysign(input, other)
+
+
+def isfinite(input):
+    return np.isfinite(input)

@@ -1,0 +1,316 @@
+"""Reductions over dimensions, scans along one, and the softmax family.
+
+`dim` is None (all), an int or a tuple of ints, counted from either end, as in PyTorch. Half-precision numbers are summed in
+single precision, integers in 64 bits.
+"""
+
+import numpy as np
+
+HALF = ("float16", "bfloat16")
+
+
+def axes_of(dim, ndim, name="dim"):
+    """`dim` as a tuple of axes counted from the front; raises IndexError or RuntimeError as PyTorch does."""
+    if dim is None:
+        return tuple(range(ndim))
+    dims = (dim,) if not isinstance(dim, (tuple, list)) else tuple(dim)
+    if not dims and isinstance(dim, (tuple, list)):
+        return tuple(range(ndim))
+    axes = []
+    for d in dims:
+        axis = axis_of(d, ndim)
+        if axis in axes:
+            raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
+        axes.append(axis)
+    return tuple(axes) if ndim else ()
+
+
+def axis_of(dim, ndim):
+    """One dimension counted from the front; a 0-d array has one, for this purpose."""
+    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+        raise TypeError(f"dim must be int, not {type(dim).__name__}")
+    limit = ndim or 1
+    if -limit <= dim < limit:
+        return dim + limit if dim < 0 else dim
+    raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})")
+
+
+def _accumulator(input, dtype):
+    """(dtype to accumulate in, dtype of the result) for sums and products."""
+    if dtype is not None:
+        target = dtype.numpy
+    elif input.dtype.kind in "biu":
+        target = np.dtype(np.int64)
+    else:
+        target = input.dtype
+    return (np.dtype(np.float32) if target.name in HALF else target), target
+
+
+def sum(input, dim=None, keepdim=False, *, dtype=None):
+    if dim is None and dtype is None and input.dtype.kind in "fc" and input.dtype.itemsize > 2:
+        return np.add.reduce(input, axis=None, keepdims=bool(keepdim))
+    wide, target = _accumulator(input, dtype)
+    result = np.add.reduce(input, axis=axes_of(dim, input.ndim), dtype=wide, keepdims=bool(keepdim))
+    return result.astype(target, copy=False)
+
+
+def nansum(input, dim=None, keepdim=False, *, dtype=None):
+    if input.dtype.kind == "c":
+        raise RuntimeError("nansum does not support complex inputs")
+    if input.dtype.kind in "biu":
+        return sum(input, dim, keepdim, dtype=dtype)
+    return sum(np.where(np.isnan(input), np.zeros((), input.dtype), input), dim, keepdim, dtype=dtype)
+
+
+def mean(input, dim=None, keepdim=False, *, dtype=None):
+    if dtype is None and input.dtype.kind in "biu":
+        names = {"b": "Bool", "u": "Byte"}
+        raise RuntimeError(
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: "
+            f"{names.get(input.dtype.kind, 'Long')}"
+        )
+    axes = axes_of(dim, input.ndim)
+    wide, target = _accumulator(input, dtype)
+    total = np.add.reduce(input, axis=axes, dtype=wide, keepdims=bool(keepdim))
+    return np.asarray(total / _count(input.shape, axes, total)).astype(target, copy=False)
+
+
+def _count(shape, axes, like):
+    count = 1
+    for axis in axes:
+        count *= shape[axis]
+    return np.asarray(count, like.dtype)
+
+
+def prod(input, dim=None, keepdim=False, *, dtype=None):
+    wide, target = _accumulator(input, dtype)
+    axes = None if dim is None else axis_of(dim, input.ndim) if input.ndim else ()
+    return np.multiply.reduce(input, axis=axes, dtype=wide, keepdims=bool(keepdim)).astype(target, copy=False)
+
+
+def _refuse_empty(input, axes, name):
+    if input.size == 0 and 0 in [input.shape[a] for a in axes]:
+        raise IndexError(
+            f"{name}(): Expected reduction dim {axes[0]} to have non-zero size."
+            if len(axes) < input.ndim or input.ndim == 1
+            else f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+            "'dim' argument."
+        )
+
+
+def amax(input, dim=(), keepdim=False):
+    axes = axes_of(dim, input.ndim)
+    _refuse_empty(input, axes, "amax")
+    return np.maximum.reduce(input, axis=axes, keepdims=bool(keepdim)) if axes else input.copy()
+
+
+def amin(input, dim=(), keepdim=False):
+    axes = axes_of(dim, input.ndim)
+    _refuse_empty(input, axes, "amin")
+    return np.minimum.reduce(input, axis=axes, keepdims=bool(keepdim)) if axes else input.copy()
+
+
+def max_all(input):
+    if input.size == 0:
+        raise RuntimeError("max(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+                           "with the 'dim' argument.")  # fmt: skip
+    return np.maximum.reduce(input, axis=None)
+
+
+def min_all(input):
+    if input.size == 0:
+        raise RuntimeError("min(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+                           "with the 'dim' argument.")  # fmt: skip
+    return np.minimum.reduce(input, axis=None)
+
+
+def _extreme(input, dim, keepdim, name, find):
+    if input.dtype.kind == "c":
+        raise RuntimeError(f"{name}(): does not support complex input")
+    if input.ndim == 0:
+        axis_of(dim, 0)
+        return input.copy(), np.zeros((), np.int64)
+    axis = axis_of(dim, input.ndim)
+    _refuse_empty(input, (axis,), name)
+    indices = find(_sortable(input), axis=axis, keepdims=True).astype(np.int64, copy=False)
+    values = np.take_along_axis(input, indices, axis)
+    if not keepdim:
+        values, indices = values.squeeze(axis), indices.squeeze(axis)
+    return values, indices
+
+
+def _sortable(input):
+    return input.astype(np.float32) if input.dtype.name == "bfloat16" else input
+
+
+def max_dim(input, dim, keepdim=False):
+    return _extreme(input, dim, keepdim, "max", np.argmax)
+
+
+def min_dim(input, dim, keepdim=False):
+    return _extreme(input, dim, keepdim, "min", np.argmin)
+
+
+def argmax(input, dim=None, keepdim=False):
+    return _arg(input, dim, keepdim, np.argmax, "argmax")
+
+
+def argmin(input, dim=None, keepdim=False):
+    return _arg(input, dim, keepdim, np.argmin, "argmin")
+
+
+def _arg(input, dim, keepdim, find, name):
+    if dim is not None:
+        axis_of(dim, input.ndim)
+    if input.dtype.kind in "cb":
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{'Bool' if input.dtype.kind == 'b' else 'ComplexFloat'}'")
+    if input.ndim == 0:
+        return np.zeros((), np.int64)
+    if dim is None:
+        if input.size == 0:
+            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction "
+                             "dim with the 'dim' argument.")  # fmt: skip
+        result = np.asarray(find(_sortable(input)), np.int64)
+        return result.reshape((1,) * input.ndim) if keepdim else result
+    axis = axis_of(dim, input.ndim)
+    _refuse_empty(input, (axis,), name)
+    return np.asarray(find(_sortable(input), axis=axis, keepdims=bool(keepdim)), np.int64)
+
+
+def all(input, dim=None, keepdim=False):
+    result = np.logical_and.reduce(input != 0, axis=axes_of(dim, input.ndim), keepdims=bool(keepdim))
+    return np.asarray(result).astype(np.uint8) if input.dtype == np.uint8 else result
+
+
+def any(input, dim=None, keepdim=False):
+    result = np.logical_or.reduce(input != 0, axis=axes_of(dim, input.ndim), keepdims=bool(keepdim))
+    return np.asarray(result).astype(np.uint8) if input.dtype == np.uint8 else result
+
+
+def count_nonzero(input, dim=None):
+    return np.asarray(np.count_nonzero(input, axis=axes_of(dim, input.ndim)), np.int64)
+
+
+def var(input, dim=None, correction=1, keepdim=False):
+    """The mean square distance from the mean, in two passes; `correction` is taken from the count."""
+    axes = axes_of(dim, input.ndim)
+    wide, target = _accumulator(input, None)
+    work = input.astype(wide, copy=False)
+    center = mean(work, axes if axes else (), True) if input.ndim else work
+    deviation = work - center
+    square = (deviation.real**2 + deviation.imag**2) if work.dtype.kind == "c" else deviation * deviation
+    total = np.add.reduce(square, axis=axes, keepdims=bool(keepdim))
+    count = 1
+    for axis in axes:
+        count *= input.shape[axis]
+    with np.errstate(all="ignore"):
+        result = np.asarray(total) / np.asarray(max(count - correction, 0), total.dtype)
+    return result.astype(target if target.kind != "c" else result.dtype, copy=False)
+
+
+def std(input, dim=None, correction=1, keepdim=False):
+    return np.sqrt(var(input, dim, correction, keepdim))
+
+
+def logsumexp(input, dim, keepdim=False):
+    """log of the sum of e^x, shifted by the maximum so that nothing overflows."""
+    if input.dtype.kind in "biu":
+        input = input.astype(np.float32)
+    axes = axes_of(dim, input.ndim)
+    if not axes:
+        return input.copy()
+    if input.size == 0:
+        return np.log(np.add.reduce(np.exp(input), axis=axes, keepdims=bool(keepdim)))
+    peak = np.maximum.reduce(input.real if input.dtype.kind == "c" else input, axis=axes, keepdims=True)
+    peak = np.where(np.isinf(peak), np.zeros((), peak.dtype), peak)
+    total = np.log(np.add.reduce(np.exp(input - peak), axis=axes, keepdims=True)) + peak
+    return total if keepdim else total.squeeze(axes)
+
+
+def softmax(input, dim, *, dtype=None):
+    """e^x over its sum along `dim`."""
+    work, axis, target = _soft_input(input, dim, dtype, "softmax")
+    if not work.size:
+        return work.astype(target)
+    e = np.exp(work - np.maximum.reduce(work, axis=axis, keepdims=True))
+    e /= np.add.reduce(e, axis=axis, keepdims=True)
+    return e.astype(target, copy=False)
+
+
+def log_softmax(input, dim, *, dtype=None):
+    """log of softmax, without passing through its underflowing values."""
+    work, axis, target = _soft_input(input, dim, dtype, "log_softmax")
+    if not work.size:
+        return work.astype(target)
+    shifted = work - np.maximum.reduce(work, axis=axis, keepdims=True)
+    shifted -= np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+    return shifted.astype(target, copy=False)
+
+
+def _soft_input(input, dim, dtype, name):
+    if dtype is not None:
+        input = input.astype(dtype.numpy)
+    elif input.dtype.kind in "biu":
+        raise NotImplementedError(f"\"{name}_lastdim_kernel_impl\" not implemented for 'Long'")
+    axis = axis_of(dim, input.ndim)
+    work = input.astype(np.float32) if input.dtype.name in HALF else input
+    return work, (axis if input.ndim else None), input.dtype
+
+
+def _scan_dtype(input, dtype):
+    if dtype is not None:
+        return dtype.numpy
+    return np.dtype(np.int64) if input.dtype.kind in "biu" else input.dtype
+
+
+def cumsum(input, dim, *, dtype=None):
+    axis = axis_of(dim, input.ndim)
+    target = _scan_dtype(input, dtype)
+    if input.ndim == 0:
+        return input.astype(target)
+    wide = np.float32 if target.name in HALF else target
+    return np.add.accumulate(input, axis=axis, dtype=wide).astype(target, copy=False)
+
+
+def cumprod(input, dim, *, dtype=None):
+    axis = axis_of(dim, input.ndim)
+    target = _scan_dtype(input, dtype)
+    if input.ndim == 0:
+        return input.astype(target)
+    wide = np.float32 if target.name in HALF else target
+    return np.multiply.accumulate(input, axis=axis, dtype=wide).astype(target, copy=False)
+
+
+def logcumsumexp(input, dim):
+    axis = axis_of(dim, input.ndim)
+    if input.dtype.kind in "biu":
+        raise NotImplementedError("\"logcumsumexp_out_cpu\" not implemented for 'Long'")
+    return input.copy() if input.ndim == 0 else np.logaddexp.accumulate(input, axis=axis)
+
+
+def vector_norm(input, p=2, dim=None, keepdim=False, *, dtype=None):
+    """(sum |x|^p)^(1/p) over `dim`; the number of nonzeros for p = 0, extremes for p = ±inf."""
+    if dtype is not None:
+        input = input.astype(dtype.numpy)
+    if input.dtype.kind in "biu":
+        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {input.dtype}")
+    axes = axes_of(dim, input.ndim)
+    size = np.abs(input)
+    wide, target = _accumulator(size, None)
+    size = size.astype(wide, copy=False)
+    keep = bool(keepdim)
+    if p == 2:
+        result = np.sqrt(np.add.reduce(size * size, axis=axes, keepdims=keep))
+    elif p == 1:
+        result = np.add.reduce(size, axis=axes, keepdims=keep)
+    elif p == float("inf"):
+        _refuse_empty(input, axes, "linalg.vector_norm")
+        result = np.maximum.reduce(size, axis=axes, keepdims=keep)
+    elif p == float("-inf"):
+        _refuse_empty(input, axes, "linalg.vector_norm")
+        result = np.minimum.reduce(size, axis=axes, keepdims=keep)
+    elif p == 0:
+        result = np.add.reduce((size != 0).astype(size.dtype), axis=axes, keepdims=keep)
+    else:
+        result = np.power(np.add.reduce(np.power(size, p), axis=axes, keepdims=keep), 1.0 / p)
+    return np.asarray(result).astype(target, copy=False)

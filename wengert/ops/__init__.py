@@ -1,0 +1,1 @@
+"""What can be computed: tables of declarations, by family."""

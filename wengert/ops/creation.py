@@ -1,0 +1,762 @@
+"""New tensors: from data, from numbers, like other tensors; and conversions of dtype."""
+
+import sys
+import warnings
+
+import numpy as np
+
+from wengert import dtypes
+from wengert.autograd import views
+from wengert.autograd.graph import Version, grad_mode, rare
+from wengert.devices import check as check_device
+from wengert.devices import device as device_class
+from wengert.dtypes import FROM_NUMPY, dtype as dtype_class, strided
+from wengert.kernels import shape as shape_kernels
+from wengert.ops.declare import Pointwise, primitive
+from wengert.ops.shape import clone, dims_given
+from wengert.size import Size
+from wengert.tensor import Tensor, wrap
+
+FACTORIES = {}  # public name -> function, filled by @factory
+
+
+def factory(function):
+    FACTORIES[function.__name__] = function
+    function.__module__ = "wengert"
+    return function
+
+
+def finish(array, dtype=None, requires_grad=False, device=None, layout=None, pin_memory=False, out=None, name="full"):
+    """The common end of all that make tensors."""
+    check_device(device)
+    if layout is not None and layout is not strided:
+        raise NotImplementedError(f"{name}: wengert has no {layout} layout; only torch.strided")
+    if pin_memory:
+        raise RuntimeError("Cannot access accelerator device when none is available: pin_memory needs one")
+    if out is not None:
+        from wengert.ops.declare import store
+
+        store(out, wrap(array), name)
+        return out
+    result = wrap(array, dtype)
+    if rare.active and grad_mode.inference:
+        from wengert.ops.declare import mark_inference
+
+        mark_inference(result)
+    return result.requires_grad_() if requires_grad else result
+
+
+def shape_given(size, named):
+    if not size and named is not None:
+        size = (named,)
+    shape = dims_given(size)
+    for n in shape:
+        if n < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(shape)}")
+    return shape
+
+
+def empty_array(shape, dtype):
+    try:
+        return np.empty(shape, (dtype or dtypes.default.dtype).numpy)
+    except ValueError as error:
+        raise RuntimeError(f"cannot make a tensor of shape {list(shape)}: {error}") from None
+
+
+@factory
+def zeros(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, names=None, **named):
+    """A tensor of zeros of shape `size`."""
+    shape = shape_given(size, named.pop("size", None))
+    refuse(named, "zeros")
+    return finish(np.zeros(shape, (dtype or dtypes.default.dtype).numpy), dtype, requires_grad, device, layout, pin_memory, out, "zeros")
+
+
+@factory
+def ones(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, names=None, **named):
+    """A tensor of ones of shape `size`."""
+    shape = shape_given(size, named.pop("size", None))
+    refuse(named, "ones")
+    return finish(np.ones(shape, (dtype or dtypes.default.dtype).numpy), dtype, requires_grad, device, layout, pin_memory, out, "ones")
+
+
+@factory
+def empty(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None, names=None, **named):
+    """A tensor of shape `size` whose elements are whatever the memory holds."""
+    shape = shape_given(size, named.pop("size", None))
+    refuse(named, "empty")
+    array = empty_array(shape, dtype)
+    if memory_format is not None and memory_format.name.startswith("channels_last"):
+        array = in_format(array, memory_format)
+    return finish(array, dtype, requires_grad, device, layout, pin_memory, out, "empty")
+
+
+def refuse(named, name):
+    for key in named:
+        raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
+
+
+def in_format(array, memory_format):
+    ndim = array.ndim
+    wanted = 4 if memory_format.name == "channels_last" else 5
+    if ndim != wanted:
+        raise RuntimeError(f"required rank {wanted} tensor to use {memory_format.name} format")
+    last = tuple(range(2, ndim))
+    return np.ascontiguousarray(array.transpose(0, *last, 1)).transpose(0, ndim - 1, *range(1, ndim - 1))
+
+
+@factory
+def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, names=None):
+    """A tensor of shape `size` filled with `fill_value`, whose kind decides the dtype unless given."""
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    if dtype is None:
+        dtype = fill_value.dtype if isinstance(fill_value, Tensor) else dtypes.of_scalar(value) if out is None else out.dtype
+    shape = shape_given((size,), None)
+    return finish(np.full(shape, scalar_of(value, dtype)), dtype, requires_grad, device, layout, pin_memory, out, "full")
+
+
+def scalar_of(value, dtype):
+    """A number as an element of `dtype`; raises RuntimeError if an integer dtype cannot hold it."""
+    if isinstance(value, complex) and not dtype.is_complex:
+        if value.imag:
+            raise RuntimeError("value cannot be converted to type without loss: it has an imaginary part")
+        value = value.real
+    if dtype.category == dtypes.INTEGER and not isinstance(value, (bool, np.bool_)):
+        if value != value or value in (float("inf"), float("-inf")):
+            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
+        value = int(value)
+        info = np.iinfo(dtype.numpy)
+        if not info.min <= value <= info.max and not (dtype is dtypes.uint8 and -255 <= value < 0):
+            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
+    return np.array(value).astype(dtype.numpy)
+
+
+def _like(name, fill):
+    def function(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False):
+        kind = dtype or input.dtype
+        array = np.empty_like(input._array, dtype=kind.numpy, order="K", subok=False)
+        if memory_format is not None and memory_format.name != "preserve_format":
+            array = np.empty(array.shape, array.dtype)
+            if memory_format.name != "contiguous_format":
+                array = in_format(array, memory_format)
+        if any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
+            array = np.empty(array.shape, array.dtype)
+        if fill is not None:
+            array.fill(fill)
+        return finish(array, kind, requires_grad, device, layout, pin_memory)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"A tensor like `input` in shape, dtype and strides, unless told otherwise ({name[:-5]})."
+    return factory(function)
+
+
+zeros_like, ones_like, empty_like = _like("zeros_like", 0), _like("ones_like", 1), _like("empty_like", None)
+
+
+@factory
+def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False):
+    """A tensor like `input` filled with `fill_value`."""
+    kind = dtype or input.dtype
+    result = empty_like(input, dtype=kind, layout=layout, device=device, memory_format=memory_format, pin_memory=pin_memory)
+    result._array.fill(scalar_of(fill_value.item() if isinstance(fill_value, Tensor) else fill_value, kind))
+    return result.requires_grad_() if requires_grad else result
+
+
+@factory
+def arange(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """Numbers from `start` (0 if only an end is given) up to but not including `end`, `step` apart."""
+    if end is None:
+        start, end = 0, start
+    start, end, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
+    if dtype is None:
+        dtype = out.dtype if out is not None else dtypes.int64 if all(isinstance(x, (int, np.integer)) for x in (start, end, step)) else dtypes.default.dtype
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (step > 0 and start > end) or (step < 0 and start < end):
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if dtype.category == dtypes.INTEGER:
+        start, end, step = int(start), int(end), int(step)
+        count = max(-(-(end - start) // step), 0)
+        array = (start + np.arange(count, dtype=np.int64) * step).astype(dtype.numpy)
+    else:
+        count = int(np.ceil((end - start) / step))
+        # As PyTorch does: each element from its index, in double precision for float64 and single for float32 vector loops.
+        array = (start + np.arange(count, dtype=np.float64) * step).astype(dtype.numpy)
+    return finish(array, dtype, requires_grad, device, layout, pin_memory, out, "arange")
+
+
+def inclusive_range(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+    """Numbers from `start` to `end`, the end included; deprecated in PyTorch in favour of `arange`."""
+    warnings.warn(
+        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with Python's "
+        "range builtin. Instead, use torch.arange, which produces values in [start, end).",
+        UserWarning,
+        stacklevel=2,
+    )
+    if end is None:
+        start, end = 0, start
+    dtype = dtype or dtypes.default.dtype
+    count = int((end - start) / step + 1)
+    array = (start + np.arange(count, dtype=np.float64) * step).astype(dtype.numpy)
+    return finish(array, dtype, requires_grad, device, layout, False, out, "range")
+
+
+FACTORIES["range"] = inclusive_range
+
+
+@factory
+def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """`steps` numbers from `start` to `end`, both included, evenly spaced."""
+    start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    if dtype is None:
+        dtype = dtypes.default.complex if isinstance(start, complex) or isinstance(end, complex) else dtypes.default.dtype
+    return finish(spaced(start, end, steps, dtype), dtype, requires_grad, device, layout, pin_memory, out, "linspace")
+
+
+def spaced(start, end, steps, dtype):
+    """Counted from the nearer end in the dtype itself, as PyTorch does, so that both ends are exact."""
+    kind = dtype.numpy
+    if steps == 1:
+        return np.array([start]).astype(kind)
+    if dtype.category <= dtypes.INTEGER:
+        step = (float(end) - float(start)) / (steps - 1) if steps else 0.0
+        i = np.arange(steps)
+        line = np.where(i < steps // 2, start + step * i, end - step * (steps - i - 1))
+        return np.trunc(line).astype(kind)
+    work = np.dtype(np.float32) if kind.itemsize == 2 else kind
+    a, b = np.asarray(start, work), np.asarray(end, work)
+    step = (b - a) / np.asarray(steps - 1, work) if steps else a
+    i = np.arange(steps).astype(work)
+    back = np.asarray(steps - 1, work) - i
+    return np.where(np.arange(steps) < steps // 2, a + step * i, b - step * back).astype(kind)
+
+
+@factory
+def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """`base` to the powers of `linspace(start, end, steps)`."""
+    start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
+    dtype = dtype or dtypes.default.dtype
+    exact = dtypes.float64 if dtype.category <= dtypes.INTEGER or dtype.itemsize < 8 else dtype
+    array = np.power(np.asarray(base, exact.numpy), spaced(start, end, steps, exact)).astype(dtype.numpy)
+    return finish(array, dtype, requires_grad, device, layout, pin_memory, out, "logspace")
+
+
+@factory
+def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """The identity matrix of `n` rows and `m` (default `n`) columns."""
+    if n < 0 or (m is not None and m < 0):
+        raise RuntimeError(f"n must be greater or equal to 0, got {n}" if n < 0 else f"m must be greater or equal to 0, got {m}")
+    array = np.eye(n, m, dtype=(dtype or dtypes.default.dtype).numpy)
+    return finish(array, dtype, requires_grad, device, layout, pin_memory, out, "eye")
+
+
+@factory
+def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """A tensor of this shape and these strides (in elements), unfilled."""
+    dtype = dtype or dtypes.default.dtype
+    size, stride = tuple(size), tuple(stride)
+    extent = sum((n - 1) * s for n, s in zip(size, stride, strict=True)) + 1 if 0 not in size else 0
+    memory = np.empty(max(extent, 0), dtype.numpy)
+    array = shape_kernels.strided_window(memory, size, tuple(s * dtype.itemsize for s in stride))
+    return finish(array, dtype, requires_grad, device, layout, pin_memory)
+
+
+@factory
+def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """A tensor of no dimensions holding the number `s`, of the default dtype unless told otherwise."""
+    dtype = dtype or (dtypes.default.complex if isinstance(s, complex) else dtypes.default.dtype)
+    return finish(scalar_of(s, dtype), dtype, requires_grad, device, layout, pin_memory)
+
+
+# --- from data -------------------------------------------------------------------------------------------------------------------------------
+
+ACCEPTED = (bool, int, float, complex)
+
+
+@factory
+def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False, names=None):
+    """A leaf tensor holding a copy of `data`.
+
+    Args:
+        data: a number, a nested sequence of numbers, an array, or a tensor.
+        dtype: the element type (default: what the data suggest; Python floats take the default dtype).
+        requires_grad: whether operations on it are recorded.
+    Raises:
+        ValueError: the nested sequences do not form a rectangle. TypeError: data of another kind.
+    """
+    if isinstance(data, Tensor):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+            "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
+            UserWarning,
+            stacklevel=2,
+        )
+        array = data._array
+        kind = dtype or data.dtype
+        result = finish(np.array(astype(array, kind), copy=True, order="C"), kind, False, device, None, pin_memory)
+        if rare.active:
+            for observe in rare.on_result:
+                observe("tensor", (data,), result, data._node)
+        return result.requires_grad_() if requires_grad else result
+    array, kind = array_of(data, dtype)
+    return finish(array, kind, requires_grad, device, None, pin_memory)
+
+
+def astype(array, dtype):
+    """`array` in the NumPy type of `dtype`, the imaginary part dropped where there is no room for it."""
+    if array.dtype == dtype.numpy:
+        return array
+    if array.dtype.kind == "c" and not dtype.is_complex:
+        array = array.real
+    return array.astype(dtype.numpy)
+
+
+def array_of(data, dtype=None):
+    """A new array with the values of `data`, and its dtype."""
+    kind = type(data)
+    if kind is float or kind is int or kind is bool or kind is complex:
+        dtype = dtype or dtypes.of_scalar(data)
+        if kind is int and dtype is dtypes.int64 and not -(2**63) <= data < 2**63:
+            raise RuntimeError("Overflow when unpacking long long")
+        return np.asarray(scalar_of(data, dtype) if dtype.category < 2 else np.array(data, dtype.numpy)), dtype
+    if isinstance(data, np.ndarray | np.generic):
+        if data.dtype not in FROM_NUMPY:
+            raise TypeError(
+                f"can't convert np.ndarray of type {data.dtype.type.__module__}.{data.dtype.type.__name__}. The only supported "
+                "types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, "
+                "uint8, and bool."
+            )
+        if isinstance(data, float):  # np.float64 is a Python float to PyTorch too
+            dtype = dtype or dtypes.float64
+        dtype = dtype or FROM_NUMPY[data.dtype]
+        return np.array(astype(np.asarray(data), dtype), copy=True, order="C", subok=False), dtype
+    if hasattr(data, "__array_interface__") or (hasattr(data, "__array__") and not isinstance(data, (list, tuple))):
+        return array_of(np.asarray(data), dtype)
+    if not hasattr(data, "__len__") or not hasattr(data, "__getitem__") or isinstance(data, (str, bytes, dict)):
+        if hasattr(data, "__index__"):
+            return array_of(data.__index__(), dtype)
+        if hasattr(data, "__float__") and not isinstance(data, str):
+            return array_of(float(data), dtype)
+        if isinstance(data, str):
+            raise TypeError("new(): invalid data type 'str'")
+        raise RuntimeError(f"Could not infer dtype of {kind.__name__}")
+    return array_of_sequence(data, dtype)
+
+
+def array_of_sequence(data, dtype):
+    shape, leaves = [], data
+    while hasattr(leaves, "__len__") and hasattr(leaves, "__getitem__") and not isinstance(leaves, (str, bytes, dict)):
+        if isinstance(leaves, (Tensor, np.ndarray)):
+            shape.extend(leaves.shape)
+            break
+        shape.append(len(leaves))
+        if not len(leaves):
+            break
+        leaves = leaves[0]
+    flat, found = [], None
+    found = collect(data, tuple(shape), 0, flat, found)
+    if dtype is None:
+        dtype = found or dtypes.default.dtype
+    if dtype.category <= dtypes.INTEGER and flat:
+        if dtype.category == dtypes.BOOL:
+            array = np.array([bool(x) for x in flat], np.bool_)
+        elif all(type(x) is int for x in flat):
+            info = np.iinfo(dtype.numpy)
+            low, high = min(flat), max(flat)
+            if low < info.min or high > info.max:
+                raise RuntimeError(
+                    "Overflow when unpacking long long" if dtype is dtypes.int64 else
+                    f"value cannot be converted to type {dtype.name} without overflow"
+                )
+            array = np.array(flat, dtype.numpy)
+        else:
+            array = np.array([int(x) for x in flat]).astype(dtype.numpy)
+    elif dtype.is_floating_point and any(isinstance(x, complex) for x in flat):
+        raise RuntimeError("value cannot be converted to a real type without loss: it is complex")
+    else:
+        array = np.array(flat, np.complex128 if dtype.is_complex else np.float64).astype(dtype.numpy) if flat else np.empty(0, dtype.numpy)
+    return array.reshape(shape), dtype
+
+
+def collect(data, shape, depth, flat, found):
+    """Append the numbers of nested sequences to `flat`; return the dtype they suggest together."""
+    if isinstance(data, (Tensor, np.ndarray, np.generic)):
+        array = data._array if isinstance(data, Tensor) else np.asarray(data)
+        if array.shape != shape[depth:]:
+            if array.ndim == 0 or depth == len(shape):
+                if array.size != 1:
+                    raise ValueError("only one element tensors can be converted to Python scalars")
+            raise ValueError(mismatch(shape, depth, array.shape[0] if array.ndim else 1))
+        flat.extend(array.reshape(-1).tolist() if array.dtype.kind != "V" else [float(x) for x in array.reshape(-1)])
+        kind = data.dtype if isinstance(data, Tensor) else FROM_NUMPY[array.dtype]
+        return kind if found is None else dtypes.promote_types(found, kind)
+    if depth == len(shape):
+        kind = type(data)
+        if kind not in ACCEPTED:
+            if isinstance(data, ACCEPTED):
+                pass
+            elif hasattr(data, "__index__"):
+                data = data.__index__()
+            elif hasattr(data, "__len__"):
+                raise ValueError(mismatch(shape, depth, 1))
+            elif hasattr(data, "__float__"):
+                data = float(data)
+            else:
+                raise RuntimeError(f"Could not infer dtype of {kind.__name__}")
+        flat.append(data)
+        suggested = dtypes.of_scalar(data)
+        if found is None or found is suggested:
+            return suggested
+        return dtypes.promote_types(found, suggested)
+    if isinstance(data, (str, bytes, dict)) or not hasattr(data, "__len__"):
+        raise TypeError(f"not a sequence: expected a sequence of length {shape[depth]} at dim {depth}, got {type(data).__name__}") \
+            if not isinstance(data, ACCEPTED) else ValueError(f"expected sequence of length {shape[depth]} at dim {depth} (got a number)")
+    if len(data) != shape[depth]:
+        raise ValueError(mismatch(shape, depth, len(data)))
+    for item in data:
+        found = collect(item, shape, depth + 1, flat, found)
+    return found
+
+
+def mismatch(shape, depth, got):
+    expected = shape[depth] if depth < len(shape) else 0
+    return f"expected sequence of length {expected} at dim {depth} (got {got})"
+
+
+@factory
+def from_numpy(ndarray):
+    """A tensor sharing the memory of a NumPy array."""
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    if ndarray.dtype not in FROM_NUMPY:
+        raise TypeError(
+            f"can't convert np.ndarray of type numpy.{ndarray.dtype.name if ndarray.dtype.kind == 'O' else ndarray.dtype}. The only "
+            "supported types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, "
+            "uint16, uint8, and bool."
+        )
+    if any(s < 0 for s in ndarray.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently "
+            "supported. (You can probably work around this by making a copy of your array with array.copy().)"
+        )
+    if any(s % ndarray.itemsize for s in ndarray.strides):
+        raise ValueError("given numpy array strides not a multiple of the element byte size. Copy the numpy array to make it compatible.")
+    if not ndarray.dtype.isnative:
+        raise ValueError("given numpy array has byte order different from the native byte order. Conversion between byte orders is "
+                         "currently not supported.")  # fmt: skip
+    if not ndarray.flags.writeable:
+        warnings.warn(
+            "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing to "
+            "this tensor will result in undefined behavior. You may want to copy the array to protect its data or make it "
+            "writable before converting it to a tensor.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return wrap(foreign(ndarray))
+
+
+class _Foreign:
+    """Holds somebody else's array, so that the memory's beginning, to us, is where that array begins."""
+
+    __slots__ = ("__array_interface__", "array")
+
+    def __init__(self, array):
+        self.array = array
+        self.__array_interface__ = array.__array_interface__
+
+
+def foreign(array):
+    """A plain ndarray on the memory of `array` that starts a storage of its own."""
+    if array.base is None and type(array) is np.ndarray:
+        return array
+    if array.dtype.kind == "V" or not array.size:
+        return array.view(np.ndarray)
+    return np.asarray(_Foreign(array))
+
+
+@factory
+def as_tensor(data, dtype=None, device=None):
+    """`data` as a tensor, sharing memory (and graph) where it is a tensor or an array of the dtype asked for."""
+    check_device(device)
+    if isinstance(data, Tensor):
+        return data if dtype is None or dtype is data.dtype else to(data, dtype)
+    if isinstance(data, np.ndarray) and (dtype is None or FROM_NUMPY.get(data.dtype) is dtype) and data.flags.writeable:
+        if not any(s < 0 for s in data.strides):
+            return from_numpy(data)
+    return tensor(data, dtype=dtype)
+
+
+# --- conversions -------------------------------------------------------------------------------------------------------------------------------
+
+INNER = {"function": False, "method": False}
+
+
+def _converted(input, dtype, source, order):
+    if input.dtype.kind == "c" and not dtype.is_complex:
+        warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=6)
+        input = input.real
+    elif dtype.category == dtypes.INTEGER and input.dtype.kind in "fV" and input.dtype.itemsize < 8:
+        input = input.astype(np.float64)
+    return input.astype(dtype.numpy, order=order)
+
+
+to_copy = primitive(
+    "to_copy", _converted, node="ToCopyBackward0", holomorphic=False, **INNER,
+    input=lambda g, dtype, source, order: to_copy(g, source, dtype, order),
+)  # fmt: skip
+
+
+def to(self, *args, **kwargs):
+    """This tensor in another dtype (or memory format): itself if nothing changes, else a copy in the graph.
+
+    Args: ``to(dtype)``, ``to(device)``, ``to(other)``, with ``non_blocking``, ``copy`` and ``memory_format``.
+    """
+    dtype, copy, memory_format = conversion_given(*args, **kwargs)
+    if dtype is None or dtype is self.dtype:
+        if copy or (memory_format is not None and memory_format.name != "preserve_format" and not self.is_contiguous(memory_format)):
+            return clone(self, memory_format=memory_format)
+        return self
+    if rare.active or dtype.differentiable or self._node is None:
+        result = to_copy.function(self, dtype, self.dtype, "K")
+    else:
+        result = to_copy.function(self.detach(), dtype, self.dtype, "K")
+        if rare.active:
+            for observe in rare.on_result:
+                observe("to", (self,), result, self._node)
+    if memory_format is not None and memory_format.name != "preserve_format":
+        return result.contiguous(memory_format=memory_format)
+    return result
+
+
+def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=False, copy=False, memory_format=None):
+    args = list(args)
+    if other is not None:
+        args.insert(0, other)
+    if args:
+        first = args.pop(0)
+        if isinstance(first, Tensor):
+            dtype = first.dtype
+        elif isinstance(first, dtype_class):
+            dtype = first
+        else:
+            device = first if first is not None else device
+            if args and (isinstance(args[0], dtype_class) or args[0] is None):
+                dtype = args.pop(0)
+        if args:
+            non_blocking = args.pop(0)
+        if args:
+            copy = args.pop(0)
+    if device is not None and not isinstance(device, (str, int, device_class)):
+        raise TypeError(f"to() received an invalid combination of arguments: {type(device).__name__} is neither dtype nor device")
+    check_device(device)
+    return dtype, copy, memory_format
+
+
+Tensor.to = to
+
+
+def _to_type(dtype_name, dtype):
+    def convert(self, memory_format=None):
+        return to(self, dtype) if memory_format is None else to(self, dtype, memory_format=memory_format)
+
+    convert.__name__ = dtype_name
+    convert.__doc__ = f"This tensor as {dtype}."
+    return convert
+
+
+CONVERSIONS = {
+    "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
+    "int": dtypes.int32, "long": dtypes.int64, "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8,
+    "bool": dtypes.bool_, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128,
+}  # fmt: skip
+for _name, _dtype in CONVERSIONS.items():
+    setattr(Tensor, _name, _to_type(_name, _dtype))
+Tensor.type_as = lambda self, other: to(self, other.dtype)
+Tensor.cpu = lambda self, memory_format=None: self
+
+
+def cuda(self, device=None, non_blocking=False, memory_format=None):
+    """Refused: wengert computes on the CPU."""
+    check_device("cuda" if device is None else device)
+
+
+Tensor.cuda = cuda
+
+# --- writes --------------------------------------------------------------------------------------------------------------------------------------
+
+
+class Overwrite(Pointwise):
+    """``copy_`` and ``fill_``: the new values are converted to the tensor's dtype, whatever they were."""
+
+    def prepare_inplace(self, values):
+        from wengert.ops.declare import convert
+
+        self.check_types(values)
+        target, source = values["input"], values["other"]
+        if isinstance(source, Tensor):
+            if not target.dtype.is_complex and source.dtype.is_complex:
+                warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=5)
+            values["other"] = convert(source, target.dtype)
+        else:
+            values["other"] = wrap(scalar_of(source, target.dtype), target.dtype)
+        return values
+
+
+copy = Overwrite(
+    "copy", lambda input, other: np.broadcast_to(other, input.shape), {"input": lambda g: g * 0, "other": lambda g: g},
+    node="CopyBackwards",
+).export(inplace=False, function=False, method=False)  # fmt: skip
+fill = Overwrite(
+    "fill", lambda input, other: np.broadcast_to(other, input.shape), {"input": lambda g: g * 0, "other": lambda g: g},
+    node="FillBackward0",
+).export(inplace=False, function=False, method=False)  # fmt: skip
+
+
+def copy_(self, src, non_blocking=False):
+    """Overwrite this tensor with the elements of `src`, broadcast and converted; returns it."""
+    return copy.variant("inplace")(self, src)
+
+
+def fill_(self, value):
+    """Overwrite every element with `value`, a number or a tensor of no dimensions; returns this tensor."""
+    if isinstance(value, Tensor) and value._array.ndim:
+        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} dimensions.")
+    return fill.variant("inplace")(self, value)
+
+
+def zero_(self):
+    """Overwrite every element with 0; returns this tensor."""
+    if self._node is None and self._base is None and not rare.active and type(self) is Tensor:
+        self._array.fill(0)
+        views.bump(self)
+        return self
+    return fill.variant("inplace")(self, 0)
+
+
+Tensor.copy_, Tensor.fill_, Tensor.zero_ = copy_, fill_, zero_
+
+# --- new_*, and Tensor(...) itself ------------------------------------------------------------------------------------------------------------------
+
+
+def _new(name, make):
+    def function(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, **named):
+        if "size" in named:
+            size = (named.pop("size"),)
+        refuse(named, name)
+        return make(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, layout=layout, pin_memory=pin_memory)
+
+    function.__name__ = name
+    function.__doc__ = f"`{make.__name__}` with this tensor's dtype unless told otherwise."
+    setattr(Tensor, name, function)
+
+
+_new("new_zeros", zeros)
+_new("new_ones", ones)
+_new("new_empty", empty)
+
+
+def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    """`full` with this tensor's dtype unless told otherwise."""
+    return full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, layout=layout, pin_memory=pin_memory)
+
+
+def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
+    """A copy of `data` with this tensor's dtype unless told otherwise."""
+    return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+
+def new_empty_strided(self, size, stride, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    """`empty_strided` with this tensor's dtype unless told otherwise."""
+    return empty_strided(size, stride, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+
+Tensor.new_full, Tensor.new_tensor, Tensor.new_empty_strided = new_full, new_tensor, new_empty_strided
+
+
+def construct(cls, *args, dtype=None, device=None):
+    """``torch.Tensor(2, 3)``: unfilled of this shape; ``torch.Tensor([1, 2])``: of these data; in the default dtype."""
+    check_device(device)
+    dtype = dtype or dtypes.default.dtype
+    if not args:
+        result = wrap(np.empty((0,), dtype.numpy), dtype)
+    elif len(args) == 1 and isinstance(args[0], Tensor):
+        result = args[0].detach() if args[0].dtype is dtype or cls is not Tensor else to(args[0].detach(), dtype)
+    elif len(args) == 1 and isinstance(args[0], Size):
+        result = empty(*args[0], dtype=dtype)
+    elif all(isinstance(a, int) and not isinstance(a, bool) for a in args):
+        result = empty(*args, dtype=dtype)
+    elif len(args) == 1:
+        result = tensor(args[0], dtype=dtype)
+    else:
+        raise TypeError(f"new(): invalid combination of arguments: {', '.join(type(a).__name__ for a in args)}")
+    if cls is not Tensor:
+        result = Tensor._make_subclass(cls, result)
+    return result
+
+
+sys.modules[Tensor.__new__.__module__].construct = construct
+Tensor.new = lambda self, *args: construct(Tensor, *args, dtype=self.dtype)
+
+
+def set_(self, source=None, storage_offset=0, size=None, stride=None):
+    """Make this tensor look at the memory of `source` (a tensor or a storage)."""
+    if source is None:
+        self._array = np.empty((0,), self.dtype.numpy)
+        return self
+    array = source._array if isinstance(source, Tensor) else source.line(self.dtype)
+    if size is not None:
+        strides = stride or tuple(s // array.itemsize for s in shape_kernels.contiguous_strides(tuple(size), array.itemsize))
+        array, _ = shape_kernels.as_strided(array, tuple(size), tuple(strides), storage_offset)
+    self._array = array
+    if isinstance(source, Tensor):
+        source._counter = source._counter or Version()
+        self._counter = source._counter
+    views.bump(self)
+    return self
+
+
+def resize_(self, *sizes, memory_format=None):
+    """Change the shape in place; elements keep their row-major places, new memory is unfilled. Not for tensors in a graph."""
+    shape = dims_given(sizes)
+    if self._node is not None:
+        raise RuntimeError("cannot resize variables that require grad")
+    array = self._array
+    if array.shape == shape:
+        return self
+    root = shape_kernels.root_of(array)
+    start = (shape_kernels.address(array) - shape_kernels.address(root)) // array.itemsize if array.size else 0
+    needed = int(np.prod(shape, dtype=int))
+    available = shape_kernels.extent_of(root) // array.itemsize - start
+    if needed <= available and root.dtype == array.dtype and root.flags.c_contiguous:
+        line = root.reshape(-1)[start : start + needed]
+        self._array = line.reshape(shape)
+        return self
+    fresh = np.empty(needed, array.dtype)
+    old = root.reshape(-1)[start:] if root.dtype == array.dtype and root.flags.c_contiguous else array.reshape(-1)
+    fresh[: old.size] = old[:needed]
+    self._array = fresh.reshape(shape)
+    return self
+
+
+def resize_as_(self, other, *, memory_format=None):
+    """`resize_` to the shape of `other`."""
+    return resize_(self, *other._array.shape)
+
+
+Tensor.set_, Tensor.resize_, Tensor.resize_as_ = set_, resize_, resize_as_
+
+
+def item(self):
+    """The one element as a Python number; raises RuntimeError for any other number of elements."""
+    array = self._array
+    if array.size != 1:
+        raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
+    if rare.active:
+        for observe in rare.on_result:
+            observe("item", (self,), None, self._node)
+    value = array.item()
+    return value if type(value) in (float, int, bool, complex) else float(value)
+
+
+Tensor.item = item

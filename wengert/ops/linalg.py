@@ -1,0 +1,140 @@
+"""Products of matrices and vectors, each beside its derivative."""
+
+from wengert.kernels import matmul as kernels
+from wengert.ops.declare import NUMBERS, choice, composite, primitive
+from wengert.ops.reductions import sum
+from wengert.ops.shape import reshape_to, sum_to
+from wengert.tensor import Tensor
+
+HIDDEN = {"function": False, "method": False}
+
+mm = primitive("mm", kernels.mm, input=lambda g, mat2: g @ mat2.T, mat2=lambda g, input: input.T @ g)
+bmm = primitive("bmm", kernels.bmm, input=lambda g, mat2: g @ mat2.mT, mat2=lambda g, input: input.mT @ g)
+mv = primitive("mv", kernels.mv, input=lambda g, vec: reshape_to(g, (-1, 1)) * vec, vec=lambda g, input: input.T @ g)
+dot = primitive("dot", kernels.dot, input=lambda g, tensor: g * tensor, tensor=lambda g, input: g * input)
+outer = primitive(
+    "outer", kernels.outer, alias=("ger",), node="MulBackward0",
+    input=lambda g, vec2: g @ vec2, vec2=lambda g, input: g.T @ input,
+)  # fmt: skip
+batched_matmul = primitive(
+    "matmul", kernels.matmul, node="UnsafeViewBackward0", **HIDDEN,
+    input=lambda g, input_shape, other, other_shape: left_gradient(g, input_shape, other, other_shape),
+    other=lambda g, input, input_shape, other_shape: right_gradient(g, input, input_shape, other_shape),
+)  # fmt: skip
+
+
+def left_gradient(g, input_shape, other, other_shape):
+    """g @ other^T, vectors taken as matrices of one row or column, batches that were broadcast summed."""
+    if len(other_shape) == 1:
+        full = reshape_to(g, (*g.shape, 1)) * other
+    elif len(input_shape) == 1:
+        full = reshape_to(g, (*g.shape[:-1], 1, g.shape[-1])) @ other.mT
+        return sum_to(full, (1,) * (len(full.shape) - 1) + tuple(input_shape)).reshape(input_shape)
+    else:
+        full = g @ other.mT
+    return fitted(full, input_shape)
+
+
+def right_gradient(g, input, input_shape, other_shape):
+    """input^T @ g, likewise."""
+    if len(input_shape) == 1:
+        full = reshape_to(input, (-1, 1)) * reshape_to(g, (*g.shape[:-1], 1, g.shape[-1]))
+    elif len(other_shape) == 1:
+        full = input.mT @ reshape_to(g, (*g.shape, 1))
+        return sum_to(reshape_to(full, full.shape[:-1]), other_shape)
+    else:
+        full = input.mT @ g
+    return fitted(full, other_shape)
+
+
+def fitted(x, shape):
+    return x if tuple(x.shape) == tuple(shape) else sum_to(x, shape)
+
+
+def _matmul(input, other):
+    if not isinstance(other, Tensor) or not isinstance(input, Tensor):
+        wrong = ("other", 2, other) if isinstance(input, Tensor) else ("input", 1, input)
+        raise TypeError(f"matmul(): argument '{wrong[0]}' (position {wrong[1]}) must be Tensor, not {type(wrong[2]).__name__}")
+    ranks = input._array.ndim, other._array.ndim
+    return BY_RANKS.get(ranks, batched_matmul), (input, other)
+
+
+BY_RANKS = {(2, 2): mm, (1, 1): dot, (2, 1): mv}
+matmul = choice("matmul", _matmul, inplace=False)
+
+
+def _matmul_operator(self, other):
+    if not isinstance(other, Tensor):
+        if isinstance(other, NUMBERS) or not hasattr(type(other), "__torch_function__"):
+            return NotImplemented
+    return matmul.function(self, other)
+
+
+Tensor.__matmul__ = _matmul_operator
+Tensor.__rmatmul__ = lambda self, other: NotImplemented
+Tensor.__imatmul__ = _matmul_operator
+vdot = primitive(
+    "vdot", kernels.vdot, holomorphic=False,
+    input=lambda g, other: g.conj() * other, other=lambda g, input: g * input,
+)  # fmt: skip
+
+
+def _addmm(input, mat1, mat2, beta, alpha):
+    result = kernels.mm(mat1, mat2)
+    return _added(input, result, beta, alpha)
+
+
+def _addmv(input, mat, vec, beta, alpha):
+    return _added(input, kernels.mv(mat, vec), beta, alpha)
+
+
+def _baddbmm(input, batch1, batch2, beta, alpha):
+    return _added(input, kernels.bmm(batch1, batch2), beta, alpha)
+
+
+def _added(input, result, beta, alpha):
+    if alpha != 1:
+        result *= alpha
+    if beta == 1:
+        result += input
+    elif beta != 0:
+        result += beta * input
+    return result
+
+
+addmm_op = primitive(
+    "addmm", _addmm, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
+    mat1=lambda g, mat2, alpha: scaled(g @ mat2.T, alpha), mat2=lambda g, mat1, alpha: scaled(mat1.T @ g, alpha),
+)  # fmt: skip
+addmv_op = primitive(
+    "addmv", _addmv, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
+    mat=lambda g, vec, alpha: scaled(reshape_to(g, (-1, 1)) * vec, alpha), vec=lambda g, mat, alpha: scaled(mat.T @ g, alpha),
+)  # fmt: skip
+baddbmm_op = primitive(
+    "baddbmm", _baddbmm, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
+    batch1=lambda g, batch2, alpha: scaled(g @ batch2.mT, alpha), batch2=lambda g, batch1, alpha: scaled(batch1.mT @ g, alpha),
+)  # fmt: skip
+
+
+def scaled(x, factor):
+    return x if factor == 1 else x * factor
+
+
+addmm = choice("addmm", lambda input, mat1, mat2, *, beta=1, alpha=1: (addmm_op, (input, mat1, mat2, beta, alpha)))
+addmv = choice("addmv", lambda input, mat, vec, *, beta=1, alpha=1: (addmv_op, (input, mat, vec, beta, alpha)))
+baddbmm = choice(
+    "baddbmm", lambda input, batch1, batch2, *, beta=1, alpha=1: (baddbmm_op, (input, batch1, batch2, beta, alpha))
+)  # fmt: skip
+
+
+@composite
+def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
+    """beta * input + alpha * the sum over the batch of the matrix products."""
+    return scaled(input, beta) + scaled(sum(bmm(batch1, batch2), 0), alpha)
+
+
+@composite
+def addr(input, vec1, vec2, *, beta=1, alpha=1):
+    """beta * input + alpha * the outer product of two vectors."""
+    product = scaled(outer(vec1, vec2), alpha)
+    return product if beta == 0 else scaled(input, beta) + product

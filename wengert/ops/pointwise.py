@@ -1,0 +1,404 @@
+"""Functions of corresponding elements, each beside its derivative.
+
+`g` is the gradient of the result; a formula's other parameters are what it needs. Where PyTorch chooses a value at a kink
+(0 at the corners of relu and abs, halves at the ties of maximum), so do these.
+"""
+
+import math
+
+import numpy as np
+
+from wengert.kernels import pointwise as kernels
+from wengert.dtypes import SCALAR_NAMES, bool_, of_scalar, result_type_of, uint8
+from wengert.ops.declare import NUMBERS, attach, choice, convert, pointwise
+from wengert.tensor import Tensor
+
+LN2, LN10, PI = math.log(2), math.log(10), math.pi
+HIDDEN = {"function": False, "method": False, "inplace": False}
+
+zeros_of = pointwise("zeros_like", kernels.zeros_like, **HIDDEN)
+
+# --- arithmetic -------------------------------------------------------------------------------------------------------------------
+
+plain_add = pointwise("add", np.add, input=lambda g: g, other=lambda g: g, **HIDDEN)
+plain_sub = pointwise("sub", np.subtract, input=lambda g: g, other=lambda g: -g, **HIDDEN)
+scaled_add = pointwise("add", kernels.add_scaled, input=lambda g: g, other=lambda g, alpha: g * alpha, **HIDDEN)
+scaled_sub = pointwise("sub", kernels.sub_scaled, input=lambda g: g, other=lambda g, alpha: -alpha * g, **HIDDEN)
+plain_rsub = pointwise(
+    "rsub", kernels.rsub, node="RsubBackward0", scalar_node="RsubBackward1",
+    input=lambda g: -g, other=lambda g: g, **HIDDEN,
+)  # fmt: skip
+mul = pointwise("mul", np.multiply, input=lambda g, other: g * other, other=lambda g, input: g * input, alias=("multiply",))
+true_div = pointwise(
+    "div", np.true_divide, promote="float",
+    input=lambda g, other: g / other, other=lambda g, input, other: -g * ((input / other) / other), **HIDDEN,
+)  # fmt: skip
+floor_div = pointwise("div", kernels.floor_divide, input=lambda g: zeros_of(g), other=lambda g: zeros_of(g), **HIDDEN)
+trunc_div = pointwise("div", kernels.trunc_divide, input=lambda g: zeros_of(g), other=lambda g: zeros_of(g), **HIDDEN)
+floor_divide = pointwise("floor_divide", kernels.floor_divide)
+remainder = pointwise(
+    "remainder", kernels.remainder, input=lambda g: g, other=lambda g, input, other: -g * floor(input / other),
+)  # fmt: skip
+fmod = pointwise("fmod", kernels.fmod, input=lambda g: g, other=lambda g, input, other: -g * trunc(input / other))
+pow = pointwise(
+    "pow", kernels.pow, node="PowBackward1", scalar_node="PowBackward0", tensors=("input", "exponent"),
+    input=lambda g, input, exponent: power_gradient(g, input, exponent),
+    exponent=lambda g, input, exponent, out: exponent_gradient(g, input, exponent, out),
+)  # fmt: skip
+float_power = choice(
+    "float_power", lambda input, exponent: (pow, (_double(input), _double(exponent))), inplace=False,
+)  # fmt: skip
+
+
+def _double(x):
+    if not isinstance(x, Tensor):
+        return complex(x) if isinstance(x, complex) else float(x)
+    from wengert.dtypes import complex128, float64
+
+    return x.to(complex128 if x.dtype.is_complex else float64)
+
+
+def _scaled(plain, scaled):
+    def choose(input, other, *, alpha=1):
+        if alpha == 1 and not (alpha is True):
+            return plain, (input, other)
+        refuse_fraction(input, other, alpha)
+        return scaled, (input, other, alpha)
+
+    return choose
+
+
+def refuse_fraction(input, other, alpha):
+    """A multiplier must be of no higher kind than what it multiplies."""
+    kinds = [x.dtype.category for x in (input, other) if isinstance(x, Tensor)]
+    highest = max([*kinds, *(2 for x in (input, other) if isinstance(x, float)), 0])
+    if isinstance(alpha, bool) and highest > 0:
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, float) and highest < 2:
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    if isinstance(alpha, complex) and highest < 3:
+        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+
+
+def _divide(input, other, *, rounding_mode=None):
+    if rounding_mode is None:
+        return true_div, (input, other)
+    if rounding_mode not in ("floor", "trunc"):
+        raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
+    return (floor_div if rounding_mode == "floor" else trunc_div), (input, other)
+
+
+add = choice("add", _scaled(plain_add, scaled_add))
+sub = choice("sub", _scaled(plain_sub, scaled_sub), alias=("subtract",))
+div = choice("div", _divide, alias=("divide",))
+true_divide = choice("true_divide", lambda input, other: (true_div, (input, other)))
+rsub = choice(
+    "rsub", lambda input, other, *, alpha=1: (plain_rsub, (input, other)) if alpha == 1 else (scaled_sub, (other, input, alpha)),
+    inplace=False, method=False,
+)  # fmt: skip
+addcmul = pointwise(
+    "addcmul", kernels.addcmul, tensors=("input", "tensor1", "tensor2"), input=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * (tensor2 * value), tensor2=lambda g, tensor1, value: g * (tensor1 * value),
+)  # fmt: skip
+addcdiv = pointwise(
+    "addcdiv", kernels.addcdiv, tensors=("input", "tensor1", "tensor2"), input=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * (value / tensor2),
+    tensor2=lambda g, tensor1, tensor2, value: -g * (value * tensor1 / (tensor2 * tensor2)),
+)  # fmt: skip
+
+
+def power_gradient(g, input, exponent):
+    """exponent * input ** (exponent - 1), and 0 where the exponent is 0, even at input 0."""
+    if isinstance(exponent, (int, float, complex)):
+        if exponent == 0:
+            return zeros_of(g)
+        if exponent == 2:
+            return g * (2 * input)
+        return g * (exponent * pow(input, exponent - 1))
+    return where(exponent == 0, zeros_of(g), g * (exponent * pow(input, exponent - 1)))
+
+
+def exponent_gradient(g, input, exponent, out):
+    """out * log(input), and 0 at input 0 with a non-negative exponent."""
+    flat = input == 0
+    if not is_complex(exponent):
+        flat = flat & (exponent >= 0)
+    return g * where(flat, zeros_of(out), out * log(input))
+
+
+def is_complex(x):
+    return getattr(x.dtype, "is_complex", None) or getattr(x.dtype, "kind", "") == "c"
+
+
+# --- one argument --------------------------------------------------------------------------------------------------------------------
+
+neg = pointwise("neg", np.negative, input=lambda g: -g, alias=("negative",))
+abs = pointwise(
+    "abs", kernels.absolute, node="AbsBackward0", holomorphic=False, alias=("absolute",), input=lambda g, input: g * sgn(input),
+)  # fmt: skip
+sign = pointwise("sign", kernels.sign, input=lambda g: zeros_of(g))
+sgn = pointwise(
+    "sgn", kernels.sgn, holomorphic=False, input=lambda g, input, out: sgn_gradient(g, input, out),
+)  # fmt: skip
+positive = pointwise("positive", np.positive, input=lambda g: g, inplace=False)
+conj_physical = pointwise("conj_physical", kernels.conj, holomorphic=False, input=lambda g: conj(g))
+conj = pointwise("conj", kernels.conj, holomorphic=False, inplace=False, input=lambda g: conj(g), alias=("resolve_conj", "resolve_neg"))
+reciprocal = pointwise("reciprocal", np.reciprocal, promote="float", input=lambda g, out: -g * out * out)
+square = pointwise("square", np.square, node="PowBackward0", input=lambda g, input: g * (2 * input))
+sqrt = pointwise("sqrt", np.sqrt, promote="float", input=lambda g, out: g / (2 * out))
+rsqrt = pointwise("rsqrt", kernels.rsqrt, promote="float", input=lambda g, out: -0.5 * g * (out * out * out))
+exp = pointwise("exp", np.exp, promote="float", input=lambda g, out: g * out)
+exp2 = pointwise("exp2", np.exp2, promote="float", input=lambda g, out: g * (out * LN2), alias=("special_exp2",))
+expm1 = pointwise("expm1", np.expm1, promote="float", input=lambda g, out: g * (out + 1))
+log = pointwise("log", np.log, promote="float", input=lambda g, input: g / input)
+log2 = pointwise("log2", np.log2, promote="float", input=lambda g, input: g / (input * LN2))
+log10 = pointwise("log10", np.log10, promote="float", input=lambda g, input: g / (input * LN10))
+log1p = pointwise("log1p", np.log1p, promote="float", input=lambda g, input: g / (input + 1))
+sin = pointwise("sin", np.sin, promote="float", input=lambda g, input: g * cos(input))
+cos = pointwise("cos", np.cos, promote="float", input=lambda g, input: g * -sin(input))
+tan = pointwise("tan", np.tan, promote="float", input=lambda g, out: g * (1 + out * out))
+asin = pointwise("asin", np.arcsin, promote="float", input=lambda g, input: g * rsqrt(1 - input * input), alias=("arcsin",))
+acos = pointwise("acos", np.arccos, promote="float", input=lambda g, input: g * -rsqrt(1 - input * input), alias=("arccos",))
+atan = pointwise("atan", np.arctan, promote="float", input=lambda g, input: g / (input * input + 1), alias=("arctan",))
+sinh = pointwise("sinh", np.sinh, promote="float", input=lambda g, input: g * cosh(input))
+cosh = pointwise("cosh", np.cosh, promote="float", input=lambda g, input: g * sinh(input))
+tanh = pointwise("tanh", np.tanh, promote="float", input=lambda g, out: g * (1 - out * out))
+asinh = pointwise("asinh", np.arcsinh, promote="float", input=lambda g, input: g * rsqrt(input * input + 1), alias=("arcsinh",))
+acosh = pointwise("acosh", np.arccosh, promote="float", input=lambda g, input: g * (rsqrt(input - 1) * rsqrt(input + 1)),
+                  alias=("arccosh",))  # fmt: skip
+atanh = pointwise("atanh", np.arctanh, promote="float", input=lambda g, input: g / (1 - input * input), alias=("arctanh",))
+sigmoid = pointwise("sigmoid", kernels.sigmoid, promote="float", input=lambda g, out: g * ((1 - out) * out))
+relu = pointwise("relu", kernels.relu, input=lambda g, out: where(out <= 0, 0, g))
+erf = pointwise("erf", kernels.erf, promote="float", input=lambda g, input: g * (2 / math.sqrt(PI) * exp(-input * input)))
+erfc = pointwise("erfc", kernels.erfc, promote="float", input=lambda g, input: g * (-2 / math.sqrt(PI) * exp(-input * input)))
+logit = pointwise(
+    "logit", kernels.logit, promote="float",
+    input=lambda g, input, eps: logit_gradient(g, input, eps),
+)  # fmt: skip
+floor = pointwise("floor", kernels.floor, input=lambda g: zeros_of(g))
+ceil = pointwise("ceil", kernels.ceil, input=lambda g: zeros_of(g))
+trunc = pointwise("trunc", kernels.trunc, input=lambda g: zeros_of(g), alias=("fix",))
+round = pointwise("round", kernels.round, input=lambda g: zeros_of(g))
+frac = pointwise("frac", kernels.frac, input=lambda g: g)
+deg2rad = pointwise("deg2rad", np.deg2rad, promote="float", input=lambda g: g * (PI / 180))
+rad2deg = pointwise("rad2deg", np.rad2deg, promote="float", input=lambda g: g * (180 / PI))
+angle = pointwise("angle", kernels.angle, promote="float", holomorphic=False, inplace=False,
+                  input=lambda g, input: angle_gradient(g, input))  # fmt: skip
+sinc = pointwise("sinc", kernels.sinc, promote="float", input=lambda g, input: g * sinc_gradient(input))
+nan_to_num = pointwise(
+    "nan_to_num", kernels.nan_to_num, input=lambda g, input: where(isfinite(input), g, zeros_of(g)),
+)  # fmt: skip
+softplus = pointwise(
+    "softplus", kernels.softplus, function=False, method=False, inplace=False,
+    input=lambda g, input, beta, threshold: where(input * beta > threshold, g, g * sigmoid(input * beta)),
+)  # fmt: skip
+threshold = pointwise(
+    "threshold", kernels.threshold, method=False, inplace=False,
+    input=lambda g, input, threshold: where(input <= threshold, 0, g),
+)  # fmt: skip
+clone_of = pointwise("clone", kernels.clone, input=lambda g: g, **HIDDEN)
+
+
+def sgn_gradient(g, input, out):
+    if not is_complex(input):
+        return zeros_of(g)
+    size = abs(input)
+    along = (g / out - conj(g / out)) * out / (2 * size)
+    return where(size == 0, zeros_of(g), along)
+
+
+def logit_gradient(g, input, eps):
+    slope = g / (input * (1 - input))
+    low = 0 if eps is None else eps
+    inside = (input >= low) & (input <= 1 - low)
+    return where(inside, slope, zeros_of(g) if eps is not None else zeros_of(g) + math.nan)
+
+
+def angle_gradient(g, input):
+    if not is_complex(input):
+        return zeros_of(g)
+    size = abs(input)
+    return where(size == 0, zeros_of(input), g * (input / where(size == 0, 1, size * size) * 1j))
+
+
+def sinc_gradient(input):
+    scaled = PI * input
+    safe = where(input == 0, 1, input)
+    return where(input == 0, zeros_of(input), (cos(scaled) * PI * safe - sin(scaled)) / (PI * safe * safe))
+
+
+# --- two arguments -----------------------------------------------------------------------------------------------------------------
+
+atan2 = pointwise(
+    "atan2", np.arctan2, promote="float", alias=("arctan2",),
+    input=lambda g, input, other: g * (other / (input * input + other * other)),
+    other=lambda g, input, other: g * (-input / (input * input + other * other)),
+)  # fmt: skip
+hypot = pointwise(
+    "hypot", np.hypot, input=lambda g, input, out: g * (input / out), other=lambda g, other, out: g * (other / out),
+)  # fmt: skip
+maximum = pointwise(
+    "maximum", kernels.maximum, inplace=False,
+    input=lambda g, input, other: where(input == other, g / 2, where(input < other, 0, g)),
+    other=lambda g, input, other: where(input == other, g / 2, where(input > other, 0, g)),
+)  # fmt: skip
+minimum = pointwise(
+    "minimum", np.minimum, inplace=False,
+    input=lambda g, input, other: where(input == other, g / 2, where(input > other, 0, g)),
+    other=lambda g, input, other: where(input == other, g / 2, where(input < other, 0, g)),
+)  # fmt: skip
+fmax = pointwise(
+    "fmax", np.fmax, inplace=False,
+    input=lambda g, input, other: where((input >= other) | isnan(other), g, 0),
+    other=lambda g, input, other: where((input >= other) | isnan(other), 0, g),
+)  # fmt: skip
+fmin = pointwise(
+    "fmin", np.fmin, inplace=False,
+    input=lambda g, input, other: where((input <= other) | isnan(other), g, 0),
+    other=lambda g, input, other: where((input <= other) | isnan(other), 0, g),
+)  # fmt: skip
+copysign = pointwise(
+    "copysign", kernels.copysign, promote="float",
+    input=lambda g, input, out: where(input == 0, 0, g * (sign(input) * sign(out))), other=lambda g: zeros_of(g),
+)  # fmt: skip
+xlogy = pointwise(
+    "xlogy", kernels.xlogy, promote="float",
+    input=lambda g, input, other: where((input == 0) & (other <= 0), 0, g * log(other)),
+    other=lambda g, input, other: g * (input / other),
+)  # fmt: skip
+logaddexp = pointwise(
+    "logaddexp", kernels.logaddexp, inplace=False,
+    input=lambda g, input, out: g * exp(input - out), other=lambda g, other, out: g * exp(other - out),
+)  # fmt: skip
+logaddexp2 = pointwise(
+    "logaddexp2", np.logaddexp2, inplace=False,
+    input=lambda g, input, out: g * exp2(input - out), other=lambda g, other, out: g * exp2(other - out),
+)  # fmt: skip
+nextafter = pointwise("nextafter", np.nextafter)
+gcd = pointwise("gcd", np.gcd)
+lcm = pointwise("lcm", np.lcm)
+
+# --- choices by element ------------------------------------------------------------------------------------------------------------
+
+select = pointwise(
+    "where", kernels.where, tensors=("condition", "input", "other"), unpromoted=("condition",),
+    input=lambda g, condition: select(condition, g, 0), other=lambda g, condition: select(condition, 0, g), **HIDDEN,
+)  # fmt: skip
+
+
+def _where(condition, input=None, other=None):
+    if input is None and other is None:
+        from wengert.ops.indexing import nonzero
+
+        return nonzero, (condition,), {"as_tuple": True}
+    if not isinstance(condition, Tensor):
+        raise TypeError(f"where(): argument 'condition' (position 1) must be Tensor, not {type(condition).__name__}")
+    if condition.dtype is not bool_:
+        if condition.dtype is not uint8:
+            raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {name_of(condition)}")
+        condition = condition.to(bool_)
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        common = result_type_of([(of_scalar(input), 0), (of_scalar(other), 0)])
+        input = convert(input, common)
+    return select, (condition, input, other)
+
+
+def name_of(tensor):
+    return SCALAR_NAMES[tensor.dtype]
+
+
+where = choice("where", _where, inplace=False, method=False)
+where_method = choice("where", lambda input, condition, other: _where(condition, input, other), inplace=False, function=False)
+clamp = pointwise(
+    "clamp", kernels.clamp, tensors=("input", "min", "max"), alias=("clip",),
+    input=lambda g, input, min, max: clamp_gradient(g, input, min, max),
+    min=lambda g, input, min, max: where(input < min if max is None else (input < min) & (min < max), g, 0),
+    max=lambda g, input, min, max: where(input > max if min is None else (input > max) | (max < min), g, 0),
+)  # fmt: skip
+clamp_min = choice("clamp_min", lambda input, min: (clamp, (input, min, None)))
+clamp_max = choice("clamp_max", lambda input, max: (clamp, (input, None, max)))
+lerp = pointwise(
+    "lerp", kernels.lerp, tensors=("input", "end", "weight"),
+    input=lambda g, weight: g * (1 - weight), end=lambda g, weight: g * weight,
+    weight=lambda g, input, end: g * (end - input),
+)  # fmt: skip
+
+
+def clamp_gradient(g, input, min, max):
+    """Passes where the input was not moved, the limits included."""
+    inside = True
+    if min is not None:
+        inside = input >= min
+    if max is not None:
+        inside = (input <= max) if min is None else inside & (input <= max)
+    return where(inside, g, 0)
+
+
+# --- questions, whose answers have no derivative ---------------------------------------------------------------------------------------
+
+eq = pointwise("eq", np.equal, promote="bool")
+ne = pointwise("ne", np.not_equal, promote="bool", alias=("not_equal",))
+lt = pointwise("lt", np.less, promote="bool", alias=("less",))
+le = pointwise("le", np.less_equal, promote="bool", alias=("less_equal",))
+gt = pointwise("gt", np.greater, promote="bool", alias=("greater",))
+ge = pointwise("ge", np.greater_equal, promote="bool", alias=("greater_equal",))
+logical_and = pointwise("logical_and", np.logical_and, promote="bool")
+logical_or = pointwise("logical_or", np.logical_or, promote="bool")
+logical_xor = pointwise("logical_xor", np.logical_xor, promote="bool")
+logical_not = pointwise("logical_not", np.logical_not, promote="bool")
+isnan = pointwise("isnan", np.isnan, promote="bool", inplace=False)
+isinf = pointwise("isinf", np.isinf, promote="bool", inplace=False)
+isfinite = pointwise("isfinite", np.isfinite, promote="bool", inplace=False)
+isposinf = pointwise("isposinf", np.isposinf, promote="bool", inplace=False, tensors=("input",))
+isneginf = pointwise("isneginf", np.isneginf, promote="bool", inplace=False, tensors=("input",))
+signbit = pointwise("signbit", np.signbit, promote="bool", inplace=False)
+bitwise_and = pointwise("bitwise_and", np.bitwise_and)
+bitwise_or = pointwise("bitwise_or", np.bitwise_or)
+bitwise_xor = pointwise("bitwise_xor", np.bitwise_xor)
+bitwise_not = pointwise("bitwise_not", kernels.bitwise_not)
+bitwise_left_shift = pointwise("bitwise_left_shift", np.left_shift)
+bitwise_right_shift = pointwise("bitwise_right_shift", np.right_shift)
+
+# --- Python's operators ------------------------------------------------------------------------------------------------------------------
+
+SYMMETRIC = {"add": plain_add, "mul": mul, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor}
+ONE_SIDED = {
+    "sub": plain_sub, "truediv": true_div, "floordiv": floor_divide, "mod": remainder, "pow": pow,
+    "lshift": bitwise_left_shift, "rshift": bitwise_right_shift,
+}  # fmt: skip
+COMPARISONS = {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}
+UNARY = {"neg": neg, "pos": positive, "abs": abs, "invert": bitwise_not}
+
+for _name, _operation in (SYMMETRIC | ONE_SIDED).items():
+    attach(f"__{_name}__", _operation, "operator")
+    attach(f"__i{_name}__", _operation, "inplace")
+for _name, _operation in SYMMETRIC.items():
+    attach(f"__r{_name}__", _operation, "operator")
+for _name, _operation in COMPARISONS.items():
+    attach(f"__{_name}__", _operation, "operator")
+for _name, _operation in UNARY.items():
+    attach(f"__{_name}__", _operation, "function")
+attach("__rsub__", plain_rsub, "operator")
+del Tensor.__ipow__  # x **= y makes a new tensor in PyTorch
+
+
+def reversed_operator(operation):
+    """``number op tensor`` for an operation that is not symmetric."""
+
+    def operator(self, other):
+        if not isinstance(other, (Tensor, *NUMBERS)):
+            return NotImplemented
+        return operation.function(other, self)
+
+    return operator
+
+
+def _rtruediv(self, other):
+    if not isinstance(other, (Tensor, *NUMBERS)):
+        return NotImplemented
+    return reciprocal.function(self) * other
+
+
+Tensor.__rtruediv__ = _rtruediv
+for _name in ("floordiv", "mod", "pow", "lshift", "rshift"):
+    setattr(Tensor, f"__r{_name}__", reversed_operator(ONE_SIDED[_name]))

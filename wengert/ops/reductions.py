@@ -1,0 +1,329 @@
+"""Reductions, scans and the softmax family, each beside its derivative.
+
+The gradient of a reduction is its result's gradient, spread back over the dimensions that were reduced (`spread`).
+"""
+
+from wengert.kernels import reductions as kernels
+from wengert.ops.declare import choice, composite, primitive
+from wengert.ops.pointwise import exp, pow, select, sgn, where, zeros_of
+from wengert.ops.shape import concatenate, expand_to, flip, narrow_to, put_along, reshape_to
+from wengert.tensor import Tensor
+
+
+def reduced_shape(shape, dim):
+    """`shape` with the reduced dimensions kept as ones."""
+    axes = kernels.axes_of(dim, len(shape))
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def spread(g, shape, dim, keepdim=False):
+    """What was reduced over `dim` (a gradient or a result), over the whole `shape` again."""
+    return expand_to(kept(g, shape, dim, keepdim), shape)
+
+
+def kept(x, shape, dim, keepdim):
+    """A reduced value with the reduced dimensions as ones, so that it broadcasts against the input."""
+    return x if keepdim or not shape else reshape_to(x, reduced_shape(shape, dim))
+
+
+sum = primitive("sum", kernels.sum, node="SumBackward1", full_node="SumBackward0", input=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim))
+nansum = primitive(
+    "nansum", kernels.nansum, node="NansumBackward0",
+    input=lambda g, input, dim, keepdim: select(input == input, spread(g, input.shape, dim, keepdim), 0),
+)  # fmt: skip
+mean = primitive(
+    "mean", kernels.mean, node="MeanBackward1", full_node="MeanBackward0",
+    input=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim) / count(input_shape, dim),
+)  # fmt: skip
+
+
+def count(shape, dim):
+    """How many elements were reduced into one."""
+    total = 1
+    for axis in kernels.axes_of(dim, len(shape)):
+        total *= shape[axis]
+    return total
+
+
+prod = primitive(
+    "prod", kernels.prod, node="ProdBackward1", full_node="ProdBackward0", input=lambda g, input, out, dim, keepdim: prod_gradient(g, input, out, dim, keepdim),
+)  # fmt: skip
+amax = primitive(
+    "amax", kernels.amax, input=lambda g, input, out, dim, keepdim: extreme_gradient(g, input, out, dim, keepdim),
+)  # fmt: skip
+amin = primitive(
+    "amin", kernels.amin, input=lambda g, input, out, dim, keepdim: extreme_gradient(g, input, out, dim, keepdim),
+)  # fmt: skip
+max_all = primitive(
+    "max", kernels.max_all, node="MaxBackward1", function=False, method=False,
+    input=lambda g, input, out: extreme_gradient(g, input, out, None, False),
+)  # fmt: skip
+min_all = primitive(
+    "min", kernels.min_all, node="MinBackward1", function=False, method=False,
+    input=lambda g, input, out: extreme_gradient(g, input, out, None, False),
+)  # fmt: skip
+
+
+def extreme_gradient(g, input, out, dim, keepdim):
+    """Shared equally among the elements that attain the extreme (NaN attains NaN)."""
+    shape = input.shape
+    out = kept(out, shape, dim, keepdim)
+    attained = (input == out) | ((input != input) & (out != out))
+    g = kept(g, shape, dim, keepdim) / sum(attained, dim, True)
+    return select(attained, expand_to(g, shape), 0)
+
+
+def prod_gradient(g, input, out, dim, keepdim):
+    """The product of all the others: out / input where nothing is 0, and by products from both sides where something is."""
+    shape = input.shape
+    if not has_zero(input):
+        return kept(g * out, shape, dim, keepdim) / input
+    if dim is None:
+        flat = reshape_to(input, (-1,))
+        others = products_of_others(flat, 0)
+        return g * reshape_to(others, shape)
+    return kept(g, shape, dim, keepdim) * (products_of_others(input, dim) if shape else 1)
+
+
+def has_zero(input):
+    array = input._array if isinstance(input, Tensor) else input
+    return array.size > 0 and not (array != 0).all()
+
+
+def products_of_others(x, dim):
+    from_left = shifted_product(x, dim)
+    from_right = flip(shifted_product(flip(x, (dim,)), dim), (dim,))
+    return from_left * from_right
+
+
+def shifted_product(x, dim):
+    """The product of the elements before each one."""
+    n = x.shape[dim]
+    ones = zeros_of(narrow_to(x, dim, 0, 1)) + 1
+    return cumprod(concatenate([ones, narrow_to(x, dim, 0, n - 1)], dim), dim)
+
+
+max_dim = primitive(
+    "max", kernels.max_dim, outputs=("values", "indices"), function=False, method=False, tensors=("input",),
+    nodiff_outputs=("indices",),
+    input=lambda g, indices, input_shape, dim, keepdim: picked_gradient(g, indices, input_shape, dim, keepdim),
+)  # fmt: skip
+min_dim = primitive(
+    "min", kernels.min_dim, outputs=("values", "indices"), function=False, method=False, tensors=("input",),
+    nodiff_outputs=("indices",),
+    input=lambda g, indices, input_shape, dim, keepdim: picked_gradient(g, indices, input_shape, dim, keepdim),
+)  # fmt: skip
+
+
+def picked_gradient(g, indices, shape, dim, keepdim):
+    """The gradient goes to the one element along `dim` that was picked."""
+    if not shape:
+        return g
+    if not keepdim:
+        g, indices = kept(g, shape, dim, False), kept(indices, shape, dim, False)
+    return put_along(g, indices, shape, dim)
+
+
+def _extreme(all_of, along, pairwise, name):
+    def choose(input, dim=None, keepdim=False, *, other=None, axis=None, keepdims=None):
+        dim = axis if dim is None else dim
+        keepdim = keepdim if keepdims is None else keepdims
+        if other is not None or isinstance(dim, Tensor):
+            from wengert.ops import pointwise
+
+            return getattr(pointwise, pairwise), (input, dim if other is None else other)
+        if dim is None:
+            return all_of, (input,)
+        return along, (input, dim, keepdim)
+
+    choose.__doc__ = f"The {name} of all elements, or along `dim` with its indices, or of two tensors element by element."
+    return choose
+
+
+max = choice("max", _extreme(max_all, max_dim, "maximum", "maximum"), inplace=False)
+min = choice("min", _extreme(min_all, min_dim, "minimum", "minimum"), inplace=False)
+argmax = primitive("argmax", kernels.argmax, tensors=("input",))
+argmin = primitive("argmin", kernels.argmin, tensors=("input",))
+all = primitive("all", kernels.all, tensors=("input",))
+any = primitive("any", kernels.any, tensors=("input",))
+count_nonzero = primitive("count_nonzero", kernels.count_nonzero, tensors=("input",))
+_var = primitive(
+    "var", kernels.var, function=False, method=False, holomorphic=False,
+    input=lambda g, input, dim, correction, keepdim: var_gradient(g, input, dim, correction, keepdim),
+)  # fmt: skip
+_std = primitive(
+    "std", kernels.std, function=False, method=False, holomorphic=False,
+    input=lambda g, input, out, dim, correction, keepdim: var_gradient(
+        select(out == 0, 0, g / (2 * out)), input, dim, correction, keepdim
+    ),
+)  # fmt: skip
+
+
+def var_gradient(g, input, dim, correction, keepdim):
+    n = count(input.shape, dim) - correction
+    factor = 2 / n if n > 0 else float("nan")
+    return kept(g, input.shape, dim, keepdim) * factor * (input - mean(input, dim, True))
+
+
+def _spread_of(operation):
+    def choose(input, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=None):
+        if isinstance(dim, bool):  # x.var(False): the first flag is `unbiased`
+            dim, unbiased = None, dim
+        dim = axis if dim is None else dim
+        keepdim = keepdim if keepdims is None else keepdims
+        if correction is None:
+            correction = 1 if unbiased is None or unbiased else 0
+        return operation, (input, dim, correction, keepdim)
+
+    return choose
+
+
+var = choice("var", _spread_of(_var), inplace=False)
+std = choice("std", _spread_of(_std), inplace=False)
+
+
+@composite(method=False)
+def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """The variance and the mean of `input` over `dim`."""
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    return var(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
+
+
+@composite(method=False)
+def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """The standard deviation and the mean of `input` over `dim`."""
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    return std(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
+
+
+@composite
+def nanmean(input, dim=None, keepdim=False, *, dtype=None):
+    """The mean of the elements that are not NaN."""
+    numbers = sum(input == input, dim, keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / numbers
+
+
+logsumexp = primitive(
+    "logsumexp", kernels.logsumexp, alias=(),
+    input=lambda g, input, out, dim, keepdim: kept(g, input.shape, dim, keepdim)
+    * exp(input - finite(kept(out, input.shape, dim, keepdim))),
+)  # fmt: skip
+
+
+def finite(x):
+    """`x` with infinities replaced by 0, for differences in which they would give NaN."""
+    return where(abs_of(x) == float("inf"), 0, x)
+
+
+def abs_of(x):
+    return abs(x)
+
+
+softmax_op = primitive(
+    "softmax", kernels.softmax, function=False, method=False,
+    input=lambda g, out, dim: out * (g - sum(g * out, dim, True)),
+)  # fmt: skip
+log_softmax_op = primitive(
+    "log_softmax", kernels.log_softmax, function=False, method=False,
+    input=lambda g, out, dim: g - exp(out) * sum(g, dim, True),
+)  # fmt: skip
+
+
+def _converted(operation):
+    def choose(input, dim=None, dtype=None, *, axis=None):
+        dim = axis if dim is None else dim
+        if dtype is not None and isinstance(input, Tensor):
+            input = input.to(dtype)
+        return operation, (input, dim)
+
+    return choose
+
+
+softmax = choice("softmax", _converted(softmax_op), inplace=False, alias=("special_softmax",))
+log_softmax = choice("log_softmax", _converted(log_softmax_op), inplace=False)
+cumsum = primitive(
+    "cumsum", kernels.cumsum, inplace=True, input=lambda g, dim: cumsum_back(g, dim),
+)  # fmt: skip
+cumprod = primitive(
+    "cumprod", kernels.cumprod, inplace=True, input=lambda g, input, out, dim: cumprod_gradient(g, input, out, dim),
+)  # fmt: skip
+logcumsumexp = primitive(
+    "logcumsumexp", kernels.logcumsumexp,
+    input=lambda g, input, out, dim: exp(input) * cumsum_back(g * exp(-out), dim),
+)  # fmt: skip
+
+
+def cumsum_back(g, dim):
+    """Each element counts in every later sum."""
+    return flip(cumsum(flip(g, (dim,)), dim), (dim,)) if g.shape else g
+
+
+def cumprod_gradient(g, input, out, dim):
+    if not input.shape:
+        return g
+    if not has_zero(input):
+        return cumsum_back(g * out, dim) / input
+    # With zeros: element k of the result depends on element i <= k through the product of the others before k.
+    n = input.shape[dim]
+    parts = []
+    for i in range(n):
+        before = cumprod_total(narrow_to(input, dim, 0, i), dim)
+        after = narrow_to(input, dim, i + 1, n - i - 1)
+        ones = zeros_of(narrow_to(input, dim, i, 1)) + 1
+        factors = cumprod(concatenate([ones, after], dim), dim)
+        parts.append(sum(narrow_to(g, dim, i, n - i) * factors, dim, True) * before)
+    return concatenate(parts, dim)
+
+
+def cumprod_total(x, dim):
+    return prod(x, dim, True)
+
+
+norm_op = primitive(
+    "linalg_vector_norm", kernels.vector_norm, function=False, method=False, node="LinalgVectorNormBackward0", holomorphic=False,
+    input=lambda g, input, out, p, dim, keepdim: norm_gradient(g, input, out, p, dim, keepdim),
+)  # fmt: skip
+
+
+def norm_gradient(g, input, out, p, dim, keepdim):
+    """The derivative of (sum |x|^p)^(1/p), 0 at 0."""
+    g, out = kept(g, input.shape, dim, keepdim), kept(out, input.shape, dim, keepdim)
+    if p == 0:
+        return zeros_of(input)
+    if p == 1:
+        return g * sgn(input)
+    if p == 2:
+        return g * select(out == 0, 0, input / out)
+    if p in (float("inf"), float("-inf")):
+        attained = abs_of(input) == out
+        return g * (sgn(input) * attained) / sum(attained, dim, True)
+    if p < 1:
+        slope = sgn(input) * select(input == 0, 0, pow(abs_of(input), p - 1))
+    elif p < 2:
+        slope = sgn(input) * pow(abs_of(input), p - 1)
+    else:
+        slope = input * pow(abs_of(input), p - 2)
+    return slope * select(out == 0, 0, g / pow(out, p - 1))
+
+
+@composite
+def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
+    """The vector norm of all elements or over `dim`; "nuc" the nuclear norm of a matrix."""
+    if p == "nuc":
+        from wengert import linalg
+
+        return linalg.matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim)
+    order = 2 if p in ("fro", None) else p
+    if isinstance(order, str):
+        raise RuntimeError(f"norm(): unknown order '{p}'")
+    if dtype is not None:
+        input = input.to(dtype)
+    return norm_op(input, order, dim, keepdim)
+
+
+@composite
+def dist(input, other, p=2):
+    """The p-norm of the difference of two tensors."""
+    return norm_op(input - other, p)

@@ -1,0 +1,473 @@
+"""Tensor: an array, and its place in the graph.
+
+A tensor is five slots. `_array` is the strided NumPy array; `dtype` its element type. `_node` is where gradients go:
+None (no gradient), an `AccumulateGrad` (a leaf), or the node of the operation that made it. `_counter` is the version
+counter that all aliases of the memory share, or None while there has been neither an alias nor a write. `_base` is the
+tensor of which this one is a view. Everything else a tensor can do is attached from above: operations by their
+declarations (`wengert.ops`), `backward` by the engine (`wengert.autograd`).
+"""
+
+import numpy as np
+
+from wengert.autograd.graph import (
+    INFERENCE,
+    AccumulateGrad,
+    Handle,
+    Node,
+    Output,
+    Version,
+    grad_mode,
+    hooks_of,
+    rare,
+    warn_non_leaf_grad,
+)
+from wengert.devices import cpu
+from wengert.dtypes import FROM_NUMPY, TENSOR_TYPE_NAMES, strided
+from wengert.size import Size
+
+new = object.__new__
+new_size = tuple.__new__  # a NumPy shape needs no checking
+
+
+class Tensor:
+    """A multi-dimensional array of one dtype that remembers how it was computed."""
+
+    __slots__ = ("_array", "dtype", "_node", "_counter", "_base", "__weakref__", "__dict__")
+
+    # Rarely set, so kept in the instance's dict; these are the values until then.
+    _grad = None  # the .grad of a tensor that does not require grad, or that retains it
+    _view_kind = None  # "no_grad" or "multi" for views that in-place operations must treat with care
+    name = None
+    names_ = None
+
+    __hash__ = object.__hash__
+    __array_priority__ = 1000
+
+    def __new__(cls, *args, **kwargs):
+        return construct(cls, *args, **kwargs)
+
+    # --- what it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self):
+        """The extent of each dimension, as a `Size`."""
+        return new_size(Size, self._array.shape)
+
+    def size(self, dim=None):
+        """The shape, or the extent of dimension `dim`; raises IndexError where there is no such dimension."""
+        if dim is None:
+            return new_size(Size, self._array.shape)
+        return self._array.shape[wrap_dim(dim, self._array.ndim)]
+
+    @property
+    def ndim(self):
+        return self._array.ndim
+
+    def dim(self):
+        """The number of dimensions."""
+        return self._array.ndim
+
+    ndimension = dim
+
+    def numel(self):
+        """The number of elements."""
+        return self._array.size
+
+    nelement = numel
+
+    def __len__(self):
+        if self._array.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self._array.shape[0]
+
+    def stride(self, dim=None):
+        """Steps in elements from one element to the next along each dimension, or along `dim`."""
+        strides = strides_of(self._array)
+        return strides if dim is None else strides[wrap_dim(dim, len(strides))]
+
+    def element_size(self):
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def itemsize(self):
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self):
+        return self._array.nbytes
+
+    @property
+    def device(self):
+        return cpu
+
+    @property
+    def layout(self):
+        return strided
+
+    def get_device(self):
+        return -1
+
+    def is_floating_point(self):
+        return self.dtype.is_floating_point
+
+    def is_complex(self):
+        return self.dtype.is_complex
+
+    def is_signed(self):
+        return self.dtype.is_signed
+
+    def is_inference(self):
+        return self._counter is INFERENCE
+
+    def is_conj(self):
+        return False
+
+    def is_neg(self):
+        return False
+
+    def is_shared(self):
+        return False
+
+    is_cpu = True
+    is_cuda = is_meta = is_sparse = is_sparse_csr = is_quantized = is_nested = is_mps = is_xpu = is_mkldnn = False
+    is_xla = is_ipu = is_vulkan = is_maia = is_mtia = False
+
+    def type(self, dtype=None, non_blocking=False):
+        """The name of the tensor's type (``torch.FloatTensor``), or the tensor converted to `dtype`."""
+        if dtype is None:
+            return TENSOR_TYPE_NAMES[self.dtype]
+        if isinstance(dtype, str):
+            by_name = {name: t for t, name in TENSOR_TYPE_NAMES.items()}
+            if dtype not in by_name:
+                raise ValueError(f"invalid type: '{dtype}'")
+            dtype = by_name[dtype]
+        return self.to(dtype=getattr(dtype, "dtype", dtype))
+
+    def data_ptr(self):
+        """The address of the first element; 0 for an empty tensor."""
+        return data_ptr(self._array) if self._array.size else 0
+
+    # --- its place in the graph -------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self):
+        """Whether operations on this tensor are recorded."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad=True):
+        """Start (or end) the recording of operations on this leaf, and return it.
+
+        Raises RuntimeError for a dtype without derivatives, and when asked to end recording on a tensor that is not a leaf.
+        """
+        node = self._node
+        if requires_grad:
+            if node is None:
+                if not self.dtype.differentiable:
+                    raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+                if self._counter is INFERENCE and not grad_mode.inference:
+                    raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+                self._node = node = AccumulateGrad(self)
+                if self._grad is not None:
+                    node.grad, self._grad = self._grad, None
+        elif type(node) is AccumulateGrad:
+            self._node, self._grad = None, node.grad
+        elif node is not None:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+                "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+            )
+        return self
+
+    @property
+    def is_leaf(self):
+        """Whether no recorded operation made this tensor."""
+        node = self._node
+        return node is None or type(node) is AccumulateGrad
+
+    @property
+    def grad_fn(self):
+        """The node of the operation that made this tensor; None for a leaf."""
+        node = self._node
+        kind = type(node)
+        if kind is Output:
+            return node.parent
+        return None if kind is AccumulateGrad else node
+
+    @property
+    def output_nr(self):
+        return getattr(self._node, "nr", 0)
+
+    @property
+    def grad(self):
+        """The accumulated gradient of this leaf (or of a tensor that retains it), or None."""
+        node = self._node
+        if type(node) is AccumulateGrad:
+            return node.grad
+        if node is not None and self._grad is None and not self.retains_grad:
+            warn_non_leaf_grad()
+        return self._grad
+
+    @grad.setter
+    def grad(self, value):
+        if value is not None:
+            self._check_grad(value)
+        node = self._node
+        if type(node) is AccumulateGrad:
+            node.grad = value
+        else:
+            self._grad = value
+
+    @grad.deleter
+    def grad(self):
+        self.grad = None
+
+    def _check_grad(self, value):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+        if value is self:
+            raise RuntimeError("can't assign Variable as its own grad")
+        if value.dtype is not self.dtype:
+            raise RuntimeError(
+                f"assigned grad has data of a different type: expected {TENSOR_TYPE_NAMES[self.dtype]}, "
+                f"got {TENSOR_TYPE_NAMES[value.dtype]}"
+            )
+        if value._array.shape != self._array.shape:
+            raise RuntimeError(
+                f"assigned grad has data of a different size: expected {list(self.shape)}, got {list(value.shape)}"
+            )
+
+    def detach(self):
+        """The same memory outside the graph: no `grad_fn`, no `requires_grad`; writes are seen by both."""
+        if rare.active or type(self) is not Tensor:
+            return detach_rarely(self)
+        counter = self._counter
+        if counter is None:
+            counter = self._counter = Version()
+        alias = new(Tensor)
+        alias._array = self._array
+        alias.dtype = self.dtype
+        alias._node = alias._base = None
+        alias._counter = counter
+        return alias
+
+    def detach_(self):
+        """Cut this very tensor out of the graph: it becomes a leaf that does not require grad; returns it."""
+        if self._base is not None and self._node is not None:
+            raise RuntimeError(
+                "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
+                "training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence "
+                "detach_() cannot be called on these gradients. To fix this error, please refer to the "
+                "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
+            )
+        node, self._node = self._node, None
+        if type(node) is AccumulateGrad:
+            self._grad = node.grad
+        if rare.active:
+            for observe in rare.on_result:
+                observe("detach_", (self,), self, node)
+        return self
+
+    @property
+    def data(self):
+        """The same memory with a version counter of its own, so that writes through it escape autograd's notice."""
+        alias = wrap(self._array, self.dtype)
+        alias.__class__ = type(self) if type(self) is not Tensor else Tensor
+        if rare.active:
+            for observe in rare.on_result:
+                observe("data", (self,), alias, self._node)
+        return alias
+
+    @data.setter
+    def data(self, value):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self.dtype is not value.dtype and self._node is not None and not value.dtype.differentiable:
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
+        self._array, self.dtype = value._array, value.dtype
+        node = self._node
+        if type(node) is AccumulateGrad:
+            node.shape, node._array, node._dtype = value._array.shape, value._array, value.dtype
+
+    @property
+    def _version(self):
+        """How often the memory of this tensor was written in place, through any alias."""
+        counter = self._counter
+        if counter is INFERENCE:
+            raise RuntimeError("Inference tensors do not track version counter.")
+        return 0 if counter is None else counter.value
+
+    def _is_view(self):
+        return self._base is not None
+
+    def register_hook(self, hook):
+        """Call ``hook(grad)`` when this tensor's gradient has been computed; what it returns replaces the gradient.
+
+        Returns a handle with ``remove()``. Raises RuntimeError for a tensor that does not require grad.
+        """
+        if self._node is None:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        return Handle(hooks_of(self._node).tensor, hook)
+
+    def register_post_accumulate_grad_hook(self, hook):
+        """Call ``hook(tensor)`` after backward changed this leaf's `.grad`. Returns a handle with ``remove()``."""
+        if self._node is None:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if type(self._node) is not AccumulateGrad:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        return Handle(hooks_of(self._node).post_accumulate, hook)
+
+    @property
+    def _backward_hooks(self):
+        hooks = None if self._node is None else self._node.hooks
+        return hooks.tensor if hooks is not None and hooks.tensor else None
+
+    def retain_grad(self):
+        """Keep this non-leaf's gradient in `.grad` during backward."""
+        if self._node is None:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if type(self._node) is not AccumulateGrad:
+            from weakref import ref
+
+            hooks_of(self._node).retain = ref(self)
+
+    @property
+    def retains_grad(self):
+        node = self._node
+        if node is None or type(node) is AccumulateGrad or node.hooks is None or node.hooks.retain is None:
+            return False
+        return node.hooks.retain() is self
+
+    # --- subclasses -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        """Run `func` on tensors of this subclass and give its results this class; subclasses may override."""
+        from wengert import overrides
+
+        return overrides.default_torch_function(cls, func, types, args, kwargs or {})
+
+    def as_subclass(self, cls):
+        """This tensor as an instance of `cls`, a subclass of Tensor, sharing memory and graph."""
+        if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+            raise TypeError("cls must be a type (not an instance) that is a subclass of Tensor")
+        alias = self.view_as(self) if type(self) is Tensor else Tensor.view_as(self, self)
+        alias.__class__ = cls
+        return alias
+
+    @staticmethod
+    def _make_subclass(cls, data, require_grad=False):
+        """An instance of `cls` on the memory of `data`, outside the graph."""
+        alias = detach_plain(data)
+        alias.__class__ = cls
+        return alias.requires_grad_(True) if require_grad else alias
+
+
+Tensor.__module__ = "wengert"
+
+
+class ParameterMeta(type(Tensor)):
+    """Lets ``isinstance(t, Parameter)`` hold for tensors of other classes that are marked as parameters."""
+
+    def __instancecheck__(self, instance):
+        if self is Parameter and isinstance(instance, Tensor) and instance.__dict__.get("_is_param", False):
+            return True
+        return type.__instancecheck__(self, instance)
+
+
+class Parameter(Tensor, metaclass=ParameterMeta):
+    """A tensor that is a parameter of a module: a leaf that requires grad unless told otherwise.
+
+    Args:
+        data: the tensor whose memory it takes (default: an empty one).
+        requires_grad: whether gradients are accumulated in it.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data=None, requires_grad=True):
+        if data is None:
+            data = wrap(np.empty((0,), np.float32), FROM_NUMPY[np.dtype(np.float32)])
+        if type(data) is not Tensor and type(data) is not Parameter:
+            alias = detach_plain(data)
+            if isinstance(data, Tensor) and type(data) is not cls:
+                alias.__class__ = type(data)
+                alias._is_param = True
+                return alias.requires_grad_(requires_grad)
+        else:
+            alias = detach_plain(data)
+        alias.__class__ = cls
+        return alias.requires_grad_(requires_grad)
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        return NotImplemented
+
+
+Parameter.__module__ = "wengert.nn.parameter"
+
+
+def construct(cls, *args, **kwargs):
+    """``Tensor(...)``; replaced by `wengert.ops.creation`, which knows how tensors are made."""
+    raise NotImplementedError("wengert.ops.creation is not loaded")
+
+
+def wrap(array, dtype=None):
+    """A tensor around `array` as it is: no copy, no graph."""
+    t = new(Tensor)
+    t._array = array
+    t.dtype = FROM_NUMPY[array.dtype] if dtype is None else dtype
+    t._node = t._counter = t._base = None
+    return t
+
+
+def detach_plain(tensor):
+    """`Tensor.detach` whatever the class, giving a plain Tensor."""
+    alias = wrap(tensor._array, tensor.dtype)
+    if tensor._counter is None:
+        tensor._counter = Version()
+    alias._counter = tensor._counter
+    return alias
+
+
+def detach_rarely(tensor):
+    """`detach` for Parameters, subclasses, and while something watches."""
+    if type(tensor) is not Tensor and type(tensor) is not Parameter:
+        from wengert import overrides
+
+        if overrides.has_override(tensor):
+            return overrides.handle(Tensor.detach, (tensor,), (tensor,), {})
+    alias = detach_plain(tensor)
+    tangentless = tensor.__dict__.get("_detach")  # a dual tensor keeps its tangent, see autograd.forward_ad
+    if tangentless is not None:
+        alias = tangentless(tensor, alias)
+    if rare.active:
+        for observe in rare.on_result:
+            observe("detach", (tensor,), alias, tensor._node)
+    return alias
+
+
+def wrap_dim(dim, ndim):
+    """`dim` counted from the front; raises IndexError as PyTorch does."""
+    limit = ndim or 1
+    if -limit <= dim < limit:
+        return dim + limit if dim < 0 else dim
+    raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})")
+
+
+def strides_of(array):
+    """Strides in elements, as PyTorch counts them."""
+    itemsize = array.itemsize
+    return tuple(s // itemsize for s in array.strides)
+
+
+def data_ptr(array):
+    return array.__array_interface__["data"][0]
+
+
+def is_node(value):
+    return isinstance(value, Node)
