@@ -12,7 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
     "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
-PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
 TORCH = 2.13.0
 TORCH_CPU_INDEX = https://download.pytorch.org/whl/cpu
 
@@ -43,7 +43,6 @@ lint: $(VENV)/installed-lint
 
 stubs: $(VENV)/installed-lint
 	@$(BIN)/python tools/make_stubs.py
-	@$(BIN)/ruff format --quiet wengert/*.pyi
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
