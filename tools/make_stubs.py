@@ -14,6 +14,7 @@ import inspect
 import keyword
 import sys
 import types
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,7 +80,8 @@ RESULTS = {  # what isn't a Tensor
 TENSOR_RESULTS = {  # hand-written methods that return one
     "detach", "clone", "contiguous", "to", "cpu", "view_as", "reshape_as", "expand_as", "type_as", "__getitem__",
     "__copy__", "__deepcopy__", "bool", "byte", "char", "short", "int", "long", "half", "bfloat16", "float", "double",
-    "cfloat", "cdouble", "new_tensor", "new_zeros", "new_ones", "new_full", "new_empty", "__abs__", "__neg__", "__invert__",
+    "cfloat", "cdouble", "new_tensor", "new_zeros", "new_ones", "new_full", "new_empty", "__abs__", "__neg__",
+    "__invert__",
 }  # fmt: skip
 PROPERTIES = {
     "shape": "_Size",
@@ -90,7 +92,7 @@ PROPERTIES = {
 }
 
 
-# --- one function -------------------------------------------------------------------------------------------------------------
+# --- one function -----------------------------------------------------------------------------------------------------
 
 
 def shown_default(value):
@@ -179,14 +181,14 @@ def stub_of_function(name, function, *, method=False):
     return f"def {name}({shown_parameters(parameters, method=method)}) -> {result}: ..."
 
 
-# --- a class and a module -----------------------------------------------------------------------------------------------------
+# --- a class and a module ---------------------------------------------------------------------------------------------
 
 
 def is_public(name):
     return name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("_")
 
 
-OBJECTS_OWN = {name for name in vars(object)} - {"__eq__", "__ne__", "__hash__", "__repr__", "__str__", "__format__"}
+OBJECTS_OWN = set(vars(object)) - {"__eq__", "__ne__", "__hash__", "__repr__", "__str__", "__format__"}
 SHOWN_PRIVATE = {"_version", "_base", "_is_view", "_backward_hooks", "_grad"}
 
 
@@ -246,14 +248,15 @@ def tensor_stub():
 
 def home_of(value):
     """The module of ours in which a class or function is written (some give a public module as their __module__)."""
-    name = getattr(value, "__name__", None)
-    if not isinstance(value, (type, types.FunctionType)) or not value.__module__.startswith("wengert"):
+    if not isinstance(value, (type, types.FunctionType)) or not (value.__module__ or "").startswith("wengert"):
         return None
-    nearest = sorted((module for module in sys.modules if module.startswith("wengert.")), key=lambda m: (-m.count("."), m))
-    for home in (value.__module__, *nearest):
-        module = sys.modules.get(home)
-        if home != "wengert" and module is not None and vars(module).get(name) is value and hasattr(module, "__file__"):
-            return home
+    written = [value] if isinstance(value, types.FunctionType) else vars(value).values()
+    files = Counter(member.__code__.co_filename for member in written if isinstance(member, types.FunctionType))
+    file = files.most_common(1)[0][0] if files else None  # other floors attach methods to a class as well
+    for name, module in sorted(sys.modules.items()):
+        ours = name == value.__module__ or getattr(module, "__file__", None) == file
+        if ours and name.startswith("wengert.") and vars(module).get(value.__name__) is value:
+            return name
     return None
 
 
