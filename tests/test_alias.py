@@ -67,6 +67,20 @@ except ZeroDivisionError as error:
         assert python(INSTALL + program) == ["True"]
 
 
+class TestOtherProcesses:
+    def test_a_spawned_child_has_the_alias(self, tmp_path):
+        (tmp_path / "work.py").write_text("import torch\ndef name(): return torch.__name__\n")
+        program = """
+import multiprocessing.spawn
+from wengert.alias import install_as_torch
+install_as_torch()
+import work
+with multiprocessing.get_context("spawn").Pool(1) as pool:
+    print(pool.apply(work.name))
+"""
+        assert python(program, tmp_path) == ["wengert"]
+
+
 class TestPyTorchItself:
     def test_imported_before_is_an_error_that_says_so(self, tmp_path):
         (tmp_path / "torch.py").write_text("__version__ = '2.13.0'")

@@ -1,5 +1,6 @@
 """`wengert run` stands where `python` stands: the same program shows the same behaviour under both."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -108,6 +109,29 @@ class TestTheProgramFindsWhatPythonWouldGiveIt:
         path = tmp_path / "program.py"
         path.write_bytes("# -*- coding: latin-1 -*-\nprint('é'.encode())\n".encode("latin-1"))
         assert_as_python(path)
+
+
+class TestOtherProcesses:
+    @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+    def test_a_child_has_the_alias_however_it_is_started(self, write, method):
+        program = f"""
+            import torch
+            import multiprocessing
+
+            def work(queue):
+                import torch.version
+                queue.put((torch.__name__, torch.version.__name__))
+
+            if __name__ == "__main__":
+                context = multiprocessing.get_context({method!r})
+                queue = context.SimpleQueue()
+                child = context.Process(target=work, args=(queue,))
+                child.start()
+                print(queue.get())
+                child.join()
+        """
+        out = launch(WENGERT, write(program))
+        assert (out.stdout, out.returncode) == ("('wengert', 'wengert.version')\n", 0), out.stderr
 
 
 class TestTheEnd:

@@ -11,9 +11,10 @@ import importlib.util
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.abc import Loader
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import Distribution, DistributionFinder
 from types import ModuleType
+from typing import Any
 
 from wengert import version
 
@@ -64,12 +65,44 @@ class TorchDistribution(Distribution):
         )
 
 
+class AliasInChild:
+    """What a parent process sends to a child that is started afresh, not forked: unpickled there, it installs the alias."""
+
+    def __reduce__(self):
+        return install_as_torch, ()
+
+
+def tell_children(spawn: Any) -> None:
+    """Have `multiprocessing.spawn` send the alias with what a child unpickles before it runs the program's module."""
+    prepared = spawn.get_preparation_data
+    spawn.get_preparation_data = lambda name: {**prepared(name), "torch": AliasInChild()}
+
+
+class TellingChildren(Loader):
+    """Loads `multiprocessing.spawn`, if and when the program needs it, and sees to `tell_children`."""
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self.loader.exec_module(module)
+        tell_children(module)
+
+
 class TorchFinder(DistributionFinder):
     """Finds modules below `torch`, and the distribution of that name."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if fullname == "multiprocessing.spawn":
+            spec = PathFinder.find_spec(fullname, path)
+            if spec is not None and spec.loader is not None:
+                spec.loader = TellingChildren(spec.loader)
+            return spec
         if not fullname.startswith("torch."):
             return None
         ours = "wengert" + fullname.removeprefix("torch")
@@ -108,6 +141,8 @@ def install_as_torch() -> ModuleType:
             "call install_as_torch() before anything imports torch, or start the program with `wengert run`"
         )
     sys.meta_path.insert(0, TorchFinder())
+    if (spawn := sys.modules.get("multiprocessing.spawn")) is not None:  # loaded before we could see to it
+        tell_children(spawn)
     for name, module in list(sys.modules.items()):
         if name == "wengert" or name.startswith("wengert."):
             sys.modules["torch" + name.removeprefix("wengert")] = module
