@@ -66,7 +66,7 @@ class TorchDistribution(Distribution):
 
 
 class AliasInChild:
-    """What a parent process sends to a child that is started afresh, not forked: unpickled there, it installs the alias."""
+    """What a parent sends to a child process that is started afresh: unpickled there, it installs the alias."""
 
     def __reduce__(self):
         return install_as_torch, ()
