@@ -2,7 +2,7 @@
 #   make demo         train a small network on handwritten digits
 #   make test         all tests; needs no PyTorch
 #   make conformance  compare with PyTorch, which this installs
-#   make bench        measure beside PyTorch and print the table of the README
+#   make bench        measure beside PyTorch and print the table of the README (bench-readme: and put it there)
 #   make lint         ruff, mypy, the floors of the architecture, fresh stubs
 #   make clean        remove what the others made
 #
@@ -16,7 +16,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
 TORCH = 2.13.0
 TORCH_CPU_INDEX = https://download.pytorch.org/whl/cpu
 
-.PHONY: help demo test conformance bench lint stubs clean
+.PHONY: help demo test conformance bench bench-readme lint stubs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,8 +31,14 @@ test: $(VENV)/installed-test
 conformance: $(VENV)/installed-conformance
 	@$(BIN)/python -m pytest -q tests/conformance $(ARGS)
 
+# `python -m benchmarks` says on stderr what it is doing and prints the table, in Markdown, on stdout.
 bench: $(VENV)/installed-conformance
-	@$(BIN)/python -m benchmarks $(ARGS)
+	@mkdir -p out
+	@$(BIN)/python -m benchmarks $(ARGS) > out/bench.md
+	@cat out/bench.md
+
+bench-readme: bench
+	@$(BIN)/python tools/fill_bench.py out/bench.md
 
 lint: $(VENV)/installed-lint
 	@$(BIN)/ruff check .
@@ -45,7 +51,7 @@ stubs: $(VENV)/installed-lint
 	@$(BIN)/python tools/make_stubs.py
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 # --- the environment: one stamp for each set of extras, remade when pyproject.toml changes ----------------------------
