@@ -1,0 +1,77 @@
+# Everything from a bare machine with python3 (3.11 or later) and make:
+#   make demo         train a small network on handwritten digits
+#   make test         all tests; needs no PyTorch
+#   make conformance  compare with PyTorch, which this installs
+#   make bench        measure beside PyTorch and print the table of the README (bench-readme: and put it there)
+#   make lint         ruff, mypy, the floors of the architecture, fresh stubs
+#   make clean        remove what the others made
+#
+# The environment is .venv; give VENV=... for another, PYTHON=... for a certain interpreter.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+    "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
+TORCH = 2.13.0
+TORCH_CPU_INDEX = https://download.pytorch.org/whl/cpu
+
+.PHONY: help demo test conformance bench bench-readme lint stubs clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n '2,7s/^# *//p' Makefile
+
+demo: $(VENV)/installed-cli
+	@$(BIN)/wengert run examples/digits.py
+
+test: $(VENV)/installed-test
+	@$(BIN)/python -m pytest -q --ignore=tests/conformance $(ARGS)
+
+conformance: $(VENV)/installed-conformance
+	@$(BIN)/python -m pytest -q tests/conformance $(ARGS)
+
+# `python -m benchmarks` says on stderr what it is doing and prints the table, in Markdown, on stdout.
+bench: $(VENV)/installed-conformance
+	@mkdir -p out
+	@$(BIN)/python -m benchmarks $(ARGS) > out/bench.md
+	@cat out/bench.md
+
+bench-readme: bench
+	@$(BIN)/python tools/fill_bench.py out/bench.md
+
+lint: $(VENV)/installed-lint
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache > $(VENV)/floors.txt || { cat $(VENV)/floors.txt; exit 1; }
+	@sed -n '/^Contracts:/p' $(VENV)/floors.txt
+	@$(BIN)/python tools/make_stubs.py --check
+
+stubs: $(VENV)/installed-lint
+	@$(BIN)/python tools/make_stubs.py
+
+clean:
+	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+# --- the environment: one stamp for each set of extras, remade when pyproject.toml changes ----------------------------
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "wengert needs Python 3.11 or later and found none; name one with make PYTHON=..." >&2; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo "python's venv module failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/installed-%: pyproject.toml wengert/version.py | $(BIN)/python
+	@echo "installing wengert[$*]"
+	@$(PIP) install --editable ".[$*]"
+	@touch $@
+
+# Both PyPI's wheel and the small CPU one count as 2.13.0. Take the small one where an index has it.
+$(VENV)/installed-conformance: pyproject.toml wengert/version.py | $(BIN)/python
+	@echo "installing wengert[conformance] with PyTorch $(TORCH), the oracle"
+	@$(PIP) install "torch==$(TORCH)+cpu" 2>/dev/null \
+	    || $(PIP) install --index-url $(TORCH_CPU_INDEX) "torch==$(TORCH)+cpu" 2>/dev/null \
+	    || $(PIP) install "torch==$(TORCH)"
+	@$(PIP) install --editable ".[conformance,scipy]"
+	@touch $@

@@ -1,0 +1,86 @@
+"""The examples run under `wengert run` and do what they promise."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import wengert
+
+ROOT = Path(wengert.__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+RECORDED = Path(__file__).parent / "recorded"
+COMMAND = [sys.executable, "-m", "wengert", "run"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+
+
+def output_of(example, *arguments):
+    done = subprocess.run(
+        [*COMMAND, str(EXAMPLES / example), *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=ENVIRONMENT,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_tour_prints_what_pytorch_printed():
+    # Recorded with: python examples/detach_tour.py > tests/recorded/detach_tour.txt (PyTorch 2.13.0)
+    assert output_of("detach_tour.py") == (RECORDED / "detach_tour.txt").read_text(encoding="utf-8")
+
+
+def test_digits_learns_and_reports_its_gradient_flow():
+    out = output_of("digits.py", "--epochs", "3")
+    assert len(re.findall(r"^  epoch ", out, re.MULTILINE)) == 3
+    learned, tested = map(float, re.search(r"accuracy: ([\d.]+)% in training, ([\d.]+)% in the test", out).groups())
+    assert learned > 90
+    assert tested > 90
+    rows = re.findall(r"^  (\d\.(?:weight|bias)) +(\d[\d x]*?) +([\d.e+-]+) +([\d.e+-]+)  (.+)$", out, re.MULTILINE)
+    assert [row[0] for row in rows] == [f"{layer}.{kind}" for layer in (0, 2, 7, 9) for kind in ("weight", "bias")]
+    assert {row[4] for row in rows} == {"flows"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are a POSIX thing")
+def test_digits_draws_a_progress_bar_on_a_terminal():
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, str(EXAMPLES / "digits.py"), "--epochs", "1", "--batch", "256"], stdout=theirs, env=ENVIRONMENT
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            seen += chunk
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    bars = seen.split(b"\r\n")[1].split(b"\r")
+    assert len(bars) == 1 + 6  # what precedes the first return, then one state per batch
+    assert b"[##############################] 100%" in bars[-1]
+
+
+def test_actor_and_critic_learn_to_stay_up_longer():
+    out = output_of("actor_critic.py", "--updates", "60", "--carts", "8")
+    means = [float(mean) for mean in re.findall(r"episodes +([\d.]+)", out)]
+    assert len(means) == 10
+    assert max(means[5:]) > 1.5 * means[0]
+
+
+def test_the_digits_are_the_published_ones():
+    import numpy as np
+
+    with np.load(EXAMPLES / "data" / "digits.npz") as archive:
+        images, labels = archive["images"], archive["labels"]
+    assert (images.shape, images.dtype, labels.shape, labels.dtype) == ((1797, 8, 8), "uint8", (1797,), "uint8")
+    assert (images.max(), int(images.sum(dtype="int64"))) == (16, 561718)
+    assert np.bincount(labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
