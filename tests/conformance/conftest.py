@@ -32,3 +32,12 @@ def subject():
     from tests.conformance.compare import subject_module
 
     return subject_module()
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """The walk's report, where the walk has run."""
+    from tests.conformance.test_opdb import report_text
+
+    if report_text in config.stash:
+        terminalreporter.section("wengert beside PyTorch, by PyTorch's operator database")
+        terminalreporter.write_line(config.stash[report_text])
