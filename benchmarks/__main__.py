@@ -8,17 +8,17 @@ import os
 for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ[_variable] = "1"
 
-import argparse
-import importlib
-import platform
-import sys
-from pathlib import Path
-from typing import Any
+import argparse  # noqa: E402
+import importlib  # noqa: E402
+import platform  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
-from benchmarks import footprint, table
-from benchmarks.rows import ROWS, Row
-from benchmarks.table import Result, duration
-from benchmarks.timing import compare
+from benchmarks import footprint, table  # noqa: E402
+from benchmarks.rows import ROWS, Row  # noqa: E402
+from benchmarks.table import Result, duration  # noqa: E402
+from benchmarks.timing import compare  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}

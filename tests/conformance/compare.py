@@ -176,8 +176,7 @@ def check_structure(actual: Any, expected: Any, where: str = "result") -> Iterat
 
 
 RESULT_FIELDS = frozenset(
-    "values indices mode sign logabsdet solution residuals rank singular_values eigenvalues eigenvectors U S Vh V Q R "
-    "L LU LD P pivots info LU_data LU_pivots output counts min max hist bin_edges mantissa exponent inverse tau a".split()
+    ["values", "indices", "mode", "sign", "logabsdet", "solution", "residuals", "rank", "singular_values", "eigenvalues", "eigenvectors", "U", "S", "Vh", "V", "Q", "R", "L", "LU", "LD", "P", "pivots", "info", "LU_data", "LU_pivots", "output", "counts", "min", "max", "hist", "bin_edges", "mantissa", "exponent", "inverse", "tau"]
 )
 
 

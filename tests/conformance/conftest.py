@@ -36,8 +36,8 @@ def subject():
 
 def pytest_terminal_summary(terminalreporter, config):
     """The walk's report, where the walk has run."""
-    from tests.conformance.test_opdb import report_text
+    from tests.conformance.report import REPORT
 
-    if report_text in config.stash:
+    if REPORT in config.stash:
         terminalreporter.section("wengert beside PyTorch, by PyTorch's operator database")
-        terminalreporter.write_line(config.stash[report_text])
+        terminalreporter.write_line(config.stash[REPORT])

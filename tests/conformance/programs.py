@@ -157,8 +157,7 @@ def literal(shape: Sequence[int], kind: str, start: int, stride: int) -> Any:
         values = [complex(n / 2, (n % 3) - 1) for n in numbers]
     else:
         values = [n / 2 for n in numbers]
-    nested = np.array(values, dtype=object).reshape(shape).tolist()
-    return nested
+    return np.array(values, dtype=object).reshape(shape).tolist()
 
 
 def creation(w: Writer) -> Step:

@@ -16,11 +16,8 @@ def verdicts(oracle, subject, request):
 
     every = os.environ.get("CONFORMANCE_SAMPLES") == "all"
     found = list(opdb.walk(list(opdb.entries()), every_sample=every, patience=600 if every else 60))
-    request.config.stash[report_text] = "\n\n".join([report.details(found), report.summary(found)])
+    request.config.stash[report.REPORT] = "\n\n".join([report.details(found), report.summary(found)])
     return found
-
-
-report_text = pytest.StashKey[str]()
 
 
 def test_the_list_of_known_gaps_is_true(verdicts):
