@@ -74,6 +74,11 @@ def is_tensor(value: object) -> bool:
     return hasattr(value, "untyped_storage") and hasattr(value, "stride")
 
 
+def is_unallocated(tensor: Any) -> bool:
+    """Whether this is one of PyTorch's zeros without memory, as it makes for gradients that are zero by formula."""
+    return getattr(tensor, "_is_zerotensor", bool)()
+
+
 def to_numpy(tensor: Any) -> np.ndarray:
     """The values of a tensor of either module; dtypes that NumPy lacks widened to float32, exactly."""
     plain = tensor.detach()
@@ -83,9 +88,7 @@ def to_numpy(tensor: Any) -> np.ndarray:
         plain = plain.resolve_conj()
     if plain.is_neg():
         plain = plain.resolve_neg()
-    if getattr(plain, "_is_zerotensor", bool)():  # PyTorch's unallocated zeros, as the gradient of an unused part
-        return plain.numpy(force=True)
-    return plain.numpy()
+    return plain.numpy(force=True) if is_unallocated(plain) else plain.numpy()
 
 
 def must(equal: bool, where: str, actual: object, expected: object) -> None:
@@ -176,13 +179,16 @@ def check_structure(actual: Any, expected: Any, where: str = "result") -> Iterat
 
 
 RESULT_FIELDS = frozenset(
-    ["values", "indices", "mode", "sign", "logabsdet", "solution", "residuals", "rank", "singular_values", "eigenvalues", "eigenvectors", "U", "S", "Vh", "V", "Q", "R", "L", "LU", "LD", "P", "pivots", "info", "LU_data", "LU_pivots", "output", "counts", "min", "max", "hist", "bin_edges", "mantissa", "exponent", "inverse", "tau"]
+    """
+    values indices mode sign logabsdet solution residuals rank singular_values eigenvalues eigenvectors U S Vh V Q R
+    L LU LD P pivots info LU_data LU_pivots output counts min max hist bin_edges mantissa exponent inverse tau
+    """.split()  # noqa: SIM905
 )
 
 
 def storage_key(tensor: Any) -> int | None:
     """What tensors over one storage have in common; None for tensors without elements, which share nothing visible."""
-    return tensor.untyped_storage().data_ptr() if tensor.numel() else None
+    return tensor.untyped_storage().data_ptr() if tensor.numel() and not is_unallocated(tensor) else None
 
 
 def write_reaches(written: Any, read: Any) -> bool | None:
