@@ -617,6 +617,8 @@ def check_program(program: list[Step], subject: Any, torch: Any) -> None:
             check_state(own, other, largest(other))
         except Mismatch as difference:
             raise Mismatch(f"after `{step.source}`: {difference}") from errors[0]
+        except Exception as error:
+            raise Mismatch(f"after `{step.source}`, looking at the tensors: {type(error).__name__}: {error}") from error
 
 
 def difference(program: list[Step], subject: Any, torch: Any) -> Mismatch | None:
