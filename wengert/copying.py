@@ -2,8 +2,8 @@
 
 A tensor is taken apart into its *root* (the array that owns the memory) and the place of its elements in it. Tensors on
 one root share it again after a joint `pickle` or `copy.deepcopy`, because both remember objects they have already seen
-(PyTorch's own pickles forget it). What survives besides: dtype, strides, class, attributes, requires_grad. The graph does
-not: a pickled result comes back as a leaf, and deepcopy refuses it. Neither do hooks.
+(PyTorch's own pickles forget it). What survives besides: dtype, strides, class, attributes, requires_grad. The graph
+does not: a pickled result comes back as a leaf, and deepcopy refuses it. Neither do hooks.
 """
 
 import copy
@@ -117,8 +117,8 @@ def __deepcopy__(self, memo):
         return memo[id(self)]
     if not self.is_leaf:
         raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  If "
-            "you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, see "
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  "
+            "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, see "
             "https://github.com/pytorch/pytorch/pull/103001"
         )
     root, offset, shape, strides = _place(self._array)

@@ -70,7 +70,7 @@ class _Memory:
 
 
 def writable(array):
-    """`array`, or an alias of it that may be written to (a tensor has no read-only memory)."""
+    """`array`, or an alias of it that may be written to: a tensor has no read-only memory."""
     if array.flags.writeable:
         return array
     plain = array if array.dtype in NUMPY_DTYPES else array.view(f"u{array.itemsize}")
@@ -88,9 +88,9 @@ def warn_once(message):
 
 
 READ_ONLY = (
-    "The given {kind} is not writable, and tensors are always writable. Writing to this tensor writes to memory that others "
-    "rely on not to change. You may want to copy the {kind} to protect its data or make it writable before converting it to "
-    "a tensor. This type of warning will be suppressed for the rest of this program."
+    "The given {kind} is not writable, and tensors are always writable. Writing to this tensor writes to memory that "
+    "others rely on not to change. You may want to copy the {kind} to protect its data or make it writable before "
+    "converting it to a tensor. This type of warning will be suppressed for the rest of this program."
 )
 
 
@@ -99,7 +99,8 @@ def check_strides(array):
     if min(array.strides, default=0) < 0 and array.size:
         raise ValueError(
             "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
-            "currently supported. (You can probably work around this by making a copy of your array  with array.copy().) "
+            "currently supported. (You can probably work around this by making a copy of your array  with "
+            "array.copy().) "
         )
     if any(stride % array.itemsize for stride in array.strides):
         raise ValueError(
@@ -123,7 +124,9 @@ def array_of(obj):
             f"{', '.join(NUMPY_NAMES[:-1])}, and {NUMPY_NAMES[-1]}."
         )
     check_strides(obj)
-    return writable(obj.view(np.ndarray))
+    array = obj.view(np.ndarray)
+    # A broadcast array stays read-only: operations tell by it that elements share one place, and refuse to write.
+    return array if 0 in array.strides and array.size > 1 else writable(array)
 
 
 def _type_name(type_):
