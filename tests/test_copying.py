@@ -14,10 +14,6 @@ class Labelled(wengert.Tensor):
     pass
 
 
-class Slotted(wengert.Tensor):
-    __slots__ = ("label",)
-
-
 class Weight(Parameter):
     pass
 
@@ -86,13 +82,6 @@ def test_attributes_and_class_survive(duplicate):
     tensor.labels = ["a", "b"]
     twin = duplicate(tensor)
     assert type(twin) is Labelled and twin.labels == ["a", "b"] and twin.labels is not tensor.labels
-
-
-@BOTH
-def test_slots_of_a_subclass_survive(duplicate):
-    tensor = wengert.Tensor._make_subclass(Slotted, wengert.ones(2))
-    tensor.label = "a"
-    assert duplicate(tensor).label == "a"
 
 
 @BOTH

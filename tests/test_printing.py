@@ -4,14 +4,17 @@ Expected texts were recorded from PyTorch 2.13 where they are not evident."""
 
 import math
 import warnings
-from types import SimpleNamespace
 
 import ml_dtypes
 import numpy as np
 import pytest
 
+import wengert
 from wengert import printing
-from wengert.printing import PrintOptions, format_array, format_tensor, get_printoptions, printoptions, tensor_repr
+from wengert.autograd import graph
+from wengert.dtype import default
+from wengert.nn import Parameter
+from wengert.printing import PrintOptions, format_array, get_printoptions, printoptions
 
 f32 = np.float32
 
@@ -141,46 +144,70 @@ def test_an_unknown_profile_is_refused_by_name():
         printing.set_printoptions(profile="tiny")
 
 
-def tensor_like(array, dtype="torch.float32", requires_grad=False, grad_fn=None):
-    """The attributes of a tensor that printing looks at."""
-    node = SimpleNamespace(name=lambda: grad_fn) if grad_fn else None
-    return SimpleNamespace(_array=np.asarray(array), dtype=dtype, requires_grad=requires_grad, grad_fn=node)
+def after(operation, tensor):
+    """`tensor` as if it were the result of the named operation."""
+
+    class Node(graph.Node):
+        def name(self):
+            return operation
+
+    tensor._node = Node()
+    return tensor
 
 
 @pytest.mark.parametrize(
     ("tensor", "text"),
     [
-        (tensor_like(f32([1, 2])), "tensor([1., 2.])"),
-        (tensor_like([1, 2], "torch.int64"), "tensor([1, 2])"),
-        (tensor_like([True], "torch.bool"), "tensor([True])"),
-        (tensor_like([1j], "torch.complex64"), "tensor([0.+1.j])"),
-        (tensor_like([1j], "torch.complex128"), "tensor([0.+1.j], dtype=torch.complex128)"),
-        (tensor_like([1.0], "torch.float64"), "tensor([1.], dtype=torch.float64)"),
-        (tensor_like(np.zeros(0)), "tensor([])"),
-        (tensor_like(np.zeros(0), "torch.int64"), "tensor([], dtype=torch.int64)"),
-        (tensor_like(np.zeros((2, 0))), "tensor([], size=(2, 0))"),
-        (tensor_like(f32(2), requires_grad=True), "tensor(2., requires_grad=True)"),
-        (tensor_like(f32(2), requires_grad=True, grad_fn="MulBackward0"), "tensor(2., grad_fn=<MulBackward0>)"),
+        (wengert.tensor([1.0, 2.0]), "tensor([1., 2.])"),
+        (wengert.tensor([1, 2]), "tensor([1, 2])"),
+        (wengert.tensor([True]), "tensor([True])"),
+        (wengert.tensor([1j]), "tensor([0.+1.j])"),
+        (wengert.tensor([1j], dtype=wengert.complex128), "tensor([0.+1.j], dtype=torch.complex128)"),
+        (wengert.tensor([1.0], dtype=wengert.float64), "tensor([1.], dtype=torch.float64)"),
+        (wengert.zeros(0), "tensor([])"),
+        (wengert.zeros(0, dtype=wengert.int64), "tensor([], dtype=torch.int64)"),
+        (wengert.zeros(2, 0), "tensor([], size=(2, 0))"),
+        (wengert.tensor(2.0, requires_grad=True), "tensor(2., requires_grad=True)"),
+        (wengert.tensor(2.0, requires_grad=True) * 1, "tensor(2., grad_fn=<MulBackward0>)"),
+        (wengert.tensor(2.0, requires_grad=True).detach(), "tensor(2.)"),
+        (Parameter(wengert.ones(1)), "Parameter containing:\ntensor([1.], requires_grad=True)"),
     ],
 )
 def test_only_what_the_elements_do_not_say_is_added(tensor, text):
-    assert tensor_repr(tensor) == text
+    assert repr(tensor) == str(tensor) == f"{tensor!r}" == text
 
 
-def test_the_default_dtype_decides_which_dtypes_are_spelled_out():
-    double = tensor_like([1.0], "torch.float64")
-    assert tensor_repr(double, default_dtype="torch.float64") == "tensor([1.])"
-    assert tensor_repr(tensor_like([1j], "torch.complex128"), default_dtype="torch.float64") == "tensor([0.+1.j])"
-    assert "dtype=torch.float32" in tensor_repr(tensor_like(f32([1])), default_dtype="torch.float64")
+def test_the_default_dtype_decides_which_dtypes_are_spelled_out(monkeypatch):
+    monkeypatch.setattr(default, "dtype", wengert.float64)
+    assert repr(wengert.tensor([1.0], dtype=wengert.float64)) == "tensor([1.])"
+    assert repr(wengert.tensor([1j], dtype=wengert.complex128)) == "tensor([0.+1.j])"
+    assert repr(wengert.tensor([1.0], dtype=wengert.float32)) == "tensor([1.], dtype=torch.float32)"
+
+
+class Mask(wengert.Tensor):
+    pass
+
+
+class Weight(Parameter):
+    pass
 
 
 def test_a_subclass_prints_its_name_and_indents_by_it():
-    assert tensor_repr(tensor_like(np.eye(2, dtype=f32)), name="Mask") == "Mask([[1., 0.],\n      [0., 1.]])"
+    mask = wengert.Tensor._make_subclass(Mask, wengert.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    assert repr(mask) == "Mask([[1., 0.],\n      [0., 1.]])"
+
+
+def test_a_subclass_of_parameter_prints_both():
+    assert repr(Weight(wengert.ones(1))) == "Parameter containing:\nParameter(Weight([1.], requires_grad=True))"
+
+
+def test_contents_may_be_given():
+    assert wengert.ones(2).__repr__(tensor_contents="...") == "tensor(...)"
 
 
 def test_a_suffix_that_would_pass_the_line_width_starts_a_line():
-    text = tensor_repr(tensor_like(f32([0.5] * 8), requires_grad=True, grad_fn="NativeLayerNormBackward0"))
-    assert text == (
+    tensor = after("NativeLayerNormBackward0", wengert.full((8,), 0.5))
+    assert repr(tensor) == (
         "tensor([0.5000, 0.5000, 0.5000, 0.5000, 0.5000, 0.5000, 0.5000, 0.5000],\n"
         "       grad_fn=<NativeLayerNormBackward0>)"
     )
@@ -188,16 +215,18 @@ def test_a_suffix_that_would_pass_the_line_width_starts_a_line():
 
 def test_without_edgeitems_the_shape_is_written():
     with printoptions(edgeitems=0, threshold=2):
-        assert tensor_repr(tensor_like(f32([1, 2, 3]))) == "tensor([...], size=(3,))"
+        assert repr(wengert.ones(3)) == "tensor([...], size=(3,))"
 
 
 def test_a_plain_scalar_formats_as_its_number():
-    assert format_tensor(tensor_like(f32(1.5)), ".2f", number_like=True) == "1.50"
-    assert format_tensor(tensor_like(np.array(3)), "5d", number_like=True) == "    3"
-    assert format_tensor(tensor_like(np.array(1.5, ml_dtypes.bfloat16)), ".1f", number_like=True) == "1.5"
+    assert f"{wengert.tensor(1.5):.2f}" == "1.50"
+    assert f"{wengert.tensor(3):5d}" == "    3"
+    assert f"{wengert.tensor(1.5, dtype=wengert.bfloat16):.1f}" == "1.5"
+    assert f"{wengert.tensor(1.5, requires_grad=True):.1f}" == "1.5"
+    assert f"{wengert.tensor([1.5])}" == "tensor([1.5000])"
 
 
-@pytest.mark.parametrize(("array", "number_like"), [([1.5], True), (1.5, False)])
-def test_other_tensors_take_no_format_specification(array, number_like):
+@pytest.mark.parametrize("tensor", [wengert.tensor([1.5]), Parameter(wengert.tensor(1.5))])
+def test_other_tensors_take_no_format_specification(tensor):
     with pytest.raises(TypeError, match="unsupported format string"):
-        format_tensor(tensor_like(array), ".2f", number_like)
+        f"{tensor:.2f}"

@@ -7,13 +7,12 @@ does not: a pickled result comes back as a leaf, and deepcopy refuses it. Neithe
 """
 
 import copy
-import copyreg
 import warnings
 
 import numpy as np
 
 from wengert.dtype import BY_NAME
-from wengert.tensor import Tensor, data_ptr, wrap
+from wengert.tensor import Parameter, Tensor, data_ptr, wrap
 
 # Entries of a tensor's dict that are the machinery's own.
 INTERNAL = frozenset({"_grad", "_storage", "_view_kind", "_is_param", "_detach"})
@@ -26,8 +25,8 @@ def root_of(array):
     stand for it.
     """
     root = array
-    while isinstance(root.base, np.ndarray):
-        root = root.base
+    while (base := _owner(root)) is not None:
+        root = base
     if root.flags.forc and type(root) is np.ndarray:
         offset = data_ptr(array) - data_ptr(root)
         if 0 <= offset <= root.nbytes:
@@ -35,10 +34,18 @@ def root_of(array):
     return np.ascontiguousarray(array), 0
 
 
+def _owner(array):
+    """The array whose memory `array` views, also through the go-between of NumPy's `as_strided` and our `writable`."""
+    base = array.base
+    if not isinstance(base, np.ndarray):
+        base = getattr(base, "base", None)
+    return base if isinstance(base, np.ndarray) else None
+
+
 def _place(array):
     """(root, offset, shape, strides in bytes) of an array."""
     root, offset = root_of(array)
-    strides = array.strides if np.may_share_memory(root, array) and array.size else None
+    strides = array.strides if array.size == 0 or np.may_share_memory(root, array) else None
     return root, offset, array.shape, strides
 
 
@@ -49,12 +56,8 @@ def _at(root, offset, shape, strides, dtype):
 
 
 def attributes_of(tensor):
-    """What users have set on a tensor, in its dict or in slots of its class, by name."""
-    attributes = {name: value for name, value in tensor.__dict__.items() if name not in INTERNAL}
-    for name in copyreg._slotnames(type(tensor)):
-        if name not in Tensor.__slots__ and hasattr(tensor, name):
-            attributes[name] = getattr(tensor, name)
-    return attributes
+    """What users have set on a tensor, by name."""
+    return {name: value for name, value in tensor.__dict__.items() if name not in INTERNAL}
 
 
 def __getstate__(self):
@@ -118,8 +121,8 @@ def __deepcopy__(self, memo):
     if not self.is_leaf:
         raise RuntimeError(
             "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  "
-            "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, see "
-            "https://github.com/pytorch/pytorch/pull/103001"
+            "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, "
+            "see https://github.com/pytorch/pytorch/pull/103001"
         )
     root, offset, shape, strides = _place(self._array)
     own = memo.get(id(root))
@@ -143,3 +146,8 @@ def deepcopy_parameter(self, memo):
         alone = wrap(self._array.copy(order="K"), self.dtype)
         memo[id(self)] = type(self)(alone, self.requires_grad)
     return memo[id(self)]
+
+
+for _method in (__getstate__, __reduce_ex__, __setstate__, __deepcopy__):
+    setattr(Tensor, _method.__name__, _method)
+Parameter.__deepcopy__ = deepcopy_parameter

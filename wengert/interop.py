@@ -3,7 +3,8 @@
 A tensor already is an array with a place in the graph, so sharing costs nothing; what needs care is what may not be
 shared. An array must not leave a tensor that requires grad, for NumPy records no graph. An array that enters must have
 a dtype, a byte order and strides that tensors know. And a tensor's memory is always writable: a read-only array that
-enters is taken by an alias that is not, with a warning, as PyTorch does.
+enters is taken by an alias that is not, with a warning, as PyTorch does. The functions here that take `self` become
+methods of Tensor.
 """
 
 import warnings
@@ -11,7 +12,7 @@ import warnings
 import numpy as np
 
 from wengert.dtype import FROM_NUMPY, SCALAR_NAMES
-from wengert.tensor import wrap
+from wengert.tensor import Tensor, wrap
 
 # What NumPy itself knows. ml_dtypes' arrays are not accepted, nor given out, as PyTorch has no such NumPy dtypes.
 NUMPY_NAMES = (
@@ -65,7 +66,7 @@ class _Memory:
     """Presents an array's memory as writable, and keeps the array alive."""
 
     def __init__(self, array):
-        self._owner = array
+        self.base = array
         self.__array_interface__ = {**array.__array_interface__, "data": (array.__array_interface__["data"][0], False)}
 
 
@@ -163,6 +164,8 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
         ValueError: no buffer, an empty one, or one that `dtype`, `count` and `offset` do not fit.
     """
     array = buffer_array(buffer, dtype, count, offset)
+    if requires_grad and not dtype.differentiable:
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     return wrap(array, dtype).requires_grad_(True) if requires_grad else wrap(array, dtype)
 
 
@@ -259,3 +262,9 @@ def __index__(self):
     if self._array.size != 1 or self._array.dtype.kind not in "biu":
         raise TypeError("only integer tensors of a single element can be converted to an index")
     return int(self._array.item())
+
+
+for _method in (
+    numpy, __array__, __array_wrap__, item, tolist, __float__, __int__, __complex__, __bool__, __index__,
+):  # fmt: skip
+    setattr(Tensor, _method.__name__, _method)

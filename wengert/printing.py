@@ -1,4 +1,4 @@
-"""What a tensor looks like as text.
+"""What a tensor looks like as text; attaches `Tensor.__repr__` and `Tensor.__format__`.
 
 A printed tensor is three decisions. *Which* elements: all of them, or only the edges of every axis once the tensor
 holds more than ``threshold``. *How* one number is written: as an integer, in fixed or in scientific notation, one
@@ -17,6 +17,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+
+from wengert.dtype import default
+from wengert.tensor import Parameter, Tensor
 
 
 @dataclasses.dataclass
@@ -209,28 +212,30 @@ def _nest(texts: list[str], shape: tuple[int, ...], cut: list[bool], indent: int
 INFERRED_DTYPES = frozenset({"torch.int64", "torch.bool"})
 
 
-def tensor_repr(tensor: Any, name: str = "tensor", default_dtype: str = "torch.float32") -> str:
+def tensor_repr(tensor: Any, contents: str | None = None) -> str:
     """The text of a tensor: its elements, then whatever a reader could not infer from them.
 
     Args:
-        tensor: has `_array`, `dtype`, `requires_grad` and `grad_fn`.
-        name: what to write before the parenthesis: the class name, for a subclass.
-        default_dtype: the name of the float dtype that need not be spelled out.
+        tensor: of any subclass, whose name stands before the parenthesis.
+        contents: the text to show in place of the elements.
 
     Returns:
         For instance ``tensor([1., 2.], dtype=torch.float64, grad_fn=<MulBackward0>)``.
     """
-    prefix = name + "("
-    text = prefix + format_array(tensor._array, len(prefix))
-    return _append(text, _suffixes(tensor, default_dtype), len(prefix))
+    plain = type(tensor) is Tensor or type(tensor) is Parameter
+    prefix = "tensor(" if plain else f"{type(tensor).__name__}("
+    text = format_array(tensor._array, len(prefix)) if contents is None else contents
+    text = _append(prefix + text, _suffixes(tensor), len(prefix))
+    return f"Parameter({text})" if isinstance(tensor, Parameter) and not plain else text
 
 
-def _suffixes(tensor: Any, default_dtype: str) -> Iterator[str]:
+def _suffixes(tensor: Any) -> Iterator[str]:
     shape, dtype = tensor._array.shape, str(tensor.dtype)
     empty = tensor._array.size == 0
     # `[]` says (0,), and an ellipsis alone says nothing about the shape.
     if (empty and len(shape) != 1) or (not empty and not OPTIONS.edgeitems):
         yield f"size={shape}"
+    default_dtype = str(default.dtype)
     default_complex = "torch.complex128" if default_dtype == "torch.float64" else "torch.complex64"
     # Without elements nothing tells an integer tensor from a float one.
     if dtype != default_dtype and (empty or (dtype != default_complex and dtype not in INFERRED_DTYPES)):
@@ -255,17 +260,18 @@ def _append(text: str, suffixes: Iterator[str], indent: int) -> str:
     return text + ")"
 
 
-def format_tensor(tensor: Any, spec: str, number_like: bool) -> str:
-    """The text of ``format(tensor, spec)``: a number's for a plain 0-d tensor, else `str`, which takes no `spec`.
+def __repr__(self: Any, *, tensor_contents: str | None = None) -> str:
+    text = tensor_repr(self, tensor_contents)
+    # The class says it, not the instance: a tensor that is merely marked as a parameter prints as its own class.
+    return f"Parameter containing:\n{text}" if issubclass(type(self), Parameter) else text
 
-    Args:
-        tensor: has `_array`.
-        spec: a format specification such as ``.3f``.
-        number_like: whether the tensor's class is `Tensor` itself; subclasses do not format as numbers.
 
-    Raises:
-        TypeError: a `spec` for a tensor that is not a plain 0-d one.
-    """
-    if tensor._array.ndim == 0 and number_like:
-        return format(tensor._array.item(), spec)
-    return object.__format__(tensor, spec)
+def __format__(self: Any, spec: str) -> str:
+    """A plain tensor without dimensions takes the format of a number; others take none, and print as ever."""
+    if self._array.ndim == 0 and type(self) is Tensor:
+        return format(self._array.item(), spec)
+    return object.__format__(self, spec)
+
+
+Tensor.__repr__ = __repr__  # type: ignore[method-assign, assignment]
+Tensor.__format__ = __format__  # type: ignore[method-assign, assignment]
