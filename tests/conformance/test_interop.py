@@ -29,7 +29,8 @@ def seen(value):
         graph = (value.requires_grad, value.is_leaf, value.grad_fn.name() if value.grad_fn is not None else None)
         return type(value).__name__, place, graph, repr(value)
     if isinstance(value, np.ndarray):
-        return "ndarray", value.dtype, value.shape, value.strides, value.flags.writeable, value.tobytes()
+        strides = value.strides if value.size else None  # NumPy zeroes those of empty arrays at times
+        return "ndarray", value.dtype, value.shape, strides, value.flags.writeable, value.tobytes()
     if isinstance(value, (list, tuple)):
         return type(value).__name__, [seen(item) for item in value]
     return type(value).__name__, repr(value)
