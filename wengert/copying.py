@@ -1,0 +1,153 @@
+"""Copying and pickling tensors: what survives, and what stays shared.
+
+A tensor is taken apart into its *root* (the array that owns the memory) and the place of its elements in it. Tensors on
+one root share it again after a joint `pickle` or `copy.deepcopy`, because both remember objects they have already seen
+(PyTorch's own pickles forget it). What survives besides: dtype, strides, class, attributes, requires_grad. The graph
+does not: a pickled result comes back as a leaf, and deepcopy refuses it. Neither do hooks.
+"""
+
+import copy
+import warnings
+
+import numpy as np
+
+from wengert.dtype import BY_NAME
+from wengert.tensor import Parameter, Tensor, data_ptr, wrap
+
+# Entries of a tensor's dict that are the machinery's own.
+INTERNAL = frozenset({"_grad", "_storage", "_view_kind", "_is_param", "_detach"})
+
+
+def root_of(array):
+    """The array that owns the memory of `array`, and where `array` starts in it, in bytes.
+
+    A root whose own elements are not in one piece could not be restored byte for byte; then `array`'s elements alone
+    stand for it.
+    """
+    root = array
+    while (base := _owner(root)) is not None:
+        root = base
+    if root.flags.forc and type(root) is np.ndarray:
+        offset = data_ptr(array) - data_ptr(root)
+        if 0 <= offset <= root.nbytes:
+            return root, offset
+    return np.ascontiguousarray(array), 0
+
+
+def _owner(array):
+    """The array whose memory `array` views, also through the go-between of NumPy's `as_strided` and our `writable`."""
+    base = array.base
+    if not isinstance(base, np.ndarray):
+        base = getattr(base, "base", None)
+    return base if isinstance(base, np.ndarray) else None
+
+
+def _place(array):
+    """(root, offset, shape, strides in bytes) of an array."""
+    root, offset = root_of(array)
+    strides = array.strides if array.size == 0 or np.may_share_memory(root, array) else None
+    return root, offset, array.shape, strides
+
+
+def _at(root, offset, shape, strides, dtype):
+    """The array that lies in `root` as `_place` says."""
+    memory = root.reshape(-1, order="A").view(np.uint8)
+    return np.ndarray(shape, dtype, memory, offset, strides)
+
+
+def attributes_of(tensor):
+    """What users have set on a tensor, by name."""
+    return {name: value for name, value in tensor.__dict__.items() if name not in INTERNAL}
+
+
+def __getstate__(self):
+    """The attributes to pickle; subclasses may override it, and `__setstate__` with it."""
+    return attributes_of(self) or None
+
+
+def __reduce_ex__(self, protocol):
+    for hook in (self._backward_hooks or {}).values():
+        if not getattr(hook, "__torch_unserializable__", False):
+            warnings.warn(
+                f"backward hook {hook!r} on tensor will not be serialized.  If this is expected, you can decorate the "
+                "function with @torch.utils.hooks.unserializable_hook to suppress this warning",
+                stacklevel=2,
+            )
+    return rebuild, (type(self), *_place(self._array), self.dtype.name, self.requires_grad), self.__getstate__()
+
+
+def rebuild(kind, root, offset, shape, strides, dtype_name, requires_grad):
+    """A tensor of class `kind` on the memory of `root`; what unpickling and `copy.copy` call."""
+    element = BY_NAME[dtype_name]
+    tensor = wrap(_at(root, offset, shape, strides, element.numpy), element)
+    tensor.__class__ = kind
+    return tensor.requires_grad_(requires_grad)
+
+
+def __setstate__(self, state):
+    """Take over the attributes that were pickled, or a state as old pickles hold it.
+
+    Args:
+        state: a dict of attributes; or (requires_grad, _, hooks), or (storage, offset, size, stride), or
+            (data, _, hooks, requires_grad, _). Hooks are not restored.
+
+    Raises:
+        RuntimeError: this tensor is not a leaf.
+        ValueError: another number of entries.
+    """
+    if isinstance(state, dict):
+        for name, value in state.items():
+            setattr(self, name, value)
+        return
+    if not self.is_leaf:
+        raise RuntimeError("__setstate__ can be only called on leaf Tensors")
+    if len(state) == 4:
+        self.set_(*state)
+        return
+    if len(state) == 5:
+        self.data = state[0]
+        state = (state[3], state[4], state[2])
+    requires_grad, _, _ = state
+    self.requires_grad_(requires_grad)
+
+
+def __deepcopy__(self, memo):
+    """A leaf with memory of its own, which it shares with the copies of the tensors that shared it here.
+
+    Raises RuntimeError for a tensor that is not a leaf.
+    """
+    if id(self) in memo:
+        return memo[id(self)]
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  "
+            "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, "
+            "see https://github.com/pytorch/pytorch/pull/103001"
+        )
+    root, offset, shape, strides = _place(self._array)
+    own = memo.get(id(root))
+    if own is None:
+        own = memo[id(root)] = root.copy(order="A")
+        memo.setdefault(id(memo), []).append(root)  # alive as long as its id stands in the memo
+    result = wrap(_at(own, offset, shape, strides, self._array.dtype), self.dtype)
+    result.__class__ = type(self)
+    memo[id(self)] = result
+    if self.requires_grad:
+        result.requires_grad_(True)
+    if self.grad is not None:
+        result.grad = copy.deepcopy(self.grad, memo)
+    Tensor.__setstate__(result, copy.deepcopy(attributes_of(self), memo))
+    return result
+
+
+def deepcopy_parameter(self, memo):
+    """A parameter with memory of its own, of the same class: without gradient and attributes, as in PyTorch."""
+    if id(self) not in memo:
+        alone = wrap(self._array.copy(order="K"), self.dtype)
+        memo[id(self)] = type(self)(alone, self.requires_grad)
+    return memo[id(self)]
+
+
+for _method in (__getstate__, __reduce_ex__, __setstate__, __deepcopy__):
+    setattr(Tensor, _method.__name__, _method)
+Parameter.__deepcopy__ = deepcopy_parameter
