@@ -232,7 +232,7 @@ def stub_of_tensor():
 
 
 def tensor_stub():
-    lines = ["from wengert import return_types as _return_types", "from wengert.dtype import dtype as _dtype",
+    lines = ["from wengert import return_types as _return_types", "from wengert.dtypes import dtype as _dtype",
              "from wengert.size import Size as _Size", ""]  # fmt: skip
     lines += stub_of_tensor()
     lines += ["", "_Tensor = Tensor", "", f"class Parameter({Parameter.__mro__[1].__name__}):"]
@@ -285,7 +285,7 @@ def declaration(module, name, namespace):
 def module_stub(module, namespace):
     names = {name for name in {*vars(module), *dir(module), *FUNCTIONS.get(namespace, {})} if is_public(name)}
     names |= {name for name in ("__version__",) if hasattr(module, name)}
-    lines = ["from wengert import return_types as _return_types", "from wengert.dtype import dtype as _dtype",
+    lines = ["from wengert import return_types as _return_types", "from wengert.dtypes import dtype as _dtype",
              "from wengert.tensor import Tensor as _Tensor", ""]  # fmt: skip
     declared = [declaration(module, name, namespace) for name in sorted(names)]
     return lines + sorted(declared, key=lambda line: not line.startswith("from "))
