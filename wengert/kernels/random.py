@@ -17,8 +17,9 @@ PyTorch 2.13 no longer uses MKL's generators, so that none of this depends on th
 on its age: float32 normals are computed with AVX2 polynomials where the processor has AVX2 (every x86 one since 2015),
 and `box_muller_float32` repeats those polynomials, fused multiply-adds included, to the last bit.
 
-Engine words are drawn in blocks of 624, the engine's own period of renewal.  What a block would give as uniforms or as
-polar coordinates is computed once for the whole block and handed out in slices; this makes a small draw cheap.
+Engine words are drawn ahead of need, a block of 624 first (the engine's own period of renewal), up to 16 blocks at a
+time later.  What the words drawn ahead would give as uniforms or as polar coordinates is computed once for all of them
+and handed out in slices; this makes a small draw cheap.
 """
 
 import math
@@ -33,7 +34,10 @@ BLOCK = 624
 """Words in one renewal of the engine's state."""
 
 CHUNK = 16 * BLOCK
-"""Words handled at a time in large draws: the arrays in flight stay in the processor's second-level cache."""
+"""Words handled at a time, and drawn ahead at most: the arrays in flight stay in the second-level cache."""
+
+LARGE = 4096
+"""A draw of more numbers is computed by itself, not taken from a table of all words drawn ahead."""
 
 DEFAULT_SEED = 67280421310721
 """PyTorch's seed for a generator that nobody has seeded."""
@@ -53,6 +57,26 @@ Shape = int | tuple[int, ...]
 
 
 # --- numbers from words -----------------------------------------------------------------------------------------------
+
+
+def temper(key: np.ndarray) -> np.ndarray:
+    """The words (uint64) that the engine gives out for its 624 words of state."""
+    word = key.astype(np.uint64)
+    word ^= word >> 11
+    word ^= (word << 7) & 0x9D2C5680
+    word ^= (word << 15) & 0xEFC60000
+    word ^= word >> 18
+    return word
+
+
+def untemper(words: np.ndarray) -> np.ndarray:
+    """The words of the engine's state (uint64) that gave out `words`."""
+    word = words ^ (words >> 18)
+    word ^= (word << 15) & 0xEFC60000
+    unknown = word
+    for _ in range(4):  # each round makes seven more bits right
+        unknown = word ^ ((unknown << 7) & 0x9D2C5680)
+    return unknown ^ (unknown >> 11) ^ (unknown >> 22)
 
 
 def unit_float32(words: np.ndarray) -> np.ndarray:
@@ -310,7 +334,7 @@ class Stream:
     """
 
     __slots__ = (
-        "_engine", "_seed", "_seeder", "_block", "_position", "_spent", "_spare",
+        "_engine", "_seed", "_seeder", "_words", "_position", "_fresh", "_spare",
         "_unit32", "_unit64", "_unit64_list", "_polar",
     )  # fmt: skip
 
@@ -327,11 +351,10 @@ class Stream:
             raise ValueError("Overflow when unpacking long long")
         self._seed = seed % 2**64
         self._seeder.seed(self._seed & 0xFFFFFFFF)
-        self._block = np.empty(0, np.uint64)
-        self._position = BLOCK  # all spent: the first draw renews the engine
-        self._spent = 0
         self._spare: float | None = None
-        self._forget_tables()
+        # PyTorch starts with a block that counts as spent: the first draw renews the engine.
+        self._hold(temper(self._engine.state["state"]["key"]), position=BLOCK)
+        self._fresh = True
 
     def seed(self) -> int:
         """Starts the stream anew from the operating system's entropy, and returns the seed (53 bits, as PyTorch's)."""
@@ -349,10 +372,11 @@ class Stream:
         The layout: seed, words left before renewal plus one, a one, words used, the engine's 624 words as 64-bit
         numbers, then the normal that waits (its second number) and whether one does.
         """
-        used = self._spent if self._position == BLOCK else self._position
-        left = 1 if self._position == BLOCK else BLOCK + 1 - self._position
-        head = struct.pack("<QiiQ", self._seed, left, 1, used)
-        key = self._engine.state["state"]["key"].astype("<u8").tobytes()
+        used = self._position - self._block_start()
+        left = BLOCK + 1 - used
+        head = struct.pack("<QiiQ", self._seed, left, 1, 0 if self._fresh else used)
+        block = self._words[self._block_start() : self._block_start() + BLOCK]
+        key = untemper(block).astype("<u8").tobytes()
         waits = self._spare is not None
         tail = struct.pack("<dddi4xfi", 0.0, self._spare if waits else 0.0, 0.0, waits, 0.0, 0)
         return np.frombuffer(bytearray(head + key + tail), np.uint8)
@@ -373,55 +397,52 @@ class Stream:
             raise RuntimeError("Invalid mt19937 state")
         key = np.frombuffer(data, "<u8", BLOCK, 24).astype(np.uint32)
         _, normal, _, waits = struct.unpack_from("<dddi", data, 24 + 8 * BLOCK)
-        # At position 0 the engine gives out the words of this very key before it renews itself.
-        self._engine.state = {"bit_generator": "MT19937", "state": {"key": key, "pos": 0}}
-        self._block = self._engine.random_raw(BLOCK)
-        self._forget_tables()
+        self._engine.state = {"bit_generator": "MT19937", "state": {"key": key, "pos": BLOCK}}
         self._seed = seed
-        self._position = BLOCK if renewal_due else used
-        self._spent = used if renewal_due else BLOCK
         self._spare = normal if waits else None
+        self._hold(temper(key), position=BLOCK if renewal_due else used)
+        self._fresh = used == 0 and renewal_due
 
     # Words
 
-    def _forget_tables(self) -> None:
+    def _hold(self, words: np.ndarray, position: int) -> None:
+        """Takes `words`, whole blocks, as those drawn ahead, of which `position` have been given out."""
+        self._words = words
+        self._position = position
+        self._fresh = False
         self._unit32 = self._unit64 = self._unit64_list = self._polar = None
 
-    def _renew(self) -> None:
-        self._block = self._engine.random_raw(BLOCK)
-        self._position = 0
-        self._spent = BLOCK
-        self._unit32 = self._unit64 = self._unit64_list = self._polar = None
+    def _draw_ahead(self) -> None:
+        """Draws blocks ahead: twice as many as the last time, so that a stream of few words stays cheap."""
+        self._hold(self._engine.random_raw(min(2 * len(self._words), CHUNK) if not self._fresh else BLOCK), position=0)
+
+    def _block_start(self) -> int:
+        """Where in the words drawn ahead the block begins that the last word given out belongs to."""
+        return max(self._position - 1, 0) // BLOCK * BLOCK
 
     def _runs(self, count: int) -> Iterator[tuple[int, np.ndarray]]:
-        """The next `count` words in runs, each with its offset; what is left of the block, then whole blocks, then a part."""
-        offset = min(count, BLOCK - self._position)
+        """The next `count` words in runs, each with its offset: what was drawn ahead, whole blocks, part of a block."""
+        offset = min(count, len(self._words) - self._position)
         if offset:
             start, self._position = self._position, self._position + offset
-            yield 0, self._block[start : start + offset]
+            yield 0, self._words[start : start + offset]
         while count - offset >= BLOCK:
-            size = min((count - offset) // BLOCK * BLOCK, CHUNK)
-            # The block is the last one drawn, all of it spent: the state must show the engine where it now stands.
-            self._renew_past(words := self._engine.random_raw(size))
+            words = self._engine.random_raw(min((count - offset) // BLOCK * BLOCK, CHUNK))
+            self._hold(words, position=len(words))
             yield offset, words
-            offset += size
+            offset += len(words)
         if offset < count:
-            self._renew()
+            self._draw_ahead()
             self._position = count - offset
-            yield offset, self._block[: count - offset]
-
-    def _renew_past(self, words: np.ndarray) -> None:
-        self._block = words[-BLOCK:]
-        self._position = self._spent = BLOCK
-        self._forget_tables()
+            yield offset, self._words[: count - offset]
 
     def words(self, count: int) -> np.ndarray:
         """The next `count` 32-bit words of the engine, as uint64 (read only)."""
         start = self._position
         end = start + count
-        if end <= BLOCK:
+        if end <= len(self._words):
             self._position = end
-            return self._block[start:end]
+            return self._words[start:end]
         words = np.empty(count, np.uint64)
         for offset, run in self._runs(count):
             words[offset : offset + len(run)] = run
@@ -440,11 +461,13 @@ class Stream:
         """The next `count` float32 uniforms in [0, 1); flat, and not to be written to (it may be part of a table)."""
         start = self._position
         end = start + count
-        if end <= BLOCK:
+        if end <= len(self._words):
+            self._position = end
             table = self._unit32
             if table is None:
-                table = self._unit32 = unit_float32(self._block)
-            self._position = end
+                if count > LARGE:
+                    return unit_float32(self._words[start:end])
+                table = self._unit32 = unit_float32(self._words)
             return table[start:end]
         units = np.empty(count, np.float32)
         for offset, run in self._runs(count):
@@ -455,11 +478,14 @@ class Stream:
         """The next `count` float64 uniforms in [0, 1); flat, and not to be written to (it may be part of a table)."""
         start = self._position
         end = start + 2 * count
-        if end <= BLOCK:
+        if end <= len(self._words):
+            self._position = end
             table = self._unit64
             if table is None:
-                table = self._unit64 = unit_float64(self._block[:-1], self._block[1:])
-            self._position = end
+                words = self._words
+                if count > LARGE:
+                    return unit_float64(words[start:end:2], words[start + 1 : end : 2])
+                table = self._unit64 = unit_float64(words[:-1], words[1:])
             return table[start:end:2]
         units = np.empty(count, np.float64)
         for start in range(0, count, CHUNK // 2):
@@ -470,11 +496,11 @@ class Stream:
     def next_unit64(self) -> float:
         """The next float64 uniform in [0, 1)."""
         start = self._position
-        if start >= BLOCK - 1:
+        if start > len(self._words) - 2:
             return float(self.unit64(1)[0])
         table = self._unit64_list
         if table is None:
-            table = self._unit64_list = unit_float64(self._block[:-1], self._block[1:]).tolist()
+            table = self._unit64_list = unit_float64(self._words[:-1], self._words[1:]).tolist()
         self._position = start + 2
         return table[start]
 
@@ -510,23 +536,23 @@ class Stream:
             self._spare = float(normals[count])
         return normals[:count]
 
-    def _polar32(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What each of the next `count` words (at most 624) gives as a radius, and as an angle's sine and cosine."""
-        if self._position == BLOCK:
-            self._renew()
+    def _polar32(self, count: int) -> np.ndarray:
+        """What each of the next `count` words gives as a radius, and as an angle's sine and cosine: three rows."""
+        if self._position == len(self._words):
+            self._draw_ahead()
         if self._polar is None:
-            units = unit_float32(self._block)
+            units = unit_float32(self._words)
             self._polar = np.stack((radius_float32(units), *sin_cos_float32(units)))
         start = self._position
-        end = min(start + count, BLOCK)
+        end = min(start + count, len(self._words))
         self._position = end
         polar = self._polar[:, start:end]
         if end - start == count:
-            return tuple(polar)
-        return tuple(np.concatenate((polar, self._polar32(count - (end - start))), axis=1))
+            return polar
+        return np.concatenate((polar, self._polar32(count - (end - start))), axis=1)
 
     def _small_normals32(self, count: int, drawn: int) -> np.ndarray:
-        """Standard normals in groups of 16, from the block's table; `drawn` words go to the groups that are full."""
+        """Standard normals in groups of 16, from the table; `drawn` words go to the groups that are full."""
         full = count - count % 16
         radius, sine, cosine = self._polar32(drawn + 16 if count > full else drawn)
         normals = np.empty(count, np.float32)
@@ -547,7 +573,7 @@ class Stream:
         drawn = full if dtype.itemsize == 2 else count
         if dtype == FLOAT64:
             uniforms = self.unit64
-        elif drawn <= BLOCK - 16:
+        elif drawn <= LARGE:
             return self._small_normals32(count, drawn)
         else:
             uniforms = self.unit32
@@ -687,7 +713,7 @@ class Stream:
 
     def _multinomial_with_replacement(self, p: np.ndarray, count: int) -> np.ndarray:
         rows = p.reshape(-1, p.shape[-1])
-        cumulative = np.cumsum(rows, axis=1, dtype=p.dtype)
+        cumulative = np.cumsum(rows, axis=1, dtype=np.float64 if p.dtype == FLOAT64 else np.float32)
         cumulative /= cumulative[:, -1:]
         cumulative[:, -1] = 1
         units = self.unit64(len(rows) * count).reshape(len(rows), count)
