@@ -4,7 +4,7 @@ PyTorch and NumPy run the same engine (MT19937, Matsumoto and Nishimura 1998) an
 32-bit words.  This module takes the words from ``numpy.random.MT19937`` and makes of them what PyTorch makes, so that
 one seed gives one model in both libraries:
 
-* a float32 uniform is the low 24 bits of one word, a float64 uniform the low 53 bits of two (the first is the high half);
+* a float32 uniform is the low 24 bits of one word, a float64 uniform the low 53 bits of two (first the high half);
 * 16 or more normals that lie next to each other in memory are made in groups of 16 by Box and Muller's method (1958):
   eight radii, eight angles, eight cosines, eight sines.  A last group that is not full is drawn anew and laid over the
   end.  Fewer normals, or scattered ones, are made one by one in float64, and the unused sine waits for the next draw;
@@ -103,7 +103,7 @@ def cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Values in `dtype`; to a 16-bit float by way of float32, rounding twice, as PyTorch's C++ conversions do."""
     if values.dtype == dtype:
         return values
-    if dtype == FLOAT16 or dtype == BFLOAT16:
+    if dtype.itemsize == 2 and dtype.kind not in "iu":
         values = values.astype(np.float32, copy=False)
     return values.astype(dtype)
 
@@ -119,10 +119,10 @@ def libm(function: Callable[[float], float], values: np.ndarray) -> np.ndarray:
 
 def fused_multiply_add(a: np.ndarray, b: float, c: float) -> np.ndarray:
     """``a * b + c`` rounded once to the dtype of `a`, where `b` and `c` are constants of that dtype."""
-    if b == 1.0:
-        return a + a.dtype.type(c)
     if c == 0.0:
         return a * a.dtype.type(b)
+    if math.frexp(b)[0] in (0.5, -0.5):  # a power of two: the product is exact
+        return a * a.dtype.type(b) + a.dtype.type(c)
     if a.dtype == FLOAT32:
         # The product of two float32 is exact in float64.
         return (a.astype(np.float64) * float(np.float32(b)) + float(np.float32(c))).astype(np.float32)
@@ -282,28 +282,27 @@ def swap_in_turn(targets: np.ndarray) -> np.ndarray:
     are found by following such links to their root, all at once, by pointer doubling.
     """
     n = len(targets)
-    steps = np.arange(n, dtype=np.int64)
-    ordered = np.sort((targets.astype(np.int64) << 32) | steps)
-    step = ordered & 0xFFFFFFFF
-    target = ordered >> 32
-    repeated = target[1:] == target[:-1]
+    ordered = targets << 32
+    ordered |= np.arange(n)
+    ordered.sort()
+    step, target = ordered & 0xFFFFFFFF, ordered >> 32  # by target, and for one target by time
+    before = np.append(step[:1], step[:-1])
+    repeated = np.append(False, target[1:] == target[:-1])
 
-    fetched = targets.astype(np.int64)
-    came_from = steps.copy()
-    last = np.append(~repeated, True)
-    came_from[target[last]] = step[last]
+    came_from = np.arange(n)
+    came_from[target] = step  # of several values for one place, the last remains
     # A step that swaps an item with itself puts nothing there: the step before it with that target did.
-    idle = np.flatnonzero(step[1:] == target[1:]) + 1
-    idle = idle[repeated[idle - 1]]
-    came_from[step[idle]] = step[idle - 1]
-
+    idle = np.flatnonzero(step == target)
+    came_from[step[idle]] = np.where(repeated[idle], before[idle], step[idle])
     while True:
-        further = came_from[came_from]
+        further = came_from.take(came_from)
         if np.array_equal(further, came_from):
             break
         came_from = further
-    fetched[step[1:][repeated]] = came_from[step[:-1][repeated]]
-    return fetched
+
+    items = np.empty(n, np.int64)
+    items[step] = np.where(repeated, came_from.take(before), target)
+    return items
 
 
 # --- order of filling -------------------------------------------------------------------------------------------------
@@ -334,8 +333,8 @@ class Stream:
     """
 
     __slots__ = (
-        "_engine", "_seed", "_seeder", "_words", "_position", "_fresh", "_spare",
-        "_unit32", "_unit64", "_unit64_list", "_polar",
+        "_engine", "_fresh", "_polar", "_position", "_seed", "_seeder", "_spare",
+        "_unit32", "_unit64", "_unit64_list", "_words",
     )  # fmt: skip
 
     def __init__(self, seed: int = DEFAULT_SEED) -> None:
@@ -533,7 +532,8 @@ class Stream:
         normals[first : first + 2 * pairs : 2] = radius * np.cos(theta)
         normals[first + 1 : first + 2 * pairs : 2] = radius * np.sin(theta)
         if first + 2 * pairs > count:
-            self._spare = float(normals[count])
+            # The state that PyTorch would show, to the last bit.
+            self._spare = math.sqrt(-2.0 * math.log1p(inverted[-1])) * math.sin(theta[-1])
         return normals[:count]
 
     def _polar32(self, count: int) -> np.ndarray:
@@ -567,9 +567,9 @@ class Stream:
         return normals
 
     def normals_in_groups(self, count: int, dtype: np.dtype) -> np.ndarray:
-        """The next `count >= 16` standard normals in groups of 16; float64 for float64, float32 for all other dtypes."""
+        """The next `count >= 16` standard normals in groups of 16: float64 for float64, float32 for other dtypes."""
         full = count - count % 16
-        # For the 16-bit floats PyTorch draws the full groups only; for the wide ones also what the tail then overwrites.
+        # For 16-bit floats PyTorch draws the full groups only, for the wide ones also what the tail overwrites.
         drawn = full if dtype.itemsize == 2 else count
         if dtype == FLOAT64:
             uniforms = self.unit64
@@ -577,12 +577,12 @@ class Stream:
             return self._small_normals32(count, drawn)
         else:
             uniforms = self.unit32
-        normals = np.array(uniforms(drawn)) if drawn == count else np.append(uniforms(drawn), np.empty(count - drawn, FLOAT32))
+        normals = np.empty(count, FLOAT64 if dtype == FLOAT64 else FLOAT32)
+        normals[:drawn] = uniforms(drawn)
         box_muller_in_groups(normals[:full])
         if count > full:
-            tail = np.array(uniforms(16))
-            box_muller_in_groups(tail)
-            normals[-16:] = tail
+            normals[-16:] = uniforms(16)
+            box_muller_in_groups(normals[-16:])
         return normals
 
     # Distributions
@@ -590,13 +590,15 @@ class Stream:
     def uniform(self, shape: Shape, dtype: np.dtype = FLOAT32, low: float = 0.0, high: float = 1.0) -> np.ndarray:
         """Uniforms in [low, high) in a floating dtype."""
         count = shape if type(shape) is int else math.prod(shape)
-        if dtype == FLOAT32 and low == 0.0 and high == 1.0:
-            return self.unit32(count).reshape(shape) if count > BLOCK else self.unit32(count).copy().reshape(shape)
-        wide = self.unit64(count) if dtype == FLOAT64 else self.unit32(count)
-        if low != 0.0 or high != 1.0:
-            low, high = wide.dtype.type(low), wide.dtype.type(high)
-            wide = fused_multiply_add(wide, high - low, low)
-        values = wide.copy() if wide.base is not None and wide.dtype == dtype else cast(wide, dtype)
+        standard = low == 0.0 and high == 1.0
+        units = self.unit64(count) if dtype == FLOAT64 else self.unit32(count)
+        if standard and units.dtype == dtype:
+            # A slice of a table is copied: it would keep the whole table alive.
+            return units.reshape(shape) if units.base is None else units.reshape(shape).copy()
+        if not standard:
+            bounds = units.dtype.type
+            units = fused_multiply_add(units, bounds(high) - bounds(low), bounds(low))
+        values = cast(units, dtype)
         # Rounding may reach the upper end, which is not in the interval: PyTorch gives the lower end instead.
         np.putmask(values, values == dtype.type(high), dtype.type(low))
         return values.reshape(shape)
@@ -617,7 +619,7 @@ class Stream:
     def random_bits(self, shape: Shape, dtype: np.dtype = INT64) -> np.ndarray:
         """What ``Tensor.random_()`` gives: integers up to the dtype's largest, or the largest exact one of a float."""
         count = shape if type(shape) is int else math.prod(shape)
-        words = self.words64(count) if dtype == INT64 or dtype == FLOAT64 else self.words(count)
+        words = self.words64(count) if dtype.itemsize == 8 else self.words(count)
         if dtype.kind == "b":
             values = words & np.uint64(1)
         elif dtype.kind in "iu":
@@ -760,7 +762,7 @@ def _exp(x: float) -> float:
 
 
 def sample_poisson(stream: Stream, rate: float) -> float:
-    """One Poisson variate: Hörmann's transformed rejection PTRS (1993) from rate 10, Knuth's product of uniforms below."""
+    """One Poisson variate: Hörmann's transformed rejection PTRS (1993), below rate 10 Knuth's product of uniforms."""
     if not rate >= 0:
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     if rate == 0:
@@ -835,7 +837,7 @@ def sample_binomial(stream: Stream, trials: np.floating, p: np.floating) -> floa
         return 0.0
     if p >= 1:
         return float(trials)
-    if not p == p:
+    if math.isnan(p):
         return math.nan
     q = p if p <= 0.5 else type(p)(1.0 - float(p))
     successes = _binomial_rejection(stream, trials, q) if trials * q >= 10 else _binomial_counting(stream, trials, q)
