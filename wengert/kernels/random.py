@@ -516,10 +516,27 @@ class Stream:
         self._spare = radius * math.sin(theta)
         return radius * math.cos(theta)
 
+    def _few_normals(self, count: int) -> list[float]:
+        start = self._position
+        pairs = count // 2
+        table = self._unit64_list
+        if table is None or self._spare is not None or start + 4 * pairs > len(table):
+            return [self.next_normal() for _ in range(count)]
+        normals = []
+        for place in range(start, start + 4 * pairs, 4):  # next_normal without its calls
+            theta = 2.0 * math.pi * table[place]
+            radius = math.sqrt(-2.0 * math.log1p(-table[place + 2]))
+            normals.append(radius * math.cos(theta))
+            normals.append(radius * math.sin(theta))
+        self._position = start + 4 * pairs
+        if count % 2:
+            normals.append(self.next_normal())
+        return normals
+
     def normals_one_by_one(self, count: int, dtype: np.dtype) -> np.ndarray:
         """The next `count` standard normals of the one-by-one method, in float64 though meant for `dtype`."""
         if count < 64:
-            return np.array([self.next_normal() for _ in range(count)], np.float64)
+            return np.array(self._few_normals(count), np.float64)
         normals = np.empty(count + 2, np.float64)
         first = 0
         if self._spare is not None:
@@ -537,12 +554,13 @@ class Stream:
         return normals[:count]
 
     def _polar32(self, count: int) -> np.ndarray:
-        """What each of the next `count` words gives as a radius, and as an angle's sine and cosine: three rows."""
+        """What each of the next `count` words gives as a radius, and as an angle's cosine and sine: three rows."""
         if self._position == len(self._words):
             self._draw_ahead()
         if self._polar is None:
             units = unit_float32(self._words)
-            self._polar = np.stack((radius_float32(units), *sin_cos_float32(units)))
+            sine, cosine = sin_cos_float32(units)
+            self._polar = np.stack((radius_float32(units), cosine, sine))
         start = self._position
         end = min(start + count, len(self._words))
         self._position = end
@@ -554,16 +572,12 @@ class Stream:
     def _small_normals32(self, count: int, drawn: int) -> np.ndarray:
         """Standard normals in groups of 16, from the table; `drawn` words go to the groups that are full."""
         full = count - count % 16
-        radius, sine, cosine = self._polar32(drawn + 16 if count > full else drawn)
+        polar = self._polar32(drawn + 16 if count > full else drawn)
         normals = np.empty(count, np.float32)
-        groups = normals[:full].reshape(-1, 2, 8)
-        radii = radius[:full].reshape(-1, 2, 8)[:, 0]
-        np.multiply(cosine[:full].reshape(-1, 2, 8)[:, 1], radii, out=groups[:, 0])
-        np.multiply(sine[:full].reshape(-1, 2, 8)[:, 1], radii, out=groups[:, 1])
+        groups = polar[:, :full].reshape(3, -1, 2, 8)
+        np.multiply(groups[1:, :, 1], groups[0, :, 0], out=normals[:full].reshape(-1, 2, 8).transpose(1, 0, 2))
         if count > full:
-            radii = radius[drawn : drawn + 8]
-            np.multiply(cosine[drawn + 8 :], radii, out=normals[-16:-8])
-            np.multiply(sine[drawn + 8 :], radii, out=normals[-8:])
+            np.multiply(polar[1:, drawn + 8 :], polar[0, drawn : drawn + 8], out=normals[-16:].reshape(2, 8))
         return normals
 
     def normals_in_groups(self, count: int, dtype: np.dtype) -> np.ndarray:
@@ -637,10 +651,14 @@ class Stream:
         elif span >= 2**28:
             values = (self.words64(count) % np.uint64(span)).view(np.int64) + np.int64(low)
         else:
-            words = self.words(count).astype(np.uint32)
-            # NumPy divides by a constant with vector instructions, but takes remainders one by one.
-            words -= words // np.uint32(span) * np.uint32(span)
-            values = words.astype(np.int64)
+            words = self.words(count)
+            if count < 512:
+                values = (words % np.uint64(span)).view(np.int64)
+            else:
+                # NumPy divides by a constant with vector instructions, but takes remainders one by one.
+                words = words.astype(np.uint32)
+                words -= words // np.uint32(span) * np.uint32(span)
+                values = words.astype(np.int64)
             if low:
                 values += low
         return cast(values, dtype).reshape(shape)
