@@ -356,8 +356,8 @@ class Stream:
         self._fresh = True
 
     def seed(self) -> int:
-        """Starts the stream anew from the operating system's entropy, and returns the seed (53 bits, as PyTorch's)."""
-        seed = int.from_bytes(os.urandom(7), "little") & (2**53 - 1)
+        """Starts the stream anew from the operating system's entropy, and returns the seed (64 bits)."""
+        seed = int.from_bytes(os.urandom(8), "little")
         self.manual_seed(seed)
         return seed
 
