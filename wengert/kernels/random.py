@@ -308,16 +308,14 @@ def swap_in_turn(targets: np.ndarray) -> np.ndarray:
 # --- order of filling -------------------------------------------------------------------------------------------------
 
 
-def in_memory_order(array: np.ndarray) -> np.ndarray:
-    """A view of `array` whose dimensions are arranged by falling stride, so that its C order is the order of memory."""
-    if array.flags.c_contiguous:
-        return array
-    return array.transpose(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
+def memory_order(array: np.ndarray) -> list[int]:
+    """The dimensions of `array` by falling stride: in this order, its C order is the order of memory."""
+    return sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
 
 
 def fill(array: np.ndarray, values: np.ndarray) -> None:
     """Writes flat `values` into `array` in the order in which PyTorch visits its elements."""
-    target = in_memory_order(array)
+    target = array if array.flags.c_contiguous else array.transpose(memory_order(array))
     target[...] = values.reshape(target.shape)
 
 
