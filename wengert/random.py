@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from wengert import device as devices
+from wengert import devices
 from wengert.kernels.random import Stream
 from wengert.tensor import Tensor, wrap
 

@@ -14,11 +14,10 @@ import warnings
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from wengert import device as devices
-from wengert import dtype as dtypes
+from wengert import devices, dtypes
 from wengert.autograd import views
 from wengert.autograd.graph import Node, grad_mode, next_seq, rare
-from wengert.dtype import SCALAR_NAMES
+from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels import random as kernels
 from wengert.kernels.random import SIGNIFICAND_BITS
 from wengert.ops.declare import composite, mark_inference
@@ -77,11 +76,13 @@ def shape_of(operation, size):
         raise TypeError(f"{operation}(): argument 'size' must be tuple of ints, not {type(size).__name__}")
     shape = []
     for extent in size:
-        if isinstance(extent, bool) or not hasattr(type(extent), "__index__"):
-            raise TypeError(f"{operation}(): argument 'size' must be tuple of ints, not {type(extent).__name__}")
-        shape.append(extent.__index__())
-    if shape and min(shape) < 0:
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {shape}")
+        if type(extent) is not int:
+            if isinstance(extent, bool) or not hasattr(type(extent), "__index__"):
+                raise TypeError(f"{operation}(): argument 'size' must be tuple of ints, not {type(extent).__name__}")
+            extent = extent.__index__()
+        shape.append(extent)
+        if extent < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {extent}: {list(size)}")
     return tuple(shape)
 
 
@@ -103,7 +104,8 @@ def must_be_tensor(operation, name, value):
 
 def check_options(layout, device, pin_memory):
     """Raise for a place or a layout where wengert has no tensors."""
-    devices.check(device)
+    if device is not None:
+        devices.check(device)
     if layout is not None and layout is not dtypes.strided:
         raise NotImplementedError(f"layout={layout}: wengert has strided tensors only")
     if pin_memory:
@@ -126,8 +128,7 @@ def new_tensor(array, dtype):
 
 def empty_or_out(operation, shape, dtype, default, out, layout, device, pin_memory):
     """A new tensor to be filled, or the one given as ``out=``, resized."""
-    if layout is not None or device is not None or pin_memory:
-        check_options(layout, device, pin_memory)
+    check_options(layout, device, pin_memory)
     if out is None:
         dtype = default if dtype is None else dtype
         return new_tensor(np.empty(shape, dtype.numpy), dtype)
@@ -500,7 +501,7 @@ def fill_integers(tensor, low, high, generator, node):
 
 
 def representable_range(dtype, low, high):
-    """The range [low, high) in the integers of `dtype`; warns where a float skips some, raises for what it cannot hold."""
+    """The range [low, high) in the integers of `dtype`; warns where a float skips some, raises for what it lacks."""
     if dtype.is_floating_point:
         digits = SIGNIFICAND_BITS[dtype.numpy]
         smallest, largest = -(2**digits), 2**digits
@@ -566,6 +567,11 @@ def rand(
         requires_grad: whether operations on the result are recorded.
     """
     shape = loose_shape("rand", args, size)
+    check_options(layout, device, pin_memory)
+    if out is None and (drawn := dtypes.default.dtype if dtype is None else dtype) in CONTINUOUS:
+        generator = generator_of("rand", generator)
+        with generator._lock:  # the array that is drawn becomes the tensor
+            return leaf(new_tensor(generator._stream.uniform(shape, drawn.numpy), drawn), requires_grad)
     target = empty_or_out("rand", shape, dtype, dtypes.default.dtype, out, layout, device, pin_memory)
     return leaf(fill_uniform(target, generator=generator), requires_grad)
 
@@ -577,6 +583,11 @@ def randn(
 ):  # fmt: skip
     """A tensor of standard normals; the arguments are those of `rand`."""
     shape = loose_shape("randn", args, size)
+    check_options(layout, device, pin_memory)
+    if out is None and (drawn := dtypes.default.dtype if dtype is None else dtype) in CONTINUOUS:
+        generator = generator_of("randn", generator)
+        with generator._lock:
+            return leaf(new_tensor(generator._stream.normal(shape, drawn.numpy), drawn), requires_grad)
     target = empty_or_out("randn", shape, dtype, dtypes.default.dtype, out, layout, device, pin_memory)
     return leaf(normal_(target, generator=generator), requires_grad)
 
@@ -594,7 +605,8 @@ def randint(
 
     The others are those of `rand`. Raises RuntimeError for an empty range or one that exceeds the dtype.
     """
-    given = loose("randint", args, named, ("low", "high", "size") if len(args) + len(named) > 2 else ("high", "size"))
+    bounded = len(args) + len(named) > 2 or "low" in named
+    given = loose("randint", args, named, ("low", "high", "size") if bounded else ("high", "size"))
     for name in ("high", "size"):
         if name not in given:
             raise TypeError(f'randint() missing required argument: "{name}"')
@@ -695,8 +707,8 @@ def normal(
     tensors = [value for value in (mean, std) if isinstance(value, Tensor)]
     if not tensors or (dtype, layout, device) != (None, None, None) or pin_memory or requires_grad:
         raise TypeError(
-            "normal() received an invalid combination of arguments: a tensor for mean or std and no further options, or "
-            "two numbers and a size"
+            "normal() received an invalid combination of arguments: it takes a tensor for mean or std and no further "
+            "options, or two numbers and a size"
         )
     check_deviations(std)
     try:
@@ -738,9 +750,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     """
     must_be_tensor("bernoulli", "input", input)
     if p is not None and out is not None:
-        raise TypeError(
-            "bernoulli() received an invalid combination of arguments: out= goes with probabilities in input"
-        )
+        raise TypeError("bernoulli() received an invalid combination of arguments: p and out= exclude each other")
     shape = input._array.shape
     target = empty_or_out("bernoulli", shape, input.dtype if out is None else None, None, out, None, None, False)
     if p is None:
@@ -805,7 +815,7 @@ def poisson(input, generator=None):
 
 @composite(method=False)
 def binomial(count, prob, generator=None):
-    """Binomial variates: `count` trials of probability `prob`, floating tensors of one dtype that broadcast together."""
+    """Binomial variates: `count` trials of probability `prob`, floats of one dtype that broadcast together."""
     must_be_tensor("binomial", "count", count)
     for name, value in (("count", count), ("prob", prob)):
         if value.dtype not in CONTINUOUS:
@@ -826,7 +836,7 @@ def binomial(count, prob, generator=None):
 
 
 def dropped(operation, input, p, train, feature=False, alpha=False, inplace=False):
-    """Dropout in all its forms: `feature` drops whole channels, `alpha` keeps the mean and variance of SELU's outputs."""
+    """Dropout in all its forms: `feature` drops whole channels, `alpha` keeps SELU's mean and variance."""
     must_be_tensor(operation, "input", input)
     p = number(operation, "p", p)
     if not 0.0 <= p <= 1.0:
