@@ -1,0 +1,583 @@
+"""Order: sorting, selection by rank, distinct values, bins.
+
+All of it rests on two sorts that agree with PyTorch where order is a matter of taste: NaN is greater than every number
+(so it comes last in ascending order, first in descending order), and equal elements keep the order in which they
+stood. PyTorch promises the second only for ``stable=True``; here it always holds, so that indices can be relied on.
+
+Functions return arrays, or tuples of arrays (values before indices); indices are int64.
+"""
+
+import numpy as np
+
+from wengert.kernels.indexing import wrap_dim
+
+
+def _sortable(array):
+    """The array in a dtype that NumPy sorts with NaN last: the small floats of ml_dtypes go through float32."""
+    return array.astype(np.float32) if array.dtype.kind == "V" or array.dtype.name.startswith(_SMALL) else array
+
+
+_SMALL = ("bfloat16", "float8")
+
+
+def _refuse(array, kinds, error):
+    if array.dtype.kind in kinds:
+        raise error
+
+
+def _with_axis(function):
+    """Let a function of (array, dim, ...) along a dimension see 0-d arrays as vectors of one element."""
+
+    def outer(array, dim=-1, **options):
+        dim = wrap_dim(dim, array.ndim)
+        if array.ndim:
+            return function(array, dim, **options)
+        out = function(array.reshape(1), 0, **options)
+        return tuple(part.reshape(()) for part in out) if isinstance(out, tuple) else out.reshape(())
+
+    outer.__name__ = outer.__qualname__ = function.__name__
+    outer.__doc__ = function.__doc__
+    return outer
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Sorting
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def _order(array, dim, descending):
+    keys = _sortable(array)
+    if not descending:
+        return np.argsort(keys, axis=dim, kind="stable")
+    # Sorting the mirrored array upwards and mirroring the result sorts downwards, NaN first, and keeps ties in place.
+    mirrored = np.argsort(np.flip(keys, dim), axis=dim, kind="stable")
+    return np.ascontiguousarray(array.shape[dim] - 1 - np.flip(mirrored, dim))
+
+
+@_with_axis
+def sort(array, dim, descending=False, stable=True):
+    """Sort along `dim`.
+
+    Args:
+        array: any real dtype.
+        dim: the dimension to sort along.
+        descending: largest (NaN) first.
+        stable: has no effect, every sort here is stable.
+
+    Returns:
+        (values, indices), each of the shape of `array`.
+    """
+    _refuse(array, "c", RuntimeError(" Sort does not support complex dtypes on CPU"))
+    order = _order(array, dim, descending)
+    return np.take_along_axis(array, order, dim), order
+
+
+def argsort(array, dim=-1, descending=False, stable=True):
+    """The indices that sort `array` along `dim`, as the second result of :func:`sort`."""
+    return sort(array, dim, descending=descending)[1]
+
+
+def msort(array):
+    """`array` sorted along its first dimension."""
+    return sort(array, 0)[0]
+
+
+@_with_axis
+def topk(array, dim, k, largest=True, sorted=True):
+    """The `k` largest (or smallest) elements along `dim`, in order.
+
+    Returns:
+        (values, indices), k along `dim`. Of equal elements the earlier come first.
+
+    Raises:
+        RuntimeError: k is out of range, or the dtype is boolean or complex.
+    """
+    _refuse(array, "b", RuntimeError("topk does not support bool dtypes on CPU"))
+    _refuse(array, "c", RuntimeError(" topk does not support complex dtypes on CPU"))
+    size = array.shape[dim]
+    if not 0 <= k <= size:
+        raise RuntimeError("selected index k out of range")
+    if size > 256 and k * 8 < size and array.dtype.kind == "f":
+        picked = _top_candidates(_sortable(array), dim, k, largest)
+        order = _order(np.take_along_axis(array, picked, dim), dim, largest)
+        indices = np.take_along_axis(picked, order, dim)
+    else:
+        indices = _slice(_order(array, dim, largest), dim, 0, k).copy()
+    return np.take_along_axis(array, indices, dim), indices
+
+
+def _top_candidates(keys, dim, k, largest):
+    """Indices, rising, of the k extreme elements along `dim`: a partition costs O(n) where a sort costs O(n log n)."""
+    size = keys.shape[dim]
+    if k == 0:
+        return np.empty((*keys.shape[:dim], 0, *keys.shape[dim + 1 :]), np.int64)
+    picked = np.argpartition(keys, size - k if largest else k - 1, axis=dim)
+    picked = _slice(picked, dim, size - k, size) if largest else _slice(picked, dim, 0, k)
+    return np.sort(picked, axis=dim)
+
+
+def _slice(array, dim, start, stop):
+    return array[(*(slice(None),) * dim, slice(start, stop))]
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Selection by rank
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def _need_elements(array, dim, name):
+    if array.shape[dim] == 0:
+        raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
+
+
+def _pick(array, indices, dim, keepdim):
+    """(values, indices) of one element per vector along `dim`; `indices` has size one along `dim`."""
+    values = np.take_along_axis(array, indices, dim)
+    return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
+
+
+def _keepdim_aware(function):
+    """As _with_axis, for functions that remove `dim` (from a 0-d array there is nothing to remove)."""
+
+    def outer(array, dim=-1, **options):
+        dim = wrap_dim(dim, array.ndim)
+        if array.ndim:
+            return function(array, dim, **options)
+        return tuple(part.reshape(()) for part in function(array.reshape(1), 0, **options))
+
+    outer.__name__ = outer.__qualname__ = function.__name__
+    outer.__doc__ = function.__doc__
+    return outer
+
+
+@_keepdim_aware
+def kthvalue(array, dim, k, keepdim=False):
+    """The k-th smallest element along `dim` (k counts from 1) and its index.
+
+    Raises:
+        RuntimeError: k is out of range.
+        NotImplementedError: boolean or complex elements.
+    """
+    _refuse(array, "b", NotImplementedError("\"kthvalue_cpu\" not implemented for 'Bool'"))
+    _refuse(array, "c", NotImplementedError('"kthvalue_cpu" not implemented for complex dtypes'))
+    size = array.shape[dim]
+    if size == 0:
+        raise IndexError(f"kthvalue(): Expected reduction dim {dim} to have non-zero size.")
+    if not 1 <= k <= size:
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
+    return _pick(array, _slice(_order(array, dim, False), dim, k - 1, k), dim, keepdim)
+
+
+@_keepdim_aware
+def median(array, dim, keepdim=False):
+    """The lower median along `dim` and its index; a vector with a NaN has its first NaN for median."""
+    return _median(array, dim, keepdim, "median", ignore_nan=False)
+
+
+@_keepdim_aware
+def nanmedian(array, dim, keepdim=False):
+    """The lower median along `dim` of what is not NaN, and its index (NaN, at 0, if nothing else is there)."""
+    return _median(array, dim, keepdim, "nanmedian", ignore_nan=True)
+
+
+def _median(array, dim, keepdim, name, ignore_nan):
+    _refuse(array, "b", NotImplementedError("\"median_cpu\" not implemented for 'Bool'"))
+    _refuse(array, "c", NotImplementedError('"median_cpu" not implemented for complex dtypes'))
+    _need_elements(array, dim, name)
+    order = _order(array, dim, False)
+    nans = np.isnan(array).sum(axis=dim, keepdims=True) if array.dtype.kind not in "iu" else 0
+    size = array.shape[dim]
+    if ignore_nan:
+        rank = np.maximum(size - nans - 1, 0) // 2
+    else:
+        rank = np.where(nans > 0, size - nans, (size - 1) // 2)  # NaNs are last, the first of them at size - nans
+    rank = np.broadcast_to(rank, (*array.shape[:dim], 1, *array.shape[dim + 1 :]))
+    return _pick(array, np.take_along_axis(order, rank, dim), dim, keepdim)
+
+
+def median_of_all(array, ignore_nan=False):
+    """The lower median of all elements, as a 0-d array (NaN if there are none)."""
+    if array.size == 0:
+        return np.asarray(np.nan).astype(array.dtype)
+    flat = array.reshape(-1)
+    _refuse(array, "b", NotImplementedError("\"median_cpu\" not implemented for 'Bool'"))
+    keys = _sortable(flat)
+    if keys.dtype.kind == "f" and np.isnan(keys).any():
+        keys = keys[~np.isnan(keys)]
+        if not ignore_nan or keys.size == 0:
+            return np.asarray(np.nan).astype(array.dtype)
+    middle = (keys.size - 1) // 2
+    return np.partition(keys, middle)[middle].astype(array.dtype).reshape(())
+
+
+@_keepdim_aware
+def mode(array, dim, keepdim=False):
+    """The most frequent value along `dim` (the smallest of several) and the index of its last occurrence."""
+    _refuse(array, "c", NotImplementedError('"mode_cpu" not implemented for complex dtypes'))
+    _need_elements(array, dim, "mode")
+    order = _order(array, dim, False)
+    values = np.take_along_axis(array, order, dim)
+    size = array.shape[dim]
+    place = np.arange(size).reshape(-1, *(1,) * (array.ndim - 1 - dim))
+    starts = np.ones(values.shape, bool)
+    np.not_equal(_slice(values, dim, 1, size), _slice(values, dim, 0, size - 1), out=_slice(starts, dim, 1, size))
+    run_start = np.maximum.accumulate(np.where(starts, place, 0), axis=dim)
+    # Within its run the k-th occurrence holds k, so the first maximum is the end of the first longest run.
+    last = np.argmax(place - run_start, axis=dim, keepdims=True)
+    return _pick(array, np.take_along_axis(order, last, dim), dim, keepdim)
+
+
+def _running_extreme(ufunc):
+    @_with_axis
+    def running(array, dim):
+        _refuse(array, "c", NotImplementedError("cummax and cummin are not implemented for complex dtypes"))
+        keys = _sortable(array)
+        values = ufunc.accumulate(keys, axis=dim)
+        place = np.arange(array.shape[dim]).reshape(-1, *(1,) * (array.ndim - 1 - dim))
+        reached = (keys == values) if keys.dtype.kind != "f" else (keys == values) | np.isnan(keys)
+        indices = np.maximum.accumulate(np.where(reached, place, 0), axis=dim)
+        return values.astype(array.dtype, copy=False), indices
+
+    return running
+
+
+cummax = _running_extreme(np.maximum)
+cummax.__name__ = cummax.__qualname__ = "cummax"
+cummax.__doc__ = "The largest element so far along `dim` and the index of its latest occurrence; NaN stays once met."
+cummin = _running_extreme(np.minimum)
+cummin.__name__ = cummin.__qualname__ = "cummin"
+cummin.__doc__ = "The smallest element so far along `dim` and the index of its latest occurrence; NaN stays once met."
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Distinct values
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def unique(array, return_inverse=False, return_counts=False, dim=None):
+    """The distinct values, rising; or with `dim` the distinct slices along it, in lexicographic order.
+
+    Args:
+        array: real dtypes. NaNs are all distinct.
+        return_inverse, return_counts: what else to return.
+        dim: None to compare single elements.
+
+    Returns:
+        (values, inverse, counts), the last two None unless asked for. ``inverse`` has the shape of `array` (or length
+        ``array.shape[dim]``) and says where each element went; ``counts`` how many went to each place.
+    """
+    _refuse(array, "c", NotImplementedError('"unique" not implemented for complex dtypes'))
+    if dim is None:
+        flat = array.reshape(-1)
+        order = np.argsort(_sortable(flat), kind="stable")
+        ranked = flat[order]
+        starts = _starts(ranked[1:] != ranked[:-1], flat.size)
+        values, shape = ranked[starts], array.shape
+    else:
+        array, slices, dim = _slices(array, dim)
+        # lexsort takes its most important key last
+        order = np.lexsort(_sortable(slices).T[::-1]) if slices.shape[1] else np.arange(len(slices))
+        ranked = slices[order]
+        starts = _starts((ranked[1:] != ranked[:-1]).any(axis=1), len(slices))
+        values, shape = array.take(order[starts], axis=dim), (len(slices),)
+    inverse = counts = None
+    if return_inverse:
+        inverse = np.empty(len(order), np.int64)
+        inverse[order] = np.cumsum(starts) - 1
+        inverse = inverse.reshape(shape)
+    if return_counts:
+        counts = np.diff(np.flatnonzero(starts), append=len(order))
+    return values, inverse, counts
+
+
+def unique_consecutive(array, return_inverse=False, return_counts=False, dim=None):
+    """`array` without elements (or slices along `dim`) that equal the one before; returns as :func:`unique`."""
+    if dim is None:
+        flat = array.reshape(-1)
+        starts = _starts(flat[1:] != flat[:-1], flat.size)
+        values, shape = flat[starts], array.shape
+    else:
+        array, slices, dim = _slices(array, dim)
+        starts = _starts((slices[1:] != slices[:-1]).any(axis=1), len(slices))
+        values, shape = array.compress(starts, axis=dim), (len(slices),)
+    inverse = (np.cumsum(starts) - 1).reshape(shape) if return_inverse else None
+    counts = np.diff(np.flatnonzero(starts), append=len(starts)) if return_counts else None
+    return values, inverse, counts
+
+
+def _starts(differs, size):
+    starts = np.ones(size, bool)
+    starts[1:] = differs
+    return starts
+
+
+def _slices(array, dim):
+    dim = wrap_dim(dim, array.ndim)
+    array = array.reshape(1) if array.ndim == 0 else array
+    if array.size == 0 and array.shape[dim] != 0:
+        raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
+    moved = np.moveaxis(array, dim, 0)
+    return array, moved.reshape(len(moved), -1 if array.size else 0), dim
+
+
+def isin(elements, test_elements, assume_unique=False, invert=False):
+    """Whether each of `elements` is among `test_elements` (or is not, if `invert`)."""
+    elements, tests = np.asarray(elements), np.asarray(test_elements)
+    return np.isin(_sortable(elements), _sortable(tests), assume_unique=assume_unique, invert=invert)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Bins
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def searchsorted(sorted_sequence, values, out_int32=False, right=False, side=None, sorter=None):
+    """Where to insert `values` so that the sequence stays sorted.
+
+    Args:
+        sorted_sequence: (n,), or (..., n) rising along the last dimension.
+        values: any shape if the sequence is a vector, else (..., m) with the same leading dimensions.
+        out_int32: return int32 instead of int64.
+        right: the last suitable place instead of the first; ``side="right"`` says the same.
+        sorter: int64 of the shape of the sequence, the indices that sort it.
+
+    Returns:
+        Places in [0, n], of the shape of `values`. NaN belongs behind everything.
+    """
+    values = np.asarray(values)
+    _check_search(sorted_sequence, values, right, side, sorter)
+    right = right or side == "right"
+    keys = _sortable(sorted_sequence)
+    if sorter is not None:
+        keys = np.take_along_axis(keys, sorter, -1)
+    wanted = _sortable(values)
+    common = np.result_type(keys, wanted)
+    keys, wanted = keys.astype(common, copy=False), wanted.astype(common, copy=False)
+    if keys.ndim == 1 and not (common.kind == "f" and np.isnan(keys).any()):
+        places = np.searchsorted(keys, wanted, side="right" if right else "left")
+    else:
+        places = _bisect(keys, wanted, right)
+    return np.asarray(places, np.int32 if out_int32 else np.int64)
+
+
+def _check_search(sequence, values, right, side, sorter):
+    name = "torch.searchsorted()"
+    if side not in (None, "left", "right"):
+        raise RuntimeError(f"{name}: side can only be 'left' or 'right' but got {side}")
+    if side == "left" and right:
+        raise RuntimeError(f"{name}: side and right can't be set to opposites, got side of left while right was True")
+    if sequence.ndim == 0:
+        raise RuntimeError(f"{name}: input boundaries should have positive dimension, but got 0 dimension")
+    if values.ndim == 0 and sequence.ndim != 1:
+        raise RuntimeError(
+            f"{name}: input value can be a scalar only when boundaries tensor dimension is 1, but we got boundaries "
+            f"tensor dim({sequence.ndim}) and input value's dim(0) numel(1)"
+        )
+    if sequence.ndim != 1 and sequence.shape[:-1] != values.shape[:-1]:
+        raise RuntimeError(
+            f"{name}: boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and "
+            f"input value tensor must match, but we got boundaries tensor {list(sequence.shape)} and "
+            f"input value tensor {list(values.shape)}"
+        )
+    if sorter is not None:
+        if sorter.shape != sequence.shape:
+            raise RuntimeError(
+                f"{name}: boundary and sorter must have the same size, but got boundary tensor {list(sequence.shape)} "
+                f"and got sorter tensor {list(sorter.shape)}"
+            )
+        if sorter.dtype != np.int64:
+            raise RuntimeError(f"{name}: sorter must be a tensor of long dtype but got dtype {sorter.dtype}")
+        if sorter.size and not (0 <= sorter.min() and sorter.max() < sequence.shape[-1]):
+            raise RuntimeError(f"{name}: sorter index out of range")
+
+
+def _bisect(keys, wanted, right):
+    """Bisection of all values at once; comparisons with NaN come out as PyTorch's loop has them."""
+    low = np.zeros(wanted.shape, np.int64)
+    high = np.full(wanted.shape, keys.shape[-1], np.int64)
+    for _ in range(int(keys.shape[-1]).bit_length()):
+        middle = (low + high) // 2
+        probe = np.minimum(middle, keys.shape[-1] - 1)
+        found = keys[probe] if keys.ndim == 1 else np.take_along_axis(keys, probe, -1)
+        go_on = ~(found > wanted) if right else ~(found >= wanted)
+        active = low < high
+        low, high = np.where(active & go_on, middle + 1, low), np.where(active & ~go_on, middle, high)
+    return low
+
+
+def bucketize(input, boundaries, out_int32=False, right=False):
+    """The bin of each element of `input` among rising `boundaries` (n,): :func:`searchsorted` the other way round."""
+    if boundaries.ndim != 1:
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+def bincount(input, weights=None, minlength=0):
+    """How often each of 0, 1, 2, ... occurs in a vector of integers; or the sum of the weights where it occurs.
+
+    Returns:
+        int64, or with `weights` their dtype if float32 or float64, else float64; at least `minlength` long.
+    """
+    if input.dtype.kind not in "iu" or input.dtype in (np.uint16, np.uint32, np.uint64):
+        raise NotImplementedError(f'"bincount_cpu" not implemented for {input.dtype}')
+    if minlength < 0:
+        raise RuntimeError("minlength should be >= 0")
+    if input.ndim == 1 and input.size == 0:
+        return np.zeros(minlength, np.int64)
+    if input.ndim != 1 or input.min() < 0:
+        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if weights is None:
+        return np.bincount(input, minlength=minlength)
+    if weights.shape != input.shape:
+        raise RuntimeError("weights should be 1-d and have the same length as input")
+    dtype = np.dtype(np.float32 if weights.dtype == np.float32 else np.float64)
+    out = np.zeros(max(minlength, int(input.max()) + 1), dtype)
+    np.add.at(out, input, weights.astype(dtype, copy=False))
+    return out
+
+
+def _floating(array, name):
+    if array.dtype.kind in "biuc":
+        raise NotImplementedError(f'"{name}" not implemented for {array.dtype}')
+
+
+def _outer_edges(array, low, high, name):
+    """The outer bin edges: the data's own if none are given, moved apart if they coincide."""
+    if low == high and array.size:
+        low, high = float(array.min()), float(array.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise RuntimeError(f"{name}: range of [{low}, {high}] is not finite")
+    return low, high
+
+
+def histc(array, bins=100, min=0, max=0):
+    """Counts of the elements of `array` in `bins` bins of equal width between `min` and `max`.
+
+    Args:
+        array: float.
+        bins: how many.
+        min, max: the outer edges; if equal, those of the data. Elements outside are not counted.
+
+    Returns:
+        (bins,) of the dtype of `array`.
+    """
+    _floating(array, "histogram_cpu")
+    if bins <= 0:
+        raise RuntimeError("bins must be > 0")
+    if max < min:
+        raise RuntimeError("torch.histc: max must be larger than min")
+    low, high = _outer_edges(array, min, max, "torch.histc")
+    if low == high:
+        low, high = low - 1, high + 1
+    flat = array.reshape(-1)
+    return _count(flat, _edges(low, high, bins, array.dtype), None, exact=False)
+
+
+def _edges(low, high, bins, dtype):
+    """Equally spaced edges, counted from the nearer end as PyTorch's linspace counts them."""
+    work = dtype if dtype.kind == "f" and dtype.itemsize >= 4 else np.dtype(np.float32)
+    low, high = work.type(low), work.type(high)
+    step, k = (high - low) / work.type(bins), np.arange(bins + 1)
+    return np.where(k <= bins // 2, low + step * k.astype(work), high - step * (bins - k).astype(work)).astype(dtype)
+
+
+def _count(flat, edges, weight, exact):
+    """Weight per bin; the last bin is closed above. `exact` compares with the edges instead of trusting the division."""
+    bins = len(edges) - 1
+    values = _sortable(flat)
+    edge = _sortable(edges)
+    inside = (values >= edge[0]) & (values <= edge[-1])
+    values = values[inside]
+    if exact:
+        places = np.searchsorted(edge, values, side="right") - 1
+    else:
+        places = ((values - edge[0]) * (values.dtype.type(bins) / (edge[-1] - edge[0]))).astype(np.int64)
+    out = np.bincount(
+        np.minimum(places, bins - 1),
+        weights=None if weight is None else _sortable(weight.reshape(-1))[inside].astype(np.float64),
+        minlength=bins,
+    )
+    return out.astype(flat.dtype)
+
+
+def histogram(array, bins, range=None, weight=None, density=False):
+    """Counts, or sums of weights, of the elements of `array` in bins.
+
+    Args:
+        array: float, any shape.
+        bins: a number of bins of equal width, or a vector of rising edges.
+        range: (low, high), the outer edges if `bins` is a number; None for those of the data.
+        weight: what each element counts, of the shape of `array`.
+        density: divide by the total and by the bins' widths, so that the histogram integrates to one.
+
+    Returns:
+        (hist, bin_edges).
+    """
+    hist, edges = histogramdd(
+        array.reshape(-1, 1), [bins], range, None if weight is None else weight.reshape(-1), density
+    )
+    return hist, edges[0]
+
+
+def histogramdd(array, bins, range=None, weight=None, density=False):
+    """As :func:`histogram`, for points of several coordinates.
+
+    Args:
+        array: (..., d).
+        bins: d numbers of bins, or d vectors of rising edges, or one number for all.
+        range: 2 d numbers, low and high for each coordinate.
+        weight: what each point counts, of shape (...).
+        density: divide by the total and by the bins' volumes.
+
+    Returns:
+        (hist, edges): the d-dimensional histogram and a list of d vectors.
+    """
+    _floating(array, "histogramdd")
+    if array.ndim < 2:
+        raise RuntimeError("torch.histogramdd: input tensor should have at least 2 dimensions")
+    points = array.reshape(-1, array.shape[-1])
+    bins = [bins] * points.shape[1] if np.ndim(bins) == 0 else bins
+    if len(bins) != points.shape[1]:
+        raise RuntimeError(
+            f"torch.histogramdd: expected {points.shape[1]} sequences of bin edges for a "
+            f"{points.shape[1]}-dimensional histogram but got {len(bins)}"
+        )
+    edges = _all_edges(points, bins, range)
+    places, inside = [], np.ones(len(points), bool)
+    for column, edge in zip(_sortable(points).T, map(_sortable, edges), strict=True):
+        inside &= (column >= edge[0]) & (column <= edge[-1])
+        places.append(np.clip(np.searchsorted(edge, column, side="right") - 1, 0, len(edge) - 2))
+    shape = tuple(len(edge) - 1 for edge in edges)
+    flat = np.ravel_multi_index([place[inside] for place in places], shape)
+    weights = None if weight is None else _sortable(weight.reshape(-1))[inside].astype(np.float64)
+    hist = np.bincount(flat, weights=weights, minlength=int(np.prod(shape))).reshape(shape).astype(array.dtype)
+    return (_density(hist, edges) if density else hist), edges
+
+
+def _all_edges(points, bins, range):
+    edges = []
+    for k, (column, wanted) in enumerate(zip(points.T, bins, strict=True)):
+        if np.ndim(wanted):
+            edges.append(np.asarray(wanted))
+            continue
+        if wanted <= 0:
+            raise RuntimeError(f"torch.histogramdd(): bins must be > 0, but got {wanted} for dimension {k}")
+        if range is None:
+            low, high = (float(column.min()), float(column.max())) if len(column) else (0.0, 1.0)
+        else:
+            low, high = range[2 * k], range[2 * k + 1]
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise RuntimeError(f"torch.histogramdd(): dimension {k}'s range [{low}, {high}] is not finite")
+        if low > high:
+            raise RuntimeError("torch.histogramdd(): min should not exceed max")
+        if low == high:
+            low, high = low - 0.5, high + 0.5
+        edges.append(_edges(low, high, wanted, points.dtype))
+    return edges
+
+
+def _density(hist, edges):
+    hist = hist / hist.sum()
+    for k, edge in enumerate(edges):
+        hist = hist / np.diff(edge).reshape(-1, *(1,) * (hist.ndim - 1 - k))
+    return hist.astype(edges[0].dtype)
