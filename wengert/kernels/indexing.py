@@ -23,6 +23,30 @@ import numpy as np
 
 INTEGERS = frozenset("iu")
 
+# PyTorch's names of dtypes in the sentences of its errors.
+SCALAR_NAMES = {
+    "bool": "Bool",
+    "uint8": "Byte",
+    "int8": "Char",
+    "int16": "Short",
+    "int32": "Int",
+    "int64": "Long",
+    "uint16": "UInt16",
+    "uint32": "UInt32",
+    "uint64": "UInt64",
+    "float16": "Half",
+    "bfloat16": "BFloat16",
+    "float32": "Float",
+    "float64": "Double",
+    "complex64": "ComplexFloat",
+    "complex128": "ComplexDouble",
+}
+
+
+def scalar_name(array):
+    """PyTorch's name of an array's dtype, as its errors give it."""
+    return SCALAR_NAMES.get(array.dtype.name, array.dtype.name)
+
 
 # --------------------------------------------------------------------------------------------------------------------
 # The bracket: x[...]
@@ -573,9 +597,9 @@ def gather(array, dim, index):
         RuntimeError: shapes, dtype or range of `index`.
     """
     dim = wrap_dim(dim, array.ndim)
-    index = _element_index(index, "gather")
     if index.size == 0:
         return np.empty(index.shape, array.dtype)
+    index = _element_index(index, "gather")
     source, places = _as_vector(array), _as_vector(index)
     if source.ndim != places.ndim:
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
@@ -601,7 +625,8 @@ def _grid_after(shape, dim):
 def _scatter_operands(array, dim, index, src, name="scatter"):
     """Checked (target as flat copy or view, positions, values) of a scatter; None if the index is empty."""
     dim = wrap_dim(dim, array.ndim)
-    index = _element_index(index, name)
+    if index.size:
+        index = _element_index(index, name)
     if isinstance(src, np.ndarray) and src.dtype != array.dtype:
         raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
     if index.size == 0:
@@ -638,12 +663,27 @@ def _write_flat(array, write):
     return array
 
 
-def on_a_copy(in_place, order="C"):
+def like_source(array, source):
+    """`array` in the memory order of `source`: gaps closed; contiguous if elements of `source` overlap."""
+    overlaps = any(stride == 0 and size > 1 for stride, size in zip(source.strides, source.shape, strict=True))
+    out = np.empty_like(source, dtype=array.dtype, order="C" if overlaps else "K")
+    if out.strides == array.strides and array is not source:
+        return array
+    out[...] = array
+    return out
+
+
+def dense_copy(array):
+    """A copy that keeps the array's memory order (:func:`like_source`)."""
+    return like_source(array, array)
+
+
+def on_a_copy(in_place, copy=np.ndarray.copy):
     """The function that leaves its first argument alone, from the one that writes into it."""
 
     @functools.wraps(in_place)
     def function(array, *args, **kwargs):
-        return in_place(array.copy(order=order), *args, **kwargs)
+        return in_place(copy(array), *args, **kwargs)
 
     function.__name__ = function.__qualname__ = in_place.__name__.removesuffix("_")
     return function
@@ -756,10 +796,10 @@ def index_select(array, dim, index):
     dim = wrap_dim(dim, array.ndim)
     if index.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
-    if index.dtype != np.int64 and index.dtype != np.int32:
-        raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
     if array.ndim == 0 and index.size != 1:
         raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.size} value(s)")
+    if index.dtype != np.int64 and index.dtype != np.int32:
+        raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
     places = index.reshape(-1).astype(np.int64, copy=False)
     source = _as_vector(array)
     _check_range(places, source.shape[dim], dim, IndexError, "index out of range in self")
@@ -770,22 +810,30 @@ def index_select(array, dim, index):
     return out.reshape(()) if array.ndim == 0 else out
 
 
-def _slice_operands(array, dim, index, source, name, error, range_error):
+def _slice_operands(array, dim, index, source, name, range_error):
     """(target, index, source) with `dim` moved to the front, checked alike for index_add and index_reduce."""
     dim = wrap_dim(dim, array.ndim)
     if index.dtype != np.int64 and index.dtype != np.int32:
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index but got: {scalar_name(index)}")
     if index.ndim > 1:
-        raise error(f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim} with type: Long")
+        raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim} with type: Long")
     if source.dtype != array.dtype:
-        raise RuntimeError(f"{name}(): self and source must have the same scalar type")
+        raise RuntimeError(
+            f"{name}(): self ({scalar_name(array)}) and source ({scalar_name(source)}) must have the same scalar type"
+        )
     count = _as_vector(source).shape[dim] if dim < max(source.ndim, 1) else 1
+    if index.size != count and source.ndim == 0:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     if index.size != count:
-        raise error(
+        raise RuntimeError(
             f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): ({count}), for dim: {dim}"
         )
     target, source_ = _as_vector(array), _as_vector(source)
-    if target.ndim != source_.ndim or any(target.shape[d] != source_.shape[d] for d in range(target.ndim) if d != dim):
+    if (
+        array.ndim > 0
+        and source.ndim != array.ndim
+        or any(target.shape[d] != source_.shape[d] for d in range(target.ndim) if d != dim)
+    ):
         raise RuntimeError(
             "source tensor shape must match self tensor shape, excluding the specified dimension. "
             f"Got self.shape = {list(array.shape)} source.shape = {list(source.shape)}"
@@ -805,7 +853,7 @@ def index_add_(array, dim, index, source, alpha=1):
         source: the shape of `array` but k along `dim`; its dtype.
         alpha: a number.
     """
-    target, places, rows = _slice_operands(array, dim, index, source, "index_add_", RuntimeError, (RuntimeError,))
+    target, places, rows = _slice_operands(array, dim, index, source, "index_add_", (RuntimeError,))
     if alpha != 1:
         rows = (rows * array.dtype.type(alpha)).astype(array.dtype, copy=False)
     accumulate_rows(target, places, rows)
@@ -823,7 +871,7 @@ def index_reduce_(array, dim, index, source, reduce, include_self=True):
     if reduce not in REDUCTIONS or reduce == "sum":
         raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
     target, places, rows = _slice_operands(
-        array, dim, index, source, "index_reduce", IndexError, (IndexError, "index out of range in self")
+        array, dim, index, source, "index_reduce_", (IndexError, "index out of range in self")
     )
     if not include_self:
         target[places] = neutral(reduce, array.dtype)
@@ -838,11 +886,14 @@ def index_copy_(array, dim, index, source):
     """Copy the slices of `source` to the slices of `array` that `index` names, in place."""
     dim = wrap_dim(dim, array.ndim)
     if index.dtype != np.int64:
-        raise RuntimeError("index_copy_(): Expected a long tensor for index")
+        raise RuntimeError(f"index_copy_(): Expected a long tensor for index, but got {scalar_name(index)}")
     if index.ndim > 1:
         raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
     if source.dtype != array.dtype:
-        raise RuntimeError("index_copy_(): self and source expected to have the same dtype")
+        raise RuntimeError(
+            "index_copy_(): self and source expected to have the same dtype, "
+            f"but got (self) {scalar_name(array)} and (source) {scalar_name(source)}"
+        )
     if source.ndim and array.ndim and source.ndim != array.ndim:
         raise IndexError(
             "index_copy_(): When source and destination are not scalars, their dimensionality must match. "
@@ -889,7 +940,9 @@ def index_fill_(array, dim, index, value):
     if array.dtype.kind != "c" and isinstance(value, complex):
         raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
     target, places = _as_vector(array), index.reshape(-1)
-    _in_range((target.shape[dim],), [places])
+    bad = (places < -target.shape[dim]) | (places >= target.shape[dim])
+    if bad.any():
+        raise IndexError(f"index {places[bad][0]} is out of bounds for dimension {dim} with size {target.shape[dim]}")
     target[(*(slice(None),) * dim, places)] = np.asarray(value).astype(array.dtype)
     return array
 
@@ -897,7 +950,7 @@ def index_fill_(array, dim, index, value):
 index_add = on_a_copy(index_add_)
 index_copy = on_a_copy(index_copy_)
 index_reduce = on_a_copy(index_reduce_)
-index_fill = on_a_copy(index_fill_, order="K")
+index_fill = on_a_copy(index_fill_, dense_copy)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -907,7 +960,7 @@ index_fill = on_a_copy(index_fill_, order="K")
 
 def _vector_index(array, index, name):
     if index.dtype != np.int64:
-        raise RuntimeError(f"{name}(): Expected a long tensor for index")
+        raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {scalar_name(index)}")
     if array.size == 0 and index.size:
         raise IndexError(f"{name}(): tried to take from an empty tensor")
     flat = index.reshape(-1)
@@ -925,7 +978,10 @@ def take(array, index):
 def put_elements_(array, index, source, accumulate=False):
     """Write `source` at the places `index` (int64) of `array`, seen as one vector, in place (``Tensor.put_``)."""
     if source.dtype != array.dtype:
-        raise RuntimeError("put_(): self and source expected to have the same dtype")
+        raise RuntimeError(
+            "put_(): self and source expected to have the same dtype, "
+            f"but got self.dtype = {scalar_name(array)} and source.dtype = {scalar_name(source)}"
+        )
     if index.dtype == np.int64 and source.size != index.size:
         raise IndexError(
             "put_(): Expected source and index to have the same number of elements, but got "
@@ -937,13 +993,13 @@ def put_elements_(array, index, source, accumulate=False):
     return _write_flat(array, lambda flat: flat.__setitem__(positions, values))
 
 
-put_elements = on_a_copy(put_elements_, order="K")
+put_elements = on_a_copy(put_elements_, dense_copy)
 
 
 def take_along_dim(array, indices, dim=None):
     """:func:`gather` after broadcasting `array` and `indices` in every dimension but `dim` (flattened if None)."""
     if indices.dtype != np.int64:
-        raise RuntimeError("torch.take_along_dim(): dtype of indices should be Long")
+        raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {scalar_name(indices)}")
     if dim is None:
         return gather(array.reshape(-1), 0, indices.reshape(-1))
     array, indices, dim = along_operands(array, indices, dim)
@@ -958,6 +1014,8 @@ def along_operands(array, indices, dim):
             f"but got {array.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
         )
     dim = wrap_dim(dim, array.ndim)
+    if array.ndim == 0:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     try:
         shape = np.broadcast_shapes(*(a.shape[:dim] + (1,) + a.shape[dim + 1 :] for a in (array, indices)))
     except ValueError:
@@ -978,7 +1036,7 @@ def _broadcast_with_mask(array, mask):
     try:
         return np.broadcast_shapes(array.shape, mask.shape)
     except ValueError:
-        raise RuntimeError(_size_mismatch(array.shape, mask.shape)) from None
+        raise RuntimeError(_size_mismatch(mask.shape, array.shape)) from None
 
 
 def _size_mismatch(a, b):
@@ -1014,7 +1072,7 @@ def masked_fill_(array, mask, value):
 def masked_fill(array, mask, value):
     """`array` with `value` where `mask` is True; the two broadcast against each other."""
     shape = _broadcast_with_mask(array, mask)
-    return masked_fill_(np.broadcast_to(array, shape).copy(order="K"), mask, value)
+    return masked_fill_(np.broadcast_to(array, shape).copy(), mask, value)
 
 
 def masked_select(array, mask):
@@ -1026,9 +1084,12 @@ def masked_select(array, mask):
 
 def masked_scatter_(array, mask, source):
     """Set the elements of `array` where `mask` is True to the elements of `source`, in their order, in place."""
-    _boolean(mask, "masked_scatter_ only supports boolean masks")
+    _boolean(mask, f"masked_scatter_ only supports boolean masks, but got mask with dtype {scalar_name(mask)}")
     if source.dtype != array.dtype:
-        raise RuntimeError("masked_scatter: expected self and source to have same dtypes")
+        raise RuntimeError(
+            "masked_scatter: expected self and source to have same dtypes but got"
+            f"{scalar_name(array)} and {scalar_name(source)}"
+        )
     mask = _broadcast_in_place(array, mask)
     count = np.count_nonzero(mask)
     if count > source.size:
@@ -1051,7 +1112,7 @@ def nonzero(array, as_tuple=False):
         dimension (a 0-d array counts as 1-d then).
     """
     if as_tuple:
-        return tuple(_as_vector(array).nonzero())
+        return tuple(np.stack(_as_vector(array).nonzero()))
     if array.ndim == 0:
         return np.empty((int(bool(array)), 0), np.int64)
     return np.stack(array.nonzero()).T
@@ -1062,7 +1123,8 @@ def where(condition, input, other):
     if condition.dtype == np.uint8:
         condition = condition != 0
     _boolean(
-        condition, f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+        condition,
+        f"where expected condition to be a boolean tensor, but got a tensor with dtype {scalar_name(condition)}",
     )
     return np.where(condition, input, other)
 

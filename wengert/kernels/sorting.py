@@ -7,9 +7,11 @@ stood. PyTorch promises the second only for ``stable=True``; here it always hold
 Functions return arrays, or tuples of arrays (values before indices); indices are int64.
 """
 
+import functools
+
 import numpy as np
 
-from wengert.kernels.indexing import wrap_dim
+from wengert.kernels.indexing import like_source, scalar_name, wrap_dim
 
 
 def _sortable(array):
@@ -25,18 +27,16 @@ def _refuse(array, kinds, error):
         raise error
 
 
-def _with_axis(function):
-    """Let a function of (array, dim, ...) along a dimension see 0-d arrays as vectors of one element."""
+def _along_dim(function):
+    """Let a function of (array, dim, ...) with two results take any `dim`, and 0-d arrays as vectors of one element."""
 
+    @functools.wraps(function)
     def outer(array, dim=-1, **options):
         dim = wrap_dim(dim, array.ndim)
         if array.ndim:
             return function(array, dim, **options)
-        out = function(array.reshape(1), 0, **options)
-        return tuple(part.reshape(()) for part in out) if isinstance(out, tuple) else out.reshape(())
+        return tuple(part.reshape(()) for part in function(array.reshape(1), 0, **options))
 
-    outer.__name__ = outer.__qualname__ = function.__name__
-    outer.__doc__ = function.__doc__
     return outer
 
 
@@ -54,7 +54,7 @@ def _order(array, dim, descending):
     return np.ascontiguousarray(array.shape[dim] - 1 - np.flip(mirrored, dim))
 
 
-@_with_axis
+@_along_dim
 def sort(array, dim, descending=False, stable=True):
     """Sort along `dim`.
 
@@ -69,7 +69,7 @@ def sort(array, dim, descending=False, stable=True):
     """
     _refuse(array, "c", RuntimeError(" Sort does not support complex dtypes on CPU"))
     order = _order(array, dim, descending)
-    return np.take_along_axis(array, order, dim), order
+    return like_source(np.take_along_axis(array, order, dim), array), like_source(order, array)
 
 
 def argsort(array, dim=-1, descending=False, stable=True):
@@ -82,8 +82,7 @@ def msort(array):
     return sort(array, 0)[0]
 
 
-@_with_axis
-def topk(array, dim, k, largest=True, sorted=True):
+def topk(array, k, dim=-1, largest=True, sorted=True):
     """The `k` largest (or smallest) elements along `dim`, in order.
 
     Returns:
@@ -92,18 +91,21 @@ def topk(array, dim, k, largest=True, sorted=True):
     Raises:
         RuntimeError: k is out of range, or the dtype is boolean or complex.
     """
-    _refuse(array, "b", RuntimeError("topk does not support bool dtypes on CPU"))
-    _refuse(array, "c", RuntimeError(" topk does not support complex dtypes on CPU"))
-    size = array.shape[dim]
+    dim = wrap_dim(dim, array.ndim)
+    size = array.shape[dim] if array.ndim else 1
     if not 0 <= k <= size:
         raise RuntimeError("selected index k out of range")
+    _refuse(array, "b", RuntimeError("topk does not support bool dtypes on CPU"))
+    _refuse(array, "c", RuntimeError(" topk does not support complex dtypes on CPU"))
+    if array.ndim == 0:
+        return array.copy(), np.zeros((), np.int64)
     if size > 256 and k * 8 < size and array.dtype.kind == "f":
         picked = _top_candidates(_sortable(array), dim, k, largest)
         order = _order(np.take_along_axis(array, picked, dim), dim, largest)
         indices = np.take_along_axis(picked, order, dim)
     else:
         indices = _slice(_order(array, dim, largest), dim, 0, k).copy()
-    return np.take_along_axis(array, indices, dim), indices
+    return np.ascontiguousarray(np.take_along_axis(array, indices, dim)), np.ascontiguousarray(indices)
 
 
 def _top_candidates(keys, dim, k, largest):
@@ -132,25 +134,12 @@ def _need_elements(array, dim, name):
 
 def _pick(array, indices, dim, keepdim):
     """(values, indices) of one element per vector along `dim`; `indices` has size one along `dim`."""
-    values = np.take_along_axis(array, indices, dim)
+    values = np.ascontiguousarray(np.take_along_axis(array, indices, dim))
+    indices = np.ascontiguousarray(indices)
     return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
 
 
-def _keepdim_aware(function):
-    """As _with_axis, for functions that remove `dim` (from a 0-d array there is nothing to remove)."""
-
-    def outer(array, dim=-1, **options):
-        dim = wrap_dim(dim, array.ndim)
-        if array.ndim:
-            return function(array, dim, **options)
-        return tuple(part.reshape(()) for part in function(array.reshape(1), 0, **options))
-
-    outer.__name__ = outer.__qualname__ = function.__name__
-    outer.__doc__ = function.__doc__
-    return outer
-
-
-@_keepdim_aware
+@_along_dim
 def kthvalue(array, dim, k, keepdim=False):
     """The k-th smallest element along `dim` (k counts from 1) and its index.
 
@@ -158,32 +147,32 @@ def kthvalue(array, dim, k, keepdim=False):
         RuntimeError: k is out of range.
         NotImplementedError: boolean or complex elements.
     """
-    _refuse(array, "b", NotImplementedError("\"kthvalue_cpu\" not implemented for 'Bool'"))
-    _refuse(array, "c", NotImplementedError('"kthvalue_cpu" not implemented for complex dtypes'))
     size = array.shape[dim]
     if size == 0:
         raise IndexError(f"kthvalue(): Expected reduction dim {dim} to have non-zero size.")
     if not 1 <= k <= size:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
+    _refuse(array, "b", NotImplementedError("\"kthvalue_cpu\" not implemented for 'Bool'"))
+    _refuse(array, "c", NotImplementedError('"kthvalue_cpu" not implemented for complex dtypes'))
     return _pick(array, _slice(_order(array, dim, False), dim, k - 1, k), dim, keepdim)
 
 
-@_keepdim_aware
+@_along_dim
 def median(array, dim, keepdim=False):
     """The lower median along `dim` and its index; a vector with a NaN has its first NaN for median."""
-    return _median(array, dim, keepdim, "median", ignore_nan=False)
+    return _median(array, dim, keepdim, ignore_nan=False)
 
 
-@_keepdim_aware
+@_along_dim
 def nanmedian(array, dim, keepdim=False):
     """The lower median along `dim` of what is not NaN, and its index (NaN, at 0, if nothing else is there)."""
-    return _median(array, dim, keepdim, "nanmedian", ignore_nan=True)
+    return _median(array, dim, keepdim, ignore_nan=True)
 
 
-def _median(array, dim, keepdim, name, ignore_nan):
-    _refuse(array, "b", NotImplementedError("\"median_cpu\" not implemented for 'Bool'"))
-    _refuse(array, "c", NotImplementedError('"median_cpu" not implemented for complex dtypes'))
-    _need_elements(array, dim, name)
+def _median(array, dim, keepdim, ignore_nan):
+    _refuse(array, "b", NotImplementedError("\"median_out\" not implemented for 'Bool'"))
+    _refuse(array, "c", NotImplementedError('"median_out" not implemented for complex dtypes'))
+    _need_elements(array, dim, "median")
     order = _order(array, dim, False)
     nans = np.isnan(array).sum(axis=dim, keepdims=True) if array.dtype.kind not in "iu" else 0
     size = array.shape[dim]
@@ -207,10 +196,10 @@ def median_of_all(array, ignore_nan=False):
         if not ignore_nan or keys.size == 0:
             return np.asarray(np.nan).astype(array.dtype)
     middle = (keys.size - 1) // 2
-    return np.partition(keys, middle)[middle].astype(array.dtype).reshape(())
+    return np.asarray(np.partition(keys, middle)[middle]).astype(array.dtype)
 
 
-@_keepdim_aware
+@_along_dim
 def mode(array, dim, keepdim=False):
     """The most frequent value along `dim` (the smallest of several) and the index of its last occurrence."""
     _refuse(array, "c", NotImplementedError('"mode_cpu" not implemented for complex dtypes'))
@@ -228,7 +217,7 @@ def mode(array, dim, keepdim=False):
 
 
 def _running_extreme(ufunc):
-    @_with_axis
+    @_along_dim
     def running(array, dim):
         _refuse(array, "c", NotImplementedError("cummax and cummin are not implemented for complex dtypes"))
         keys = _sortable(array)
@@ -236,7 +225,7 @@ def _running_extreme(ufunc):
         place = np.arange(array.shape[dim]).reshape(-1, *(1,) * (array.ndim - 1 - dim))
         reached = (keys == values) if keys.dtype.kind != "f" else (keys == values) | np.isnan(keys)
         indices = np.maximum.accumulate(np.where(reached, place, 0), axis=dim)
-        return values.astype(array.dtype, copy=False), indices
+        return np.ascontiguousarray(values.astype(array.dtype, copy=False)), np.ascontiguousarray(indices)
 
     return running
 
@@ -274,12 +263,12 @@ def unique(array, return_inverse=False, return_counts=False, dim=None):
         starts = _starts(ranked[1:] != ranked[:-1], flat.size)
         values, shape = ranked[starts], array.shape
     else:
-        array, slices, dim = _slices(array, dim)
+        slices, rest, dim = _slices(array, dim)
         # lexsort takes its most important key last
         order = np.lexsort(_sortable(slices).T[::-1]) if slices.shape[1] else np.arange(len(slices))
         ranked = slices[order]
         starts = _starts((ranked[1:] != ranked[:-1]).any(axis=1), len(slices))
-        values, shape = array.take(order[starts], axis=dim), (len(slices),)
+        values, shape = np.moveaxis(ranked[starts].reshape(-1 if slices.size else 0, *rest), 0, dim), (len(slices),)
     inverse = counts = None
     if return_inverse:
         inverse = np.empty(len(order), np.int64)
@@ -297,9 +286,9 @@ def unique_consecutive(array, return_inverse=False, return_counts=False, dim=Non
         starts = _starts(flat[1:] != flat[:-1], flat.size)
         values, shape = flat[starts], array.shape
     else:
-        array, slices, dim = _slices(array, dim)
+        slices, rest, dim = _slices(array, dim)
         starts = _starts((slices[1:] != slices[:-1]).any(axis=1), len(slices))
-        values, shape = array.compress(starts, axis=dim), (len(slices),)
+        values, shape = np.moveaxis(slices[starts].reshape(-1 if slices.size else 0, *rest), 0, dim), (len(slices),)
     inverse = (np.cumsum(starts) - 1).reshape(shape) if return_inverse else None
     counts = np.diff(np.flatnonzero(starts), append=len(starts)) if return_counts else None
     return values, inverse, counts
@@ -312,12 +301,13 @@ def _starts(differs, size):
 
 
 def _slices(array, dim):
+    if array.ndim == 0:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     dim = wrap_dim(dim, array.ndim)
-    array = array.reshape(1) if array.ndim == 0 else array
     if array.size == 0 and array.shape[dim] != 0:
         raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
     moved = np.moveaxis(array, dim, 0)
-    return array, moved.reshape(len(moved), -1 if array.size else 0), dim
+    return moved.reshape(len(moved), -1 if array.size else 0), moved.shape[1:], dim
 
 
 def isin(elements, test_elements, assume_unique=False, invert=False):
@@ -419,7 +409,7 @@ def bincount(input, weights=None, minlength=0):
         int64, or with `weights` their dtype if float32 or float64, else float64; at least `minlength` long.
     """
     if input.dtype.kind not in "iu" or input.dtype in (np.uint16, np.uint32, np.uint64):
-        raise NotImplementedError(f'"bincount_cpu" not implemented for {input.dtype}')
+        raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{scalar_name(input)}'")
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
     if input.ndim == 1 and input.size == 0:
@@ -478,7 +468,9 @@ def _edges(low, high, bins, dtype):
     work = dtype if dtype.kind == "f" and dtype.itemsize >= 4 else np.dtype(np.float32)
     low, high = work.type(low), work.type(high)
     step, k = (high - low) / work.type(bins), np.arange(bins + 1)
-    return np.where(k <= bins // 2, low + step * k.astype(work), high - step * (bins - k).astype(work)).astype(dtype)
+    return np.where(k < (bins + 1) // 2, low + step * k.astype(work), high - step * (bins - k).astype(work)).astype(
+        dtype
+    )
 
 
 def _count(flat, edges, weight, exact):
