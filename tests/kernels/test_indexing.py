@@ -31,6 +31,8 @@ def array_and_index(draw):
     items, axis, ellipsis = [], 0, False
     while axis < array.ndim:
         kind = draw(st.sampled_from(["int", "slice", "none", "ellipsis", "array", "mask", "stop"]))
+        if kind == "stop" and not ellipsis:  # behind an ellipsis every dimension must be spoken for
+            break
         size = array.shape[axis]
         if kind == "int":
             items.append(draw(st.integers(-size, size - 1)))
@@ -56,7 +58,7 @@ def array_and_index(draw):
             items.extend([slice(None)] * (array.ndim - axis - 1))
             break
         else:
-            break
+            continue
         axis += 1
     return array, tuple(items)
 

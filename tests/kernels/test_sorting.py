@@ -1,5 +1,6 @@
 """Sorting kernels against Python's own sort, with NaN taken as greater than every number."""
 
+import itertools
 import math
 
 import ml_dtypes
@@ -22,7 +23,7 @@ def rank(value):
 
 
 def order(vector, descending=False):
-    """Stable; for descending order the ranks are negated rather than the result reversed, so that ties stay in place."""
+    """Stable; for descending order the ranks are negated, not the result reversed: ties stay in place."""
     sign = -1 if descending else 1
     return sorted(range(len(vector)), key=lambda k: tuple(sign * part for part in rank(vector[k])))
 
@@ -212,7 +213,7 @@ def test_histogram_counts_what_lies_between_its_edges(data, bins):
     hist, edges = sorting.histogram(array, bins, range=(-1.0, 1.0))
     expected = [
         sum(low <= x < high or (k == bins - 1 and x == high) for x in data)
-        for k, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True))
+        for k, (low, high) in enumerate(itertools.pairwise(edges))
     ]
     assert hist.tolist() == expected
     weighted, _ = sorting.histogram(array, edges, weight=np.full(len(data), 0.5))

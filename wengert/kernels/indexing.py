@@ -766,7 +766,7 @@ def scatter_reduce_(array, dim, index, src, reduce, include_self=True):
 
 
 def _divide_by_counts(sums, counts):
-    """Means from sums, in place; integers are divided towards minus infinity; where nothing was added nothing changes."""
+    """Means from sums, in place; integers round down; where nothing was added nothing changes."""
     counts = np.maximum(counts, 1).astype(sums.dtype)
     if sums.dtype.kind in INTEGERS:
         sums //= counts
@@ -829,10 +829,8 @@ def _slice_operands(array, dim, index, source, name, range_error):
             f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): ({count}), for dim: {dim}"
         )
     target, source_ = _as_vector(array), _as_vector(source)
-    if (
-        array.ndim > 0
-        and source.ndim != array.ndim
-        or any(target.shape[d] != source_.shape[d] for d in range(target.ndim) if d != dim)
+    if (array.ndim > 0 and source.ndim != array.ndim) or any(
+        target.shape[d] != source_.shape[d] for d in range(target.ndim) if d != dim
     ):
         raise RuntimeError(
             "source tensor shape must match self tensor shape, excluding the specified dimension. "
@@ -935,7 +933,8 @@ def index_fill_(array, dim, index, value):
         raise RuntimeError("Index has to be a vector/scalar")
     if np.ndim(value) > 0:
         raise RuntimeError(
-            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {np.ndim(value)} dimension(s)."
+            "index_fill_ only supports a 0-dimensional value tensor, "
+            f"but got tensor with {np.ndim(value)} dimension(s)."
         )
     if array.dtype.kind != "c" and isinstance(value, complex):
         raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
@@ -1063,7 +1062,8 @@ def masked_fill_(array, mask, value):
     _boolean(mask, f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}")
     if np.ndim(value) > 0:
         raise RuntimeError(
-            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {np.ndim(value)} dimension(s)."
+            "masked_fill_ only supports a 0-dimensional value tensor, "
+            f"but got tensor with {np.ndim(value)} dimension(s)."
         )
     np.copyto(array, np.asarray(value).astype(array.dtype), where=_broadcast_in_place(array, mask))
     return array

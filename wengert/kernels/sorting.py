@@ -377,7 +377,7 @@ def _check_search(sequence, values, right, side, sorter):
             )
         if sorter.dtype != np.int64:
             raise RuntimeError(f"{name}: sorter must be a tensor of long dtype but got dtype {sorter.dtype}")
-        if sorter.size and not (0 <= sorter.min() and sorter.max() < sequence.shape[-1]):
+        if sorter.size and (sorter.min() < 0 or sorter.max() >= sequence.shape[-1]):
             raise RuntimeError(f"{name}: sorter index out of range")
 
 
@@ -460,7 +460,7 @@ def histc(array, bins=100, min=0, max=0):
     if low == high:
         low, high = low - 1, high + 1
     flat = array.reshape(-1)
-    return _count(flat, _edges(low, high, bins, array.dtype), None, exact=False)
+    return _count(flat, _edges(low, high, bins, array.dtype))
 
 
 def _edges(low, high, bins, dtype):
@@ -473,23 +473,13 @@ def _edges(low, high, bins, dtype):
     )
 
 
-def _count(flat, edges, weight, exact):
-    """Weight per bin; the last bin is closed above. `exact` compares with the edges instead of trusting the division."""
+def _count(flat, edges):
+    """How many elements fall in each of the equal bins; the last bin is closed above."""
     bins = len(edges) - 1
-    values = _sortable(flat)
-    edge = _sortable(edges)
-    inside = (values >= edge[0]) & (values <= edge[-1])
-    values = values[inside]
-    if exact:
-        places = np.searchsorted(edge, values, side="right") - 1
-    else:
-        places = ((values - edge[0]) * (values.dtype.type(bins) / (edge[-1] - edge[0]))).astype(np.int64)
-    out = np.bincount(
-        np.minimum(places, bins - 1),
-        weights=None if weight is None else _sortable(weight.reshape(-1))[inside].astype(np.float64),
-        minlength=bins,
-    )
-    return out.astype(flat.dtype)
+    values, edge = _sortable(flat), _sortable(edges)
+    values = values[(values >= edge[0]) & (values <= edge[-1])]
+    places = ((values - edge[0]) * (values.dtype.type(bins) / (edge[-1] - edge[0]))).astype(np.int64)
+    return np.bincount(np.minimum(places, bins - 1), minlength=bins).astype(flat.dtype)
 
 
 def histogram(array, bins, range=None, weight=None, density=False):
