@@ -43,9 +43,9 @@ SCALAR_NAMES = {
 }
 
 
-def scalar_name(array):
+def scalar_name(input):
     """PyTorch's name of an array's dtype, as its errors give it."""
-    return SCALAR_NAMES.get(array.dtype.name, array.dtype.name)
+    return SCALAR_NAMES.get(input.dtype.name, input.dtype.name)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ def plan(shape, index):
 
     Returns:
         ``(basic, arrays)``: a tuple for NumPy's basic indexing with one entry per dimension (full slices included),
-        and a list with, per dimension of ``array[basic]``, an integer or boolean array or None (trailing Nones left
+        and a list with, per dimension of ``input[basic]``, an integer or boolean array or None (trailing Nones left
         out; empty if the result is a view).
 
     Raises:
@@ -144,8 +144,8 @@ def _item(entry):
     if isinstance(entry, np.ndarray):
         return _index_array(entry)
     if isinstance(entry, (list, tuple, range)):
-        array = np.array(entry)
-        return _index_array(array if array.size and array.dtype.kind == "b" else array.astype(np.intp))
+        input = np.array(entry)
+        return _index_array(input if input.size and input.dtype.kind == "b" else input.astype(np.intp))
     if isinstance(entry, slice):
         return entry
     if isinstance(entry, np.bool_):
@@ -164,14 +164,14 @@ def _no_index(entry):
     )
 
 
-def _index_array(array):
-    dtype = array.dtype
+def _index_array(input):
+    dtype = input.dtype
     if dtype == np.uint8:
-        return np.asarray(array != 0)
-    if array.ndim == 0 and dtype.kind in INTEGERS:
-        return int(array)
+        return np.asarray(input != 0)
+    if input.ndim == 0 and dtype.kind in INTEGERS:
+        return int(input)
     if dtype.kind == "b" or dtype == np.int64 or dtype == np.int32:
-        return array
+        return input
     raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
 
 
@@ -214,30 +214,30 @@ def _bad_mask(mask, at, shape, basic):
     )
 
 
-def basic(array, index):
-    """The view ``array[index]`` for an index of ints, slices, None and Ellipsis (Python's bools make a copy).
+def basic(input, index):
+    """The view ``input[index]`` for an index of ints, slices, None and Ellipsis (Python's bools make a copy).
 
     Raises:
         IndexError, ValueError: as :func:`plan`.
         TypeError: the index holds arrays, lists or bools, for which the result is no view.
     """
-    view, arrays = plan(array.shape, index)
+    view, arrays = plan(input.shape, index)
     if arrays:
         raise TypeError("basic() takes ints, slices, None and Ellipsis; index arrays and masks go to advanced()")
-    return array[(*view, ...)]
+    return input[(*view, ...)]
 
 
-def advanced(array, index):
-    """``array[index]`` for any index of PyTorch's: a view if the index is basic, else a new array."""
-    view, arrays = plan(array.shape, index)
-    view = array[(*view, ...)]
+def advanced(input, index):
+    """``input[index]`` for any index of PyTorch's: a view if the index is basic, else a new array."""
+    view, arrays = plan(input.shape, index)
+    view = input[(*view, ...)]
     return take_at(view, arrays) if arrays else view
 
 
-def put_(array, index, value, accumulate=False):
-    """``array[index] = value`` (or ``+= value``, every repeat counted, if `accumulate`)."""
-    view, arrays = plan(array.shape, index)
-    view = array[(*view, ...)]
+def put_(input, index, value, accumulate=False):
+    """``input[index] = value`` (or ``+= value``, every repeat counted, if `accumulate`)."""
+    view, arrays = plan(input.shape, index)
+    view = input[(*view, ...)]
     value = without_leading_ones(np.asarray(value))
     if not arrays:
         value = _fit_slice(value, view.shape)
@@ -249,11 +249,11 @@ def put_(array, index, value, accumulate=False):
         accumulate_at(view, arrays, value)
     else:
         put_at(view, arrays, value)
-    return array
+    return input
 
 
 def gradient(shape, index, cotangent):
-    """The cotangent of `array` given that of ``array[index]``: zeros, with every element added where it came from."""
+    """The cotangent of `input` given that of ``input[index]``: zeros, with every element added where it came from."""
     return put_(np.zeros(shape, cotangent.dtype), index, cotangent, accumulate=True)
 
 
@@ -285,11 +285,11 @@ def _fit_slice(value, shape):
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def take_at(array, arrays):
+def take_at(input, arrays):
     """Read the elements that the index arrays choose.
 
     Args:
-        array: (d0, d1, ...).
+        input: (d0, d1, ...).
         arrays: per leading dimension an integer array, a boolean array (covering as many dimensions as it has) or
             None. The integer arrays broadcast together.
 
@@ -298,79 +298,79 @@ def take_at(array, arrays):
         adjacent, otherwise in front.
     """
     mask = _only_mask(arrays)
-    if mask is not None and mask.ndim == array.ndim:
-        return array[mask]
+    if mask is not None and mask.ndim == input.ndim:
+        return input[mask]
     arrays = _expand_masks(arrays)
-    if array.size == 0 and not _in_range(array.shape, arrays):
-        return np.empty(_result_shape(array.shape, arrays), array.dtype)
-    dense = array.flags.c_contiguous and all(entry is None or entry.flags.c_contiguous for entry in arrays)
+    if input.size == 0 and not _in_range(input.shape, arrays):
+        return np.empty(_result_shape(input.shape, arrays), input.dtype)
+    dense = input.flags.c_contiguous and all(entry is None or entry.flags.c_contiguous for entry in arrays)
     try:
         if dense and sum(entry is not None for entry in arrays) == 1:
-            return array.take(arrays[-1], axis=len(arrays) - 1)
-        out = array[_key(arrays)]
+            return input.take(arrays[-1], axis=len(arrays) - 1)
+        out = input[_key(arrays)]
     except IndexError:
-        _in_range(array.shape, arrays)  # says it in PyTorch's words
+        _in_range(input.shape, arrays)  # says it in PyTorch's words
         raise
     if dense:
         return out if out.flags.c_contiguous else out.copy(order="C")
-    return _laid_out(out, _restrided(array, arrays))
+    return _laid_out(out, _restrided(input, arrays))
 
 
-def put_at(array, arrays, value):
+def put_at(input, arrays, value):
     """Write `value`, broadcast to the shape that :func:`take_at` would give, where the index arrays point.
 
-    Of several writes to one place the last stays. Writes into `array` and returns None.
+    Of several writes to one place the last stays. Writes into `input` and returns None.
     """
     value = np.asarray(value)
     mask = _only_mask(arrays)
-    if mask is not None and mask.ndim == array.ndim and value.size == 1:
-        np.copyto(array, value.reshape(()), where=mask, casting="unsafe")
+    if mask is not None and mask.ndim == input.ndim and value.size == 1:
+        np.copyto(input, value.reshape(()), where=mask, casting="unsafe")
         return
     arrays = _expand_masks(arrays)
-    shape = _result_shape(array.shape, arrays)
+    shape = _result_shape(input.shape, arrays)
     value = _fit_result(value, shape)
     try:
-        array[_key(arrays)] = value
+        input[_key(arrays)] = value
     except IndexError:
-        _in_range(array.shape, arrays)
+        _in_range(input.shape, arrays)
 
 
-def accumulate_at(array, arrays, value):
+def accumulate_at(input, arrays, value):
     """Add `value`, broadcast to the shape that :func:`take_at` would give, where the index arrays point.
 
-    Every repeat of an index counts. Writes into `array` and returns None.
+    Every repeat of an index counts. Writes into `input` and returns None.
     """
-    value = np.asarray(value, array.dtype)
+    value = np.asarray(value, input.dtype)
     distinct = _only_mask(arrays) is not None
     arrays = _expand_masks(arrays)
-    shape = _result_shape(array.shape, arrays)
+    shape = _result_shape(input.shape, arrays)
     value = _fit_result(value, shape)
     if 0 in shape:
         return
-    _in_range(array.shape, arrays)
+    _in_range(input.shape, arrays)
     key = _key(arrays)
     if distinct:
-        array[key] += value
+        input[key] += value
         return
     start = next(d for d, entry in enumerate(arrays) if entry is not None)
     if all(entry is not None for entry in arrays[start:]):
-        _accumulate_adjacent(array, arrays[start:], start, np.broadcast_to(value, shape))
+        _accumulate_adjacent(input, arrays[start:], start, np.broadcast_to(value, shape))
     else:
-        np.add.at(array, key, value)
+        np.add.at(input, key, value)
 
 
-def _accumulate_adjacent(array, indices, start, value):
+def _accumulate_adjacent(input, indices, start, value):
     """Adjacent index arrays become one index into their dimensions taken together, and these go to the front."""
     stop = start + len(indices)
-    sizes = array.shape[start:stop]
+    sizes = input.shape[start:stop]
     indices = [np.where(index < 0, index + size, index) for index, size in zip(indices, sizes, strict=True)]
     flat = np.ravel_multi_index(np.broadcast_arrays(*indices), sizes)
-    order = (*range(start, stop), *range(start), *range(stop, array.ndim))
-    target = array.transpose(order)
+    order = (*range(start, stop), *range(start), *range(stop, input.ndim))
+    target = input.transpose(order)
     rows = target.reshape(prod(sizes), *target.shape[stop - start :])
     value = np.moveaxis(value, range(start, start + flat.ndim), range(flat.ndim))
     accumulate_rows(rows, flat.reshape(-1), value.reshape(flat.size, *rows.shape[1:]))
-    if not np.may_share_memory(rows, array):  # the reshape had to copy
+    if not np.may_share_memory(rows, input):  # the reshape had to copy
         target[...] = rows.reshape(target.shape)
 
 
@@ -481,13 +481,13 @@ def _in_range(shape, arrays):
     return True
 
 
-def _restrided(array, arrays):
+def _restrided(input, arrays):
     """Strides of what an indexed read walks over, per dimension of the result: the source, then each index array."""
     present = [d for d, entry in enumerate(arrays) if entry is not None]
     chosen = np.broadcast_shapes(*(arrays[d].shape for d in present))
-    rest = [d for d in range(array.ndim) if d >= len(arrays) or arrays[d] is None]
+    rest = [d for d in range(input.ndim) if d >= len(arrays) or arrays[d] is None]
     at = present[0] if present[-1] - present[0] + 1 == len(present) else 0
-    strides = [array.strides[d] if array.shape[d] > 1 else 0 for d in rest]
+    strides = [input.strides[d] if input.shape[d] > 1 else 0 for d in rest]
     source = (*strides[:at], *(0 for _ in chosen), *strides[at:])
     operands = [source]
     for d in present:
@@ -550,8 +550,8 @@ def wrap_dim(dim, ndim):
     return dim % size
 
 
-def _as_vector(array):
-    return array.reshape(1) if array.ndim == 0 else array
+def _as_vector(input):
+    return input.reshape(1) if input.ndim == 0 else input
 
 
 def _check_range(
@@ -582,13 +582,13 @@ def _positions(shape, dim, index):
     return index * along + positions
 
 
-def gather(array, dim, index):
-    """``out[i][j] = array[index[i][j]][j]`` (for dim 0): one element of `array` per element of `index`.
+def gather(input, dim, index):
+    """``out[i][j] = input[index[i][j]][j]`` (for dim 0): one element of `input` per element of `index`.
 
     Args:
-        array: any shape.
+        input: any shape.
         dim: the dimension along which `index` chooses.
-        index: int64 or int32, as many dimensions as `array`, in the others no longer than it.
+        index: int64 or int32, as many dimensions as `input`, in the others no longer than it.
 
     Returns:
         A contiguous array of the shape of `index`.
@@ -596,18 +596,18 @@ def gather(array, dim, index):
     Raises:
         RuntimeError: shapes, dtype or range of `index`.
     """
-    dim = wrap_dim(dim, array.ndim)
+    dim = wrap_dim(dim, input.ndim)
     if index.size == 0:
-        return np.empty(index.shape, array.dtype)
+        return np.empty(index.shape, input.dtype)
     index = _element_index(index, "gather")
-    source, places = _as_vector(array), _as_vector(index)
+    source, places = _as_vector(input), _as_vector(index)
     if source.ndim != places.ndim:
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
     for d in range(places.ndim):
         if d != dim and places.shape[d] > source.shape[d]:
             raise RuntimeError(
                 f"Size does not match at dimension {d} expected index {list(index.shape)} to be no larger than "
-                f"self {list(array.shape)} apart from dimension {dim}"
+                f"self {list(input.shape)} apart from dimension {dim}"
             )
     _check_range(places, source.shape[dim], dim, RuntimeError)
     if source.flags.c_contiguous:
@@ -622,16 +622,16 @@ def _grid_after(shape, dim):
     return np.ogrid[tuple(map(slice, shape))][dim + 1 :]
 
 
-def _scatter_operands(array, dim, index, src, name="scatter"):
+def _scatter_operands(input, dim, index, src, name="scatter"):
     """Checked (target as flat copy or view, positions, values) of a scatter; None if the index is empty."""
-    dim = wrap_dim(dim, array.ndim)
+    dim = wrap_dim(dim, input.ndim)
     if index.size:
         index = _element_index(index, name)
-    if isinstance(src, np.ndarray) and src.dtype != array.dtype:
+    if isinstance(src, np.ndarray) and src.dtype != input.dtype:
         raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
     if index.size == 0:
         return None
-    target, places = _as_vector(array), _as_vector(index)
+    target, places = _as_vector(input), _as_vector(index)
     if places.ndim != target.ndim:
         raise RuntimeError("Index tensor must have the same number of dimensions as self tensor")
     if isinstance(src, np.ndarray):
@@ -639,12 +639,12 @@ def _scatter_operands(array, dim, index, src, name="scatter"):
             raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
         values = _as_vector(src)
     else:
-        values = np.broadcast_to(np.asarray(src).astype(array.dtype), places.shape)
+        values = np.broadcast_to(np.asarray(src).astype(input.dtype), places.shape)
     for d, size in enumerate(places.shape):
         if size > values.shape[d] or (d != dim and size > target.shape[d]):
             tail = f" and to be no larger size than src {list(src.shape)}" if isinstance(src, np.ndarray) else ""
             raise RuntimeError(
-                f"Expected index {list(index.shape)} to be no larger than self {list(array.shape)} "
+                f"Expected index {list(index.shape)} to be no larger than self {list(input.shape)} "
                 f"apart from dimension {dim}{tail}"
             )
     _check_range(places, target.shape[dim], dim, RuntimeError)
@@ -652,71 +652,71 @@ def _scatter_operands(array, dim, index, src, name="scatter"):
     return _positions(target.shape, dim, places).reshape(-1), values.reshape(-1)
 
 
-def _write_flat(array, write):
-    """Run `write` on the elements of `array` as one contiguous vector, whatever its layout."""
-    if array.flags.c_contiguous:
-        write(array.reshape(-1))
+def _write_flat(input, write):
+    """Run `write` on the elements of `input` as one contiguous vector, whatever its layout."""
+    if input.flags.c_contiguous:
+        write(input.reshape(-1))
     else:
-        flat = array.flatten()
+        flat = input.flatten()
         write(flat)
-        array[...] = flat.reshape(array.shape)
-    return array
+        input[...] = flat.reshape(input.shape)
+    return input
 
 
-def like_source(array, source):
-    """`array` in the memory order of `source`: gaps closed; contiguous if elements of `source` overlap."""
+def like_source(input, source):
+    """`input` in the memory order of `source`: gaps closed; contiguous if elements of `source` overlap."""
     overlaps = any(stride == 0 and size > 1 for stride, size in zip(source.strides, source.shape, strict=True))
-    out = np.empty_like(source, dtype=array.dtype, order="C" if overlaps else "K")
-    if out.strides == array.strides and array is not source:
-        return array
-    out[...] = array
+    out = np.empty_like(source, dtype=input.dtype, order="C" if overlaps else "K")
+    if out.strides == input.strides and input is not source:
+        return input
+    out[...] = input
     return out
 
 
-def dense_copy(array):
+def dense_copy(input):
     """A copy that keeps the array's memory order (:func:`like_source`)."""
-    return like_source(array, array)
+    return like_source(input, input)
 
 
 def on_a_copy(in_place, copy=np.ndarray.copy):
     """The function that leaves its first argument alone, from the one that writes into it."""
 
     @functools.wraps(in_place)
-    def function(array, *args, **kwargs):
-        return in_place(copy(array), *args, **kwargs)
+    def function(input, *args, **kwargs):
+        return in_place(copy(input), *args, **kwargs)
 
     function.__name__ = function.__qualname__ = in_place.__name__.removesuffix("_")
     return function
 
 
-def scatter_(array, dim, index, src, reduce=None):
-    """``array[index[i][j]][j] = src[i][j]`` (for dim 0), in place.
+def scatter_(input, dim, index, src, reduce=None):
+    """``input[index[i][j]][j] = src[i][j]`` (for dim 0), in place.
 
     Args:
-        array: any shape; written.
+        input: any shape; written.
         dim: the dimension along which `index` chooses.
-        index: int64 or int32, as many dimensions as `array`, nowhere longer than `src`.
-        src: an array of `array`'s dtype, or a number.
+        index: int64 or int32, as many dimensions as `input`, nowhere longer than `src`.
+        src: an array of `input`'s dtype, or a number.
         reduce: None to replace (the last write stays), ``"add"`` or ``"multiply"`` to combine.
     """
     if reduce not in (None, "add", "multiply"):
         raise RuntimeError("reduce argument must be either add or multiply.")
-    operands = _scatter_operands(array, dim, index, src)
+    operands = _scatter_operands(input, dim, index, src)
     if operands is None:
-        return array
+        return input
     positions, values = operands
     if reduce is None:
-        return _write_flat(array, lambda flat: flat.__setitem__(positions, values))
+        return _write_flat(input, lambda flat: flat.__setitem__(positions, values))
     ufunc = np.add if reduce == "add" else np.multiply
-    return _write_flat(array, lambda flat: ufunc.at(flat, positions, values))
+    return _write_flat(input, lambda flat: ufunc.at(flat, positions, values))
 
 
-def scatter_add_(array, dim, index, src):
-    """``array[index[i][j]][j] += src[i][j]`` (for dim 0), in place, every repeat counted."""
-    operands = _scatter_operands(array, dim, index, src)
+def scatter_add_(input, dim, index, src):
+    """``input[index[i][j]][j] += src[i][j]`` (for dim 0), in place, every repeat counted."""
+    operands = _scatter_operands(input, dim, index, src)
     if operands is None:
-        return array
-    return _write_flat(array, lambda flat: np.add.at(flat, *operands))
+        return input
+    return _write_flat(input, lambda flat: np.add.at(flat, *operands))
 
 
 REDUCTIONS = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
@@ -737,22 +737,22 @@ def neutral(reduce, dtype):
     return dtype.type(np.inf if highest else -np.inf)
 
 
-def scatter_reduce_(array, dim, index, src, reduce, include_self=True):
-    """Combine ``array[index[i][j]][j]`` with ``src[i][j]`` (for dim 0) by a reduction, in place.
+def scatter_reduce_(input, dim, index, src, reduce, include_self=True):
+    """Combine ``input[index[i][j]][j]`` with ``src[i][j]`` (for dim 0) by a reduction, in place.
 
     Args:
-        array: any shape; written.
+        input: any shape; written.
         dim: the dimension along which `index` chooses.
-        index: int64 or int32, as many dimensions as `array`, nowhere longer than `src`.
-        src: an array of `array`'s dtype.
+        index: int64 or int32, as many dimensions as `input`, nowhere longer than `src`.
+        src: an array of `input`'s dtype.
         reduce: ``"sum"``, ``"prod"``, ``"mean"``, ``"amax"`` or ``"amin"``.
-        include_self: whether the values that stand in `array` take part.
+        include_self: whether the values that stand in `input` take part.
     """
     if reduce not in REDUCTIONS:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
-    operands = _scatter_operands(array, dim, index, src)
+    operands = _scatter_operands(input, dim, index, src)
     if operands is None:
-        return array
+        return input
     positions, values = operands
 
     def write(flat):
@@ -762,7 +762,7 @@ def scatter_reduce_(array, dim, index, src, reduce, include_self=True):
         if reduce == "mean":
             _divide_by_counts(flat, np.bincount(positions, minlength=flat.size) + bool(include_self))
 
-    return _write_flat(array, write)
+    return _write_flat(input, write)
 
 
 def _divide_by_counts(sums, counts):
@@ -784,8 +784,8 @@ scatter_reduce = on_a_copy(scatter_reduce_)
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def index_select(array, dim, index):
-    """The slices of `array` along `dim` that `index` (a vector, int64 or int32, not negative) names.
+def index_select(input, dim, index):
+    """The slices of `input` along `dim` that `index` (a vector, int64 or int32, not negative) names.
 
     Returns:
         A new contiguous array with ``out.shape[dim] == len(index)``.
@@ -793,33 +793,33 @@ def index_select(array, dim, index):
     Raises:
         IndexError: `index` is no vector or points outside.
     """
-    dim = wrap_dim(dim, array.ndim)
+    dim = wrap_dim(dim, input.ndim)
     if index.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
-    if array.ndim == 0 and index.size != 1:
+    if input.ndim == 0 and index.size != 1:
         raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.size} value(s)")
     if index.dtype != np.int64 and index.dtype != np.int32:
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
     places = index.reshape(-1).astype(np.int64, copy=False)
-    source = _as_vector(array)
+    source = _as_vector(input)
     _check_range(places, source.shape[dim], dim, IndexError, "index out of range in self")
     if source.flags.c_contiguous:
         out = source.take(places, axis=dim)
     else:
         out = source[(*(slice(None),) * dim, places)].copy(order="C")
-    return out.reshape(()) if array.ndim == 0 else out
+    return out.reshape(()) if input.ndim == 0 else out
 
 
-def _slice_operands(array, dim, index, source, name, range_error):
+def _slice_operands(input, dim, index, source, name, range_error):
     """(target, index, source) with `dim` moved to the front, checked alike for index_add and index_reduce."""
-    dim = wrap_dim(dim, array.ndim)
+    dim = wrap_dim(dim, input.ndim)
     if index.dtype != np.int64 and index.dtype != np.int32:
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index but got: {scalar_name(index)}")
     if index.ndim > 1:
         raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim} with type: Long")
-    if source.dtype != array.dtype:
+    if source.dtype != input.dtype:
         raise RuntimeError(
-            f"{name}(): self ({scalar_name(array)}) and source ({scalar_name(source)}) must have the same scalar type"
+            f"{name}(): self ({scalar_name(input)}) and source ({scalar_name(source)}) must have the same scalar type"
         )
     count = _as_vector(source).shape[dim] if dim < max(source.ndim, 1) else 1
     if index.size != count and source.ndim == 0:
@@ -828,78 +828,78 @@ def _slice_operands(array, dim, index, source, name, range_error):
         raise RuntimeError(
             f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): ({count}), for dim: {dim}"
         )
-    target, source_ = _as_vector(array), _as_vector(source)
-    if (array.ndim > 0 and source.ndim != array.ndim) or any(
+    target, source_ = _as_vector(input), _as_vector(source)
+    if (input.ndim > 0 and source.ndim != input.ndim) or any(
         target.shape[d] != source_.shape[d] for d in range(target.ndim) if d != dim
     ):
         raise RuntimeError(
             "source tensor shape must match self tensor shape, excluding the specified dimension. "
-            f"Got self.shape = {list(array.shape)} source.shape = {list(source.shape)}"
+            f"Got self.shape = {list(input.shape)} source.shape = {list(source.shape)}"
         )
     places = index.reshape(-1).astype(np.int64, copy=False)
     _check_range(places, target.shape[dim], dim, *range_error)
     return np.moveaxis(target, dim, 0), places, np.moveaxis(source_, dim, 0)
 
 
-def index_add_(array, dim, index, source, alpha=1):
-    """Add ``alpha * source`` slice by slice to the slices of `array` that `index` names, in place.
+def index_add_(input, dim, index, source, alpha=1):
+    """Add ``alpha * source`` slice by slice to the slices of `input` that `index` names, in place.
 
     Args:
-        array: any shape; written.
+        input: any shape; written.
         dim: the dimension of the slices.
         index: (k,) int64 or int32, repeats counted.
-        source: the shape of `array` but k along `dim`; its dtype.
+        source: the shape of `input` but k along `dim`; its dtype.
         alpha: a number.
     """
-    target, places, rows = _slice_operands(array, dim, index, source, "index_add_", (RuntimeError,))
+    target, places, rows = _slice_operands(input, dim, index, source, "index_add_", (RuntimeError,))
     if alpha != 1:
-        rows = (rows * array.dtype.type(alpha)).astype(array.dtype, copy=False)
+        rows = (rows * input.dtype.type(alpha)).astype(input.dtype, copy=False)
     accumulate_rows(target, places, rows)
-    return array
+    return input
 
 
-def index_reduce_(array, dim, index, source, reduce, include_self=True):
-    """Combine the slices of `array` that `index` names with those of `source` by a reduction, in place.
+def index_reduce_(input, dim, index, source, reduce, include_self=True):
+    """Combine the slices of `input` that `index` names with those of `source` by a reduction, in place.
 
     Args:
-        array, dim, index, source: as :func:`index_add_`.
+        input, dim, index, source: as :func:`index_add_`.
         reduce: ``"prod"``, ``"mean"``, ``"amax"`` or ``"amin"``.
-        include_self: whether the values that stand in `array` take part.
+        include_self: whether the values that stand in `input` take part.
     """
     if reduce not in REDUCTIONS or reduce == "sum":
         raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
     target, places, rows = _slice_operands(
-        array, dim, index, source, "index_reduce_", (IndexError, "index out of range in self")
+        input, dim, index, source, "index_reduce_", (IndexError, "index out of range in self")
     )
     if not include_self:
-        target[places] = neutral(reduce, array.dtype)
+        target[places] = neutral(reduce, input.dtype)
     accumulate_rows(target, places, rows, REDUCTIONS[reduce])
     if reduce == "mean":
         counts = np.bincount(places, minlength=len(target)) + bool(include_self)
         _divide_by_counts(target, counts.reshape(-1, *(1,) * (target.ndim - 1)))
-    return array
+    return input
 
 
-def index_copy_(array, dim, index, source):
-    """Copy the slices of `source` to the slices of `array` that `index` names, in place."""
-    dim = wrap_dim(dim, array.ndim)
+def index_copy_(input, dim, index, source):
+    """Copy the slices of `source` to the slices of `input` that `index` names, in place."""
+    dim = wrap_dim(dim, input.ndim)
     if index.dtype != np.int64:
         raise RuntimeError(f"index_copy_(): Expected a long tensor for index, but got {scalar_name(index)}")
     if index.ndim > 1:
         raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
-    if source.dtype != array.dtype:
+    if source.dtype != input.dtype:
         raise RuntimeError(
             "index_copy_(): self and source expected to have the same dtype, "
-            f"but got (self) {scalar_name(array)} and (source) {scalar_name(source)}"
+            f"but got (self) {scalar_name(input)} and (source) {scalar_name(source)}"
         )
-    if source.ndim and array.ndim and source.ndim != array.ndim:
+    if source.ndim and input.ndim and source.ndim != input.ndim:
         raise IndexError(
             "index_copy_(): When source and destination are not scalars, their dimensionality must match. "
-            f"Source dimensionality ({source.ndim}), destination dimensionality ({array.ndim})"
+            f"Source dimensionality ({source.ndim}), destination dimensionality ({input.ndim})"
         )
     if source.ndim == 0 and index.size != 1:
         raise IndexError(f"index_copy_(): When source is scalar, index should have one element (got {index.size})")
-    target, rows = _as_vector(array), _as_vector(source)
+    target, rows = _as_vector(input), _as_vector(source)
     if source.ndim and rows.ndim == target.ndim:
         here, there = ([s for d, s in enumerate(a.shape) if d != dim] for a in (target, rows))
         if here != there:
@@ -921,12 +921,12 @@ def index_copy_(array, dim, index, source):
         "index_copy_(): index {} is out of bounds for dimension {} with size {}",
     )
     target[(*(slice(None),) * dim, places)] = rows
-    return array
+    return input
 
 
-def index_fill_(array, dim, index, value):
-    """Fill the slices of `array` that `index` (int64, may be negative) names with a number, in place."""
-    dim = wrap_dim(dim, array.ndim)
+def index_fill_(input, dim, index, value):
+    """Fill the slices of `input` that `index` (int64, may be negative) names with a number, in place."""
+    dim = wrap_dim(dim, input.ndim)
     if index.dtype != np.int64:
         raise IndexError("index_fill_(): Expected dtype int64 for index.")
     if index.ndim > 1:
@@ -936,14 +936,14 @@ def index_fill_(array, dim, index, value):
             "index_fill_ only supports a 0-dimensional value tensor, "
             f"but got tensor with {np.ndim(value)} dimension(s)."
         )
-    if array.dtype.kind != "c" and isinstance(value, complex):
+    if input.dtype.kind != "c" and isinstance(value, complex):
         raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
-    target, places = _as_vector(array), index.reshape(-1)
+    target, places = _as_vector(input), index.reshape(-1)
     bad = (places < -target.shape[dim]) | (places >= target.shape[dim])
     if bad.any():
         raise IndexError(f"index {places[bad][0]} is out of bounds for dimension {dim} with size {target.shape[dim]}")
-    target[(*(slice(None),) * dim, places)] = np.asarray(value).astype(array.dtype)
-    return array
+    target[(*(slice(None),) * dim, places)] = np.asarray(value).astype(input.dtype)
+    return input
 
 
 index_add = on_a_copy(index_add_)
@@ -957,72 +957,72 @@ index_fill = on_a_copy(index_fill_, dense_copy)
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def _vector_index(array, index, name):
+def _vector_index(input, index, name):
     if index.dtype != np.int64:
         raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {scalar_name(index)}")
-    if array.size == 0 and index.size:
+    if input.size == 0 and index.size:
         raise IndexError(f"{name}(): tried to take from an empty tensor")
     flat = index.reshape(-1)
-    bad = (flat < -array.size) | (flat >= array.size)
+    bad = (flat < -input.size) | (flat >= input.size)
     if bad.any():
-        raise IndexError(f"out of range: tried to access index {flat[bad][0]} on a tensor of {array.size} elements.")
-    return np.where(flat < 0, flat + array.size, flat)
+        raise IndexError(f"out of range: tried to access index {flat[bad][0]} on a tensor of {input.size} elements.")
+    return np.where(flat < 0, flat + input.size, flat)
 
 
-def take(array, index):
-    """The elements of `array`, seen as one vector, that `index` (int64, any shape, may be negative) names."""
-    return array.reshape(-1)[_vector_index(array, index, "take")].reshape(index.shape)
+def take(input, index):
+    """The elements of `input`, seen as one vector, that `index` (int64, any shape, may be negative) names."""
+    return input.reshape(-1)[_vector_index(input, index, "take")].reshape(index.shape)
 
 
-def put_elements_(array, index, source, accumulate=False):
-    """Write `source` at the places `index` (int64) of `array`, seen as one vector, in place (``Tensor.put_``)."""
-    if source.dtype != array.dtype:
+def put_elements_(input, index, source, accumulate=False):
+    """Write `source` at the places `index` (int64) of `input`, seen as one vector, in place (``Tensor.put_``)."""
+    if source.dtype != input.dtype:
         raise RuntimeError(
             "put_(): self and source expected to have the same dtype, "
-            f"but got self.dtype = {scalar_name(array)} and source.dtype = {scalar_name(source)}"
+            f"but got self.dtype = {scalar_name(input)} and source.dtype = {scalar_name(source)}"
         )
     if index.dtype == np.int64 and source.size != index.size:
         raise IndexError(
             "put_(): Expected source and index to have the same number of elements, but got "
             f"source.numel() = {source.size}, index.numel() = {index.size}"
         )
-    positions, values = _vector_index(array, index, "put_"), source.reshape(-1)
+    positions, values = _vector_index(input, index, "put_"), source.reshape(-1)
     if accumulate:
-        return _write_flat(array, lambda flat: np.add.at(flat, positions, values))
-    return _write_flat(array, lambda flat: flat.__setitem__(positions, values))
+        return _write_flat(input, lambda flat: np.add.at(flat, positions, values))
+    return _write_flat(input, lambda flat: flat.__setitem__(positions, values))
 
 
 put_elements = on_a_copy(put_elements_, dense_copy)
 
 
-def take_along_dim(array, indices, dim=None):
-    """:func:`gather` after broadcasting `array` and `indices` in every dimension but `dim` (flattened if None)."""
+def take_along_dim(input, indices, dim=None):
+    """:func:`gather` after broadcasting `input` and `indices` in every dimension but `dim` (flattened if None)."""
     if indices.dtype != np.int64:
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {scalar_name(indices)}")
     if dim is None:
-        return gather(array.reshape(-1), 0, indices.reshape(-1))
-    array, indices, dim = along_operands(array, indices, dim)
-    return gather(array, dim, indices)
+        return gather(input.reshape(-1), 0, indices.reshape(-1))
+    input, indices, dim = along_operands(input, indices, dim)
+    return gather(input, dim, indices)
 
 
-def along_operands(array, indices, dim):
-    """`array` and `indices` broadcast against each other in every dimension but `dim`."""
-    if array.ndim != indices.ndim:
+def along_operands(input, indices, dim):
+    """`input` and `indices` broadcast against each other in every dimension but `dim`."""
+    if input.ndim != indices.ndim:
         raise RuntimeError(
             "torch.take_along_dim(): input and indices should have the same number of dimensions, "
-            f"but got {array.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
+            f"but got {input.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
         )
-    dim = wrap_dim(dim, array.ndim)
-    if array.ndim == 0:
+    dim = wrap_dim(dim, input.ndim)
+    if input.ndim == 0:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     try:
-        shape = np.broadcast_shapes(*(a.shape[:dim] + (1,) + a.shape[dim + 1 :] for a in (array, indices)))
+        shape = np.broadcast_shapes(*(a.shape[:dim] + (1,) + a.shape[dim + 1 :] for a in (input, indices)))
     except ValueError:
         raise RuntimeError(
-            f"The size of tensor a {list(array.shape)} must match the size of tensor b {list(indices.shape)} "
+            f"The size of tensor a {list(input.shape)} must match the size of tensor b {list(indices.shape)} "
             f"at every dimension but {dim}"
         ) from None
-    both = [np.broadcast_to(a, (*shape[:dim], a.shape[dim], *shape[dim + 1 :])) for a in (array, indices)]
+    both = [np.broadcast_to(a, (*shape[:dim], a.shape[dim], *shape[dim + 1 :])) for a in (input, indices)]
     return (*both, dim)
 
 
@@ -1031,11 +1031,11 @@ def along_operands(array, indices, dim):
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def _broadcast_with_mask(array, mask):
+def _broadcast_with_mask(input, mask):
     try:
-        return np.broadcast_shapes(array.shape, mask.shape)
+        return np.broadcast_shapes(input.shape, mask.shape)
     except ValueError:
-        raise RuntimeError(_size_mismatch(mask.shape, array.shape)) from None
+        raise RuntimeError(_size_mismatch(mask.shape, input.shape)) from None
 
 
 def _size_mismatch(a, b):
@@ -1045,10 +1045,10 @@ def _size_mismatch(a, b):
     return f"The size of tensor a ({a_[d]}) must match the size of tensor b ({b_[d]}) at non-singleton dimension {d}"
 
 
-def _broadcast_in_place(array, mask):
-    shape = _broadcast_with_mask(array, mask)
-    if shape != array.shape:
-        raise RuntimeError(f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(shape)}")
+def _broadcast_in_place(input, mask):
+    shape = _broadcast_with_mask(input, mask)
+    if shape != input.shape:
+        raise RuntimeError(f"output with shape {list(input.shape)} doesn't match the broadcast shape {list(shape)}")
     return np.broadcast_to(mask, shape)
 
 
@@ -1057,54 +1057,54 @@ def _boolean(mask, sentence):
         raise RuntimeError(sentence)
 
 
-def masked_fill_(array, mask, value):
-    """Set the elements of `array` where `mask` (boolean, broadcast to `array`) is True to a number, in place."""
+def masked_fill_(input, mask, value):
+    """Set the elements of `input` where `mask` (boolean, broadcast to `input`) is True to a number, in place."""
     _boolean(mask, f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}")
     if np.ndim(value) > 0:
         raise RuntimeError(
             "masked_fill_ only supports a 0-dimensional value tensor, "
             f"but got tensor with {np.ndim(value)} dimension(s)."
         )
-    np.copyto(array, np.asarray(value).astype(array.dtype), where=_broadcast_in_place(array, mask))
-    return array
+    np.copyto(input, np.asarray(value).astype(input.dtype), where=_broadcast_in_place(input, mask))
+    return input
 
 
-def masked_fill(array, mask, value):
-    """`array` with `value` where `mask` is True; the two broadcast against each other."""
-    shape = _broadcast_with_mask(array, mask)
-    return masked_fill_(np.broadcast_to(array, shape).copy(), mask, value)
+def masked_fill(input, mask, value):
+    """`input` with `value` where `mask` is True; the two broadcast against each other."""
+    shape = _broadcast_with_mask(input, mask)
+    return masked_fill_(np.broadcast_to(input, shape).copy(), mask, value)
 
 
-def masked_select(array, mask):
-    """The elements of `array` where `mask` is True, as a vector; the two broadcast against each other."""
+def masked_select(input, mask):
+    """The elements of `input` where `mask` is True, as a vector; the two broadcast against each other."""
     _boolean(mask, "masked_select: expected BoolTensor for mask")
-    shape = _broadcast_with_mask(array, mask)
-    return np.broadcast_to(array, shape)[np.broadcast_to(mask, shape)]
+    shape = _broadcast_with_mask(input, mask)
+    return np.broadcast_to(input, shape)[np.broadcast_to(mask, shape)]
 
 
-def masked_scatter_(array, mask, source):
-    """Set the elements of `array` where `mask` is True to the elements of `source`, in their order, in place."""
+def masked_scatter_(input, mask, source):
+    """Set the elements of `input` where `mask` is True to the elements of `source`, in their order, in place."""
     _boolean(mask, f"masked_scatter_ only supports boolean masks, but got mask with dtype {scalar_name(mask)}")
-    if source.dtype != array.dtype:
+    if source.dtype != input.dtype:
         raise RuntimeError(
             "masked_scatter: expected self and source to have same dtypes but got"
-            f"{scalar_name(array)} and {scalar_name(source)}"
+            f"{scalar_name(input)} and {scalar_name(source)}"
         )
-    mask = _broadcast_in_place(array, mask)
+    mask = _broadcast_in_place(input, mask)
     count = np.count_nonzero(mask)
     if count > source.size:
         raise RuntimeError("Number of elements of source < number of ones in mask")
-    array[mask] = source.reshape(-1)[:count]
-    return array
+    input[mask] = source.reshape(-1)[:count]
+    return input
 
 
-def masked_scatter(array, mask, source):
-    """`array` with its elements where `mask` is True replaced by the elements of `source`, in their order."""
-    shape = _broadcast_with_mask(array, mask)
-    return masked_scatter_(np.broadcast_to(array, shape).copy(order="C"), mask, source)
+def masked_scatter(input, mask, source):
+    """`input` with its elements where `mask` is True replaced by the elements of `source`, in their order."""
+    shape = _broadcast_with_mask(input, mask)
+    return masked_scatter_(np.broadcast_to(input, shape).copy(order="C"), mask, source)
 
 
-def nonzero(array, as_tuple=False):
+def nonzero(input, as_tuple=False):
     """The coordinates of the elements that are not zero, in row-major order.
 
     Returns:
@@ -1112,10 +1112,10 @@ def nonzero(array, as_tuple=False):
         dimension (a 0-d array counts as 1-d then).
     """
     if as_tuple:
-        return tuple(np.stack(_as_vector(array).nonzero()))
-    if array.ndim == 0:
-        return np.empty((int(bool(array)), 0), np.int64)
-    return np.stack(array.nonzero()).T
+        return tuple(np.stack(_as_vector(input).nonzero()))
+    if input.ndim == 0:
+        return np.empty((int(bool(input)), 0), np.int64)
+    return np.stack(input.nonzero()).T
 
 
 def where(condition, input, other):

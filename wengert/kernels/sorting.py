@@ -14,16 +14,16 @@ import numpy as np
 from wengert.kernels.indexing import like_source, scalar_name, wrap_dim
 
 
-def _sortable(array):
+def _sortable(input):
     """The array in a dtype that NumPy sorts with NaN last: the small floats of ml_dtypes go through float32."""
-    return array.astype(np.float32) if array.dtype.kind == "V" or array.dtype.name.startswith(_SMALL) else array
+    return input.astype(np.float32) if input.dtype.kind == "V" or input.dtype.name.startswith(_SMALL) else input
 
 
 _SMALL = ("bfloat16", "float8")
 
 
-def _refuse(array, kinds, error):
-    if array.dtype.kind in kinds:
+def _refuse(input, kinds, error):
+    if input.dtype.kind in kinds:
         raise error
 
 
@@ -31,11 +31,11 @@ def _along_dim(function):
     """Let a function of (array, dim, ...) with two results take any `dim`, and 0-d arrays as vectors of one element."""
 
     @functools.wraps(function)
-    def outer(array, dim=-1, **options):
-        dim = wrap_dim(dim, array.ndim)
-        if array.ndim:
-            return function(array, dim, **options)
-        return tuple(part.reshape(()) for part in function(array.reshape(1), 0, **options))
+    def outer(input, dim=-1, **options):
+        dim = wrap_dim(dim, input.ndim)
+        if input.ndim:
+            return function(input, dim, **options)
+        return tuple(part.reshape(()) for part in function(input.reshape(1), 0, **options))
 
     return outer
 
@@ -45,44 +45,44 @@ def _along_dim(function):
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def _order(array, dim, descending):
-    keys = _sortable(array)
+def _order(input, dim, descending):
+    keys = _sortable(input)
     if not descending:
         return np.argsort(keys, axis=dim, kind="stable")
     # Sorting the mirrored array upwards and mirroring the result sorts downwards, NaN first, and keeps ties in place.
     mirrored = np.argsort(np.flip(keys, dim), axis=dim, kind="stable")
-    return np.ascontiguousarray(array.shape[dim] - 1 - np.flip(mirrored, dim))
+    return np.ascontiguousarray(input.shape[dim] - 1 - np.flip(mirrored, dim))
 
 
 @_along_dim
-def sort(array, dim, descending=False, stable=True):
+def sort(input, dim, descending=False, stable=True):
     """Sort along `dim`.
 
     Args:
-        array: any real dtype.
+        input: any real dtype.
         dim: the dimension to sort along.
         descending: largest (NaN) first.
         stable: has no effect, every sort here is stable.
 
     Returns:
-        (values, indices), each of the shape of `array`.
+        (values, indices), each of the shape of `input`.
     """
-    _refuse(array, "c", RuntimeError(" Sort does not support complex dtypes on CPU"))
-    order = _order(array, dim, descending)
-    return like_source(np.take_along_axis(array, order, dim), array), like_source(order, array)
+    _refuse(input, "c", RuntimeError(" Sort does not support complex dtypes on CPU"))
+    order = _order(input, dim, descending)
+    return like_source(np.take_along_axis(input, order, dim), input), like_source(order, input)
 
 
-def argsort(array, dim=-1, descending=False, stable=True):
-    """The indices that sort `array` along `dim`, as the second result of :func:`sort`."""
-    return sort(array, dim, descending=descending)[1]
+def argsort(input, dim=-1, descending=False, stable=True):
+    """The indices that sort `input` along `dim`, as the second result of :func:`sort`."""
+    return sort(input, dim, descending=descending)[1]
 
 
-def msort(array):
-    """`array` sorted along its first dimension."""
-    return sort(array, 0)[0]
+def msort(input):
+    """`input` sorted along its first dimension."""
+    return sort(input, 0)[0]
 
 
-def topk(array, k, dim=-1, largest=True, sorted=True):
+def topk(input, k, dim=-1, largest=True, sorted=True):
     """The `k` largest (or smallest) elements along `dim`, in order.
 
     Returns:
@@ -91,21 +91,21 @@ def topk(array, k, dim=-1, largest=True, sorted=True):
     Raises:
         RuntimeError: k is out of range, or the dtype is boolean or complex.
     """
-    dim = wrap_dim(dim, array.ndim)
-    size = array.shape[dim] if array.ndim else 1
+    dim = wrap_dim(dim, input.ndim)
+    size = input.shape[dim] if input.ndim else 1
     if not 0 <= k <= size:
         raise RuntimeError("selected index k out of range")
-    _refuse(array, "b", RuntimeError("topk does not support bool dtypes on CPU"))
-    _refuse(array, "c", RuntimeError(" topk does not support complex dtypes on CPU"))
-    if array.ndim == 0:
-        return array.copy(), np.zeros((), np.int64)
-    if size > 256 and k * 8 < size and array.dtype.kind == "f":
-        picked = _top_candidates(_sortable(array), dim, k, largest)
-        order = _order(np.take_along_axis(array, picked, dim), dim, largest)
+    _refuse(input, "b", RuntimeError("topk does not support bool dtypes on CPU"))
+    _refuse(input, "c", RuntimeError(" topk does not support complex dtypes on CPU"))
+    if input.ndim == 0:
+        return input.copy(), np.zeros((), np.int64)
+    if size > 256 and k * 8 < size and input.dtype.kind == "f":
+        picked = _top_candidates(_sortable(input), dim, k, largest)
+        order = _order(np.take_along_axis(input, picked, dim), dim, largest)
         indices = np.take_along_axis(picked, order, dim)
     else:
-        indices = _slice(_order(array, dim, largest), dim, 0, k).copy()
-    return np.ascontiguousarray(np.take_along_axis(array, indices, dim)), np.ascontiguousarray(indices)
+        indices = _slice(_order(input, dim, largest), dim, 0, k).copy()
+    return np.ascontiguousarray(np.take_along_axis(input, indices, dim)), np.ascontiguousarray(indices)
 
 
 def _top_candidates(keys, dim, k, largest):
@@ -118,8 +118,8 @@ def _top_candidates(keys, dim, k, largest):
     return np.sort(picked, axis=dim)
 
 
-def _slice(array, dim, start, stop):
-    return array[(*(slice(None),) * dim, slice(start, stop))]
+def _slice(input, dim, start, stop):
+    return input[(*(slice(None),) * dim, slice(start, stop))]
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -127,105 +127,105 @@ def _slice(array, dim, start, stop):
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def _need_elements(array, dim, name):
-    if array.shape[dim] == 0:
+def _need_elements(input, dim, name):
+    if input.shape[dim] == 0:
         raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
 
 
-def _pick(array, indices, dim, keepdim):
+def _pick(input, indices, dim, keepdim):
     """(values, indices) of one element per vector along `dim`; `indices` has size one along `dim`."""
-    values = np.ascontiguousarray(np.take_along_axis(array, indices, dim))
+    values = np.ascontiguousarray(np.take_along_axis(input, indices, dim))
     indices = np.ascontiguousarray(indices)
     return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
 
 
 @_along_dim
-def kthvalue(array, dim, k, keepdim=False):
+def kthvalue(input, dim, k, keepdim=False):
     """The k-th smallest element along `dim` (k counts from 1) and its index.
 
     Raises:
         RuntimeError: k is out of range.
         NotImplementedError: boolean or complex elements.
     """
-    size = array.shape[dim]
+    size = input.shape[dim]
     if size == 0:
         raise IndexError(f"kthvalue(): Expected reduction dim {dim} to have non-zero size.")
     if not 1 <= k <= size:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
-    _refuse(array, "b", NotImplementedError("\"kthvalue_cpu\" not implemented for 'Bool'"))
-    _refuse(array, "c", NotImplementedError('"kthvalue_cpu" not implemented for complex dtypes'))
-    return _pick(array, _slice(_order(array, dim, False), dim, k - 1, k), dim, keepdim)
+    _refuse(input, "b", NotImplementedError("\"kthvalue_cpu\" not implemented for 'Bool'"))
+    _refuse(input, "c", NotImplementedError('"kthvalue_cpu" not implemented for complex dtypes'))
+    return _pick(input, _slice(_order(input, dim, False), dim, k - 1, k), dim, keepdim)
 
 
 @_along_dim
-def median(array, dim, keepdim=False):
+def median(input, dim, keepdim=False):
     """The lower median along `dim` and its index; a vector with a NaN has its first NaN for median."""
-    return _median(array, dim, keepdim, ignore_nan=False)
+    return _median(input, dim, keepdim, ignore_nan=False)
 
 
 @_along_dim
-def nanmedian(array, dim, keepdim=False):
+def nanmedian(input, dim, keepdim=False):
     """The lower median along `dim` of what is not NaN, and its index (NaN, at 0, if nothing else is there)."""
-    return _median(array, dim, keepdim, ignore_nan=True)
+    return _median(input, dim, keepdim, ignore_nan=True)
 
 
-def _median(array, dim, keepdim, ignore_nan):
-    _refuse(array, "b", NotImplementedError("\"median_out\" not implemented for 'Bool'"))
-    _refuse(array, "c", NotImplementedError('"median_out" not implemented for complex dtypes'))
-    _need_elements(array, dim, "median")
-    order = _order(array, dim, False)
-    nans = np.isnan(array).sum(axis=dim, keepdims=True) if array.dtype.kind not in "iu" else 0
-    size = array.shape[dim]
+def _median(input, dim, keepdim, ignore_nan):
+    _refuse(input, "b", NotImplementedError("\"median_out\" not implemented for 'Bool'"))
+    _refuse(input, "c", NotImplementedError('"median_out" not implemented for complex dtypes'))
+    _need_elements(input, dim, "median")
+    order = _order(input, dim, False)
+    nans = np.isnan(input).sum(axis=dim, keepdims=True) if input.dtype.kind not in "iu" else 0
+    size = input.shape[dim]
     if ignore_nan:
         rank = np.maximum(size - nans - 1, 0) // 2
     else:
         rank = np.where(nans > 0, size - nans, (size - 1) // 2)  # NaNs are last, the first of them at size - nans
-    rank = np.broadcast_to(rank, (*array.shape[:dim], 1, *array.shape[dim + 1 :]))
-    return _pick(array, np.take_along_axis(order, rank, dim), dim, keepdim)
+    rank = np.broadcast_to(rank, (*input.shape[:dim], 1, *input.shape[dim + 1 :]))
+    return _pick(input, np.take_along_axis(order, rank, dim), dim, keepdim)
 
 
-def median_of_all(array, ignore_nan=False):
+def median_of_all(input, ignore_nan=False):
     """The lower median of all elements, as a 0-d array (NaN if there are none)."""
-    if array.size == 0:
-        return np.asarray(np.nan).astype(array.dtype)
-    flat = array.reshape(-1)
-    _refuse(array, "b", NotImplementedError("\"median_cpu\" not implemented for 'Bool'"))
+    if input.size == 0:
+        return np.asarray(np.nan).astype(input.dtype)
+    flat = input.reshape(-1)
+    _refuse(input, "b", NotImplementedError("\"median_cpu\" not implemented for 'Bool'"))
     keys = _sortable(flat)
     if keys.dtype.kind == "f" and np.isnan(keys).any():
         keys = keys[~np.isnan(keys)]
         if not ignore_nan or keys.size == 0:
-            return np.asarray(np.nan).astype(array.dtype)
+            return np.asarray(np.nan).astype(input.dtype)
     middle = (keys.size - 1) // 2
-    return np.asarray(np.partition(keys, middle)[middle]).astype(array.dtype)
+    return np.asarray(np.partition(keys, middle)[middle]).astype(input.dtype)
 
 
 @_along_dim
-def mode(array, dim, keepdim=False):
+def mode(input, dim, keepdim=False):
     """The most frequent value along `dim` (the smallest of several) and the index of its last occurrence."""
-    _refuse(array, "c", NotImplementedError('"mode_cpu" not implemented for complex dtypes'))
-    _need_elements(array, dim, "mode")
-    order = _order(array, dim, False)
-    values = np.take_along_axis(array, order, dim)
-    size = array.shape[dim]
-    place = np.arange(size).reshape(-1, *(1,) * (array.ndim - 1 - dim))
+    _refuse(input, "c", NotImplementedError('"mode_cpu" not implemented for complex dtypes'))
+    _need_elements(input, dim, "mode")
+    order = _order(input, dim, False)
+    values = np.take_along_axis(input, order, dim)
+    size = input.shape[dim]
+    place = np.arange(size).reshape(-1, *(1,) * (input.ndim - 1 - dim))
     starts = np.ones(values.shape, bool)
     np.not_equal(_slice(values, dim, 1, size), _slice(values, dim, 0, size - 1), out=_slice(starts, dim, 1, size))
     run_start = np.maximum.accumulate(np.where(starts, place, 0), axis=dim)
     # Within its run the k-th occurrence holds k, so the first maximum is the end of the first longest run.
     last = np.argmax(place - run_start, axis=dim, keepdims=True)
-    return _pick(array, np.take_along_axis(order, last, dim), dim, keepdim)
+    return _pick(input, np.take_along_axis(order, last, dim), dim, keepdim)
 
 
 def _running_extreme(ufunc):
     @_along_dim
-    def running(array, dim):
-        _refuse(array, "c", NotImplementedError("cummax and cummin are not implemented for complex dtypes"))
-        keys = _sortable(array)
+    def running(input, dim):
+        _refuse(input, "c", NotImplementedError("cummax and cummin are not implemented for complex dtypes"))
+        keys = _sortable(input)
         values = ufunc.accumulate(keys, axis=dim)
-        place = np.arange(array.shape[dim]).reshape(-1, *(1,) * (array.ndim - 1 - dim))
+        place = np.arange(input.shape[dim]).reshape(-1, *(1,) * (input.ndim - 1 - dim))
         reached = (keys == values) if keys.dtype.kind != "f" else (keys == values) | np.isnan(keys)
         indices = np.maximum.accumulate(np.where(reached, place, 0), axis=dim)
-        return np.ascontiguousarray(values.astype(array.dtype, copy=False)), np.ascontiguousarray(indices)
+        return np.ascontiguousarray(values.astype(input.dtype, copy=False)), np.ascontiguousarray(indices)
 
     return running
 
@@ -243,27 +243,27 @@ cummin.__doc__ = "The smallest element so far along `dim` and the index of its l
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def unique(array, return_inverse=False, return_counts=False, dim=None):
+def unique(input, return_inverse=False, return_counts=False, dim=None):
     """The distinct values, rising; or with `dim` the distinct slices along it, in lexicographic order.
 
     Args:
-        array: real dtypes. NaNs are all distinct.
+        input: real dtypes. NaNs are all distinct.
         return_inverse, return_counts: what else to return.
         dim: None to compare single elements.
 
     Returns:
-        (values, inverse, counts), the last two None unless asked for. ``inverse`` has the shape of `array` (or length
-        ``array.shape[dim]``) and says where each element went; ``counts`` how many went to each place.
+        (values, inverse, counts), the last two None unless asked for. ``inverse`` has the shape of `input` (or length
+        ``input.shape[dim]``) and says where each element went; ``counts`` how many went to each place.
     """
-    _refuse(array, "c", NotImplementedError('"unique" not implemented for complex dtypes'))
+    _refuse(input, "c", NotImplementedError('"unique" not implemented for complex dtypes'))
     if dim is None:
-        flat = array.reshape(-1)
+        flat = input.reshape(-1)
         order = np.argsort(_sortable(flat), kind="stable")
         ranked = flat[order]
         starts = _starts(ranked[1:] != ranked[:-1], flat.size)
-        values, shape = ranked[starts], array.shape
+        values, shape = ranked[starts], input.shape
     else:
-        slices, rest, dim = _slices(array, dim)
+        slices, rest, dim = _slices(input, dim)
         # lexsort takes its most important key last
         order = np.lexsort(_sortable(slices).T[::-1]) if slices.shape[1] else np.arange(len(slices))
         ranked = slices[order]
@@ -279,14 +279,14 @@ def unique(array, return_inverse=False, return_counts=False, dim=None):
     return values, inverse, counts
 
 
-def unique_consecutive(array, return_inverse=False, return_counts=False, dim=None):
-    """`array` without elements (or slices along `dim`) that equal the one before; returns as :func:`unique`."""
+def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+    """`input` without elements (or slices along `dim`) that equal the one before; returns as :func:`unique`."""
     if dim is None:
-        flat = array.reshape(-1)
+        flat = input.reshape(-1)
         starts = _starts(flat[1:] != flat[:-1], flat.size)
-        values, shape = flat[starts], array.shape
+        values, shape = flat[starts], input.shape
     else:
-        slices, rest, dim = _slices(array, dim)
+        slices, rest, dim = _slices(input, dim)
         starts = _starts((slices[1:] != slices[:-1]).any(axis=1), len(slices))
         values, shape = np.moveaxis(slices[starts].reshape(-1 if slices.size else 0, *rest), 0, dim), (len(slices),)
     inverse = (np.cumsum(starts) - 1).reshape(shape) if return_inverse else None
@@ -300,14 +300,14 @@ def _starts(differs, size):
     return starts
 
 
-def _slices(array, dim):
-    if array.ndim == 0:
+def _slices(input, dim):
+    if input.ndim == 0:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
-    dim = wrap_dim(dim, array.ndim)
-    if array.size == 0 and array.shape[dim] != 0:
+    dim = wrap_dim(dim, input.ndim)
+    if input.size == 0 and input.shape[dim] != 0:
         raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
-    moved = np.moveaxis(array, dim, 0)
-    return moved.reshape(len(moved), -1 if array.size else 0), moved.shape[1:], dim
+    moved = np.moveaxis(input, dim, 0)
+    return moved.reshape(len(moved), -1 if input.size else 0), moved.shape[1:], dim
 
 
 def isin(elements, test_elements, assume_unique=False, invert=False):
@@ -426,41 +426,41 @@ def bincount(input, weights=None, minlength=0):
     return out
 
 
-def _floating(array, name):
-    if array.dtype.kind in "biuc":
-        raise NotImplementedError(f'"{name}" not implemented for {array.dtype}')
+def _floating(input, name):
+    if input.dtype.kind in "biuc":
+        raise NotImplementedError(f'"{name}" not implemented for {input.dtype}')
 
 
-def _outer_edges(array, low, high, name):
+def _outer_edges(input, low, high, name):
     """The outer bin edges: the data's own if none are given, moved apart if they coincide."""
-    if low == high and array.size:
-        low, high = float(array.min()), float(array.max())
+    if low == high and input.size:
+        low, high = float(input.min()), float(input.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise RuntimeError(f"{name}: range of [{low}, {high}] is not finite")
     return low, high
 
 
-def histc(array, bins=100, min=0, max=0):
-    """Counts of the elements of `array` in `bins` bins of equal width between `min` and `max`.
+def histc(input, bins=100, min=0, max=0):
+    """Counts of the elements of `input` in `bins` bins of equal width between `min` and `max`.
 
     Args:
-        array: float.
+        input: float.
         bins: how many.
         min, max: the outer edges; if equal, those of the data. Elements outside are not counted.
 
     Returns:
-        (bins,) of the dtype of `array`.
+        (bins,) of the dtype of `input`.
     """
-    _floating(array, "histogram_cpu")
+    _floating(input, "histogram_cpu")
     if bins <= 0:
         raise RuntimeError("bins must be > 0")
     if max < min:
         raise RuntimeError("torch.histc: max must be larger than min")
-    low, high = _outer_edges(array, min, max, "torch.histc")
+    low, high = _outer_edges(input, min, max, "torch.histc")
     if low == high:
         low, high = low - 1, high + 1
-    flat = array.reshape(-1)
-    return _count(flat, _edges(low, high, bins, array.dtype))
+    flat = input.reshape(-1)
+    return _count(flat, _edges(low, high, bins, input.dtype))
 
 
 def _edges(low, high, bins, dtype):
@@ -482,30 +482,30 @@ def _count(flat, edges):
     return np.bincount(np.minimum(places, bins - 1), minlength=bins).astype(flat.dtype)
 
 
-def histogram(array, bins, range=None, weight=None, density=False):
-    """Counts, or sums of weights, of the elements of `array` in bins.
+def histogram(input, bins, range=None, weight=None, density=False):
+    """Counts, or sums of weights, of the elements of `input` in bins.
 
     Args:
-        array: float, any shape.
+        input: float, any shape.
         bins: a number of bins of equal width, or a vector of rising edges.
         range: (low, high), the outer edges if `bins` is a number; None for those of the data.
-        weight: what each element counts, of the shape of `array`.
+        weight: what each element counts, of the shape of `input`.
         density: divide by the total and by the bins' widths, so that the histogram integrates to one.
 
     Returns:
         (hist, bin_edges).
     """
     hist, edges = histogramdd(
-        array.reshape(-1, 1), [bins], range, None if weight is None else weight.reshape(-1), density
+        input.reshape(-1, 1), [bins], range, None if weight is None else weight.reshape(-1), density
     )
     return hist, edges[0]
 
 
-def histogramdd(array, bins, range=None, weight=None, density=False):
+def histogramdd(input, bins, range=None, weight=None, density=False):
     """As :func:`histogram`, for points of several coordinates.
 
     Args:
-        array: (..., d).
+        input: (..., d).
         bins: d numbers of bins, or d vectors of rising edges, or one number for all.
         range: 2 d numbers, low and high for each coordinate.
         weight: what each point counts, of shape (...).
@@ -514,10 +514,10 @@ def histogramdd(array, bins, range=None, weight=None, density=False):
     Returns:
         (hist, edges): the d-dimensional histogram and a list of d vectors.
     """
-    _floating(array, "histogramdd")
-    if array.ndim < 2:
+    _floating(input, "histogramdd")
+    if input.ndim < 2:
         raise RuntimeError("torch.histogramdd: input tensor should have at least 2 dimensions")
-    points = array.reshape(-1, array.shape[-1])
+    points = input.reshape(-1, input.shape[-1])
     bins = [bins] * points.shape[1] if np.ndim(bins) == 0 else bins
     if len(bins) != points.shape[1]:
         raise RuntimeError(
@@ -532,7 +532,7 @@ def histogramdd(array, bins, range=None, weight=None, density=False):
     shape = tuple(len(edge) - 1 for edge in edges)
     flat = np.ravel_multi_index([place[inside] for place in places], shape)
     weights = None if weight is None else _sortable(weight.reshape(-1))[inside].astype(np.float64)
-    hist = np.bincount(flat, weights=weights, minlength=int(np.prod(shape))).reshape(shape).astype(array.dtype)
+    hist = np.bincount(flat, weights=weights, minlength=int(np.prod(shape))).reshape(shape).astype(input.dtype)
     return (_density(hist, edges) if density else hist), edges
 
 
