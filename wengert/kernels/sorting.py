@@ -99,23 +99,32 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     _refuse(input, "c", RuntimeError(" topk does not support complex dtypes on CPU"))
     if input.ndim == 0:
         return input.copy(), np.zeros((), np.int64)
-    if size > 256 and k * 8 < size and input.dtype.kind == "f":
-        picked = _top_candidates(_sortable(input), dim, k, largest)
-        order = _order(np.take_along_axis(input, picked, dim), dim, largest)
-        indices = np.take_along_axis(picked, order, dim)
+    candidates = _candidates(_sortable(input), dim, k, largest) if size > 256 and 0 < k * 8 < size else None
+    if candidates is None:
+        indices = _slice(_order(input, dim, largest), dim, 0, k)
     else:
-        indices = _slice(_order(input, dim, largest), dim, 0, k).copy()
+        order = _slice(_order(np.take_along_axis(input, candidates, dim), dim, largest), dim, 0, k)
+        indices = np.take_along_axis(candidates, order, dim)
     return np.ascontiguousarray(np.take_along_axis(input, indices, dim)), np.ascontiguousarray(indices)
 
 
-def _top_candidates(keys, dim, k, largest):
-    """Indices, rising, of the k extreme elements along `dim`: a partition costs O(n) where a sort costs O(n log n)."""
-    size = keys.shape[dim]
-    if k == 0:
-        return np.empty((*keys.shape[:dim], 0, *keys.shape[dim + 1 :]), np.int64)
-    picked = np.argpartition(keys, size - k if largest else k - 1, axis=dim)
-    picked = _slice(picked, dim, size - k, size) if largest else _slice(picked, dim, 0, k)
-    return np.sort(picked, axis=dim)
+def _candidates(keys, dim, k, largest):
+    """Indices, rising, of the k best elements along `dim`, of equal ones the first; None where NaN is the k-th best.
+
+    NumPy partitions values with vector instructions, but not indices: so the k-th best is found first, then compared.
+    """
+    place = keys.shape[dim] - k if largest else k - 1
+    threshold = _slice(np.partition(keys, place, axis=dim), dim, place, place + 1)
+    if keys.dtype.kind == "f" and np.isnan(threshold).any():
+        return None
+    chosen = ~(keys < threshold) if largest else keys <= threshold
+    if np.count_nonzero(chosen) != k * threshold.size:
+        ties = keys == threshold
+        chosen ^= ties
+        ties &= np.cumsum(ties, axis=dim) <= k - np.count_nonzero(chosen, axis=dim, keepdims=True)
+        chosen |= ties
+    places = np.moveaxis(chosen, dim, -1).nonzero()[-1]
+    return np.moveaxis(places.reshape(*np.delete(keys.shape, dim), k), -1, dim)
 
 
 def _slice(input, dim, start, stop):
