@@ -63,8 +63,8 @@ def plan(shape, index):
 
     Returns:
         ``(basic, arrays)``: a tuple for NumPy's basic indexing with one entry per dimension (full slices included),
-        and a list with, per dimension of ``input[basic]``, an integer or boolean array or None (trailing Nones left
-        out; empty if the result is a view).
+        and a list of integer arrays and None, one per dimension of ``input[basic]``, and boolean arrays, which stand for
+        as many dimensions as they have (trailing Nones left out; empty if the result is a view).
 
     Raises:
         IndexError: too many indices, an integer out of range, or something that is no index.
@@ -97,11 +97,10 @@ def plan(shape, index):
                 arrays.append(np.zeros(1 if item else 0, np.intp))
             else:
                 width = item.ndim if item.dtype.kind == "b" else 1
-                if item.shape != tuple(shape[axis : axis + width]) and item.dtype.kind == "b":
-                    masks.append((item, len(arrays)))
+                if item.dtype.kind == "b" and item.shape != tuple(shape[axis : axis + width]):
+                    masks.append((item, sum(type(entry) is not int for entry in basic)))
                 basic.extend([slice(None)] * width)
                 arrays.append(item)
-                arrays.extend([_COVERED] * (width - 1))
                 axis += width
         else:
             if axis >= len(shape):
@@ -116,9 +115,6 @@ def plan(shape, index):
     while arrays and arrays[-1] is None:
         arrays.pop()
     return tuple(basic), arrays
-
-
-_COVERED = object()  # stands, in a plan, for the further dimensions that a mask of several dimensions covers
 
 
 def _items(index):
@@ -290,8 +286,8 @@ def take_at(input, arrays):
 
     Args:
         input: (d0, d1, ...).
-        arrays: per leading dimension an integer array, a boolean array (covering as many dimensions as it has) or
-            None. The integer arrays broadcast together.
+        arrays: for each leading dimension an integer array or None, or for several of them one boolean array. The
+            integer arrays broadcast together.
 
     Returns:
         A new array. The chosen elements' dimensions stand where the first index array stood if the index arrays are
@@ -428,7 +424,7 @@ def _rounds(index):
 
 def _only_mask(arrays):
     """The mask, if a mask is all that is left of an index; no element is chosen twice then."""
-    present = [entry for entry in arrays if entry is not None and entry is not _COVERED]
+    present = [entry for entry in arrays if entry is not None]
     return present[0] if len(present) == 1 and present[0].dtype.kind == "b" else None
 
 
@@ -438,7 +434,7 @@ def _expand_masks(arrays):
     for entry in arrays:
         if entry is None:
             out.append(None)
-        elif entry is not _COVERED:
+        else:
             out.extend(entry.nonzero() if entry.dtype.kind == "b" else (entry,))
     return out
 
