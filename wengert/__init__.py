@@ -34,10 +34,12 @@ from wengert.dtypes import (
     strided,
 )
 from wengert.ops import creation as _creation
+from wengert.ops import indexing as _indexing  # noqa: F401
 from wengert.ops import linalg as _linalg
 from wengert.ops import pointwise as _pointwise
 from wengert.ops import reductions as _reductions
 from wengert.ops import shape as _shape
+from wengert.ops import sorting as _sorting  # noqa: F401
 from wengert.ops.declare import FUNCTIONS, return_types  # noqa: F401
 from wengert.size import Size
 from wengert.tensor import Tensor

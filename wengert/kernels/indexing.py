@@ -138,10 +138,10 @@ def _item(entry):
     if kind is bool:
         return np.array(entry)
     if isinstance(entry, np.ndarray):
-        return _index_array(entry)
+        return as_index(entry)
     if isinstance(entry, (list, tuple, range)):
         input = np.array(entry)
-        return _index_array(input if input.size and input.dtype.kind == "b" else input.astype(np.intp))
+        return as_index(input if input.size and input.dtype.kind == "b" else input.astype(np.intp))
     if isinstance(entry, slice):
         return entry
     if isinstance(entry, np.bool_):
@@ -160,7 +160,8 @@ def _no_index(entry):
     )
 
 
-def _index_array(input):
+def as_index(input):
+    """An index array as the functions below take it: bytes are a mask, a 0-d integer is an int; else int64, int32 or bool."""
     dtype = input.dtype
     if dtype == np.uint8:
         return np.asarray(input != 0)
@@ -188,11 +189,11 @@ def _refuse_on_scalar(item):
 
 
 def _positive(piece, size):
-    start, stop, step = piece.indices(size) if piece.step is None or _step(piece) else None
+    start, stop, step = piece.indices(size) if piece.step is None or positive_step(piece) else None
     return piece if start == 0 and stop == size and step == 1 and piece == slice(None) else slice(start, stop, step)
 
 
-def _step(piece):
+def positive_step(piece):
     step = operator.index(piece.step)
     if step == 0:
         raise ValueError("slice step cannot be zero")
@@ -236,7 +237,7 @@ def put_(input, index, value, accumulate=False):
     view = input[(*view, ...)]
     value = without_leading_ones(np.asarray(value))
     if not arrays:
-        value = _fit_slice(value, view.shape)
+        value = check_fits(value, view.shape)
         if accumulate:
             np.add(view, value, out=view, casting="unsafe")
         else:
@@ -259,7 +260,7 @@ def without_leading_ones(value):
     return value.reshape(value.shape[first:]) if first else value
 
 
-def _fit_slice(value, shape):
+def check_fits(value, shape):
     """`value`, checked to broadcast to a view of `shape`."""
     if value.ndim > len(shape):
         raise RuntimeError(

@@ -15,12 +15,12 @@ from math import inf, isinf, isnan
 import numpy as np
 
 from wengert.autograd import graph, views
-from wengert.autograd.graph import FREED, Node, Version, grad_mode, next_seq, rare
-from wengert.dtype import BOOL, INTEGER, SCALAR_NAMES, TENSOR_TYPE_NAMES, bool_, float32
+from wengert.autograd.graph import FREED, Node, grad_mode, next_seq, rare
+from wengert.dtypes import SCALAR_NAMES, TENSOR_TYPE_NAMES, bool_, int32, int64
 from wengert.errors import explain
 from wengert.kernels import indexing as kernels
 from wengert.kernels import shape as shape_kernels
-from wengert.ops.declare import Operation, choice, composite, forward_mode, overriding, primitive
+from wengert.ops.declare import Operation, choice, composite, forward_mode, observed, overriding, primitive
 from wengert.ops.pointwise import select as choose
 from wengert.ops.pointwise import zeros_of
 from wengert.ops.reductions import sum as sum_all
@@ -573,7 +573,7 @@ class IndexPutBackward0(IndexNode):
                 d_input = g.copy()
                 kernels.put_at(d_input, arrays, np.zeros((), g.dtype))
         if to_values is not None:
-            d_values = shape_kernels_sum_to(kernels.take_at(g, arrays), self.s_values_shape)
+            d_values = sum_to.kernel(kernels.take_at(g, arrays), self.s_values_shape)
         if not keep:
             self.release()
         return (d_input, d_values)
@@ -590,12 +590,12 @@ class IndexPutBackward0(IndexNode):
         return (d_input, d_values)
 
 
-shape_kernels_sum_to = sum_to.kernel
-
-
 def arrays_of(indices):
     """Index tensors as the kernels take them: byte tensors are masks, small integers refused."""
-    return [None if index is None else kernels.as_index(index._array) for index in indices]
+    return [
+        None if entry is None else entry._array if entry.dtype in WHOLE_INDEX else kernels.as_index(entry._array)
+        for entry in indices
+    ]
 
 
 class Index(Operation):
@@ -622,7 +622,7 @@ class Index(Operation):
             return self.override(overridden, values, out, kind)
         if getattr(values["input"], "_tangent", None) is not None:
             return forward_mode(self, values, kind)
-        return observed_result(self, values, self.body(values))
+        return observed(self, values, self.body(values))
 
 
 def run_index(input, indices):
@@ -641,12 +641,6 @@ def run_index(input, indices):
     node.s_input_shape = input._array.shape
     t._node = node
     return t
-
-
-def observed_result(operation, values, result):
-    from wengert.ops.declare import observed
-
-    return observed(operation, values, result)
 
 
 class IndexPut(Operation):
@@ -675,7 +669,7 @@ class IndexPut(Operation):
         if any(getattr(values[name], "_tangent", None) is not None for name in ("input", "values")):
             return forward_mode(self, values, kind)
         run = put_in_place if kind == "inplace" else self.body_of
-        return observed_result(self, values, run(*values.values()))
+        return observed(self, values, run(*values.values()))
 
     def body(self, values):
         return self.body_of(*values.values())
@@ -753,6 +747,7 @@ def put_in_place(input, indices, values, accumulate):
 
 
 index = Index()
+read = index  # `index` is a parameter's name in the bracket
 index_put = IndexPut().export(inplace=True)
 
 
@@ -786,15 +781,10 @@ def getitem(self, index):
     basic, arrays, tensors = planned(self, index)
     if not arrays:
         return viewed(self, basic)
-    view = windowed(self, basic)
-    return INDEX(view, tensors)
+    return read(windowed(self, basic), tensors)
 
 
-def INDEX(view, tensors):
-    return index.function(view, tensors)
-
-
-WHOLE_INDEX = frozenset()  # filled below, where the dtypes are at hand
+WHOLE_INDEX = frozenset({bool_, int32, int64})  # what reaches the kernel as it is
 
 
 def sliced(tensor, dim, piece):
