@@ -57,7 +57,10 @@ def max_pool_with_indices(x, kernel, stride, padding, dilation, out_space):
         np.maximum(best, seen, out=best)
     if best.dtype.kind not in "biu" and np.isnan(best).any():
         _correct_for_nan(image, which, kernel, stride, dilation, out_space)
-    return best, _flat_positions(which, x.shape[2:], kernel, stride, padding, dilation, out_space)
+    positions = _flat_positions(which, x.shape[2:], kernel, stride, padding, dilation, out_space)
+    if any(padding) and max(dilation) > 1:  # a window whose taps all fall on padding has its maximum, -inf, nowhere
+        np.clip(positions, 0, prod(x.shape[2:]) - 1, out=positions)
+    return best, positions
 
 
 def max_pool_backward(g, indices, space):
@@ -207,7 +210,7 @@ def fractional_max_with_indices(x, starts, kernel):
     position = position.reshape(*position.shape[: 2 + axes], -1)
     values = gather_windows(x, position)
     best = _first_maximum(values)
-    take = lambda a: np.take_along_axis(a, best[..., None], -1)[..., 0]  # noqa: E731
+    take = lambda a: np.take_along_axis(a, best[..., None], -1)[..., 0]
     return take(values), take(position)
 
 
