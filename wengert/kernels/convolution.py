@@ -309,3 +309,24 @@ def _empty(n, channels, space, dtype, channels_last):
         return np.empty((n, channels, *space), dtype)
     axes = len(space)
     return np.empty((n, *space, channels), dtype).transpose(0, axes + 1, *range(1, axes + 1))
+
+
+# Columns as a result of their own
+
+
+def image_to_columns(x, kernel, *, stride, padding, dilation):
+    """All windows of an image as columns: (N, C, *space) → (N, C × kernel, windows)."""
+    out_space = tuple(map(output_size, x.shape[2:], kernel, stride, padding, dilation))
+    windows = _windows(x, True, kernel, out_space, stride, padding, dilation, 1)[0]
+    return np.array(windows).reshape(x.shape[0], x.shape[1] * prod(kernel), prod(out_space))
+
+
+def columns_to_image(columns, space, kernel, *, stride, padding, dilation):
+    """The transpose of `image_to_columns`: overlapping windows are added up."""
+    out_space = tuple(map(output_size, space, kernel, stride, padding, dilation))
+    n, c = columns.shape[0], columns.shape[1] // prod(kernel)
+    windows = columns.reshape(n, c, *kernel, *out_space)
+    image = np.zeros((n, c, *(size + 2 * p for size, p in zip(space, padding))), columns.dtype)
+    for tap in np.ndindex(*kernel):
+        image[(..., *_tap_slices(tap, out_space, stride, dilation))] += windows[(slice(None), slice(None), *tap)]
+    return np.ascontiguousarray(image[(..., *_interior(space, padding))])
