@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from wengert.dtype import FROM_NUMPY, SCALAR_NAMES
+from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
 from wengert.kernels.pointwise import erf, sigmoid
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)

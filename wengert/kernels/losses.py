@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from wengert.dtype import FROM_NUMPY, SCALAR_NAMES
+from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
 
 
 def refuse(name, dtype, kinds="f"):

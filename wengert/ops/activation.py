@@ -5,7 +5,7 @@ At a kink the derivative is the one PyTorch chose, mostly 0.
 
 import math
 
-from wengert import dtype as dtypes
+from wengert import dtypes
 from wengert.kernels import activation as kernels
 from wengert.ops.declare import composite, pointwise, primitive
 from wengert.ops.flat import InplaceOnly, WithInplace

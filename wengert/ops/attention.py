@@ -2,7 +2,7 @@
 
 import math
 
-from wengert import dtype as dtypes
+from wengert import dtypes
 from wengert.ops.declare import composite
 from wengert.ops.linear import linear
 

@@ -5,7 +5,7 @@ derivatives are the other two.  So all derivatives of all orders, of convolution
 three declarations below.
 """
 
-from wengert import dtype as dtypes
+from wengert import dtypes
 from wengert.kernels import convolution as kernels
 from wengert.kernels.convolution import transposed_output_size
 from wengert.ops.declare import Primitive, composite

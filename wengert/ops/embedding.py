@@ -5,7 +5,7 @@ Looking rows up is linear in the table; `spread_rows` is its transpose.
 
 import numpy as np
 
-from wengert import dtype as dtypes
+from wengert import dtypes
 from wengert.kernels.indexing import accumulate_rows
 from wengert.ops.declare import composite, primitive
 from wengert.tensor import wrap

@@ -1,6 +1,6 @@
 """Linear and bilinear maps of the last dimension."""
 
-from wengert import dtype as dtypes
+from wengert import dtypes
 from wengert.ops.declare import composite, primitive
 
 

@@ -9,7 +9,7 @@ import inspect
 import math
 import warnings
 
-from wengert import dtype as dtypes
+from wengert import dtypes
 from wengert.autograd.modes import no_grad
 from wengert.kernels import losses as kernels
 from wengert.ops.declare import composite, pointwise, primitive

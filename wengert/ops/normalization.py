@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from wengert import dtype as dtypes
+from wengert import dtypes
 from wengert.kernels import normalization as kernels
 from wengert.ops.declare import composite, primitive
 from wengert.tensor import wrap

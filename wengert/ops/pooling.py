@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from wengert import dtype as dtypes
+from wengert import dtypes
 from wengert.autograd.graph import grad_mode
 from wengert.kernels import pooling as kernels
 from wengert.kernels.pooling import pooled_size
