@@ -21,8 +21,8 @@ def _correlate_data(c, w, space, stride, padding, dilation, groups):
     return kernels.correlate_data(c, w, space, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
-def _correlate_weight(c, x, kernel, stride, padding, dilation, groups):
-    return kernels.correlate_weight(c, x, kernel, stride=stride, padding=padding, dilation=dilation, groups=groups)
+def _correlate_weight(c, x, window, stride, padding, dilation, groups):
+    return kernels.correlate_weight(c, x, window, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
 correlate = Primitive(

@@ -55,22 +55,28 @@ def declare_maximum(node, kernel):
     return values, both
 
 
-def _max_pool(input, kernel, stride, padding, dilation, out_space):
-    return kernels.max_pool_with_indices(input, kernel, stride, padding, dilation, out_space)
+def _max_pool(input, window, stride, padding, dilation, out_space):
+    return kernels.max_pool_with_indices(input, window, stride, padding, dilation, out_space)
 
 
 def _adaptive_max_pool(input, out_space):
     return kernels.adaptive_max_with_indices(input, out_space)
 
 
-def _fractional_max_pool(input, starts, kernel):
-    return kernels.fractional_max_with_indices(input, starts, kernel)
+def _fractional_max_pool(input, starts, window):
+    return kernels.fractional_max_with_indices(input, starts, window)
 
 
 MAX = {n: declare_maximum(f"MaxPool{max(n, 2)}DWithIndicesBackward0", _max_pool) for n in (1, 2, 3)}
 ADAPTIVE_MAX = {n: declare_maximum(f"AdaptiveMaxPool{max(n, 2)}DBackward0", _adaptive_max_pool) for n in (1, 2, 3)}
 FRACTIONAL_MAX = {n: declare_maximum(f"FractionalMaxPool{n}DBackward0", _fractional_max_pool) for n in (2, 3)}
-max_values = Primitive("max_pool", kernels.max_pool, {}, tensors=("x",))
+
+
+def _max_values(input, window, stride, padding, dilation, out_space):
+    return kernels.max_pool(input, window, stride, padding, dilation, out_space)
+
+
+max_values = Primitive("max_pool", _max_values, {}, tensors=("input",))
 
 # --- averages -------------------------------------------------------------------------------------------------------------
 
@@ -81,14 +87,14 @@ def divided(total, divisor):
     return np.divide(total, divisor, out=total, casting="unsafe")
 
 
-def _average(input, kernel, stride, padding, out_space, divisor):
+def _average(input, window, stride, padding, out_space, divisor):
     wide = input.astype(np.float32) if is_half(input) else input
-    return divided(kernels.sum_pool(wide, kernel, stride, padding, out_space), divisor).astype(input.dtype, copy=False)
+    return divided(kernels.sum_pool(wide, window, stride, padding, out_space), divisor).astype(input.dtype, copy=False)
 
 
-def _spread_average(c, space, kernel, stride, padding, divisor):
+def _spread_average(c, space, window, stride, padding, divisor):
     wide = c.astype(np.float32) if is_half(c) else c.copy()
-    return kernels.sum_pool_backward(divided(wide, divisor), space, kernel, stride, padding).astype(c.dtype, copy=False)
+    return kernels.sum_pool_backward(divided(wide, divisor), space, window, stride, padding).astype(c.dtype, copy=False)
 
 
 def _adaptive_average(input, out_space):
@@ -110,7 +116,7 @@ def is_half(array):
 spread_average = Primitive(
     "spread_average",
     _spread_average,
-    {"c": lambda g, c_shape, kernel, stride, padding, divisor: average(g, kernel, stride, padding, c_shape[2:], divisor)},
+    {"c": lambda g, c_shape, window, stride, padding, divisor: average(g, window, stride, padding, c_shape[2:], divisor)},
     node="AvgPool2DBackwardBackward0",
 )
 spread_adaptive_average = Primitive(
@@ -124,8 +130,8 @@ AVERAGE = {
         "avg_pool",
         _average,
         {
-            "input": lambda g, input_shape, kernel, stride, padding, divisor: (
-                spread_average(g, input_shape[2:], kernel, stride, padding, divisor)
+            "input": lambda g, input_shape, window, stride, padding, divisor: (
+                spread_average(g, input_shape[2:], window, stride, padding, divisor)
             )
         },
         node=f"AvgPool{max(n, 2)}DBackward0",
@@ -158,7 +164,7 @@ def extents(function, name, value, axes):
         return (value.__index__(),) * axes
     if len(value) not in (1, axes):
         kind = "a single int" if axes == 1 else f"either a single int, or a tuple of {COUNTS[axes]}"
-        raise RuntimeError(f"{function}: {name} must {'be' if axes == 1 else 'be'} {kind}")
+        raise RuntimeError(f"{function}: {name} must be {kind}")
     return tuple(value) if len(value) == axes else tuple(value) * axes
 
 
@@ -401,7 +407,7 @@ def unpooled_extent(space, kernel, stride, padding, output_size):
         )
     for asked, usual, s in zip(size, natural, stride, strict=True):
         if not usual - s < asked < usual + s:
-            least, most = [u - t for u, t in zip(natural, stride)], [u + t for u, t in zip(natural, stride)]  # noqa: B905
+            least, most = [u - t for u, t in zip(natural, stride)], [u + t for u, t in zip(natural, stride)]
             raise ValueError(f'invalid output_size "{size}" (dim must be between {least} and {most})')
     return size
 

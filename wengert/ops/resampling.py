@@ -189,23 +189,23 @@ def upsample_bilinear(input, size=None, scale_factor=None):
 # --- windows as columns ----------------------------------------------------------------------------------------------------
 
 
-def _im2col(input, kernel, dilation, padding, stride):
-    return columns.image_to_columns(input, kernel, stride=stride, padding=padding, dilation=dilation)
+def _im2col(input, window, dilation, padding, stride):
+    return columns.image_to_columns(input, window, stride=stride, padding=padding, dilation=dilation)
 
 
-def _col2im(input, space, kernel, dilation, padding, stride):
-    return columns.columns_to_image(input, space, kernel, stride=stride, padding=padding, dilation=dilation)
+def _col2im(input, space, window, dilation, padding, stride):
+    return columns.columns_to_image(input, space, window, stride=stride, padding=padding, dilation=dilation)
 
 
 im2col = primitive(
     "im2col", _im2col, **HIDDEN, node="Im2ColBackward0",
-    input=lambda g, input_shape, kernel, dilation, padding, stride: (
-        col2im(g, input_shape[2:], kernel, dilation, padding, stride)
+    input=lambda g, input_shape, window, dilation, padding, stride: (
+        col2im(g, input_shape[2:], window, dilation, padding, stride)
     ),
 )  # fmt: skip
 col2im = primitive(
     "col2im", _col2im, **HIDDEN, node="Col2ImBackward0",
-    input=lambda g, kernel, dilation, padding, stride: im2col(g, kernel, dilation, padding, stride),
+    input=lambda g, window, dilation, padding, stride: im2col(g, window, dilation, padding, stride),
 )  # fmt: skip
 
 
