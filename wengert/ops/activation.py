@@ -9,17 +9,17 @@ from wengert import dtypes
 from wengert.kernels import activation as kernels
 from wengert.ops.declare import composite, pointwise, primitive
 from wengert.ops.flat import InplaceOnly, WithInplace
-from wengert.ops.pointwise import erf, exp, relu, sigmoid, softplus, tanh, threshold, where
+from wengert.ops.pointwise import erf, exp, relu, select, sigmoid, softplus, tanh, threshold
 
 HIDDEN = {"function": False, "method": False}
 
 leaky_relu = pointwise(
     "leaky_relu", kernels.leaky_relu, **HIDDEN,
-    input=lambda g, input, negative_slope: where(input > 0, g, g * negative_slope),
+    input=lambda g, input, negative_slope: select(input > 0, g, g * negative_slope),
 )  # fmt: skip
 hardtanh = pointwise(
     "hardtanh", kernels.hardtanh, **HIDDEN,
-    input=lambda g, input, min_val, max_val: where((input > min_val) & (input < max_val), g, 0),
+    input=lambda g, input, min_val, max_val: select((input > min_val) & (input < max_val), g, 0),
 )  # fmt: skip
 elu = pointwise(
     "elu", kernels.elu, **HIDDEN,
@@ -39,35 +39,35 @@ mish = pointwise(
 )
 hardswish = pointwise(
     "hardswish", kernels.hardswish, **HIDDEN,
-    input=lambda g, input: where(input <= -3, 0, where(input < 3, g * (input / 3 + 0.5), g)),
+    input=lambda g, input: select(input <= -3, 0, select(input < 3, g * (input / 3 + 0.5), g)),
 )  # fmt: skip
 hardsigmoid = pointwise(
     "hardsigmoid", kernels.hardsigmoid, **HIDDEN,
-    input=lambda g, input: where((input > -3) & (input < 3), g / 6, 0),
+    input=lambda g, input: select((input > -3) & (input < 3), g / 6, 0),
 )  # fmt: skip
 hardshrink = pointwise(
     "hardshrink", kernels.hardshrink, inplace=False,
-    input=lambda g, input, lambd: where((input >= -lambd) & (input <= lambd), 0, g),
+    input=lambda g, input, lambd: select((input >= -lambd) & (input <= lambd), 0, g),
 )  # fmt: skip
 softshrink = pointwise(
     "softshrink", kernels.softshrink, **HIDDEN, inplace=False,
-    input=lambda g, input, lambd: where((input >= -lambd) & (input <= lambd), 0, g),
+    input=lambda g, input, lambd: select((input >= -lambd) & (input <= lambd), 0, g),
 )  # fmt: skip
 logsigmoid = pointwise(
     "log_sigmoid", kernels.logsigmoid, **HIDDEN, inplace=False, input=lambda g, input: g * sigmoid(-input)
 )
 prelu_kernel = pointwise(
     "prelu_kernel", kernels.prelu, **HIDDEN, inplace=False, tensors=("input", "weight"),
-    input=lambda g, input, weight: where(input > 0, g, g * weight),
-    weight=lambda g, input: where(input > 0, 0, g * input),
+    input=lambda g, input, weight: select(input > 0, g, g * weight),
+    weight=lambda g, input: select(input > 0, 0, g * input),
 )  # fmt: skip
 glu = primitive("glu", kernels.glu, **HIDDEN, input=lambda g, input, dim: glu_gradient(g, input, dim))
 
 
 def elu_gradient(g, input, alpha, scale, input_scale):
     # where both sides are computed, the unchosen one must stay finite: a positive input's exponential does not count
-    negative = where(input < 0, input, 0)
-    return where(input < 0, g * (exp(negative * input_scale) * (alpha * scale * input_scale)), g * scale)
+    negative = select(input < 0, input, 0)
+    return select(input < 0, g * (exp(negative * input_scale) * (alpha * scale * input_scale)), g * scale)
 
 
 def normal_cdf(x):
@@ -194,7 +194,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
         from wengert import empty_like
 
         slope = empty_like(input).uniform_(lower, upper)
-        result = where(input > 0, input, input * slope)
+        result = select(input > 0, input, input * slope)
     else:
         result = leaky_relu(input, (lower + upper) / 2)
     return input.copy_(result) if inplace else result

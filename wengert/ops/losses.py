@@ -16,7 +16,7 @@ from wengert.ops.declare import composite, pointwise, primitive
 from wengert.ops.activation import logsigmoid as log_sigmoid
 from wengert.ops.distance import pairwise_distance
 from wengert.ops.flat import Flat
-from wengert.ops.pointwise import abs, clamp_min, log, log1p, sigmoid, sign, where
+from wengert.ops.pointwise import abs, clamp_min, log, log1p, select, sigmoid, sign
 from wengert.ops.reductions import log_softmax, softmax
 from wengert.tensor import Tensor, wrap
 
@@ -70,12 +70,12 @@ def mse_slope(input, target):
 
 def smooth_l1_slope(input, target, beta):
     d = input - target
-    return where(abs(d) < beta, d / beta, sign(d)) if beta else sign(d)
+    return select(abs(d) < beta, d / beta, sign(d)) if beta else sign(d)
 
 
 def huber_slope(input, target, delta):
     d = input - target
-    return where(abs(d) <= delta, d, delta * sign(d))
+    return select(abs(d) <= delta, d, delta * sign(d))
 
 
 def bce_slope(input, target):
@@ -472,7 +472,7 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     """input where target is 1, max(0, margin - input) where it is -1."""
     checked(reduction)
     zeros = input * 0
-    each = where(target != 1, clamp_min(margin - input, 0), zeros) + where(target != -1, input, zeros)
+    each = select(target != 1, clamp_min(margin - input, 0), zeros) + select(target != -1, input, zeros)
     return reduced(each, reduction)
 
 
@@ -505,7 +505,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     sizes = ((input1 * input1).sum(dim) + eps) * ((input2 * input2).sum(dim) + eps)
     cos = product / sizes.sqrt()
     zeros = cos * 0
-    each = where(target == 1, 1 - cos, zeros) + where(target == -1, clamp_min(cos - margin, 0), zeros)
+    each = select(target == 1, 1 - cos, zeros) + select(target == -1, clamp_min(cos - margin, 0), zeros)
     return reduced(each, reduction)
 
 
@@ -595,7 +595,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     valid, is_target = kernels.multilabel_masks(labels._array)
     chosen = rows.gather(1, wrap(kernels.clipped(labels._array)))
     z = clamp_min(1 - chosen.unsqueeze(2) + rows.unsqueeze(1), 0)
-    z = where(wrap(valid[:, :, None] & ~is_target[:, None, :]), z, 0)
+    z = select(wrap(valid[:, :, None] & ~is_target[:, None, :]), z, 0)
     each = z.sum((1, 2)) / rows.shape[1]
     return each.reshape(input.shape[:-1]) if reduction == "none" else reduced(each, reduction)
 
