@@ -1,64 +1,59 @@
 """Tensors that a Module takes note of when they are assigned to it.
 
-`Parameter` and `Buffer` are Tensors with a mark, no more: all their operations return plain Tensors.
-Uninitialized ones stand for tensors whose shape the first forward pass of a lazy module will tell.
+`Parameter` (defined with `Tensor`, which it is but for the mark) and `Buffer` are Tensors with a mark, no more: all
+their operations return plain Tensors. Uninitialized ones stand for tensors whose shape the first forward pass of a lazy
+module will tell.
 """
 
 import wengert
-from wengert.tensor import Tensor
+from wengert.tensor import Parameter, Tensor
+
+__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
 
-class _MarkedOrSubclass(type(Tensor)):
-    """`isinstance(t, Parameter)` holds for marked Tensors of other classes too (a subclass kept as it is)."""
+def _deepcopy_parameter(self, memo):
+    if id(self) not in memo:
+        copy = type(self)(self.data.clone(memory_format=wengert.preserve_format), self.requires_grad)
+        memo[id(self)] = copy
+    return memo[id(self)]
+
+
+def _repr_parameter(self, *, tensor_contents=None):
+    return "Parameter containing:\n" + Tensor.__repr__(self)
+
+
+def _rebuild_parameter(data, requires_grad):
+    return Parameter(data, requires_grad)
+
+
+def _rebuild_parameter_with_state(cls, data, requires_grad, state):
+    parameter = cls(data, requires_grad)
+    parameter.__dict__.update(state)
+    return parameter
+
+
+def _reduce_parameter(self, protocol):
+    data = self.data.as_subclass(Tensor)
+    if type(self) is Parameter and not self.__dict__:
+        return _rebuild_parameter, (data, self.requires_grad)
+    return _rebuild_parameter_with_state, (type(self), data, self.requires_grad, dict(self.__dict__))
+
+
+Parameter.__deepcopy__ = _deepcopy_parameter
+Parameter.__repr__ = _repr_parameter
+Parameter.__reduce_ex__ = _reduce_parameter
+
+
+class _BufferMeta(type(Tensor)):
+    """`isinstance(t, Buffer)` holds for any Tensor that is marked as one."""
 
     def __instancecheck__(cls, instance):
         if type.__instancecheck__(cls, instance):
             return True
-        mark = _MARKS.get(cls)
-        return mark is not None and isinstance(instance, Tensor) and getattr(instance, mark, False)
+        return cls is Buffer and isinstance(instance, Tensor) and instance.__dict__.get("_is_buffer", False)
 
 
-def _mark(data, requires_grad, mark, cls):
-    """A leaf that shares `data`'s memory: of class `cls`, or of the class of `data` with `mark` set on it."""
-    if type(data) is Tensor or isinstance(data, cls):
-        return Tensor._make_subclass(cls, data, requires_grad)
-    leaf = data.detach().requires_grad_(requires_grad)
-    if type(leaf) is not type(data):
-        raise RuntimeError(
-            f"Creating a Parameter from an instance of type {type(data).__name__} requires that detach() returns an "
-            f"instance of the same type, but return type {type(leaf).__name__} was found instead."
-        )
-    setattr(leaf, mark, True)
-    return leaf
-
-
-class Parameter(Tensor, metaclass=_MarkedOrSubclass):
-    """A Tensor that is trained: assigned to a Module, it appears in `module.parameters()`.
-
-    Arguments: `data`, any Tensor (default: an empty one), whose memory is shared; `requires_grad`.
-    """
-
-    def __new__(cls, data=None, requires_grad=True):
-        return _mark(wengert.empty(0) if data is None else data, requires_grad, "_is_param", cls)
-
-    def __deepcopy__(self, memo):
-        if id(self) in memo:
-            return memo[id(self)]
-        result = type(self)(self.data.clone(memory_format=wengert.preserve_format), self.requires_grad)
-        memo[id(self)] = result
-        return result
-
-    def __repr__(self, *, tensor_contents=None):
-        return "Parameter containing:\n" + super().__repr__()
-
-    def __reduce_ex__(self, protocol):
-        state = dict(self.__dict__)
-        if state:
-            return _rebuild_parameter_with_state, (type(self), self.data, self.requires_grad, state)
-        return _rebuild_parameter, (type(self), self.data, self.requires_grad)
-
-
-class Buffer(Tensor, metaclass=_MarkedOrSubclass):
+class Buffer(Tensor, metaclass=_BufferMeta):
     """A Tensor that belongs to a Module's state without being trained.
 
     Arguments: `data`, any Tensor (default: an empty one); `persistent`, whether `state_dict` contains it.
@@ -72,19 +67,6 @@ class Buffer(Tensor, metaclass=_MarkedOrSubclass):
         return buffer
 
 
-_MARKS = {Parameter: "_is_param", Buffer: "_is_buffer"}
-
-
-def _rebuild_parameter(cls, data, requires_grad):
-    return cls(data, requires_grad)
-
-
-def _rebuild_parameter_with_state(cls, data, requires_grad, state):
-    parameter = cls(data, requires_grad)
-    parameter.__dict__.update(state)
-    return parameter
-
-
 _UNREADABLE = (
     "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` "
     "when trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the "
@@ -94,6 +76,8 @@ _UNREADABLE = (
 
 class UninitializedTensorMixin:
     """What uninitialized parameters and buffers share: they know dtype and device, and take a shape once."""
+
+    __slots__ = ()
 
     cls_to_become = None
 

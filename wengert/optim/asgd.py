@@ -16,6 +16,8 @@ class ASGD(ArrayOptimizer):
 
     _group_defaults = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
 
+    _elementwise = False
+
     def __init__(
         self,
         params,

@@ -21,6 +21,8 @@ class NAdam(ArrayOptimizer):
         "decoupled_weight_decay": False,
     }
 
+    _elementwise = False
+
     def __init__(
         self,
         params,

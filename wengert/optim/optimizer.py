@@ -19,6 +19,8 @@ import wengert
 from wengert.tensor import Tensor
 from wengert.utils.hooks import RemovableHandle
 
+from .packing import make_packs
+
 __all__ = [
     "Optimizer",
     "register_optimizer_step_pre_hook",
@@ -369,6 +371,12 @@ def check_lr(lr, foreach=False):
         raise ValueError(f"Invalid learning rate: {lr}")
 
 
+_NO_STATE = {}
+
+# Packs that keep falling apart (parameters that get gradients only now and then) are not worth making.
+_MOST_FAILURES = 3
+
+
 class ArrayOptimizer(Optimizer):
     """An optimizer given by a formula on arrays.
 
@@ -377,8 +385,8 @@ class ArrayOptimizer(Optimizer):
     `step` counts from 1 if the state has a "step"; an optimizer that keeps no count gets 1 the first time and then 0.
     """
 
-    # Names of the state tensors that are numbers (step counts and the like), not shaped like the parameter.
-    _scalars = ("step",)
+    # Whether the formula treats each element by itself, with no state per parameter but its step count.
+    _elementwise = True
     _sparse_message = "{} does not support sparse gradients"
 
     def __init__(self, params, defaults):
@@ -389,18 +397,22 @@ class ArrayOptimizer(Optimizer):
             if defaults.get("foreach"):
                 raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
             self._step_supports_amp_scaling = True
-        self._temporaries = {}
+        self._forget_arrays()
         super().__init__(params, defaults)
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        self._temporaries = {}
+        self._forget_arrays()
         for group in self.param_groups:
             for name, default in self._group_defaults.items():
                 group.setdefault(name, default)
 
     # Options that checkpoints of older versions lack.
     _group_defaults = {"maximize": False, "foreach": None, "differentiable": False}
+
+    def _forget_arrays(self):
+        self._temporaries = {}
+        self._packs = {}  # group number → (packs or None, ids of the packed parameters, how often they fell apart)
 
     def _scratch(self, p, count):
         """`count` arrays like `p` whose contents don't matter, the same ones at every call."""
@@ -421,16 +433,46 @@ class ArrayOptimizer(Optimizer):
         if closure is not None:
             with wengert.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
+        for i, group in enumerate(self.param_groups):
             names = self._arrays(group)
+            packed = self._step_packs(i, group, names) if self._elementwise else ()
             for p in group["params"]:
                 grad = p.grad
-                if grad is not None:
+                if grad is not None and id(p) not in packed:
                     self._step_one(group, p, grad, names)
         return loss
 
+    def _step_packs(self, i, group, names):
+        """Update the group's small parameters together; returns the ids of those that are done.
+
+        The first step makes the states, the second lays them end to end.
+        """
+        packs, packed, failures = self._packs.get(i, (None, frozenset(), 0))
+        if packs is None:
+            if failures > _MOST_FAILURES or group.get("foreach") is False:
+                return ()
+            if names and not all(self.state.get(p) for p in group["params"] if p.grad is not None):
+                return ()
+            packs = make_packs(group["params"], self.state, names)
+            packed = frozenset(id(p) for pack in packs for p in pack.params)
+            self._packs[i] = (packs, packed, failures)
+        if not all(pack.names == names and pack.gather(self.state) for pack in packs):
+            self._packs[i] = (None, frozenset(), failures + 1)
+            return ()
+        for pack in packs:
+            step = 0
+            if pack.counters is not None:
+                pack.counters += 1
+                step = float(pack.counters[0])
+            grads = np.negative(pack.grads, out=pack.grads) if group.get("maximize") else pack.grads
+            self._update(group, step, pack.values, grads, *pack.vectors.values())
+            pack.scatter()
+            for p in pack.params:
+                bump_version(p)
+        return packed
+
     def _step_one(self, group, p, grad, names):
-        state = self.state[p]
+        state = self.state[p] if names else _NO_STATE
         step = 0
         if not state and names:
             self._check_first(group, p, grad)
