@@ -60,8 +60,7 @@ class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpec
 
 
 def _typename(obj):
-    cls = obj if isinstance(obj, type) else type(obj)
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    return wengert.typename(obj)
 
 
 def _addindent(text, spaces):
@@ -766,7 +765,7 @@ class Module:
 
         load(self, state_dict)
         if strict:
-            for kind, keys in (("Missing", missing_keys), ("Unexpected", unexpected_keys)):
+            for kind, keys in (("Unexpected", unexpected_keys), ("Missing", missing_keys)):
                 if keys:
                     listed = ", ".join(f'"{k}"' for k in keys)
                     error_msgs.insert(0, f"{kind} key(s) in state_dict: {listed}. ")

@@ -101,8 +101,8 @@ class _Orthogonal(Module):
                 negative = wengert.randn(*q.shape[:-2], n, n - k, dtype=q.dtype, device=q.device)
                 self.base = _make_orthogonal(wengert.cat([q, negative], dim=-1))
                 start = wengert.zeros_like(original if not transpose else original.mT)
-            if self.orthogonal_map == _OrthMaps.householder:
-                start.diagonal(dim1=-2, dim2=-1).fill_(-1.0)
+            # Householder reads the diagonal as signs; the other maps don't read it.
+            start.diagonal(dim1=-2, dim2=-1).fill_(-1.0)
             return start.mT if transpose else start
 
 
