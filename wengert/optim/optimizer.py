@@ -16,6 +16,7 @@ from functools import wraps
 import numpy as np
 
 import wengert
+from wengert.autograd.views import bump
 from wengert.tensor import Tensor
 from wengert.utils.hooks import RemovableHandle
 
@@ -468,7 +469,7 @@ class ArrayOptimizer(Optimizer):
             self._update(group, step, pack.values, grads, *pack.vectors.values())
             pack.scatter()
             for p in pack.params:
-                bump_version(p)
+                bump(p)
         return packed
 
     def _step_one(self, group, p, grad, names):
@@ -495,7 +496,7 @@ class ArrayOptimizer(Optimizer):
             self._update(group, step, array, g, *arrays)
         else:
             self._update_through_copies(group, step, array, g, arrays)
-        bump_version(p)
+        bump(p)
 
     def _arrays_of(self, state, names):
         return [state[name]._array for name in names]
@@ -521,11 +522,6 @@ class ArrayOptimizer(Optimizer):
         for original, a in zip((p, *arrays), (wide[0], *wide[2:]), strict=True):
             if a is not original:
                 original[...] = a.view(p.dtype).reshape(original.shape) if complex_pairs else a
-
-
-def bump_version(p):
-    """Tell the graph that the contents of `p` changed."""
-    wengert.autograd.graph.increment_version(p)
 
 
 def zeros_like(p):

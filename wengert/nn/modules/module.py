@@ -17,7 +17,6 @@ from wengert.tensor import Tensor
 from wengert.utils.hooks import RemovableHandle
 
 from ..parameter import Buffer, Parameter
-from .hook import BackwardHook, register_legacy_backward_hooks
 
 __all__ = [
     "Module",
@@ -438,6 +437,8 @@ class Module:
         full, legacy = self._get_backward_hooks()
         pre = self._get_backward_pre_hooks()
         boundary = None
+        if full or pre or legacy:
+            from .hook import BackwardHook, register_legacy_backward_hooks  # rarely needed, so not loaded before
         if full or pre:
             boundary = BackwardHook(self, full, pre)
             args = boundary.setup_input_hook(args)
