@@ -238,7 +238,8 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     view = np.diagonal(input, offset, a, b)
-    return strided_window(view, view.shape, view.strides, writeable=input.flags.writeable)
+    view.flags.writeable = input.flags.writeable  # NumPy's diagonals are read-only, PyTorch's are not
+    return view
 
 
 def pad_diagonal(input, shape, offset, dim1, dim2):
