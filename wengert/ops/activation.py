@@ -225,3 +225,7 @@ for _function in WITH_INPLACE:
     if _function.name in ("relu", "leaky_relu", "hardtanh", "elu", "selu", "celu", "threshold"):
         InplaceOnly(f"{_function.name}_", _function)
 InplaceOnly("rrelu_", rrelu)
+
+# PyTorch offers these under `torch` as well.
+for _operation in (rrelu,):
+    _operation.export(method=False)

@@ -343,7 +343,7 @@ def loss(function):
             args = ()
         return function(*args, **kwargs)
 
-    return composite(run, namespace="nn.functional", method=False, torch=False)
+    return composite(run, namespace="nn.functional", method=False)
 
 
 @loss
@@ -637,7 +637,7 @@ ctc_gradient._on_tensors = True
 ctc_gradient._on_arrays = kernels.ctc_slope
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def ctc_loss(
     log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
 ):

@@ -80,7 +80,7 @@ def floating(name, input):
 # --- by batch and by instance ----------------------------------------------------------------------------------------------
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def batch_norm(
     input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):
@@ -133,7 +133,7 @@ def check_channels(input, running_mean, running_var, weight, bias):
             raise RuntimeError(f"{name} should contain {channels} elements not {value.numel()}")
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def instance_norm(
     input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
 ):
@@ -185,7 +185,7 @@ def trailing(normalized_shape, input, weight, bias):
     return normalized
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """Standardize over the last dimensions (Ba et al., 2016); weight and bias have their shape."""
     normalized = trailing(normalized_shape, input, weight, bias)
@@ -195,7 +195,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     return standardized(by_layer, input, weight, bias, shape, axes, normalized, eps)
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Standardize each group of channels of each image (Wu and He, 2018); weight and bias (C,)."""
     if input.ndim < 2:
@@ -238,7 +238,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     return out if weight is None else out * weight
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     """Divide each channel by a power of the mean square of its neighbours (Krizhevsky et al., 2012)."""
     if input.ndim < 3:
@@ -256,7 +256,7 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     return input / ((total / size).reshape(input.shape) * alpha + k) ** beta
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """Divide by the p-norm along `dim`, or by `eps` if that is greater."""
     length = input.norm(p, dim, True).clamp_min(eps).expand_as(input)

@@ -14,7 +14,7 @@ from wengert.autograd.graph import grad_mode
 from wengert.kernels import pooling as kernels
 from wengert.kernels.pooling import pooled_size
 from wengert.ops.convolution import by
-from wengert.ops.declare import Primitive, composite
+from wengert.ops.declare import Primitive, composite, primitive
 
 # --- reading at positions and writing to them -----------------------------------------------------------------------------
 
@@ -44,14 +44,11 @@ def to_maxima(g, indices, input_shape):
 def declare_maximum(node, kernel):
     """A pool of maxima in two forms: values alone, positions kept for the derivative; and values with positions."""
     values = Primitive("max_pool", kernel, {"input": to_maxima}, residuals=("indices",), node=node)
-    both = Primitive(
-        "max_pool_with_indices",
-        kernel,
-        {"input": lambda g_values, indices, input_shape: to_maxima(g_values, indices, input_shape)},
-        outputs=("values", "indices"),
+    both = primitive(
+        "max_pool_with_indices", kernel, function=False, method=False, outputs=("values", "indices"), node=node,
         nodiff_outputs=("indices",),
-        node=node,
-    )
+        input=lambda g_values, indices, input_shape: to_maxima(g_values, indices, input_shape),
+    )  # fmt: skip
     return values, both
 
 
