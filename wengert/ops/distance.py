@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from wengert.ops.declare import composite
 
 
@@ -10,9 +12,21 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """The cosine of the angle between vectors along `dim`; lengths below `eps` count as `eps`."""
     if not (x1.dtype.is_floating_point and x2.dtype.is_floating_point):
         raise RuntimeError("expected common dtype to be floating point, yet common dtype is " + repr(x1.dtype))
+    if x1.shape != x2.shape:
+        x1, x2 = _broadcast(x1, x2)
     length1 = _length(x1, dim).clamp_min(eps)
     length2 = _length(x2, dim).clamp_min(eps)
     return ((x1 / length1) * (x2 / length2)).sum(dim)
+
+
+def _broadcast(x1, x2):
+    from wengert.errors import broadcast_message
+
+    try:
+        shape = np.broadcast_shapes(x1.shape, x2.shape)
+    except ValueError:
+        raise RuntimeError(broadcast_message([tuple(x1.shape), tuple(x2.shape)])) from None
+    return x1.expand(shape), x2.expand(shape)
 
 
 def _length(x, dim):

@@ -94,6 +94,8 @@ def batch_norm(
     """
     if training and math.prod(input.shape) // max(input.shape[1] if input.ndim > 1 else 1, 1) == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
+    if not input.numel():
+        return empty_norm(input, weight, bias)
     check_channels(input, running_mean, running_var, weight, bias)
     floating("batch_norm", input)
     if not training and (running_mean is None or running_var is None):
@@ -112,6 +114,13 @@ def batch_norm(
     update(running_mean, mean.reshape(-1), momentum)
     update(running_var, variance.reshape(-1) * (count / max(count - 1, 1)), momentum)
     return by_batch(input, weight, bias, mean, reciprocal_root(variance, eps), shape, axes, affine, False, eps)
+
+
+def empty_norm(input, weight, bias):
+    """Nothing to normalize, but the parameters stay in the graph."""
+    out = input.clone()
+    out = out if weight is None else out * weight.sum()
+    return out if bias is None else out + bias.sum()
 
 
 def update(running, new, momentum):
@@ -232,8 +241,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     x = input.to(dtypes.float32) if half else input
     if eps is None:
         eps = float(np.finfo(x.dtype.to_real().numpy).eps)
-    square = (x * x.conj()).real if x.dtype.is_complex else x * x
-    out = x * (square.mean(axes, True) + eps).rsqrt()
+    out = x * ((x * x).mean(axes, True) + eps).rsqrt()
     out = out.to(input.dtype) if half else out
     return out if weight is None else out * weight
 

@@ -172,6 +172,8 @@ def batched(function, input, axes):
         single = False
     elif len(shape) == axes + 1:
         input, single = input.unsqueeze(0), True
+    elif function.startswith("adaptive") and axes > 1 and len(shape) < axes + 1:
+        raise ValueError(f"Input dimension should be at least {axes + 1}")
     else:
         raise RuntimeError(
             f"{function}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size for input, "
