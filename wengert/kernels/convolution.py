@@ -61,7 +61,7 @@ def correlate(x, w, bias=None, *, stride, padding, dilation, groups=1, out_space
     if out_space is None:
         out_space = tuple(map(output_size, x.shape[2:], kernel, stride, padding, dilation))
     n, o = x.shape[0], w.shape[0]
-    out = _empty(n, o, out_space, x.dtype, channels_last=_is_channels_last(x))
+    out = _empty(n, o, out_space, x.dtype, channels_last=is_channels_last(x))
     if not out.size:
         return out
     planes = _prefer_planes(w.shape[1], kernel, stride, padding, out_space)
@@ -300,7 +300,7 @@ def _is_half(dtype):
     return dtype.itemsize == 2 and dtype.kind in "fV"
 
 
-def _is_channels_last(x):
+def is_channels_last(x):
     if x.ndim < 4 or x.flags.c_contiguous or x.shape[1] == 1:
         return False
     return x.transpose(0, *range(2, x.ndim), 1).flags.c_contiguous

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from wengert.ops.declare import composite
+from wengert.tensor import wrap
 
 
 @composite(namespace="nn.functional", method=False)
@@ -49,9 +50,7 @@ def pdist(input, p=2.0):
         raise RuntimeError("pdist only supports floating-point dtypes")
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
-    from wengert import triu_indices
-
-    first, second = triu_indices(input.shape[0], input.shape[0], 1)
+    first, second = (wrap(index) for index in np.triu_indices(input.shape[0], 1))
     difference = input[first] - input[second]
     if p == 0:
         return (difference != 0).to(input.dtype).sum(-1)

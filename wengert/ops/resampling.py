@@ -8,6 +8,7 @@ import numpy as np
 
 from wengert.kernels import convolution as columns
 from wengert.kernels import resampling as kernels
+from wengert.kernels.pooling import laid_out_like
 from wengert.ops.convolution import per_axis
 from wengert.ops.declare import composite, primitive
 from wengert.tensor import wrap
@@ -44,7 +45,7 @@ def _resize(input, mode, size, align_corners, scales, antialias):
     if input.dtype.kind == "u":
         out = kernels.resample(input.astype(np.float32) if FILTERS.get(mode) else input, taps)
         return np.clip(np.rint(out), 0, 255).astype(input.dtype) if FILTERS.get(mode) else np.array(out)
-    return np.array(kernels.resample(wide(input), taps), dtype=input.dtype)
+    return laid_out_like(np.array(kernels.resample(wide(input), taps), dtype=input.dtype, order="C"), input)
 
 
 def _resize_back(c, mode, space, align_corners, scales, antialias):
