@@ -95,7 +95,26 @@ def __getattr__(name):
         except ModuleNotFoundError as error:
             if error.name != f"wengert.{name}":
                 raise
+    if _load_networks():
+        return __getattr__(name)
     raise AttributeError(f"module 'wengert' has no attribute '{name}'")
+
+
+def _load_networks():
+    """Declare what networks are made of, `conv2d` and its kind; False if that was done. Programs without them don't wait."""
+    if "convolution" in _loaded:
+        return False
+    _loaded.update(_NETWORKS)
+    for family in _NETWORKS:
+        importlib.import_module(f"wengert.ops.{family}")
+    return True
+
+
+_loaded = set()
+_NETWORKS = (
+    "activation", "attention", "convolution", "distance", "dropout", "embedding", "linear", "losses", "normalization",
+    "padding", "pooling", "resampling",
+)  # fmt: skip
 
 
 def __dir__():
