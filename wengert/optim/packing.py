@@ -79,6 +79,6 @@ def make_packs(params, state_of, names):
         state = state_of.get(p) or {}
         if p.grad is None or not packable(p) or any(name not in state for name in names):
             continue
-        step = float(state["step"]) if "step" in state else 0.0
+        step = float(state["step"]._array) if "step" in state else 0.0
         alike.setdefault((p._array.dtype, step), []).append(p)
     return [Pack(same, [state_of.get(p) for p in same], names) for same in alike.values() if len(same) > 1]
