@@ -119,8 +119,10 @@ class UninitializedTensorMixin:
 
 
 _ALLOWED_BEFORE_SHAPE = frozenset(
-    "__get__ __set__ __hash__ is_floating_point is_complex detach to cpu cuda half float double bfloat16 type char "
-    "short int long copy_ data grad requires_grad dtype device is_leaf grad_fn requires_grad_ empty_like _is_param".split()
+    (
+        "__get__ __set__ __hash__ is_floating_point is_complex detach to cpu cuda half float double bfloat16 type char "
+        "short int long copy_ data grad requires_grad dtype device is_leaf grad_fn requires_grad_ empty_like"
+    ).split()
 )
 
 
