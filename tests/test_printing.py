@@ -13,7 +13,7 @@ import wengert
 from wengert import printing
 from wengert.autograd import graph
 from wengert.dtypes import default
-from wengert.nn import Parameter
+from wengert.tensor import Parameter
 from wengert.printing import PrintOptions, format_array, get_printoptions, printoptions
 
 f32 = np.float32

@@ -7,6 +7,7 @@ Operations are generated from their declarations when first used; heavy submodul
 
 import importlib
 
+from wengert import copying as _copying  # noqa: F401 (gives tensors `copy.deepcopy` and `pickle`)
 from wengert import dtypes as _dtypes
 from wengert.autograd import engine as _engine  # noqa: F401 (gives tensors their `backward`)
 from wengert.autograd.modes import (
@@ -33,28 +34,25 @@ from wengert.dtypes import (
     set_default_dtype,
     strided,
 )
-from wengert import copying as _copying  # noqa: F401 (copy and pickle)
-from wengert.interop import from_numpy, frombuffer
+from wengert.dlpack import from_dlpack
 from wengert.ops import creation as _creation
-from wengert.ops import indexing as _indexing  # noqa: F401
 from wengert.ops import indexing as _indexing
 from wengert.ops import linalg as _linalg
 from wengert.ops import pointwise as _pointwise
 from wengert.ops import random as _random
 from wengert.ops import reductions as _reductions
 from wengert.ops import shape as _shape
+from wengert import storage as _storage  # noqa: F401 (tensor.untyped_storage)
 from wengert.ops import sorting as _sorting
-from wengert.ops import sorting as _sorting  # noqa: F401
+from wengert.ops.asarray import asarray
 from wengert.ops.declare import FUNCTIONS, return_types  # noqa: F401
 from wengert.printing import set_printoptions
-from wengert import storage as _storage  # noqa: F401 (tensor.untyped_storage)
 from wengert.settings import *  # noqa: F403
 from wengert.size import Size
 from wengert.tensor import Tensor
 from wengert.version import __version__
 
 globals().update({name: value for name, value in _dtypes.BY_NAME.items()})
-_creation.FACTORIES["from_numpy"] = from_numpy
 globals().update(_creation.FACTORIES)
 globals().update(_shape.FUNCTIONS_HERE)
 

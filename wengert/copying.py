@@ -12,41 +12,23 @@ import warnings
 import numpy as np
 
 from wengert.dtypes import BY_NAME
-from wengert.tensor import Parameter, Tensor, data_ptr, wrap
+from wengert.kernels.shape import address, root_of
+from wengert.tensor import Parameter, Tensor, wrap
 
 # Entries of a tensor's dict that are the machinery's own.
 INTERNAL = frozenset({"_grad", "_storage", "_view_kind", "_is_param", "_detach"})
 
 
-def root_of(array):
-    """The array that owns the memory of `array`, and where `array` starts in it, in bytes.
+def _place(array):
+    """(root, offset in bytes, shape, strides in bytes) of an array in the array that owns its memory.
 
     A root whose own elements are not in one piece could not be restored byte for byte; then `array`'s elements alone
     stand for it.
     """
-    root = array
-    while (base := _owner(root)) is not None:
-        root = base
-    if root.flags.forc and type(root) is np.ndarray:
-        offset = data_ptr(array) - data_ptr(root)
-        if 0 <= offset <= root.nbytes:
-            return root, offset
-    return np.ascontiguousarray(array), 0
-
-
-def _owner(array):
-    """The array whose memory `array` views, also through the go-between of NumPy's `as_strided` and our `writable`."""
-    base = array.base
-    if not isinstance(base, np.ndarray):
-        base = getattr(base, "base", None)
-    return base if isinstance(base, np.ndarray) else None
-
-
-def _place(array):
-    """(root, offset, shape, strides in bytes) of an array."""
-    root, offset = root_of(array)
-    strides = array.strides if array.size == 0 or np.may_share_memory(root, array) else None
-    return root, offset, array.shape, strides
+    root = root_of(array)
+    if not root.flags.forc:
+        return np.ascontiguousarray(array), 0, array.shape, None
+    return root, address(array) - address(root) if array.size else 0, array.shape, array.strides
 
 
 def _at(root, offset, shape, strides, dtype):
