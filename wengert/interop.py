@@ -67,7 +67,8 @@ class _Memory:
 
     def __init__(self, array):
         self._owner = array
-        self.__array_interface__ = {**array.__array_interface__, "data": (array.__array_interface__["data"][0], False)}
+        described = array.__array_interface__  # without strides where they don't matter; here they are kept
+        self.__array_interface__ = {**described, "data": (described["data"][0], False), "strides": array.strides}
 
 
 def alias(array):
