@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 
 from wengert.dtypes import BY_NAME
-from wengert.kernels.shape import address, root_of
+from wengert.kernels.shape import address, extent_of, root_of, strided_window
 from wengert.tensor import Parameter, Tensor, wrap
 
 # Entries of a tensor's dict that are the machinery's own.
@@ -22,13 +22,14 @@ INTERNAL = frozenset({"_grad", "_storage", "_view_kind", "_is_param", "_detach"}
 def _place(array):
     """(root, offset in bytes, shape, strides in bytes) of an array in the array that owns its memory.
 
-    A root whose own elements are not in one piece could not be restored byte for byte; then `array`'s elements alone
-    stand for it.
+    A root whose elements are not in one piece (borrowed from a NumPy view) is stood for by its bytes, gaps included.
     """
     root = root_of(array)
+    offset = address(array) - address(root) if array.size else 0
     if not root.flags.forc:
-        return np.ascontiguousarray(array), 0, array.shape, None
-    return root, address(array) - address(root) if array.size else 0, array.shape, array.strides
+        first = strided_window(root, (1,), (root.itemsize,)).view(np.uint8)
+        root = strided_window(first, (extent_of(root),), (1,))
+    return root, offset, array.shape, array.strides
 
 
 def _at(root, offset, shape, strides, dtype):

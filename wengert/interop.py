@@ -11,6 +11,7 @@ import warnings
 
 import numpy as np
 
+from wengert.autograd.graph import rare
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
 from wengert.tensor import Tensor, wrap
 
@@ -73,8 +74,10 @@ class _Memory:
 
 def alias(array):
     """A writable array on the memory of `array`, which begins a storage of its own, whatever `array` is a view of."""
+    if not array.size:
+        return np.empty(array.shape, array.dtype)  # no memory to share
     plain = array if array.dtype in NUMPY_DTYPES else array.view(f"u{array.itemsize}")
-    return np.asarray(_Memory(plain)).view(array.dtype) if array.size else array.view(np.ndarray)
+    return np.asarray(_Memory(plain)).view(array.dtype)
 
 
 def writable(array):
@@ -212,6 +215,17 @@ def buffer_array(buffer, dtype, count, offset):
 # --- Python numbers -------------------------------------------------------------------------------------------------
 
 
+def item(self):
+    """The only element, as a Python number; raises RuntimeError if there are several or none."""
+    array = self._array
+    if array.size != 1:
+        raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
+    if rare.active:
+        for observe in rare.on_result:
+            observe("item", (self,), None, self._node)
+    return array.item()
+
+
 def tolist(self):
     """The elements as Python numbers, in nested lists; a bare number for a tensor without dimensions."""
     return self._array.tolist()
@@ -268,6 +282,6 @@ def __index__(self):
 
 
 for _method in (
-    numpy, __array__, __array_wrap__, tolist, __float__, __int__, __complex__, __bool__, __index__,
+    numpy, __array__, __array_wrap__, item, tolist, __float__, __int__, __complex__, __bool__, __index__,
 ):  # fmt: skip
     setattr(Tensor, _method.__name__, _method)

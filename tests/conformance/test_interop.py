@@ -44,7 +44,7 @@ def outcome(program, module):
         try:
             return seen(program(module))
         except Exception as error:
-            return type(error).__name__, str(error)[:40]
+            return type(error).__name__, str(error)[:30]
 
 
 def leaf(T):
