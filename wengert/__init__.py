@@ -9,6 +9,7 @@ import importlib
 
 from wengert import copying as _copying  # noqa: F401 (gives tensors `copy.deepcopy` and `pickle`)
 from wengert import dtypes as _dtypes
+from wengert import storage as _storage  # noqa: F401 (gives tensors `untyped_storage`)
 from wengert.autograd import engine as _engine  # noqa: F401 (gives tensors their `backward`)
 from wengert.autograd.modes import (
     enable_grad,
@@ -42,7 +43,6 @@ from wengert.ops import pointwise as _pointwise
 from wengert.ops import random as _random
 from wengert.ops import reductions as _reductions
 from wengert.ops import shape as _shape
-from wengert import storage as _storage  # noqa: F401 (tensor.untyped_storage)
 from wengert.ops import sorting as _sorting
 from wengert.ops.asarray import asarray
 from wengert.ops.declare import FUNCTIONS, return_types  # noqa: F401
@@ -66,7 +66,7 @@ _SUBMODULES = (
 
 
 _ATTRIBUTES = {  # public names that live in modules which load on first touch
-    "asarray": "wengert.ops.asarray", "from_dlpack": "wengert.dlpack", "to_dlpack": "wengert.dlpack",
+    "to_dlpack": "wengert.dlpack",
     "manual_seed": "wengert.random", "seed": "wengert.random", "initial_seed": "wengert.random",
     "get_rng_state": "wengert.random", "set_rng_state": "wengert.random", "Generator": "wengert.random",
     "default_generator": "wengert.random", "save": "wengert.serialization", "load": "wengert.serialization",
