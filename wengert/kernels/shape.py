@@ -428,9 +428,13 @@ def put_along(input, indices, shape, dim):
 
 def root_of(array):
     """The array that owns the memory of `array`, or the first that got it from something that is no array: its storage."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
+    while True:
+        base = array.base
+        if not isinstance(base, np.ndarray):
+            base = getattr(base, "base", None)  # behind the go-between of NumPy's as_strided
+            if not isinstance(base, np.ndarray):
+                return array
+        array = base
 
 
 def address(array):

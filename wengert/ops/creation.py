@@ -11,13 +11,14 @@ from wengert.autograd.graph import Version, grad_mode, rare
 from wengert.devices import check as check_device
 from wengert.devices import device as device_class
 from wengert.dtypes import FROM_NUMPY, dtype as dtype_class, strided
+from wengert.interop import check_array, from_numpy, frombuffer
 from wengert.kernels import shape as shape_kernels
 from wengert.ops.declare import Pointwise, primitive
 from wengert.ops.shape import clone, dims_given
 from wengert.size import Size
 from wengert.tensor import Tensor, wrap
 
-FACTORIES = {}  # public name -> function, filled by @factory
+FACTORIES = {"from_numpy": from_numpy, "frombuffer": frombuffer}  # public name -> function, filled by @factory
 
 
 def factory(function):
@@ -321,12 +322,7 @@ def array_of(data, dtype=None):
             raise RuntimeError("Overflow when unpacking long long")
         return np.asarray(scalar_of(data, dtype) if dtype.category < 2 else np.array(data, dtype.numpy)), dtype
     if isinstance(data, np.ndarray | np.generic):
-        if data.dtype not in FROM_NUMPY:
-            raise TypeError(
-                f"can't convert np.ndarray of type {data.dtype.type.__module__}.{data.dtype.type.__name__}. The only supported "
-                "types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, "
-                "uint8, and bool."
-            )
+        check_array(np.asarray(data))
         if isinstance(data, float):  # np.float64 is a Python float to PyTorch too
             dtype = dtype or dtypes.float64
         dtype = dtype or FROM_NUMPY[data.dtype]
@@ -430,8 +426,9 @@ def as_tensor(data, dtype=None, device=None):
     check_device(device)
     if isinstance(data, Tensor):
         return data if dtype is None or dtype is data.dtype else to(data, dtype)
-    if isinstance(data, np.ndarray) and (dtype is None or FROM_NUMPY.get(data.dtype) is dtype):
-        return FACTORIES["from_numpy"](data)
+    if isinstance(data, np.ndarray):
+        shared = from_numpy(data)
+        return shared if dtype is None or dtype is shared.dtype else to(shared, dtype)
     return tensor(data, dtype=dtype)
 
 

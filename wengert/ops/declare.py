@@ -31,6 +31,7 @@ from wengert.autograd import graph, views
 from wengert.autograd.graph import FREED, Cast, Node, Output, Version, grad_mode, next_seq, rare, verify
 from wengert.dtypes import FROM_NUMPY
 from wengert.errors import explain
+from wengert.interop import adopt
 from wengert.tensor import Parameter, Tensor, new, wrap
 
 # Non-finite results are values here, as in PyTorch. The filter names our modules only: the user's own NumPy code warns as ever.
@@ -1178,9 +1179,13 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
 
 
 def operand_of_another_kind(op, input, other):
-    """An operator met an operand that is neither tensor nor number: let the other side try."""
-    if isinstance(other, np.ndarray):
-        return op.function(input, wrap(other.view(np.ndarray)))
+    """An operator met an operand that is neither tensor nor number: let the other side try.
+
+    The other side of an array is NumPy, which asks for `__array__`, computes, and hands the result to `__array_wrap__`;
+    it refuses tensors that require grad. Only ``==`` takes arrays as they are, as in PyTorch.
+    """
+    if op.name == "eq" and isinstance(other, np.ndarray):
+        return op.function(input, wrap(adopt(other)))
     return NotImplemented
 
 

@@ -394,7 +394,7 @@ def reversed_operator(operation):
 
 
 def _rtruediv(self, other):
-    if not isinstance(other, (Tensor, *NUMBERS)):
+    if not isinstance(other, (Tensor, np.ndarray, *NUMBERS)):  # arrays too: the product is then NumPy's
         return NotImplemented
     return reciprocal.function(self) * other
 

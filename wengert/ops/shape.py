@@ -1,5 +1,6 @@
 """Views, rearrangements and joins. The derivative of a view is the adjoint of looking: put back where it was seen."""
 
+import numbers
 from weakref import ref
 
 import numpy as np
@@ -606,3 +607,30 @@ FUNCTIONS_HERE = {
     "reshape": reshape, "permute": permute, "squeeze": squeeze, "narrow": narrow, "real": real, "imag": imag, "clone": clone,
     "flip": flip_dims, "tile": tile, "broadcast_shapes": broadcast_shapes,
 }  # fmt: skip
+
+
+# --- Python's protocols for sequences --------------------------------------------------------------------------------------
+
+
+def __iter__(self):
+    """The slices along the first dimension."""
+    if not self._array.ndim:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(unbind.function(self, 0))
+
+
+def __reversed__(self):
+    """This tensor, its first dimension reversed."""
+    return flip.function(self, (0,)) if self._array.ndim else self
+
+
+def __contains__(self, element):
+    """Whether any element equals `element`, a number or a tensor; raises RuntimeError for anything else."""
+    if not isinstance(element, (Tensor, numbers.Number)):
+        raise RuntimeError(
+            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+        )
+    return bool((self == element)._array.any())
+
+
+Tensor.__iter__, Tensor.__reversed__, Tensor.__contains__ = __iter__, __reversed__, __contains__
