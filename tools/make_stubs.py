@@ -232,7 +232,7 @@ def stub_of_tensor():
 
 
 def tensor_stub():
-    lines = ["from wengert import return_types as _return_types", "from wengert.dtype import dtype as _dtype",
+    lines = ["from wengert import return_types as _return_types", "from wengert.dtypes import dtype as _dtype",
              "from wengert.size import Size as _Size", ""]  # fmt: skip
     lines += stub_of_tensor()
     lines += ["", "_Tensor = Tensor", "", f"class Parameter({Parameter.__mro__[1].__name__}):"]
@@ -261,11 +261,13 @@ def home_of(value):
 
 
 def declaration(module, name, namespace):
-    """The stub's line for one public name of a module."""
+    """The stub's line for one public name of a module, or None where the module announces what isn't there yet."""
     if (operation := FUNCTIONS.get(namespace, {}).get(name)) is not None:
         inplace = isinstance(operation, InPlace)
         return stub_of_operation(name, operation.operation if inplace else operation, inplace=inplace)
-    value = getattr(module, name)
+    value = getattr(module, name, None)
+    if value is None and name not in vars(module):
+        return None
     if isinstance(value, types.ModuleType):
         package, _, last = value.__name__.rpartition(".")
         return f"from {package} import {last} as {name}" if package else f"{name}: _ModuleType"
@@ -285,10 +287,10 @@ def declaration(module, name, namespace):
 def module_stub(module, namespace):
     names = {name for name in {*vars(module), *dir(module), *FUNCTIONS.get(namespace, {})} if is_public(name)}
     names |= {name for name in ("__version__",) if hasattr(module, name)}
-    lines = ["from wengert import return_types as _return_types", "from wengert.dtype import dtype as _dtype",
+    lines = ["from wengert import return_types as _return_types", "from wengert.dtypes import dtype as _dtype",
              "from wengert.tensor import Tensor as _Tensor", ""]  # fmt: skip
     declared = [declaration(module, name, namespace) for name in sorted(names)]
-    return lines + sorted(declared, key=lambda line: not line.startswith("from "))
+    return lines + sorted(filter(None, declared), key=lambda line: not line.startswith("from "))
 
 
 def return_types_stub():
