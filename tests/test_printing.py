@@ -12,7 +12,7 @@ import pytest
 import wengert
 from wengert import printing
 from wengert.autograd import graph
-from wengert.dtype import default
+from wengert.dtypes import default
 from wengert.nn import Parameter
 from wengert.printing import PrintOptions, format_array, get_printoptions, printoptions
 

@@ -33,16 +33,25 @@ from wengert.dtypes import (
     set_default_dtype,
     strided,
 )
+from wengert import copying as _copying  # noqa: F401 (copy and pickle)
+from wengert.interop import from_numpy, frombuffer
 from wengert.ops import creation as _creation
+from wengert.ops import indexing as _indexing  # noqa: F401
 from wengert.ops import linalg as _linalg
 from wengert.ops import pointwise as _pointwise
 from wengert.ops import reductions as _reductions
 from wengert.ops import shape as _shape
+from wengert.ops import sorting as _sorting  # noqa: F401
 from wengert.ops.declare import FUNCTIONS, return_types  # noqa: F401
+from wengert.printing import set_printoptions
+from wengert import storage as _storage  # noqa: F401 (tensor.untyped_storage)
+from wengert.settings import *  # noqa: F403
 from wengert.size import Size
 from wengert.tensor import Tensor
+from wengert.version import __version__
 
 globals().update({name: value for name, value in _dtypes.BY_NAME.items()})
+_creation.FACTORIES["from_numpy"] = from_numpy
 globals().update(_creation.FACTORIES)
 globals().update(_shape.FUNCTIONS_HERE)
 
@@ -55,11 +64,28 @@ _SUBMODULES = (
 )  # fmt: skip
 
 
+_ATTRIBUTES = {  # public names that live in modules which load on first touch
+    "asarray": "wengert.ops.asarray", "from_dlpack": "wengert.dlpack", "to_dlpack": "wengert.dlpack",
+    "manual_seed": "wengert.random", "seed": "wengert.random", "initial_seed": "wengert.random",
+    "get_rng_state": "wengert.random", "set_rng_state": "wengert.random", "Generator": "wengert.random",
+    "default_generator": "wengert.random", "save": "wengert.serialization", "load": "wengert.serialization",
+    "vmap": "wengert.func", "compile": "wengert.compiler", "autocast": "wengert.amp", "set_default_tensor_type": "wengert.settings",
+}  # fmt: skip
+
+
 def __getattr__(name):
     operation = FUNCTIONS[""].get(name)
     if operation is not None:
         globals()[name] = function = operation.function
         return function
+    home = _ATTRIBUTES.get(name)
+    if home is not None:
+        try:
+            globals()[name] = value = getattr(importlib.import_module(home), name)
+            return value
+        except ModuleNotFoundError as error:
+            if error.name != home:
+                raise
     if name in _SUBMODULES:
         try:
             return importlib.import_module(f"wengert.{name}")

@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 
-from wengert.dtype import BY_NAME
+from wengert.dtypes import BY_NAME
 from wengert.tensor import Parameter, Tensor, data_ptr, wrap
 
 # Entries of a tensor's dict that are the machinery's own.

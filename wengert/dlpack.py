@@ -10,7 +10,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from wengert.dtype import FROM_NUMPY, bfloat16, float8_e4m3fn, float8_e5m2
+from wengert.dtypes import FROM_NUMPY, bfloat16, float8_e4m3fn, float8_e5m2
 from wengert.interop import check_strides, writable
 from wengert.tensor import Tensor, wrap
 
@@ -146,7 +146,7 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
 
 def _borrow(producer, device, copy):
     """The capsule of `producer`, in the newest version that both sides speak."""
-    from wengert.device import check
+    from wengert.devices import check
 
     check(device)
     kind, index = producer.__dlpack_device__()

@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 
-from wengert.dtype import FROM_NUMPY, SCALAR_NAMES
+from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
 from wengert.tensor import Tensor, wrap
 
 # What NumPy itself knows. ml_dtypes' arrays are not accepted, nor given out, as PyTorch has no such NumPy dtypes.

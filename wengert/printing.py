@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.dtype import default
+from wengert.dtypes import default
 from wengert.tensor import Parameter, Tensor
 
 

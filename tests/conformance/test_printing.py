@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="the oracle (PyTorch) is not installed")
 
 import wengert  # noqa: E402
-from wengert.dtype import FROM_NUMPY, default  # noqa: E402
+from wengert.dtypes import FROM_NUMPY, default  # noqa: E402
 from wengert.printing import printoptions  # noqa: E402
 from wengert.tensor import wrap  # noqa: E402
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from wengert.device import check
+from wengert.devices import check
 from wengert.dlpack import from_dlpack
-from wengert.dtype import SCALAR_NAMES, default
+from wengert.dtypes import SCALAR_NAMES, default
 from wengert.interop import buffer_array, from_numpy, warn_once
 from wengert.ops.creation import tensor
 from wengert.tensor import Tensor, wrap

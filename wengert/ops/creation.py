@@ -425,65 +425,13 @@ def mismatch(shape, depth, got):
 
 
 @factory
-def from_numpy(ndarray):
-    """A tensor sharing the memory of a NumPy array."""
-    if not isinstance(ndarray, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    if ndarray.dtype not in FROM_NUMPY:
-        raise TypeError(
-            f"can't convert np.ndarray of type numpy.{ndarray.dtype.name if ndarray.dtype.kind == 'O' else ndarray.dtype}. The only "
-            "supported types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, "
-            "uint16, uint8, and bool."
-        )
-    if any(s < 0 for s in ndarray.strides):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently "
-            "supported. (You can probably work around this by making a copy of your array with array.copy().)"
-        )
-    if any(s % ndarray.itemsize for s in ndarray.strides):
-        raise ValueError("given numpy array strides not a multiple of the element byte size. Copy the numpy array to make it compatible.")
-    if not ndarray.dtype.isnative:
-        raise ValueError("given numpy array has byte order different from the native byte order. Conversion between byte orders is "
-                         "currently not supported.")  # fmt: skip
-    if not ndarray.flags.writeable:
-        warnings.warn(
-            "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing to "
-            "this tensor will result in undefined behavior. You may want to copy the array to protect its data or make it "
-            "writable before converting it to a tensor.",
-            UserWarning,
-            stacklevel=2,
-        )
-    return wrap(foreign(ndarray))
-
-
-class _Foreign:
-    """Holds somebody else's array, so that the memory's beginning, to us, is where that array begins."""
-
-    __slots__ = ("__array_interface__", "array")
-
-    def __init__(self, array):
-        self.array = array
-        self.__array_interface__ = array.__array_interface__
-
-
-def foreign(array):
-    """A plain ndarray on the memory of `array` that starts a storage of its own."""
-    if array.base is None and type(array) is np.ndarray:
-        return array
-    if array.dtype.kind == "V" or not array.size:
-        return array.view(np.ndarray)
-    return np.asarray(_Foreign(array))
-
-
-@factory
 def as_tensor(data, dtype=None, device=None):
     """`data` as a tensor, sharing memory (and graph) where it is a tensor or an array of the dtype asked for."""
     check_device(device)
     if isinstance(data, Tensor):
         return data if dtype is None or dtype is data.dtype else to(data, dtype)
-    if isinstance(data, np.ndarray) and (dtype is None or FROM_NUMPY.get(data.dtype) is dtype) and data.flags.writeable:
-        if not any(s < 0 for s in data.strides):
-            return from_numpy(data)
+    if isinstance(data, np.ndarray) and (dtype is None or FROM_NUMPY.get(data.dtype) is dtype):
+        return FACTORIES["from_numpy"](data)
     return tensor(data, dtype=dtype)
 
 
@@ -745,18 +693,3 @@ def resize_as_(self, other, *, memory_format=None):
 
 
 Tensor.set_, Tensor.resize_, Tensor.resize_as_ = set_, resize_, resize_as_
-
-
-def item(self):
-    """The one element as a Python number; raises RuntimeError for any other number of elements."""
-    array = self._array
-    if array.size != 1:
-        raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
-    if rare.active:
-        for observe in rare.on_result:
-            observe("item", (self,), None, self._node)
-    value = array.item()
-    return value if type(value) in (float, int, bool, complex) else float(value)
-
-
-Tensor.item = item

@@ -115,7 +115,7 @@ def power_gradient(g, input, exponent):
         if exponent == 2:
             return g * (2 * input)
         return g * (exponent * pow(input, exponent - 1))
-    return where(exponent == 0, zeros_of(g), g * (exponent * pow(input, exponent - 1)))
+    return select(exponent == 0, zeros_of(g), g * (exponent * pow(input, exponent - 1)))
 
 
 def exponent_gradient(g, input, exponent, out):
@@ -123,7 +123,7 @@ def exponent_gradient(g, input, exponent, out):
     flat = input == 0
     if not is_complex(exponent):
         flat = flat & (exponent >= 0)
-    return g * where(flat, zeros_of(out), out * log(input))
+    return g * select(flat, zeros_of(out), out * log(input))
 
 
 def is_complex(x):
@@ -168,7 +168,7 @@ acosh = pointwise("acosh", np.arccosh, promote="float", input=lambda g, input: g
                   alias=("arccosh",))  # fmt: skip
 atanh = pointwise("atanh", np.arctanh, promote="float", input=lambda g, input: g / (1 - input * input), alias=("arctanh",))
 sigmoid = pointwise("sigmoid", kernels.sigmoid, promote="float", input=lambda g, out: g * ((1 - out) * out))
-relu = pointwise("relu", kernels.relu, input=lambda g, out: where(out <= 0, 0, g))
+relu = pointwise("relu", kernels.relu, input=lambda g, out: select(out <= 0, 0, g))
 erf = pointwise("erf", kernels.erf, promote="float", input=lambda g, input: g * (2 / math.sqrt(PI) * exp(-input * input)))
 erfc = pointwise("erfc", kernels.erfc, promote="float", input=lambda g, input: g * (-2 / math.sqrt(PI) * exp(-input * input)))
 logit = pointwise(
@@ -186,15 +186,15 @@ angle = pointwise("angle", kernels.angle, promote="float", holomorphic=False, in
                   input=lambda g, input: angle_gradient(g, input))  # fmt: skip
 sinc = pointwise("sinc", kernels.sinc, promote="float", input=lambda g, input: g * sinc_gradient(input))
 nan_to_num = pointwise(
-    "nan_to_num", kernels.nan_to_num, input=lambda g, input: where(isfinite(input), g, zeros_of(g)),
+    "nan_to_num", kernels.nan_to_num, input=lambda g, input: select(isfinite(input), g, zeros_of(g)),
 )  # fmt: skip
 softplus = pointwise(
     "softplus", kernels.softplus, function=False, method=False, inplace=False,
-    input=lambda g, input, beta, threshold: where(input * beta > threshold, g, g * sigmoid(input * beta)),
+    input=lambda g, input, beta, threshold: select(input * beta > threshold, g, g * sigmoid(input * beta)),
 )  # fmt: skip
 threshold = pointwise(
     "threshold", kernels.threshold, method=False, inplace=False,
-    input=lambda g, input, threshold: where(input <= threshold, 0, g),
+    input=lambda g, input, threshold: select(input <= threshold, 0, g),
 )  # fmt: skip
 clone_of = pointwise("clone", kernels.clone, input=lambda g: g, **HIDDEN)
 
@@ -204,27 +204,27 @@ def sgn_gradient(g, input, out):
         return zeros_of(g)
     size = abs(input)
     along = (g / out - conj(g / out)) * out / (2 * size)
-    return where(size == 0, zeros_of(g), along)
+    return select(size == 0, zeros_of(g), along)
 
 
 def logit_gradient(g, input, eps):
     slope = g / (input * (1 - input))
     low = 0 if eps is None else eps
     inside = (input >= low) & (input <= 1 - low)
-    return where(inside, slope, zeros_of(g) if eps is not None else zeros_of(g) + math.nan)
+    return select(inside, slope, zeros_of(g) if eps is not None else zeros_of(g) + math.nan)
 
 
 def angle_gradient(g, input):
     if not is_complex(input):
         return zeros_of(g)
     size = abs(input)
-    return where(size == 0, zeros_of(input), g * (input / where(size == 0, 1, size * size) * 1j))
+    return select(size == 0, zeros_of(input), g * (input / select(size == 0, 1, size * size) * 1j))
 
 
 def sinc_gradient(input):
     scaled = PI * input
-    safe = where(input == 0, 1, input)
-    return where(input == 0, zeros_of(input), (cos(scaled) * PI * safe - sin(scaled)) / (PI * safe * safe))
+    safe = select(input == 0, 1, input)
+    return select(input == 0, zeros_of(input), (cos(scaled) * PI * safe - sin(scaled)) / (PI * safe * safe))
 
 
 # --- two arguments -----------------------------------------------------------------------------------------------------------------
@@ -239,31 +239,31 @@ hypot = pointwise(
 )  # fmt: skip
 maximum = pointwise(
     "maximum", kernels.maximum, inplace=False,
-    input=lambda g, input, other: where(input == other, g / 2, where(input < other, 0, g)),
-    other=lambda g, input, other: where(input == other, g / 2, where(input > other, 0, g)),
+    input=lambda g, input, other: select(input == other, g / 2, select(input < other, 0, g)),
+    other=lambda g, input, other: select(input == other, g / 2, select(input > other, 0, g)),
 )  # fmt: skip
 minimum = pointwise(
     "minimum", np.minimum, inplace=False,
-    input=lambda g, input, other: where(input == other, g / 2, where(input > other, 0, g)),
-    other=lambda g, input, other: where(input == other, g / 2, where(input < other, 0, g)),
+    input=lambda g, input, other: select(input == other, g / 2, select(input > other, 0, g)),
+    other=lambda g, input, other: select(input == other, g / 2, select(input < other, 0, g)),
 )  # fmt: skip
 fmax = pointwise(
     "fmax", np.fmax, inplace=False,
-    input=lambda g, input, other: where((input >= other) | isnan(other), g, 0),
-    other=lambda g, input, other: where((input >= other) | isnan(other), 0, g),
+    input=lambda g, input, other: select((input >= other) | isnan(other), g, 0),
+    other=lambda g, input, other: select((input >= other) | isnan(other), 0, g),
 )  # fmt: skip
 fmin = pointwise(
     "fmin", np.fmin, inplace=False,
-    input=lambda g, input, other: where((input <= other) | isnan(other), g, 0),
-    other=lambda g, input, other: where((input <= other) | isnan(other), 0, g),
+    input=lambda g, input, other: select((input <= other) | isnan(other), g, 0),
+    other=lambda g, input, other: select((input <= other) | isnan(other), 0, g),
 )  # fmt: skip
 copysign = pointwise(
     "copysign", kernels.copysign, promote="float",
-    input=lambda g, input, out: where(input == 0, 0, g * (sign(input) * sign(out))), other=lambda g: zeros_of(g),
+    input=lambda g, input, out: select(input == 0, 0, g * (sign(input) * sign(out))), other=lambda g: zeros_of(g),
 )  # fmt: skip
 xlogy = pointwise(
     "xlogy", kernels.xlogy, promote="float",
-    input=lambda g, input, other: where((input == 0) & (other <= 0), 0, g * log(other)),
+    input=lambda g, input, other: select((input == 0) & (other <= 0), 0, g * log(other)),
     other=lambda g, input, other: g * (input / other),
 )  # fmt: skip
 logaddexp = pointwise(
@@ -292,7 +292,7 @@ def _where(condition, input=None, other=None):
 
         return nonzero, (condition,), {"as_tuple": True}
     if not isinstance(condition, Tensor):
-        raise TypeError(f"where(): argument 'condition' (position 1) must be Tensor, not {type(condition).__name__}")
+        raise TypeError(f"select(): argument 'condition' (position 1) must be Tensor, not {type(condition).__name__}")
     if condition.dtype is not bool_:
         if condition.dtype is not uint8:
             raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {name_of(condition)}")
@@ -312,8 +312,8 @@ where_method = choice("where", lambda input, condition, other: _where(condition,
 clamp = pointwise(
     "clamp", kernels.clamp, tensors=("input", "min", "max"), alias=("clip",),
     input=lambda g, input, min, max: clamp_gradient(g, input, min, max),
-    min=lambda g, input, min, max: where(input < min if max is None else (input < min) & (min < max), g, 0),
-    max=lambda g, input, min, max: where(input > max if min is None else (input > max) | (max < min), g, 0),
+    min=lambda g, input, min, max: select(input < min if max is None else (input < min) & (min < max), g, 0),
+    max=lambda g, input, min, max: select(input > max if min is None else (input > max) | (max < min), g, 0),
 )  # fmt: skip
 clamp_min = choice("clamp_min", lambda input, min: (clamp, (input, min, None)))
 clamp_max = choice("clamp_max", lambda input, max: (clamp, (input, None, max)))
@@ -331,7 +331,7 @@ def clamp_gradient(g, input, min, max):
         inside = input >= min
     if max is not None:
         inside = (input <= max) if min is None else inside & (input <= max)
-    return where(inside, g, 0)
+    return select(inside, g, 0)
 
 
 # --- questions, whose answers have no derivative ---------------------------------------------------------------------------------------

@@ -1,0 +1,118 @@
+"""Activation functions on arrays. 16-bit floats are computed in 32 bits; integers are refused, as PyTorch refuses them."""
+
+import functools
+
+import numpy as np
+
+from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
+from wengert.kernels.pointwise import erf, sigmoid
+
+F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def floating(name, also=""):
+    """Decorate a kernel that takes floats (and dtypes of a kind in `also`); `name` is what PyTorch's refusal calls it."""
+
+    def decorate(kernel):
+        @functools.wraps(kernel)
+        def run(input, *rest):
+            dtype = input.dtype
+            if dtype is F32 or dtype is F64 or dtype.kind in also:
+                return kernel(input, *rest)
+            known = FROM_NUMPY[dtype]
+            if not known.is_floating_point:
+                raise NotImplementedError(f"\"{name}\" not implemented for '{SCALAR_NAMES[known]}'")
+            if dtype.itemsize > 2:
+                return kernel(input, *rest)
+            wide = (x.astype(F32) if isinstance(x, np.ndarray) else x for x in rest)
+            return kernel(input.astype(F32), *wide).astype(dtype)
+
+        return run
+
+    return decorate
+
+
+@floating("leaky_relu_cpu")
+def leaky_relu(input, negative_slope=0.01):
+    return np.where(input > 0, input, input * negative_slope)
+
+
+def hardtanh(input, min_val=-1.0, max_val=1.0):
+    known = FROM_NUMPY[input.dtype]
+    if known.name == "bool":
+        raise NotImplementedError("Bool inputs not supported for hardtanh")
+    if not known.is_signed and min_val < 0:
+        raise NotImplementedError("cannot do hardtanh on an unsigned type with negative limits")
+    if known.category < 2:
+        min_val, max_val = int(min_val), int(max_val)
+    return np.minimum(np.maximum(input, min_val), max_val)
+
+
+@floating("elu_cpu")
+def elu(input, alpha=1.0, scale=1.0, input_scale=1.0):
+    negative = np.expm1(np.minimum(input, 0) * input_scale) * (alpha * scale)
+    return np.where(input < 0, negative, input * scale if scale != 1 else input)
+
+
+@floating("GeluKernelImpl")
+def gelu(input):
+    return 0.5 * input * (1 + erf(input * 0.7071067811865476))
+
+
+@floating("GeluKernelImpl")
+def gelu_tanh(input):
+    inner = 0.7978845608028654 * (input + 0.044715 * input * input * input)
+    return 0.5 * input * (1 + np.tanh(inner))
+
+
+@floating("silu_cpu", also="c")
+def silu(input):
+    return input * sigmoid(input) if input.dtype.kind != "c" else input / (1 + np.exp(-input))
+
+
+@floating("mish_cpu")
+def mish(input):
+    return input * np.tanh(np.logaddexp(input, 0))
+
+
+@floating("hardswish_cpu")
+def hardswish(input):
+    return input * (np.minimum(np.maximum(input + 3, 0), 6) / 6)
+
+
+@floating("hardsigmoid_cpu")
+def hardsigmoid(input):
+    return np.minimum(np.maximum(input + 3, 0), 6) / 6
+
+
+@floating("hardshrink_cpu")
+def hardshrink(input, lambd=0.5):
+    return np.where((input >= -lambd) & (input <= lambd), 0, input)
+
+
+@floating("softshrink_cpu")
+def softshrink(input, lambd=0.5):
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    return np.where(input > lambd, input - lambd, np.where(input < -lambd, input + lambd, input * 0))
+
+
+@floating("log_sigmoid_cpu")
+def logsigmoid(input):
+    return np.minimum(input, 0) - np.log1p(np.exp(-np.abs(input)))
+
+
+@floating("glu_cpu")
+def glu(input, dim=-1):
+    if not input.ndim:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    if input.shape[dim] % 2:
+        dim %= input.ndim
+        raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {input.shape[dim]}")
+    first, second = np.split(input, 2, dim)
+    return first * sigmoid(second)
+
+
+@floating("prelu_cpu")
+def prelu(input, weight):
+    return np.where(input > 0, input, input * weight)

@@ -1,0 +1,79 @@
+"""Standardizing over some axes, then a scale and a shift: the arithmetic that all normalization layers share.
+
+``out = (x - mean) * rstd * weight + bias``, where mean and rstd (1 / standard deviation) come from `statistics` or from
+running averages.  Groups are axes of their own: `shape` is how `x` is seen while it is standardized, `affine` the shape in
+which weight and bias broadcast against `x`.
+"""
+
+from math import prod
+
+import numpy as np
+
+
+def is_half(array):
+    return array.dtype.itemsize == 2 and array.dtype.kind in "fV"
+
+
+def wide(array):
+    """16-bit floats in 32 bits; None stays None."""
+    return array.astype(np.float32) if array is not None and is_half(array) else array
+
+
+def statistics(x, shape, axes):
+    """Mean and (biased) variance of `x`, seen in `shape`, over `axes`, these kept as ones."""
+    x = wide(x).reshape(shape)
+    mean = x.mean(axes, keepdims=True)
+    centred = x - mean
+    count = prod(x.shape[a] for a in axes)
+    variance = np.square(centred, out=centred).sum(axes, keepdims=True) / x.dtype.type(count)
+    return mean, variance
+
+
+def normalize(input, weight=None, bias=None, mean=None, rstd=None, shape=None, axes=(), affine=(), fixed=False):
+    x = wide(input)
+    out = x.reshape(shape) - mean
+    out *= rstd
+    out = out.reshape(input.shape)
+    if weight is not None:
+        out *= wide(weight).reshape(affine)
+    if bias is not None:
+        out += wide(bias).reshape(affine)
+    return out.astype(input.dtype, copy=False)
+
+
+def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs):
+    """The cotangents of input, weight and bias, each None unless `needs` asks for it.
+
+    `fixed` says that mean and rstd do not depend on the input.
+    """
+    dtype = input.dtype
+    g, x, scale = wide(g), wide(input), wide(weight)
+    d_input = d_weight = d_bias = None
+    over = tuple(a for a in range(x.ndim) if affine_axis(affine, x.ndim, a) == 1)
+    if needs[1] or not fixed:
+        standard = x.reshape(shape) - mean
+        standard *= rstd
+    if needs[1]:
+        d_weight = (g * standard.reshape(x.shape)).sum(over).reshape(weight.shape).astype(weight.dtype, copy=False)
+    if needs[2]:
+        d_bias = g.sum(over).reshape(-1 if weight is None else weight.shape).astype(dtype, copy=False)
+    if needs[0]:
+        if scale is not None:
+            g = g * scale.reshape(affine)
+        along = g.reshape(shape)
+        if fixed:
+            d_input = along * rstd
+        else:
+            count = along.dtype.type(prod(along.shape[a] for a in axes))
+            d_input = along - along.sum(axes, keepdims=True) / count
+            standard *= (along * standard).sum(axes, keepdims=True) / count
+            d_input -= standard
+            d_input *= rstd
+        d_input = d_input.reshape(input.shape).astype(dtype, copy=False)
+    return d_input, d_weight, d_bias
+
+
+def affine_axis(affine, ndim, axis):
+    """The extent of `affine` along an axis of the image it broadcasts against."""
+    offset = ndim - len(affine)
+    return 1 if axis < offset else affine[axis - offset]

@@ -1,0 +1,298 @@
+"""Pooling in one, two and three dimensions, on arrays (N, C, *space): one number for every window.
+
+A window has a few *taps*, one per element of the kernel.  Instead of gathering windows, each tap is taken for all windows
+at once, as a strided slice of the padded image, and the slices are combined elementwise: a 2×2 pool is four slices and three
+`maximum` calls, whatever the image.  Gradients go the same way back.
+
+The position of a maximum is its flat index in the unpadded plane of one image and channel; backward and
+unpooling scatter by it.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from wengert.kernels.convolution import output_size
+
+
+def pooled_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False) -> int:
+    """Number of windows along one axis; in ceil mode a last partial window counts if it starts inside image or left padding."""
+    if not ceil_mode:
+        return output_size(size, kernel, stride, padding, dilation)
+    span = size + 2 * padding - dilation * (kernel - 1) - 1
+    count = -(-span // stride) + 1
+    return count - 1 if (count - 1) * stride >= size + padding else count
+
+
+# Maximum
+
+
+def max_pool(x, kernel, stride, padding, dilation, out_space):
+    """The greatest element of each window, NaN if the window holds one: (N, C, *space) → (N, C, *out_space)."""
+    image = _pad_for_windows(x, kernel, stride, padding, dilation, out_space, lowest(x.dtype))
+    best = None
+    for tap in np.ndindex(*kernel):
+        seen = image[(..., *_tap_slices(tap, out_space, stride, dilation))]
+        best = seen.copy() if best is None else np.maximum(best, seen, out=best)
+    return best
+
+
+def max_pool_with_indices(x, kernel, stride, padding, dilation, out_space):
+    """The greatest element of each window and its flat position in the plane (int64).
+
+    Of equal maxima the first counts; of several NaN the last, as PyTorch has it.
+    """
+    image = _pad_for_windows(x, kernel, stride, padding, dilation, out_space, lowest(x.dtype))
+    small = np.uint8 if prod(kernel) <= 256 else np.int64
+    best = which = None
+    for number, tap in enumerate(np.ndindex(*kernel)):
+        seen = image[(..., *_tap_slices(tap, out_space, stride, dilation))]
+        if best is None:
+            best, which = seen.copy(), np.zeros(seen.shape, small)
+            continue
+        # A later winner has the greater number, so the greatest number of all winners is the last winner's.
+        np.maximum(which, np.multiply(seen > best, small(number), dtype=small), out=which)
+        np.maximum(best, seen, out=best)
+    if best.dtype.kind not in "biu" and np.isnan(best).any():
+        _correct_for_nan(image, which, kernel, stride, dilation, out_space)
+    positions = _flat_positions(which, x.shape[2:], kernel, stride, padding, dilation, out_space)
+    if any(padding) and max(dilation) > 1:  # a window whose taps all fall on padding has its maximum, -inf, nowhere
+        np.clip(positions, 0, prod(x.shape[2:]) - 1, out=positions)
+    return best, positions
+
+
+def max_pool_backward(g, indices, space):
+    """Send each window's cotangent to where its maximum was; windows may share it."""
+    n, c = g.shape[:2]
+    size = prod(space)
+    out = np.zeros(n * c * size, _accumulator(g.dtype))
+    np.add.at(out, _absolute(indices, size), g.ravel().astype(out.dtype, copy=False))
+    return out.reshape(n, c, *space).astype(g.dtype, copy=False)
+
+
+def gather_windows(x, indices):
+    """Read a plane at the positions of its maxima: the transpose of `max_pool_backward`."""
+    return x.ravel()[_absolute(indices, prod(x.shape[2:]))].reshape(indices.shape)
+
+
+def max_unpool(x, indices, space):
+    """Put pooled values back where they came from; the last of several writes to one place stays."""
+    out = np.zeros(prod(x.shape[:2]) * prod(space), x.dtype)
+    out[_absolute(indices, prod(space))] = x.ravel()
+    return out.reshape(*x.shape[:2], *space)
+
+
+# Sums and averages
+
+
+def sum_pool(x, kernel, stride, padding, out_space):
+    """The sum of each window, padding counting as zero; one axis after the other, since a box is a product of lines."""
+    ones = (1,) * len(kernel)
+    image = _pad_for_windows(x, kernel, stride, padding, ones, out_space, 0)
+    for axis, (length, step, count) in enumerate(zip(kernel, stride, out_space)):
+        at = 2 + axis
+        total = None
+        for tap in range(length):
+            seen = image[(slice(None),) * at + (slice(tap, tap + (count - 1) * step + 1, step),)]
+            if total is None:
+                total = seen if length == 1 else seen.copy()
+            else:
+                total += seen
+        image = total
+    return np.array(image) if image is x or image.base is not None else image
+
+
+def sum_pool_backward(g, space, kernel, stride, padding):
+    """Give every element the sum of the cotangents of the windows that contain it."""
+    out_space = g.shape[2:]
+    for axis in reversed(range(len(kernel))):
+        length, step, count = kernel[axis], stride[axis], out_space[axis]
+        at = 2 + axis
+        extent = max(space[axis] + 2 * padding[axis], (count - 1) * step + length)
+        spread = np.zeros((*g.shape[:at], extent, *g.shape[at + 1 :]), g.dtype)
+        for tap in range(length):
+            spread[(slice(None),) * at + (slice(tap, tap + (count - 1) * step + 1, step),)] += g
+        g = spread
+    return np.ascontiguousarray(g[(..., *[slice(p, p + size) for size, p in zip(space, padding)])])
+
+
+def window_counts(space, kernel, stride, padding, out_space, count_include_pad):
+    """How many elements each window averages over: an array that broadcasts over (*out_space).
+
+    Padding counts if asked for; what a window of ceil mode reaches beyond the padding never does.
+    """
+    counts = np.ones((1,) * len(space), np.int64)
+    for axis, (size, length, step, pad, count) in enumerate(zip(space, kernel, stride, padding, out_space)):
+        start = np.arange(count) * step - pad
+        end = np.minimum(start + length, size + pad)
+        if not count_include_pad:
+            start, end = np.maximum(start, 0), np.minimum(end, size)
+        counts = counts * (end - start).reshape([-1 if a == axis else 1 for a in range(len(space))])
+    return counts
+
+
+# Adaptive pools: the number of windows is given, their borders follow
+
+
+def adaptive_bounds(size, count):
+    """Start and end of each of `count` windows that together cover an axis of `size` elements."""
+    index = np.arange(count)
+    return index * size // count, -(-(index + 1) * size // count)
+
+
+def adaptive_sum(x, out_space):
+    """Sum of each adaptive window: (N, C, *space) → (N, C, *out_space)."""
+    for axis, count in enumerate(out_space):
+        x = _sum_between(x, 2 + axis, *adaptive_bounds(x.shape[2 + axis], count))
+    return x
+
+
+def adaptive_counts(space, out_space):
+    """Number of elements of each adaptive window, broadcasting over (*out_space)."""
+    counts = np.ones((1,) * len(space), np.int64)
+    for axis, (size, count) in enumerate(zip(space, out_space)):
+        start, end = adaptive_bounds(size, count)
+        counts = counts * (end - start).reshape([-1 if a == axis else 1 for a in range(len(space))])
+    return counts
+
+
+def adaptive_sum_backward(g, space):
+    """The transpose of `adaptive_sum`."""
+    for axis, size in enumerate(space):
+        at = 2 + axis
+        out = np.zeros((*g.shape[:at], size, *g.shape[at + 1 :]), g.dtype)
+        for i, (start, end) in enumerate(zip(*adaptive_bounds(size, g.shape[at]))):
+            out[(slice(None),) * at + (slice(start, end),)] += g[(slice(None),) * at + (slice(i, i + 1),)]
+        g = out
+    return g
+
+
+def adaptive_max_with_indices(x, out_space):
+    """Greatest element of each adaptive window and its flat position in the plane."""
+    space = x.shape[2:]
+    bounds = [adaptive_bounds(size, count) for size, count in zip(space, out_space)]
+    best = np.empty((*x.shape[:2], *out_space), x.dtype)
+    where = np.empty(best.shape, np.int64)
+    plane = np.arange(prod(space)).reshape(space)
+    for at in np.ndindex(*out_space):
+        box = tuple(slice(start[i], end[i]) for (start, end), i in zip(bounds, at))
+        best[(..., *at)], where[(..., *at)] = _box_maximum(x[(..., *box)], plane[box])
+    return best, where
+
+
+# Fractional pools: the borders are drawn at random
+
+
+def fractional_starts(samples, size, count, kernel):
+    """Start of each pseudo-random window (Graham, "Fractional max-pooling", 2014): samples (...,) → (..., count)."""
+    last = size - kernel
+    if count == 1:
+        return np.full((*samples.shape, 1), last)
+    alpha = samples.dtype.type(last) / samples.dtype.type(count - 1)
+    index = np.arange(count, dtype=samples.dtype)
+    starts = ((index + samples[..., None]) * alpha).astype(np.int64) - (samples[..., None] * alpha).astype(np.int64)
+    starts[..., -1] = last
+    return starts
+
+
+def fractional_max_with_indices(x, starts, kernel):
+    """Greatest element of windows whose starts, one array (N, C, count) per axis, differ for each plane."""
+    axes = len(kernel)
+    n, c, *space = x.shape
+    position = np.zeros((n, c) + (1,) * (2 * axes), np.int64)
+    for axis, (start, length, size) in enumerate(zip(starts, kernel, space)):
+        along = start[..., None] + np.arange(length)
+        shape = [n, c] + [1] * (2 * axes)
+        shape[2 + axis], shape[2 + axes + axis] = start.shape[-1], length
+        position = position * size + along.reshape(shape)
+    position = position.reshape(*position.shape[: 2 + axes], -1)
+    values = gather_windows(x, position)
+    best = _first_maximum(values)
+    take = lambda a: np.take_along_axis(a, best[..., None], -1)[..., 0]
+    return take(values), take(position)
+
+
+# Windows and taps
+
+
+def lowest(dtype):
+    """What padding counts as when the maximum is sought."""
+    if dtype.kind in "iu":
+        return np.iinfo(dtype).min
+    return False if dtype.kind == "b" else -np.inf
+
+
+def _tap_slices(tap, out_space, stride, dilation):
+    return [slice(t * d, t * d + (m - 1) * s + 1, s) for t, m, s, d in zip(tap, out_space, stride, dilation)]
+
+
+def _pad_for_windows(x, kernel, stride, padding, dilation, out_space, value):
+    """`x` itself if all windows lie inside, else a copy with `value` around, wide enough for ceil mode's last windows too."""
+    space = x.shape[2:]
+    reach = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(out_space, stride, dilation, kernel)]
+    if not any(padding) and all(r <= size for r, size in zip(reach, space)):
+        return x
+    extent = [max(r, size + p) for r, size, p in zip(reach, space, padding)]
+    image = np.full((*x.shape[:2], *extent), value, x.dtype)
+    image[(..., *[slice(p, p + size) for size, p in zip(space, padding)])] = x
+    return image
+
+
+def _correct_for_nan(image, which, kernel, stride, dilation, out_space):
+    for number, tap in enumerate(np.ndindex(*kernel)):
+        seen = image[(..., *_tap_slices(tap, out_space, stride, dilation))]
+        which[np.isnan(seen)] = number
+
+
+def _flat_positions(which, space, kernel, stride, padding, dilation, out_space):
+    """Turn the number of the winning tap into a flat position in the unpadded plane."""
+    tap_offsets = np.zeros(kernel, np.int64)
+    window_starts = np.zeros(out_space, np.int64)
+    weight = prod(space)
+    for axis, size in enumerate(space):
+        weight //= max(size, 1)
+        shape = [-1 if a == axis else 1 for a in range(len(space))]
+        tap_offsets += (np.arange(kernel[axis]) * dilation[axis] * weight).reshape(shape)
+        window_starts += ((np.arange(out_space[axis]) * stride[axis] - padding[axis]) * weight).reshape(shape)
+    positions = np.take(tap_offsets.ravel(), which)
+    positions += window_starts
+    return positions
+
+
+def _absolute(indices, plane_size):
+    """Positions in planes as positions in the flattened stack of all planes."""
+    planes = prod(indices.shape[:2])
+    flat = indices.reshape(planes, -1) + np.arange(0, planes * plane_size, plane_size)[:, None] if plane_size else indices
+    return flat.ravel()
+
+
+def _accumulator(dtype):
+    """Sums of 16-bit numbers are formed in 32 bits."""
+    return np.dtype(np.float32) if dtype.itemsize == 2 and dtype.kind in "fV" else dtype
+
+
+def _sum_between(x, axis, start, end):
+    if x.shape[axis] % len(start) == 0:  # windows tile the axis
+        shape = (*x.shape[:axis], len(start), x.shape[axis] // len(start), *x.shape[axis + 1 :])
+        return x.reshape(shape).sum(axis + 1)
+    parts = [x[(slice(None),) * axis + (slice(a, b),)].sum(axis, keepdims=True) for a, b in zip(start, end)]
+    return np.concatenate(parts, axis)
+
+
+def _first_maximum(values):
+    """Index of the maximum along the last axis: the first of equals, the last NaN."""
+    best = values.argmax(-1)
+    if values.dtype.kind not in "biu":
+        nan = np.isnan(values)
+        if nan.any():
+            last = values.shape[-1] - 1 - nan[..., ::-1].argmax(-1)
+            best = np.where(nan.any(-1), last, best)
+    return best
+
+
+def _box_maximum(box, plane):
+    flat = box.reshape(*box.shape[:2], -1)
+    best = _first_maximum(flat)
+    return np.take_along_axis(flat, best[..., None], -1)[..., 0], plane.ravel()[best]

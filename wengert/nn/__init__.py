@@ -1,0 +1,33 @@
+"""Neural networks: layers, losses, initial values, and tools around them."""
+
+from . import functional, init, modules, parameter, utils
+from .modules import *  # noqa: F403
+from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
+
+__all__ = [
+    "Buffer",
+    "Parameter",
+    "UninitializedBuffer",
+    "UninitializedParameter",
+    "functional",
+    "init",
+    "modules",
+    "parameter",
+    "utils",
+    *modules.__all__,
+]
+
+
+def factory_kwargs(kwargs):
+    """Of `kwargs`, those that creation functions take; raises TypeError for one that is given twice or unknown."""
+    if kwargs is None:
+        return {}
+    known = {"device", "dtype", "memory_format"}
+    if not set(kwargs) <= known | {"factory_kwargs"}:
+        raise TypeError(f"unexpected kwargs {set(kwargs) - known - {'factory_kwargs'}}")
+    result = dict(kwargs.get("factory_kwargs", {}))
+    for key in known & set(kwargs):
+        if key in result:
+            raise TypeError(f"{key} specified twice, in **kwargs and in factory_kwargs")
+        result[key] = kwargs[key]
+    return result

@@ -1,0 +1,65 @@
+"""The functions of `torch.nn.functional`.
+
+They are declared in `wengert.ops`, by family.  Here they get their public names: a function is generated from its
+declaration when it is first looked up, and stays.
+"""
+
+from wengert.ops import (  # noqa: F401  (declare the functions)
+    activation,
+    attention,
+    convolution,
+    distance,
+    embedding,
+    linear,
+    losses,
+    normalization,
+    padding,
+    pooling,
+    resampling,
+)
+from wengert.ops.declare import FUNCTIONS
+
+_DECLARED = FUNCTIONS["nn.functional"]
+_FROM_TORCH = ("sigmoid", "tanh", "prelu", "hardshrink")
+
+for _module in (
+    "activation", "attention", "convolution", "distance", "embedding", "linear", "losses", "normalization", "padding",
+    "pooling", "resampling",
+):  # fmt: skip
+    del globals()[_module]  # some functions have the names of the modules that declare them
+
+
+def __getattr__(name):
+    operation = _DECLARED.get(name)
+    if operation is None and name in _FROM_TORCH:
+        operation = FUNCTIONS[""][name]
+    if operation is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    function = globals()[name] = operation.function
+    return function
+
+
+def __dir__():
+    return sorted({*(n for n in globals() if not n.startswith("_")), *_DECLARED, *_FROM_TORCH} - {"FUNCTIONS"})
+
+
+def softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """exp(input) over its sum along `dim`."""
+    return input.softmax(_dim_or_default("softmax", input, dim), dtype=dtype)
+
+
+def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """The logarithm of softmax, computed so that it does not overflow."""
+    return input.log_softmax(_dim_or_default("log_softmax", input, dim), dtype=dtype)
+
+
+def _dim_or_default(name, input, dim):
+    if dim is not None:
+        return dim
+    import warnings
+
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        stacklevel=4,
+    )
+    return 0 if input.ndim in (0, 1, 3) else 1

@@ -1,0 +1,227 @@
+"""Activation functions of networks, each beside its derivative.
+
+At a kink the derivative is the one PyTorch chose, mostly 0.
+"""
+
+import math
+
+from wengert import dtypes
+from wengert.kernels import activation as kernels
+from wengert.ops.declare import composite, pointwise, primitive
+from wengert.ops.flat import InplaceOnly, WithInplace
+from wengert.ops.pointwise import erf, exp, relu, select, sigmoid, softplus, tanh, threshold
+
+HIDDEN = {"function": False, "method": False}
+
+leaky_relu = pointwise(
+    "leaky_relu", kernels.leaky_relu, **HIDDEN,
+    input=lambda g, input, negative_slope: select(input > 0, g, g * negative_slope),
+)  # fmt: skip
+hardtanh = pointwise(
+    "hardtanh", kernels.hardtanh, **HIDDEN,
+    input=lambda g, input, min_val, max_val: select((input > min_val) & (input < max_val), g, 0),
+)  # fmt: skip
+elu = pointwise(
+    "elu", kernels.elu, **HIDDEN,
+    input=lambda g, input, alpha, scale, input_scale: elu_gradient(g, input, alpha, scale, input_scale),
+)  # fmt: skip
+celu_of = pointwise(
+    "celu", kernels.elu, **HIDDEN,
+    input=lambda g, input, alpha, scale, input_scale: elu_gradient(g, input, alpha, scale, input_scale),
+)  # fmt: skip
+gelu_erf = pointwise(
+    "gelu", kernels.gelu, **HIDDEN, input=lambda g, input: g * (normal_cdf(input) + input * normal_pdf(input))
+)
+gelu_tanh = pointwise("gelu", kernels.gelu_tanh, **HIDDEN, input=lambda g, input: g * gelu_tanh_slope(input))
+silu = pointwise("silu", kernels.silu, **HIDDEN, input=lambda g, input: g * silu_slope(input, sigmoid(input)))
+mish = pointwise(
+    "mish", kernels.mish, **HIDDEN, input=lambda g, input: g * mish_slope(input, tanh(softplus(input, 1.0, 20.0)))
+)
+hardswish = pointwise(
+    "hardswish", kernels.hardswish, **HIDDEN,
+    input=lambda g, input: select(input <= -3, 0, select(input < 3, g * (input / 3 + 0.5), g)),
+)  # fmt: skip
+hardsigmoid = pointwise(
+    "hardsigmoid", kernels.hardsigmoid, **HIDDEN,
+    input=lambda g, input: select((input > -3) & (input < 3), g / 6, 0),
+)  # fmt: skip
+hardshrink = pointwise(
+    "hardshrink", kernels.hardshrink, inplace=False,
+    input=lambda g, input, lambd: select((input >= -lambd) & (input <= lambd), 0, g),
+)  # fmt: skip
+softshrink = pointwise(
+    "softshrink", kernels.softshrink, **HIDDEN, inplace=False,
+    input=lambda g, input, lambd: select((input >= -lambd) & (input <= lambd), 0, g),
+)  # fmt: skip
+logsigmoid = pointwise(
+    "log_sigmoid", kernels.logsigmoid, **HIDDEN, inplace=False, input=lambda g, input: g * sigmoid(-input)
+)
+prelu_kernel = pointwise(
+    "prelu_kernel", kernels.prelu, **HIDDEN, inplace=False, tensors=("input", "weight"),
+    input=lambda g, input, weight: select(input > 0, g, g * weight),
+    weight=lambda g, input: select(input > 0, 0, g * input),
+)  # fmt: skip
+glu = primitive("glu", kernels.glu, **HIDDEN, input=lambda g, input, dim: glu_gradient(g, input, dim))
+
+
+def elu_gradient(g, input, alpha, scale, input_scale):
+    # where both sides are computed, the unchosen one must stay finite: a positive input's exponential does not count
+    negative = select(input < 0, input, 0)
+    return select(input < 0, g * (exp(negative * input_scale) * (alpha * scale * input_scale)), g * scale)
+
+
+def normal_cdf(x):
+    return 0.5 * (1 + erf(x * math.sqrt(0.5)))
+
+
+def normal_pdf(x):
+    return exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+
+
+def gelu_tanh_slope(x):
+    scale = math.sqrt(2 / math.pi)
+    t = tanh(scale * (x + 0.044715 * x * x * x))
+    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * (scale * (1 + 3 * 0.044715 * x * x))
+
+
+def silu_slope(x, s):
+    return s * (1 + x * (1 - s))
+
+
+def mish_slope(x, t):
+    return t + x * sigmoid(x) * (1 - t * t)
+
+
+def glu_gradient(g, input, dim):
+    from wengert.ops.shape import cat
+
+    before = (slice(None),) * (dim % len(input.shape))
+    half = input.shape[dim] // 2
+    value, gate = input[(*before, slice(half))], sigmoid(input[(*before, slice(half, None))])
+    return cat([g * gate, g * value * gate * (1 - gate)], dim)
+
+
+# --- functions that choose among these -------------------------------------------------------------------------------------
+
+
+@composite(namespace="nn.functional", method=False)
+def gelu(input, *, approximate="none"):
+    """x Φ(x), Φ being the normal distribution function, or its approximation by tanh (Hendrycks and Gimpel, 2016)."""
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError("approximate argument must be either none or tanh.")
+    return gelu_tanh(input) if approximate == "tanh" else gelu_erf(input)
+
+
+@composite(method=True)
+def prelu(input, weight):
+    """max(0, x) + weight * min(0, x), with one weight or one for each channel (dimension 1)."""
+    if weight.numel() != 1:
+        channels = input.shape[1] if input.ndim > 1 else 1
+        if input.ndim == 0:
+            raise RuntimeError("Not allow zero-dim input tensor.")
+        if weight.numel() != channels:
+            raise RuntimeError(
+                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and "
+                f"channel size = {channels}."
+            )
+    if weight.ndim > 1:
+        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
+    if input.dtype is not weight.dtype:
+        names = dtypes.SCALAR_NAMES
+        raise RuntimeError(
+            f"prelu: Type promoting not supported. Got {names[input.dtype].lower()} and {names[weight.dtype].lower()}"
+        )
+    shape = [1] * input.ndim
+    if input.ndim > 1:
+        shape[1] = weight.numel()
+    return prelu_kernel(input, weight.reshape(shape))
+
+
+@composite(namespace="nn.functional", method=False, torch=True)
+def softsign(input):
+    """x / (1 + |x|)."""
+    return input / (input.abs() + 1)
+
+
+@composite(namespace="nn.functional", method=False)
+def tanhshrink(input):
+    """x - tanh(x)."""
+    return input - input.tanh()
+
+
+@composite(namespace="nn.functional", method=False)
+def softmin(input, dim=None, _stacklevel=3, dtype=None):
+    """The softmax of -x."""
+    if dim is None:
+        dim = 0 if input.ndim in (0, 1, 3) else 1
+    return (-input).softmax(dim, dtype=dtype)
+
+
+@composite(namespace="nn.functional", method=False, name="glu")
+def checked_glu(input, dim=-1):
+    """The first half of `dim` times the sigmoid of the second (Dauphin et al., 2017)."""
+    if input.ndim and not -input.ndim <= dim < input.ndim:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-input.ndim}, {input.ndim - 1}], but got {dim})"
+        )
+    return glu(input, dim)
+
+
+@composite(namespace="nn.functional", method=False)
+def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
+    """A sample from the Gumbel-softmax distribution (Jang et al., 2017; Maddison et al., 2017), one-hot if `hard`."""
+    noise = -_exponential_like(logits).log()
+    soft = ((logits + noise) / tau).softmax(dim)
+    if not hard:
+        return soft
+    chosen = soft.max(dim, keepdim=True)[1]
+    one_hot = (soft * 0).detach().scatter_(dim, chosen, 1.0)
+    return one_hot - soft.detach() + soft  # the value of the one-hot vector, the gradient of the soft one
+
+
+def _exponential_like(x):
+    from wengert import empty_like
+
+    return empty_like(x).exponential_()
+
+
+@composite(namespace="nn.functional", method=False)
+def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
+    """leaky_relu with a slope drawn between `lower` and `upper` for each negative element; their mean when not training."""
+    if not lower <= upper:
+        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
+    if training:
+        from wengert import empty_like
+
+        slope = empty_like(input).uniform_(lower, upper)
+        result = select(input > 0, input, input * slope)
+    else:
+        result = leaky_relu(input, (lower + upper) / 2)
+    return input.copy_(result) if inplace else result
+
+
+# --- functions with an `inplace` argument -----------------------------------------------------------------------------------
+
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+WITH_INPLACE = [
+    WithInplace("relu", relu, doc="max(0, x)."),
+    WithInplace("relu6", hardtanh, "", "0.0, 6.0", doc="min(max(0, x), 6)."),
+    WithInplace("leaky_relu", leaky_relu, "negative_slope=0.01", doc="max(0, x) + negative_slope * min(0, x)."),
+    WithInplace("hardtanh", hardtanh, "min_val=-1.0, max_val=1.0", doc="x kept between min_val and max_val."),
+    WithInplace("elu", elu, "alpha=1.0", "alpha", doc="x, or alpha * (exp(x) - 1) if x < 0 (Clevert et al., 2016)."),
+    WithInplace("selu", elu, "", f"{SELU_ALPHA}, {SELU_SCALE}", doc="The self-normalizing elu (Klambauer et al., 2017)."),
+    WithInplace("celu", celu_of, "alpha=1.0", "alpha, 1.0, 1.0 / alpha",
+                doc="x, or alpha * (exp(x / alpha) - 1) if x < 0 (Barron, 2017)."),
+    WithInplace("silu", silu, doc="x * sigmoid(x) (Elfwing et al., 2017)."),
+    WithInplace("mish", mish, doc="x * tanh(softplus(x)) (Misra, 2019)."),
+    WithInplace("hardswish", hardswish, doc="x * min(max(x + 3, 0), 6) / 6 (Howard et al., 2019)."),
+    WithInplace("hardsigmoid", hardsigmoid, doc="min(max(x + 3, 0), 6) / 6."),
+    WithInplace("threshold", threshold, "threshold, value", doc="x where it is greater than threshold, else value."),
+]  # fmt: skip
+
+for _function in WITH_INPLACE:
+    if _function.name in ("relu", "leaky_relu", "hardtanh", "elu", "selu", "celu", "threshold"):
+        InplaceOnly(f"{_function.name}_", _function)
+InplaceOnly("rrelu_", rrelu)

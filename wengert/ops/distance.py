@@ -1,0 +1,46 @@
+"""Distances and angles between vectors."""
+
+import math
+
+from wengert.ops.declare import composite
+
+
+@composite(namespace="nn.functional", method=False)
+def cosine_similarity(x1, x2, dim=1, eps=1e-8):
+    """The cosine of the angle between vectors along `dim`; lengths below `eps` count as `eps`."""
+    if not (x1.dtype.is_floating_point and x2.dtype.is_floating_point):
+        raise RuntimeError("expected common dtype to be floating point, yet common dtype is " + repr(x1.dtype))
+    length1 = _length(x1, dim).clamp_min(eps)
+    length2 = _length(x2, dim).clamp_min(eps)
+    return ((x1 / length1) * (x2 / length2)).sum(dim)
+
+
+def _length(x, dim):
+    """The Euclidean length along `dim`, kept as a dimension; the derivative at 0 is 0."""
+    return x.norm(2, dim, True)
+
+
+@composite(namespace="nn.functional", method=False)
+def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
+    """The p-norm of x1 - x2 + eps along the last dimension."""
+    return (x1 - x2 + eps).norm(p, -1, keepdim)
+
+
+@composite(namespace="nn.functional", method=False)
+def pdist(input, p=2.0):
+    """The p-norm distance between every two rows of (N, M): (N (N - 1) / 2,)."""
+    if input.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
+    if not input.dtype.is_floating_point:
+        raise RuntimeError("pdist only supports floating-point dtypes")
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    from wengert import triu_indices
+
+    first, second = triu_indices(input.shape[0], input.shape[0], 1)
+    difference = input[first] - input[second]
+    if p == 0:
+        return (difference != 0).to(input.dtype).sum(-1)
+    if math.isinf(p):
+        return difference.abs().amax(-1)
+    return difference.norm(p, -1)

@@ -1,0 +1,113 @@
+"""Linear and bilinear maps of the last dimension."""
+
+from wengert import dtypes
+from wengert.ops.declare import composite, primitive
+
+
+def _linear(input, weight, bias=None):
+    if input.dtype != weight.dtype:
+        names = (dtypes.SCALAR_NAMES[dtypes.FROM_NUMPY[a.dtype]].lower() for a in (input, weight))
+        raise RuntimeError("expected m1 and m2 to have the same dtype, but got: {} != {}".format(*names))
+    if weight.ndim != 2:
+        return _linear_of_vector(input, weight, bias)
+    if input.ndim == 0:
+        raise RuntimeError("both arguments to linear need to be at least 1D, but they are 0D and 2D")
+    if input.shape[-1] != weight.shape[1]:
+        rows = input.size // max(input.shape[-1], 1) if input.ndim > 1 else 1
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1]} and {weight.shape[1]}x{weight.shape[0]})"
+        )
+    out = input.dot(weight.T) if input.ndim <= 2 else input @ weight.T
+    if bias is not None:
+        if bias.dtype != out.dtype:
+            names = (dtypes.SCALAR_NAMES[dtypes.FROM_NUMPY[a.dtype]].lower() for a in (bias, input))
+            raise RuntimeError("self and mat2 must have the same dtype, but got {} and {}".format(*names))
+        if bias.ndim > out.ndim or (bias.shape and bias.shape[-1] not in (1, out.shape[-1])):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({out.shape[-1]}) must match the existing size ({bias.shape[-1]}) at "
+                f"non-singleton dimension {out.ndim - 1}.  Target sizes: {list(out.shape)}.  Tensor sizes: {list(bias.shape)}"
+            )
+        out += bias
+    return out
+
+
+def _linear_of_vector(input, weight, bias):
+    if weight.ndim != 1 or bias is not None:
+        raise RuntimeError(f"mat2 must be a matrix, got {weight.ndim}-D tensor")
+    if input.shape[-1:] != weight.shape:
+        raise RuntimeError(
+            f"size mismatch, got input ({input.shape[0] if input.ndim > 1 else 1}), mat "
+            f"({'x'.join(map(str, input.shape))}), vec ({weight.shape[0]})"
+        )
+    return input @ weight
+
+
+def to_input(g, weight):
+    if weight.ndim == 1:
+        return g.reshape((*g.shape, 1)) * weight
+    return g @ weight
+
+
+def to_weight(g, input, weight_shape):
+    if len(weight_shape) == 1:
+        return g.reshape((1, -1)).__matmul__(input.reshape((-1, weight_shape[0]))).reshape(weight_shape)
+    if g.ndim == 2:
+        return g.T @ input
+    return g.reshape((-1, weight_shape[0])).T @ input.reshape((-1, weight_shape[1]))
+
+
+def to_bias(g, bias_shape):
+    if len(bias_shape) == 1 and g.ndim == 2 and bias_shape[0] == g.shape[1]:
+        return g.sum(0)
+    total = g.reshape((-1, g.shape[-1])).sum(0)
+    return total if len(bias_shape) == 1 and bias_shape[0] == total.shape[0] else total.sum().reshape(bias_shape)
+
+
+linear = primitive(
+    "linear", _linear, function=False, method=False, namespace="nn.functional", node="AddmmBackward0",
+    tensors=("input", "weight", "bias"), input=to_input, weight=to_weight, bias=to_bias,
+    doc="""input @ weight.T + bias.
+
+    Args:
+        input: (*, in_features).
+        weight: (out_features, in_features), or (in_features,).
+        bias: (out_features,) or None.
+
+    Raises:
+        RuntimeError: shapes or dtypes do not fit together.
+    """,
+)  # fmt: skip
+linear.export(namespace="nn.functional", method=False)
+
+
+@composite(method=False)
+def bilinear(input1, input2, weight, bias=None):
+    """out[*, o] = input1[*, i] weight[o, i, j] input2[*, j] + bias[o]."""
+    if input1.ndim != input2.ndim:
+        raise RuntimeError(
+            f"bilinear(): input dimensions do not match: got {input1.ndim} and {input2.ndim}"
+        )
+    if input1.shape[:-1] != input2.shape[:-1]:
+        raise RuntimeError("bilinear(): input batch dimensions do not match")
+    if weight.ndim != 3 or input1.shape[-1] != weight.shape[1]:
+        raise RuntimeError(
+            f"bilinear(): input1 size does not match weight size: got {input1.shape[-1]} but expected {weight.shape[1]}"
+        )
+    if input2.shape[-1] != weight.shape[2]:
+        raise RuntimeError(
+            f"bilinear(): input2 size does not match weight size: got {input2.shape[-1]} but expected {weight.shape[2]}"
+        )
+    if bias is not None and bias.shape[0] != weight.shape[0]:
+        raise RuntimeError(
+            f"bilinear(): bias size does not match weight size: got {bias.shape[0]} but expected {weight.shape[0]}"
+        )
+    o, i, j = weight.shape
+    first, second = input1.reshape(-1, i), input2.reshape(-1, j)
+    half = first.matmul(weight.permute(1, 0, 2).reshape(i, o * j)).reshape(-1, o, j)
+    out = (half * second.unsqueeze(1)).sum(-1)
+    if bias is not None:
+        out = out + bias
+    return out.reshape(*input1.shape[:-1], o)
+
+
+bilinear.export(namespace="nn.functional", method=False)

@@ -1,0 +1,667 @@
+"""Losses.
+
+Those that a training loop meets at every step (`mse_loss`, `cross_entropy`, `binary_cross_entropy_with_logits`, ...) are one
+operation each, reduction included.  The others are written with other operations and get their derivatives from those.
+"""
+
+import functools
+import inspect
+import math
+import warnings
+
+from wengert import dtypes
+from wengert.autograd.modes import no_grad
+from wengert.kernels import losses as kernels
+from wengert.ops.declare import composite, pointwise, primitive
+from wengert.ops.activation import logsigmoid as log_sigmoid
+from wengert.ops.distance import pairwise_distance
+from wengert.ops.flat import Flat
+from wengert.ops.pointwise import abs, clamp_min, log, log1p, select, sigmoid, sign
+from wengert.ops.reductions import log_softmax, softmax
+from wengert.tensor import Tensor, wrap
+
+HIDDEN = {"function": False, "method": False, "inplace": False}
+
+# --- reductions -----------------------------------------------------------------------------------------------------------
+
+
+def legacy_reduction(size_average, reduce):
+    """What the two retired arguments ask for."""
+    average = True if size_average is None else size_average
+    reduced = True if reduce is None else reduce
+    reduction = "none" if not reduced else "mean" if average else "sum"
+    warnings.warn(
+        f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", stacklevel=4
+    )
+    return reduction
+
+
+def checked(reduction):
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+
+
+def reduced(values, reduction):
+    """`values`, their mean or their sum."""
+    checked(reduction)
+    return values if reduction == "none" else values.mean() if reduction == "mean" else values.sum()
+
+
+def spread(g, slopes, reduction):
+    """The cotangent of each element: its slope times what reaches it through the reduction."""
+    return slopes * (g / max(math.prod(slopes.shape), 1) if reduction == "mean" else g)
+
+
+def warn_of_broadcast(input, target):
+    if target._array.shape != input._array.shape:
+        warnings.warn(
+            f"Using a target size ({target.shape!r}) that is different to the input size ({input.shape!r}). This will likely "
+            "lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+            stacklevel=4,
+        )
+
+
+# --- losses of corresponding elements --------------------------------------------------------------------------------------
+
+
+def mse_slope(input, target):
+    return 2 * (input - target)
+
+
+def smooth_l1_slope(input, target, beta):
+    d = input - target
+    return select(abs(d) < beta, d / beta, sign(d)) if beta else sign(d)
+
+
+def huber_slope(input, target, delta):
+    d = input - target
+    return select(abs(d) <= delta, d, delta * sign(d))
+
+
+def bce_slope(input, target):
+    return (input - target) / clamp_min((1 - input) * input, 1e-12)
+
+
+def logit(input):
+    return clamp_min(log1p(-input), -100) - clamp_min(log(input), -100)
+
+
+def soft_margin_slope(input, target):
+    return -target * sigmoid(-target * input)
+
+
+mse = pointwise(
+    "mse_loss", kernels.mse, tensors=("input", "target"), **HIDDEN,
+    input=lambda g, input, target, reduction: spread(g, mse_slope(input, target), reduction),
+    target=lambda g, input, target, reduction: spread(g, -mse_slope(input, target), reduction),
+)  # fmt: skip
+smooth_l1 = pointwise(
+    "smooth_l1_loss", kernels.smooth_l1, tensors=("input", "target"), node="SmoothL1LossBackward0", **HIDDEN,
+    input=lambda g, input, target, reduction, beta: spread(g, smooth_l1_slope(input, target, beta), reduction),
+    target=lambda g, input, target, reduction, beta: spread(g, -smooth_l1_slope(input, target, beta), reduction),
+)  # fmt: skip
+huber = pointwise(
+    "huber_loss", kernels.huber, tensors=("input", "target"), **HIDDEN,
+    input=lambda g, input, target, reduction, delta: spread(g, huber_slope(input, target, delta), reduction),
+    target=lambda g, input, target, reduction, delta: spread(g, -huber_slope(input, target, delta), reduction),
+)  # fmt: skip
+bce = pointwise(
+    "binary_cross_entropy", kernels.bce, tensors=("input", "target"), **HIDDEN,
+    input=lambda g, input, target, reduction: spread(g, bce_slope(input, target), reduction),
+    target=lambda g, input, reduction: spread(g, logit(input), reduction),
+)  # fmt: skip
+bce_with_logits = pointwise(
+    "binary_cross_entropy_with_logits", kernels.bce_with_logits, tensors=("input", "target"), **HIDDEN,
+    input=lambda g, input, target, reduction: spread(g, sigmoid(input) - target, reduction),
+    target=lambda g, input, reduction: spread(g, -input, reduction),
+)  # fmt: skip
+soft_margin = pointwise(
+    "soft_margin_loss", kernels.soft_margin, tensors=("input", "target"), **HIDDEN,
+    input=lambda g, input, target, reduction: spread(g, soft_margin_slope(input, target), reduction),
+)  # fmt: skip
+
+# --- classification by class index ----------------------------------------------------------------------------------------
+
+
+def cross_entropy_gradient(g, input, target, ignore_index, reduction):
+    """(softmax(input) - one-hot of target) times what reaches each position, as a formula that can be differentiated again."""
+    one_hot, share = kernels.one_hot_and_shares(target._array, input._array, ignore_index, reduction)
+    if reduction == "none":
+        g = g.reshape(share.shape)
+    return (softmax(input, 1 if input.ndim > 1 else 0) - wrap(one_hot)) * (wrap(share) * g)
+
+
+cross_entropy_gradient._on_tensors = True
+cross_entropy_gradient._on_arrays = kernels.cross_entropy_gradient
+
+cross_entropy_of_classes = primitive(
+    "nll_loss", kernels.cross_entropy, tensors=("input", "target"), **HIDDEN,
+    input=lambda g, input, target, ignore_index, reduction: (
+        cross_entropy_gradient(g, input, target, ignore_index, reduction)
+    ),
+)  # fmt: skip
+# `nll` is linear in its input, and `nll_spread` is its transpose; target and weight are plain arrays to both.
+nll = primitive(
+    "nll_loss", kernels.nll, tensors=("input",), **HIDDEN,
+    input=lambda g, target, weight, ignore_index, reduction, input_shape: (
+        nll_spread(g, target, weight, ignore_index, reduction, input_shape)
+    ),
+)  # fmt: skip
+nll_2d = primitive(
+    "nll_loss", kernels.nll, tensors=("input",), node="NllLoss2DBackward0", **HIDDEN,
+    input=lambda g, target, weight, ignore_index, reduction, input_shape: (
+        nll_spread(g, target, weight, ignore_index, reduction, input_shape)
+    ),
+)  # fmt: skip
+nll_spread = primitive(
+    "nll_loss_backward", kernels.nll_spread, tensors=("c",), **HIDDEN,
+    c=lambda g, target, weight, ignore_index, reduction: nll(g, target, weight, ignore_index, reduction),
+)  # fmt: skip
+
+
+def check_classes(input, target, weight):
+    """Raise what PyTorch raises where scores, classes and class weights do not fit together."""
+    scores, classes = input._array.shape, target._array.shape
+    if not scores:
+        raise ValueError("Expected input to have at least 1 dimension")
+    if len(scores) > 1 and (not classes or scores[0] != classes[0]):
+        batch = classes[0] if classes else 1
+        raise ValueError(f"Expected input batch_size ({scores[0]}) to match target batch_size ({batch}).")
+    if len(scores) == 1 and classes not in ((), (1,)):
+        raise RuntimeError(f"size mismatch (got input: {list(scores)}, target: {list(classes)})")
+    if len(scores) == 2 and len(classes) != 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    if len(scores) > 2:
+        if len(classes) != len(scores) - 1:
+            raise RuntimeError(
+                f"only batches of spatial targets supported (3D tensors) but got targets of dimension: {len(classes)}"
+            )
+        if scores[2:] != classes[1:]:
+            raise RuntimeError(f"size mismatch (got input: {list(scores)}, target: {list(classes)})")
+    if target.dtype is not dtypes.int64 and target.dtype is not dtypes.uint8:
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {dtypes.SCALAR_NAMES[target.dtype]}")
+    count = scores[1] if len(scores) > 1 else scores[0]
+    if weight is not None:
+        if weight._array.shape != (count,):
+            raise RuntimeError(
+                f"weight tensor should be defined either for all {count} classes or no classes but got weight tensor of "
+                f"shape: {list(weight._array.shape)}"
+            )
+        if weight.dtype is not input.dtype:
+            names = dtypes.SCALAR_NAMES
+            raise RuntimeError(f"expected scalar type {names[input.dtype]} but found {names[weight.dtype]}")
+
+
+def negative_log_likelihood(input, target, weight, ignore_index, reduction):
+    check_classes(input, target, weight)
+    run = nll_2d if input.ndim > 2 else nll
+    return run(input, target._array, None if weight is None else weight._array, ignore_index, reduction)
+
+
+@composite(namespace="nn.functional", method=False)
+def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
+    """Minus the log-probability of the target classes.
+
+    Args:
+        input: log-probabilities (N, C), (C,) or (N, C, *space).
+        target: classes (N,), () or (N, *space), int64.
+        weight: (C,), how much each class counts.
+        ignore_index: targets of this value do not count.
+        reduction: "none", "mean" (weighted) or "sum".
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce)
+    checked(reduction)
+    return negative_log_likelihood(input, target, weight, ignore_index, reduction)
+
+
+def cross_entropy(
+    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
+):
+    """The cross entropy between softmax(input) and the target.
+
+    Args:
+        input: scores (N, C), (C,) or (N, C, *space).
+        target: classes (N,), () or (N, *space), int64; or probabilities of the shape of `input`.
+        weight: (C,), how much each class counts.
+        ignore_index: class targets of this value do not count.
+        reduction: "none", "mean" (weighted) or "sum".
+        label_smoothing: how much of each target is spread evenly over all classes, from 0 to 1.
+    """
+    if (
+        type(input) is Tensor
+        and type(target) is Tensor
+        and target.dtype is dtypes.int64
+        and weight is None
+        and label_smoothing == 0.0
+        and size_average is None
+        and reduce is None
+        and len(input._array.shape) == 2
+        and len(target._array.shape) == 1
+        and target._array.shape[0] == input._array.shape[0]
+        and (reduction == "mean" or reduction == "sum" or reduction == "none")
+    ):
+        return classes_form(input, target, ignore_index, reduction)
+    return general_form(input, target, weight, size_average, ignore_index, reduce, reduction, label_smoothing)
+
+
+def general_cross_entropy(input, target, weight, size_average, ignore_index, reduce, reduction, label_smoothing):
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce)
+    checked(reduction)
+    if input._array.shape == target._array.shape and target.dtype.is_floating_point:
+        return cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
+    check_classes(input, target, weight)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
+    if weight is None and not label_smoothing:
+        return cross_entropy_of_classes(input, target, ignore_index, reduction)
+    log_p = log_softmax(input, 1 if input.ndim > 1 else 0)
+    sharp = negative_log_likelihood(log_p, target, weight, ignore_index, reduction)
+    if not label_smoothing:
+        return sharp
+    return sharp * (1 - label_smoothing) + smooth_part(log_p, target, weight, ignore_index, reduction) * (
+        label_smoothing / log_p.shape[1 if log_p.ndim > 1 else 0]
+    )
+
+
+def smooth_part(log_p, target, weight, ignore_index, reduction):
+    """The cross entropy with the even distribution, times the number of classes."""
+    dim = 1 if log_p.ndim > 1 else 0
+    if weight is not None:
+        log_p = log_p * weight.reshape([-1 if d == dim else 1 for d in range(log_p.ndim)])
+    each = -log_p.sum(dim)
+    share = wrap(kernels.smooth_shares(target._array, ignore_index, weight, reduction, each._array.dtype))
+    each = each * share.reshape(each.shape)
+    return each if reduction == "none" else each.sum()
+
+
+def cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing):
+    dim = 1 if input.ndim > 1 else 0
+    count = input.shape[dim]
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
+    if weight is not None and weight._array.shape != (count,):
+        raise RuntimeError(
+            f"cross_entropy: weight tensor should be defined either for all {count} classes or no classes but got weight "
+            f"tensor of shape: {list(weight.shape)}"
+        )
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / count
+    product = log_softmax(input, dim) * target
+    if weight is not None:
+        product = product * weight.reshape([-1 if d == dim else 1 for d in range(input.ndim)])
+    if reduction == "none":
+        return -product.sum(dim)
+    total = -product.sum()
+    return total if reduction == "sum" else total / max(math.prod(input.shape) // max(count, 1), 1)
+
+
+# --- the public functions of the elementwise losses ------------------------------------------------------------------------
+
+
+def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """The mean (or sum, or each) of (input - target)²; tensors of one shape, `weight` weighing the elements."""
+    if weight is None and size_average is None and reduce is None and input._array.shape == target._array.shape:
+        if reduction == "mean" or reduction == "sum" or reduction == "none":
+            return mse_form(input, target, reduction)
+    return weighted(mse_form, input, target, weight, size_average, reduce, reduction)
+
+
+def weighted(loss, input, target, weight, size_average, reduce, reduction):
+    """A loss of elements with everything that is unusual: retired arguments, broadcasting, weights."""
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce)
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    warn_of_broadcast(input, target)
+    if weight is None:
+        return loss(input, target, reduction)
+    if weight.shape != input.shape:
+        raise ValueError("Weights and input must have the same size.")
+    each = loss(input, target, "none") * weight
+    if reduction == "none":
+        return each
+    return each.sum() if reduction == "sum" else each.sum() / weight.sum()
+
+
+Flat(mse_loss, mse_form=mse)
+Flat(cross_entropy, classes_form=cross_entropy_of_classes, general_form=general_cross_entropy)
+
+
+def loss(function):
+    """Declare a loss of `torch.nn.functional`: the retired arguments and the check of `reduction` are done here."""
+    parameters = inspect.signature(function).parameters
+    retired = "size_average" in parameters
+
+    @functools.wraps(function)
+    def run(*args, **kwargs):
+        given = inspect.signature(function).bind(*args, **kwargs).arguments
+        if retired and (given.get("size_average") is not None or given.get("reduce") is not None):
+            kwargs = dict(given, reduction=legacy_reduction(given.get("size_average"), given.get("reduce")))
+            kwargs |= {"size_average": None, "reduce": None}
+            args = ()
+        return function(*args, **kwargs)
+
+    return composite(run, namespace="nn.functional", method=False, torch=False)
+
+
+@loss
+def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """The mean (or sum, or each) of |input - target|."""
+    return weighted(lambda a, b, r: reduced((a - b).abs(), r), input, target, weight, None, None, reduction)
+
+
+@loss
+def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
+    """Squared where |input - target| < beta, straight beyond (Girshick, 2015)."""
+    checked(reduction)
+    warn_of_broadcast(input, target)
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    return reduced((input - target).abs(), reduction) if beta == 0 else smooth_l1(input, target, reduction, beta)
+
+
+@loss
+def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
+    """Squared where |input - target| <= delta, straight beyond (Huber, 1964)."""
+    if delta <= 0:
+        raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    return weighted(lambda a, b, r: huber(a, b, r, delta), input, target, weight, None, None, reduction)
+
+
+@loss
+def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
+    """The cross entropy between probabilities `input` and `target`, two outcomes each; `weight` weighs the elements."""
+    checked(reduction)
+    if target.shape != input.shape:
+        raise ValueError(
+            f"Using a target size ({target.shape!r}) that is different to the input size ({input.shape!r}) is deprecated. "
+            "Please ensure they have the same size."
+        )
+    if input.dtype is not target.dtype:
+        names = dtypes.SCALAR_NAMES
+        raise RuntimeError(f"Found dtype {names[target.dtype]} but expected {names[input.dtype]}")
+    if weight is None:
+        return bce(input, target, reduction)
+    return reduced(bce(input, target, "none") * weight, reduction)
+
+
+@loss
+def binary_cross_entropy_with_logits(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
+):
+    """`binary_cross_entropy` of sigmoid(input), stable for large scores; `pos_weight` weighs the positive outcome."""
+    checked(reduction)
+    if target.shape != input.shape:
+        raise ValueError(f"Target size ({target.shape!r}) must be the same as input size ({input.shape!r})")
+    if weight is None and pos_weight is None:
+        return bce_with_logits(input, target, reduction)
+    if pos_weight is None:
+        each = bce_with_logits(input, target, "none")
+    else:
+        factor = (pos_weight - 1) * target + 1
+        each = (1 - target) * input + factor * (log1p((-input.abs()).exp()) + (-input).relu())
+    return reduced(each if weight is None else each * weight, reduction)
+
+
+@loss
+def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
+    """target * (log target - input) at each element; reduction "batchmean" divides the sum by the batch's size."""
+    if reduction not in ("none", "mean", "sum", "batchmean"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    if reduction == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by "
+            "the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the same as "
+            "'batchmean' in the next major release.",
+            stacklevel=4,
+        )
+    each = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
+    if reduction == "batchmean":
+        return each.sum() / input.shape[0] if input.ndim else each.sum()
+    return reduced(each, reduction)
+
+
+@loss
+def poisson_nll_loss(
+    input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"
+):
+    """Minus the log-likelihood of counts `target` under a Poisson distribution of rate `input` (or exp of it)."""
+    checked(reduction)
+    each = input.exp() - target * input if log_input else input - target * (input + eps).log()
+    if full:
+        stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
+        each = each + stirling.masked_fill(target <= 1, 0)
+    return reduced(each, reduction)
+
+
+@loss
+def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
+    """Minus the log-likelihood of `target` under normal distributions of mean `input` and variance `var`."""
+    if isinstance(var, float):
+        if var < 0:
+            raise ValueError("var has negative entry/entries")
+        var = var * input.new_ones(input.shape)
+    elif bool((var < 0).any()):
+        raise ValueError("var has negative entry/entries")
+    if var.shape != input.shape:
+        if input.shape[:-1] == var.shape:
+            var = var.unsqueeze(-1)
+        elif not (input.shape[:-1] == var.shape[:-1] and var.shape[-1] == 1) and not _one_apart(input.shape, var.shape):
+            raise ValueError("var is of incorrect size")
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not valid")
+    safe = var.clone()
+    with no_grad():
+        safe.clamp_(min=eps)
+    difference = input - target
+    each = 0.5 * (safe.log() + difference * difference / safe)
+    if full:
+        each = each + 0.5 * math.log(2 * math.pi)
+    return reduced(each, reduction)
+
+
+def _one_apart(shape, other):
+    """Whether the shapes have the same length and `other` is 1 wherever they differ."""
+    return len(shape) == len(other) and all(a == b or b == 1 for a, b in zip(shape, other, strict=True))
+
+
+@loss
+def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
+    """input where target is 1, max(0, margin - input) where it is -1."""
+    checked(reduction)
+    zeros = input * 0
+    each = select(target != 1, clamp_min(margin - input, 0), zeros) + select(target != -1, input, zeros)
+    return reduced(each, reduction)
+
+
+@loss
+def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
+    """max(0, margin - target * (input1 - input2)): target 1 where the first should rank higher, -1 where the second."""
+    checked(reduction)
+    if not input1.ndim == input2.ndim == target.ndim:
+        raise RuntimeError(
+            f"margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: {input1.shape}, "
+            f"input2: {input2.shape}, target: {target.shape} "
+        )
+    return reduced(clamp_min(-target * (input1 - input2) + margin, 0), reduction)
+
+
+@loss
+def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
+    """1 - cos where target is 1, max(0, cos - margin) where it is -1; cos between rows of the inputs."""
+    checked(reduction)
+    if target.ndim > 1 or not (input1.ndim == input2.ndim and input1.ndim in (target.ndim + 1,)):
+        raise RuntimeError(
+            f"{'1D' if target.ndim == 1 else '0D'} target tensor expects {target.ndim + 1}D input tensors, but found inputs "
+            f"with sizes {list(input1.shape)} and {list(input2.shape)}."
+            if target.ndim <= 1
+            else "0D or 1D target tensor expected, multi-target not supported"
+        )
+    eps = 1e-12
+    dim = target.ndim
+    product = (input1 * input2).sum(dim)
+    sizes = ((input1 * input1).sum(dim) + eps) * ((input2 * input2).sum(dim) + eps)
+    cos = product / sizes.sqrt()
+    zeros = cos * 0
+    each = select(target == 1, 1 - cos, zeros) + select(target == -1, clamp_min(cos - margin, 0), zeros)
+    return reduced(each, reduction)
+
+
+@loss
+def triplet_margin_loss(
+    anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
+):
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin), d the p-norm (Balntas et al., 2016)."""
+    checked(reduction)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise RuntimeError(
+            f"The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: anchor "
+            f"{anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
+        )
+    distance = functools.partial(pairwise_distance, p=p, eps=eps)
+    return triplet(anchor, positive, negative, distance, margin, swap, reduction)
+
+
+def triplet(anchor, positive, negative, distance, margin, swap, reduction):
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = far.minimum(distance(positive, negative))
+    return reduced(clamp_min(margin + near - far, 0), reduction)
+
+
+@loss
+def triplet_margin_with_distance_loss(
+    anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"
+):
+    """`triplet_margin_loss` with any distance."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise RuntimeError(
+            f"The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: anchor "
+            f"{anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
+        )
+    return triplet(anchor, positive, negative, distance_function or pairwise_distance, margin, swap, reduction)
+
+
+@loss
+def multi_margin_loss(
+    input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
+):
+    """Sum over other classes of max(0, margin - input[target] + input[class])^p, over the number of classes."""
+    checked(reduction)
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    if weight is not None and weight.ndim != 1:
+        raise ValueError("weight must be one-dimensional")
+    rows = input.reshape(1, -1) if input.ndim <= 1 else input
+    if rows.ndim != 2 or rows.shape[1] == 0:
+        raise RuntimeError(
+            f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
+        )
+    if target.ndim > 1 or target.numel() != rows.shape[0]:
+        raise RuntimeError(f"inconsistent target size, expected {[rows.shape[0]]} but got {list(target.shape)}")
+    at = target.reshape(-1, 1)
+    if at.numel() and not (0 <= int(at.min()) and int(at.max()) < rows.shape[1]):
+        raise RuntimeError("target out of range")
+    z = clamp_min(margin - rows.gather(1, at) + rows, 0)
+    z = z if p == 1 else z * z
+    if weight is not None:
+        z = z * weight[at]
+    z = z.scatter(1, at, 0.0)
+    each = z.sum(1) / rows.shape[1]
+    return each.reshape(target.shape) if reduction == "none" else reduced(each, reduction)
+
+
+@loss
+def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """Sum over target and other classes of max(0, 1 - input[target] + input[other]), over the number of classes.
+
+    The targets of a row end at the first -1.
+    """
+    checked(reduction)
+    if input.shape != target.shape or input.ndim > 2 or (input.ndim and input.shape[-1] == 0):
+        raise RuntimeError(
+            f"inconsistent size {list(target.shape)} for argument #2 'target': it should be that of the input, "
+            f"{list(input.shape)}, a non-empty vector or matrix"
+        )
+    rows, labels = input.reshape(-1, max(input.shape[-1:], default=1)), target.reshape(-1, max(input.shape[-1:], default=1))
+    valid, is_target = kernels.multilabel_masks(labels._array)
+    chosen = rows.gather(1, wrap(kernels.clipped(labels._array)))
+    z = clamp_min(1 - chosen.unsqueeze(2) + rows.unsqueeze(1), 0)
+    z = select(wrap(valid[:, :, None] & ~is_target[:, None, :]), z, 0)
+    each = z.sum((1, 2)) / rows.shape[1]
+    return each.reshape(input.shape[:-1]) if reduction == "none" else reduced(each, reduction)
+
+
+@loss
+def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
+    """The mean over classes of the cross entropy of sigmoid(input)."""
+    checked(reduction)
+    each = -(target * log_sigmoid(input) + (1 - target) * log_sigmoid(-input))
+    if weight is not None:
+        each = each * weight
+    dim = input.ndim - 1
+    each = each.sum(dim) / input.shape[dim]
+    return reduced(each, reduction)
+
+
+@loss
+def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """log(1 + exp(-target * input)), target 1 or -1."""
+    checked(reduction)
+    return soft_margin(input, target, reduction)
+
+
+# --- connectionist temporal classification ---------------------------------------------------------------------------------
+
+ctc_of = primitive(
+    "ctc_loss", kernels.ctc_losses, tensors=("log_probs",), residuals=("losses", "alpha"), **HIDDEN,
+    log_probs=lambda g, log_probs, labels, skip, input_lengths, target_lengths, zero_infinity, losses, alpha: ctc_gradient(
+        g, log_probs, labels, skip, input_lengths, target_lengths, losses, alpha, zero_infinity
+    ),
+)  # fmt: skip
+
+
+def ctc_gradient(g, log_probs, labels, skip, input_lengths, target_lengths, losses, alpha, zero_infinity):
+    raise RuntimeError("derivative for aten::_ctc_loss_backward is not implemented")
+
+
+ctc_gradient._on_tensors = True
+ctc_gradient._on_arrays = kernels.ctc_slope
+
+
+@composite(namespace="nn.functional", method=False, torch=False)
+def ctc_loss(
+    log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
+):
+    """Minus the log-probability of label sequences of unknown alignment (Graves et al., 2006).
+
+    Args:
+        log_probs: (T, N, C) or (T, C) log-probabilities of classes at each time.
+        targets: (N, S), or the labels of all sequences one after the other.
+        input_lengths, target_lengths: the length of each sequence.
+        blank: the class that stands for no label.
+        reduction: "none", "sum", or "mean" over the batch of each loss divided by its target's length.
+        zero_infinity: whether impossible alignments count as zero.
+    """
+    checked(reduction)
+    single = log_probs.ndim == 2
+    if single:
+        log_probs = log_probs.unsqueeze(1)
+    inputs, lengths = kernels.lengths(input_lengths), kernels.lengths(target_lengths)
+    kernels.check_ctc(log_probs._array, targets._array, inputs, lengths, blank)
+    labels, skip = kernels.extended_labels(targets._array.reshape(1, -1) if single else targets._array, lengths, blank)
+    losses = ctc_of(log_probs, labels, skip, inputs, lengths, zero_infinity)
+    if reduction == "mean":
+        return (losses / wrap(kernels.divisors(lengths, losses._array.dtype))).mean()
+    if reduction == "sum":
+        return losses.sum()
+    return losses.squeeze(0) if single else losses
+

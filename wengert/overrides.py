@@ -1,0 +1,218 @@
+"""`__torch_function__`: classes, and modes, that take part in how operations run.
+
+An operation that meets an argument whose class defines `__torch_function__` asks that class (subclasses before their
+bases, else left to right) to do the work. A subclass of Tensor inherits the default, which runs the operation as usual
+and gives its results the subclass's type. A `TorchFunctionMode` in force is asked before all of them.
+"""
+
+import threading
+
+from wengert.autograd.graph import rare
+from wengert.tensor import Parameter, Tensor
+
+
+class _State(threading.local):
+    disabled = 0  # depth of DisableTorchFunctionSubclass
+    all_disabled = 0  # depth of DisableTorchFunction
+
+    def __init__(self):
+        self.modes = []
+
+
+state = _State()
+
+
+class DisableTorchFunctionSubclass:
+    """Inside, classes are not asked (modes still are); results are plain tensors."""
+
+    def __enter__(self):
+        state.disabled += 1
+        return self
+
+    def __exit__(self, *exc):
+        state.disabled -= 1
+
+
+class DisableTorchFunction:
+    """Inside, neither classes nor modes are asked."""
+
+    def __enter__(self):
+        state.disabled += 1
+        state.all_disabled += 1
+        return self
+
+    def __exit__(self, *exc):
+        state.disabled -= 1
+        state.all_disabled -= 1
+
+
+class TorchFunctionMode:
+    """A context manager whose ``__torch_function__(func, types, args, kwargs)`` sees every operation inside it."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        raise NotImplementedError
+
+    def __enter__(self):
+        state.modes.append(self)
+        rare.enter()
+        return self
+
+    def __exit__(self, *exc):
+        state.modes.remove(self)
+        rare.leave()
+
+
+class BaseTorchFunctionMode(TorchFunctionMode):
+    """The mode that changes nothing."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {}))
+
+
+_DEFAULT = Tensor.__torch_function__.__func__
+_disabled_torch_function_impl = Parameter.__torch_function__.__func__
+
+
+def has_override(value):
+    """Whether the class of `value` wants to be asked."""
+    if state.disabled:
+        return False
+    kind = type(value)
+    if kind is Tensor or kind is Parameter:
+        return False
+    method = getattr(kind, "__torch_function__", None)
+    return method is not None and getattr(method, "__func__", method) is not _disabled_torch_function_impl
+
+
+def relevant(candidates):
+    """Those of the arguments whose classes are to be asked, subclasses first; a mode alone makes the list non-empty."""
+    found = []
+    for value in candidates:
+        if has_override(value) and not any(type(value) is type(other) for other in found):
+            place = len(found)
+            for i, other in enumerate(found):
+                if issubclass(type(value), type(other)):
+                    place = i
+                    break
+            found.insert(place, value)
+    if state.modes and not state.all_disabled and not found:
+        return MODES_ONLY
+    return found
+
+
+class _ModesOnly(list):
+    def __bool__(self):
+        return True
+
+
+MODES_ONLY = _ModesOnly()
+
+
+def handle(function, arguments, args, kwargs):
+    """Ask the innermost mode, then the classes of `arguments`; raises TypeError if all return NotImplemented."""
+    types = tuple(dict.fromkeys(type(a) for a in arguments))
+    if state.modes and not state.all_disabled:
+        mode = state.modes.pop()
+        rare.leave()
+        try:
+            result = mode.__torch_function__(function, types, args, kwargs)
+        finally:
+            state.modes.append(mode)
+            rare.enter()
+        if result is not NotImplemented:
+            return result
+    for argument in arguments:
+        method = argument.__torch_function__
+        result = method(function, types, args, kwargs)
+        if result is not NotImplemented:
+            return result
+    names = ", ".join(f"{t.__module__}.{t.__qualname__}" for t in types)
+    raise TypeError(
+        f"Multiple dispatch failed for '{getattr(function, '__name__', function)}'; all __torch_function__ handlers returned "
+        f"NotImplemented:\n\n  tried with types: {names}"
+    )
+
+
+def default_torch_function(cls, func, types, args, kwargs):
+    """Run `func` on the tensors as they are and give its results the class `cls`."""
+    if not all(issubclass(cls, t) or not issubclass(t, Tensor) for t in types):
+        return NotImplemented
+    with DisableTorchFunctionSubclass():
+        result = func(*args, **kwargs)
+    if func in get_default_nowrap_functions():
+        return result
+    return converted(result, cls)
+
+
+def converted(result, cls):
+    """The tensors of a result as instances of `cls`."""
+    if cls is Tensor:
+        return result
+    if isinstance(result, Tensor):
+        if not isinstance(result, cls):
+            result.__class__ = cls
+        return result
+    if isinstance(result, tuple):
+        items = [converted(x, cls) for x in result]
+        return type(result)(items) if type(result) is not tuple else tuple(items)
+    if isinstance(result, list):
+        return [converted(x, cls) for x in result]
+    return result
+
+
+def get_default_nowrap_functions():
+    """Functions whose results a subclass's default leaves as they are."""
+    return {Tensor.grad.fget, Tensor._is_view, Tensor.grad_fn.fget}
+
+
+def has_torch_function(arguments):
+    """Whether any of `arguments` has a class (or there is a mode) that wants to be asked."""
+    return bool(relevant([a for a in arguments if has_override(a)]))
+
+
+def has_torch_function_unary(argument):
+    """`has_torch_function` for one argument."""
+    return has_torch_function((argument,))
+
+
+def has_torch_function_variadic(*arguments):
+    """`has_torch_function` for arguments given one by one."""
+    return has_torch_function(arguments)
+
+
+def handle_torch_function(public_api, relevant_args, *args, **kwargs):
+    """Let the classes of `relevant_args` run `public_api` on these arguments."""
+    return handle(public_api, relevant(list(relevant_args)), args, kwargs)
+
+
+def is_tensor_like(value):
+    """Whether `value` is a tensor or of a class that takes part in operations."""
+    return type(value) is Tensor or hasattr(type(value), "__torch_function__")
+
+
+def is_tensor_method_or_property(function):
+    """Whether `function` is a method or property getter of Tensor."""
+    return any(value is function or getattr(value, "fget", None) is function for value in vars(Tensor).values())
+
+
+def wrap_torch_function(dispatcher):
+    """Decorate a function so that overrides among the arguments that `dispatcher` returns are asked first."""
+
+    def decorate(function):
+        import functools
+
+        @functools.wraps(function)
+        def wrapped(*args, **kwargs):
+            among = dispatcher(*args, **kwargs)
+            if has_torch_function(among):
+                return handle_torch_function(wrapped, among, *args, **kwargs)
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    return decorate
+
+
+def resolve_name(function):
+    """The public name of an operation or method, such as ``torch.add``."""
+    return f"torch.{function.__name__}"
