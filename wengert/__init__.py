@@ -37,10 +37,13 @@ from wengert import copying as _copying  # noqa: F401 (copy and pickle)
 from wengert.interop import from_numpy, frombuffer
 from wengert.ops import creation as _creation
 from wengert.ops import indexing as _indexing  # noqa: F401
+from wengert.ops import indexing as _indexing
 from wengert.ops import linalg as _linalg
 from wengert.ops import pointwise as _pointwise
+from wengert.ops import random as _random
 from wengert.ops import reductions as _reductions
 from wengert.ops import shape as _shape
+from wengert.ops import sorting as _sorting
 from wengert.ops import sorting as _sorting  # noqa: F401
 from wengert.ops.declare import FUNCTIONS, return_types  # noqa: F401
 from wengert.printing import set_printoptions
