@@ -259,9 +259,9 @@ def home_of(value):
     if not isinstance(value, (type, types.FunctionType)) or not (value.__module__ or "").startswith("wengert"):
         return None
     for name, module in sorted(sys.modules.items()):
-        if name.startswith("wengert.") and vars(module).get(value.__name__) is value and hasattr(module, "__file__"):
-            if is_written_in(module, value):
-                return name
+        ours = name.startswith("wengert.") and hasattr(module, "__file__")
+        if ours and vars(module).get(value.__name__) is value and is_written_in(module, value):
+            return name
     return None
 
 
@@ -321,15 +321,14 @@ def return_types_stub():
 
 def stubs():
     """Each stub's path and text."""
+    for name in {*dir(wengert)} - {*FUNCTIONS[""]}:
+        getattr(wengert, name, None)  # modules that load when touched declare operations of their own
+    modules = {name: importlib.import_module(f"wengert.{name}".rstrip(".")) for name in sorted(FUNCTIONS)}
     found = {"wengert/tensor.pyi": tensor_stub(), "wengert/return_types.pyi": return_types_stub()}
-    found["wengert/__init__.pyi"] = module_stub(wengert, "")
-    for namespace in sorted(FUNCTIONS):
-        if not namespace:
-            continue
-        module = importlib.import_module(f"wengert.{namespace}")
+    for namespace, module in modules.items():
         path = Path(module.__file__)
-        if path.name == "__init__.py":
-            continue  # a package's submodules and its own names: its functions carry their annotations themselves
+        if namespace and path.name == "__init__.py":
+            continue  # of a package other than the root, a stub would have to speak for the submodules as well
         found[path.with_suffix(".pyi").relative_to(ROOT).as_posix()] = module_stub(module, namespace)
     return {path: HEADER + "\n".join(lines).rstrip() + "\n" for path, lines in found.items()}
 
