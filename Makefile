@@ -31,14 +31,11 @@ test: $(VENV)/installed-test
 conformance: $(VENV)/installed-conformance
 	@$(BIN)/python -m pytest -q tests/conformance $(ARGS)
 
-# `python -m benchmarks` says on stderr what it is doing and prints the table, in Markdown, on stdout.
 bench: $(VENV)/installed-conformance
-	@mkdir -p out
-	@$(BIN)/python -m benchmarks $(ARGS) > out/bench.md
-	@cat out/bench.md
+	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-readme: bench
-	@$(BIN)/python tools/fill_bench.py out/bench.md
+bench-readme: $(VENV)/installed-conformance
+	@$(BIN)/python -m benchmarks --update-readme
 
 lint: $(VENV)/installed-lint
 	@$(BIN)/ruff check .

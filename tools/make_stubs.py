@@ -12,16 +12,16 @@ import builtins
 import importlib
 import inspect
 import keyword
+import re
 import sys
 import types
-from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import wengert  # noqa: E402
-from wengert.ops.declare import FUNCTIONS, METHODS, InPlace, LazyMethod, Pointwise, Primitive  # noqa: E402
+from wengert.ops.declare import FUNCTIONS, METHODS, InPlace, LazyMethod, Operation, Pointwise, Primitive  # noqa: E402
 from wengert.tensor import Parameter, Tensor  # noqa: E402
 
 # Tensor has methods called float, int and type, and the package has dtypes of those names: types go by private names.
@@ -75,7 +75,7 @@ RESULTS = {  # what isn't a Tensor
     # one or several results, as the arguments say
     **dict.fromkeys(["max", "min", "median", "nanmedian", "sort", "where", "unique", "nonzero", "aminmax"], "_Any"),
     **dict.fromkeys(["atleast_1d", "atleast_2d", "atleast_3d", "einsum", "unique_consecutive", "lstm", "gru"], "_Any"),
-    **dict.fromkeys(["norm_shape", "result_type", "broadcast_shapes", "item", "tolist"], "_Any"),
+    **dict.fromkeys(["broadcast_shapes", "result_type", "item", "tolist"], "_Any"),
 }
 TENSOR_RESULTS = {  # hand-written methods that return one
     "detach", "clone", "contiguous", "to", "cpu", "view_as", "reshape_as", "expand_as", "type_as", "__getitem__",
@@ -166,8 +166,8 @@ def stub_of_operation(name, operation, *, method=False, inplace=False):
     return f"def {name}({shown_parameters(parameters, operation, method=method)}) -> {result}: ...{ignored}"
 
 
-def stub_of_function(name, function, *, method=False):
-    """The stub of what is written by hand."""
+def stub_of_function(name, function, *, method=False, otherwise="_Any"):
+    """The stub of what is written by hand, or is a function already."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -177,7 +177,7 @@ def stub_of_function(name, function, *, method=False):
     result = RESULTS.get(name)
     if result is None:
         inplace = method and name.endswith("_") and not name.endswith("__")
-        result = "_Tensor" if inplace or name in TENSOR_RESULTS else "_Any"
+        result = "_Tensor" if inplace or name in TENSOR_RESULTS else otherwise
     return f"def {name}({shown_parameters(parameters, method=method)}) -> {result}: ..."
 
 
@@ -246,30 +246,44 @@ def tensor_stub():
     return lines
 
 
+def is_written_in(module, value):
+    """Whether this is the module of a class or function (some give a public one as their __module__)."""
+    if isinstance(value, types.FunctionType):
+        return value.__code__.co_filename == module.__file__
+    source = Path(module.__file__).read_text(encoding="utf-8")
+    return re.search(rf"^class {value.__name__}\b", source, re.MULTILINE) is not None
+
+
 def home_of(value):
-    """The module of ours in which a class or function is written (some give a public module as their __module__)."""
+    """The name of the module of ours in which a class or function is written, or None."""
     if not isinstance(value, (type, types.FunctionType)) or not (value.__module__ or "").startswith("wengert"):
         return None
-    written = [value] if isinstance(value, types.FunctionType) else vars(value).values()
-    files = Counter(member.__code__.co_filename for member in written if isinstance(member, types.FunctionType))
-    file = files.most_common(1)[0][0] if files else None  # other floors attach methods to a class as well
     for name, module in sorted(sys.modules.items()):
-        ours = name == value.__module__ or getattr(module, "__file__", None) == file
-        if ours and name.startswith("wengert.") and vars(module).get(value.__name__) is value:
+        ours = name.startswith("wengert.") and hasattr(module, "__file__")
+        if ours and vars(module).get(value.__name__) is value and is_written_in(module, value):
             return name
     return None
 
 
 def declaration(module, name, namespace):
-    """The stub's line for one public name of a module."""
+    """The stub's line for one public name of a module, or None where the module announces what isn't there yet."""
     if (operation := FUNCTIONS.get(namespace, {}).get(name)) is not None:
-        inplace = isinstance(operation, InPlace)
-        return stub_of_operation(name, operation.operation if inplace else operation, inplace=inplace)
-    value = getattr(module, name)
+        if isinstance(operation, InPlace):
+            return stub_of_operation(name, operation.operation, inplace=True)
+        if isinstance(operation, Operation):
+            return stub_of_operation(name, operation)
+        # a flat function around an operation (F.relu with `inplace`): its own signature counts
+        return stub_of_function(name, operation.function, otherwise="_Tensor")
+    value = getattr(module, name, None)
+    if value is None and name not in vars(module):
+        return None
     if isinstance(value, types.ModuleType):
         package, _, last = value.__name__.rpartition(".")
         return f"from {package} import {last} as {name}" if package else f"{name}: _ModuleType"
-    if (home := home_of(value)) not in (None, module.__name__):
+    home = home_of(value)
+    if isinstance(value, types.FunctionType) and (home or "").startswith("wengert.ops."):
+        return stub_of_function(name, value, otherwise="_Tensor")
+    if home not in (None, module.__name__):
         return f"from {home} import {value.__name__} as {name}"
     if isinstance(value, type):
         return f"{name}: _type[_Any]"
@@ -288,7 +302,7 @@ def module_stub(module, namespace):
     lines = ["from wengert import return_types as _return_types", "from wengert.dtypes import dtype as _dtype",
              "from wengert.tensor import Tensor as _Tensor", ""]  # fmt: skip
     declared = [declaration(module, name, namespace) for name in sorted(names)]
-    return lines + sorted(declared, key=lambda line: not line.startswith("from "))
+    return lines + sorted(filter(None, declared), key=lambda line: not line.startswith("from "))
 
 
 def return_types_stub():
@@ -307,15 +321,14 @@ def return_types_stub():
 
 def stubs():
     """Each stub's path and text."""
+    for name in {*dir(wengert)} - {*FUNCTIONS[""]}:
+        getattr(wengert, name, None)  # modules that load when touched declare operations of their own
+    modules = {name: importlib.import_module(f"wengert.{name}".rstrip(".")) for name in sorted(FUNCTIONS)}
     found = {"wengert/tensor.pyi": tensor_stub(), "wengert/return_types.pyi": return_types_stub()}
-    found["wengert/__init__.pyi"] = module_stub(wengert, "")
-    for namespace in sorted(FUNCTIONS):
-        if not namespace:
-            continue
-        module = importlib.import_module(f"wengert.{namespace}")
+    for namespace, module in modules.items():
         path = Path(module.__file__)
-        if path.name == "__init__.py":
-            continue  # a package's submodules and its own names: its functions carry their annotations themselves
+        if namespace and path.name == "__init__.py":
+            continue  # of a package other than the root, a stub would have to speak for the submodules as well
         found[path.with_suffix(".pyi").relative_to(ROOT).as_posix()] = module_stub(module, namespace)
     return {path: HEADER + "\n".join(lines).rstrip() + "\n" for path, lines in found.items()}
 
