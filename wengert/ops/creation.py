@@ -557,7 +557,11 @@ copy = Overwrite(
 ).export(inplace=False, function=False, method=False)  # fmt: skip
 fill = Overwrite(
     "fill", lambda input, other: np.broadcast_to(other, input.shape), {"input": lambda g: g * 0, "other": lambda g: g},
-    node="FillBackward0",
+    node="FillBackward3", scalar_node="FillBackward2",
+).export(inplace=False, function=False, method=False)  # fmt: skip
+zero = Overwrite(
+    "zero", lambda input, other: np.broadcast_to(other, input.shape), {"input": lambda g: g * 0}, node="ZeroBackward0",
+    tensors=("input", "other"),
 ).export(inplace=False, function=False, method=False)  # fmt: skip
 
 
@@ -579,7 +583,7 @@ def zero_(self):
         self._array.fill(0)
         views.bump(self)
         return self
-    return fill.variant("inplace")(self, 0)
+    return zero.variant("inplace")(self, 0)
 
 
 Tensor.copy_, Tensor.fill_, Tensor.zero_ = copy_, fill_, zero_

@@ -5,7 +5,7 @@ The gradient of a reduction is its result's gradient, spread back over the dimen
 
 from wengert.kernels import reductions as kernels
 from wengert.ops.declare import choice, composite, primitive
-from wengert.ops.pointwise import exp, pow, select, sgn, where, zeros_of
+from wengert.ops.pointwise import exp, pow, select, sgn, zeros_of
 from wengert.ops.shape import concatenate, expand_to, flip, narrow_to, put_along, reshape_to
 from wengert.tensor import Tensor
 
@@ -214,7 +214,7 @@ logsumexp = primitive(
 
 def finite(x):
     """`x` with infinities replaced by 0, for differences in which they would give NaN."""
-    return where(abs_of(x) == float("inf"), 0, x)
+    return select(abs_of(x) == float("inf"), 0, x)
 
 
 def abs_of(x):

@@ -367,11 +367,11 @@ for _name, _function in {
 Tensor.real = property(real, lambda self, value: real(self).copy_(value))
 Tensor.imag = property(imag, lambda self, value: imag(self).copy_(value))
 Tensor.T = property(lambda self: permute_op.function(self, tuple(range(self._array.ndim))[::-1]))
-Tensor.mT = property(lambda self: transpose.function(self, -2, -1))
+Tensor.mT = property(lambda self: transpose.function(self, -2, -1) if self._array.ndim else alias_of(self))
 Tensor.H = property(lambda self: transpose.function(self, 0, 1).conj())
 Tensor.mH = property(lambda self: transpose.function(self, -2, -1).conj())
 Tensor.adjoint = lambda self: transpose.function(self, -2, -1).conj()
-Tensor.view_as = lambda self, other: view(self, *other._array.shape) if other is not self else alias_of(self)
+Tensor.view_as = lambda self, other: view(self, *other._array.shape)
 Tensor.reshape_as = lambda self, other: reshape(self, other._array.shape)
 Tensor.expand_as = lambda self, other: expand(self, *other._array.shape)
 
@@ -585,8 +585,8 @@ def broadcast_tensors(*tensors):
     """All tensors expanded to their common shape."""
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
-    shape = broadcast_shapes(*[x._array.shape for x in tensors])
-    return tuple(expand_op(x, tuple(shape)) for x in tensors)
+    shape = tuple(broadcast_shapes(*[x._array.shape for x in tensors]))
+    return tuple(x if x._array.shape == shape else expand_op(x, shape) for x in tensors)
 
 
 def broadcast_shapes(*shapes):
