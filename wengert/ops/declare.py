@@ -311,7 +311,7 @@ class Primitive(Operation):
 
     def __init__(
         self, name, kernel, derivatives, *, tensors=None, outputs=None, residuals=(), view=False, holomorphic=True,
-        node=None, full_node=None, doc=None, nodiff_outputs=(), out=True,
+        node=None, full_node=None, doc=None, nodiff_outputs=(), out=True, dense=False,
     ):  # fmt: skip
         super().__init__(name, kernel, doc)
         self.derivatives = derivatives
@@ -321,6 +321,7 @@ class Primitive(Operation):
         self.view = view
         self.holomorphic = holomorphic
         self.node_name = node or f"{''.join(part.capitalize() for part in name.split('_'))}Backward0"
+        self.dense = dense
         self.full_node = full_node  # another name for the node where `dim` is None
         self.nodiff_outputs = nodiff_outputs
         self.takes_out = out and not view
@@ -477,6 +478,12 @@ class Pointwise(Primitive):
         if not some:
             raise TypeError(f"{self.name}(): argument '{self.tensors[0]}' (position 1) must be Tensor, not "
                             f"{type(values[self.tensors[0]]).__name__}")  # fmt: skip
+
+    def run(self, given, plain):
+        return self.body(plain, (), self.numbered(given))
+
+    def numbered(self, values):
+        return self.scalar_node != self.node_name and not any(isinstance(values[name], Tensor) for name in self.tensors[1:])
 
     def with_number(self, tensor, number):
         """The common path for a floating tensor and a Python number; replaced by its generated self on first use."""
@@ -686,7 +693,7 @@ def recover(operation, error, arrays, kernel):
 # Names that every generated function can use.
 COMMON = {
     "__name__": "wengert.ops.generated",
-    "Tensor": Tensor, "Parameter": Parameter, "new": new, "ndarray": np.ndarray, "asarray": np.asarray,
+    "Tensor": Tensor, "Parameter": Parameter, "new": new, "ndarray": np.ndarray, "asarray": np.asarray, "ascontiguousarray": np.ascontiguousarray,
     "grad_mode": grad_mode, "rare": rare, "next_seq": next_seq, "verify": verify,
     "Version": Version, "FREED": FREED, "Output": Output, "FROM_NUMPY": FROM_NUMPY, "bool_": dtypes.bool_,
     "unbroadcast": unbroadcast, "recover": recover, "wrap": wrap, "ref": ref, "views": views, "SavedOutput": views.SavedOutput, "conj": np.conjugate,
@@ -912,6 +919,9 @@ class Emitter:
         if not op.view:
             self.add("if type(r) is not ndarray:", indent)
             self.add("r = asarray(r)", indent + 1)
+        if op.dense:
+            self.add("elif r.ndim > 1 and not r.flags.c_contiguous:", indent)
+            self.add("r = ascontiguousarray(r)", indent + 1)
         self.add("t = new(Tensor)", indent)
         self.add("t._array = r", indent)
         dtype = self.result_dtype()
@@ -1062,14 +1072,16 @@ class Emitter:
         residuals = "".join(f", {name}" for name in op.residuals)
         target = f"_{residuals}"
         if isinstance(op.kernel, np.ufunc):
-            self.add(f"kernel({', '.join(arguments)}, out={first}._array)", indent + 1)
+            # Operands of another dtype decide in which the work is done, and the target in which its result is kept.
+            unsafe = "" if self.checked else ", casting='unsafe'"
+            self.add(f"kernel({', '.join(arguments)}, out={first}._array{unsafe})", indent + 1)
         else:
             self.add(f"{target if residuals else '_'} = kernel_inplace({', '.join(arguments)})", indent + 1)
         self.add("except Exception as error:", indent)
         positional = [a for a in arguments if "=" not in a.split("(")[0]]
         keywords = [a for a in arguments if "=" in a.split("(")[0]]
         called = "kernel" if isinstance(op.kernel, np.ufunc) else "kernel_inplace"
-        options = [f"out={first}._array"] if isinstance(op.kernel, np.ufunc) else keywords
+        options = [f"out={first}._array", "casting='unsafe'"] if isinstance(op.kernel, np.ufunc) else keywords
         run = f"lambda *a: {called}({', '.join(['*a', *options])})"
         self.add(f"{'_' if not residuals else target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1)
         self.add(f"counter = {first}._counter", indent)
@@ -1232,7 +1244,7 @@ def pointwise(name, kernel, *, promote="same", function=True, method=True, inpla
 
 def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=(), namespace="", doc=None, tensors=None,
               outputs=None, residuals=(), view=False, holomorphic=True, node=None, full_node=None, nodiff_outputs=(), joint=None, joint_of=(),
-              out=True, **derivatives):  # fmt: skip
+              out=True, dense=False, **derivatives):  # fmt: skip
     """Declare an operation with a kernel of its own: ``kernel(arrays..., plain arguments...) -> array``.
 
     Args:
@@ -1240,6 +1252,7 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
         outputs: names of the results where there are several; they come as a named tuple.
         residuals: names of values that the kernel returns after its results, for the derivatives alone.
         view: True if the result is a view of the first input, "maybe" if it sometimes is.
+        dense: the result is laid out row by row, whatever the strides of the input.
         joint, joint_of: one formula that returns the gradients of several inputs together (it may ask for `needs`).
     """
     if joint is not None:
@@ -1247,7 +1260,7 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
         tensors = tensors or joint_of
     operation = Primitive(
         name, kernel, derivatives, tensors=tensors, outputs=outputs, residuals=residuals, view=view,
-        holomorphic=holomorphic, node=node, full_node=full_node, nodiff_outputs=nodiff_outputs, doc=doc, out=out,
+        holomorphic=holomorphic, node=node, full_node=full_node, nodiff_outputs=nodiff_outputs, doc=doc, out=out, dense=dense,
     )  # fmt: skip
     if outputs:
         operation.result_type = result_type(name, outputs)

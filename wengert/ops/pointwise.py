@@ -357,8 +357,19 @@ clamp = pointwise(
 )  # fmt: skip
 clamp_min = choice("clamp_min", lambda input, min: (clamp, (input, min, None)))
 clamp_max = choice("clamp_max", lambda input, max: (clamp, (input, None, max)))
+
+
+def refuse_mixture(values):
+    """Here PyTorch promotes nothing."""
+    wanted = values["input"].dtype
+    for name in ("end", "weight"):
+        value = values[name]
+        if isinstance(value, Tensor) and value.dtype is not wanted:
+            raise RuntimeError(f"expected dtype {wanted} for `{name}` but got dtype {value.dtype}")
+
+
 lerp = pointwise(
-    "lerp", kernels.lerp, tensors=("input", "end", "weight"),
+    "lerp", kernels.lerp, tensors=("input", "end", "weight"), check=refuse_mixture,
     input=lambda g, weight: g * (1 - weight), end=lambda g, weight: g * weight,
     weight=lambda g, input, end: g * (end - input),
 )  # fmt: skip
