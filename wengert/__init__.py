@@ -50,7 +50,7 @@ from wengert.printing import set_printoptions
 from wengert.settings import *  # noqa: F403
 from wengert.size import Size
 from wengert.tensor import Tensor
-from wengert.version import __version__
+from wengert.torch_version import __version__
 
 globals().update({name: value for name, value in _dtypes.BY_NAME.items()})
 globals().update(_creation.FACTORIES)
@@ -70,7 +70,7 @@ _ATTRIBUTES = {  # public names that live in modules which load on first touch
     "manual_seed": "wengert.random", "seed": "wengert.random", "initial_seed": "wengert.random",
     "get_rng_state": "wengert.random", "set_rng_state": "wengert.random", "Generator": "wengert.random",
     "default_generator": "wengert.random", "save": "wengert.serialization", "load": "wengert.serialization",
-    "vmap": "wengert.func", "compile": "wengert.compiler", "autocast": "wengert.amp", "set_default_tensor_type": "wengert.settings",
+    "install_as_torch": "wengert.alias", "vmap": "wengert.func", "compile": "wengert.compiler", "autocast": "wengert.amp", "set_default_tensor_type": "wengert.settings",
 }  # fmt: skip
 
 

@@ -37,6 +37,11 @@ def resolve_shape(shape, size):
 
 def view(input, size):
     """The same elements in another shape; a view."""
+    if input.flags.c_contiguous:
+        try:
+            return input.reshape(size)
+        except ValueError:
+            pass  # a shape that does not fit, explained below
     size = resolve_shape(size, input.size)
     strides = view_strides(input, size)
     if strides is None:

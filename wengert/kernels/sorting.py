@@ -9,6 +9,7 @@ Functions return arrays, or tuples of arrays (values before indices); indices ar
 
 import functools
 
+import ml_dtypes
 import numpy as np
 
 from wengert.kernels.indexing import like_source, scalar_name, wrap_dim
@@ -16,10 +17,10 @@ from wengert.kernels.indexing import like_source, scalar_name, wrap_dim
 
 def _sortable(input):
     """The array in a dtype that NumPy sorts with NaN last: the small floats of ml_dtypes go through float32."""
-    return input.astype(np.float32) if input.dtype.kind == "V" or input.dtype.name.startswith(_SMALL) else input
+    return input.astype(np.float32) if input.dtype.kind == "V" or input.dtype in _SMALL else input
 
 
-_SMALL = ("bfloat16", "float8")
+_SMALL = (ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2)
 
 
 def _refuse(input, kinds, error):

@@ -22,6 +22,7 @@ import linecache
 import sys
 import types
 import warnings
+from functools import cached_property
 from weakref import ref
 
 import numpy as np
@@ -85,8 +86,9 @@ class Operation:
             found = self._variants[kind] = self.generate(kind)
         return found
 
-    @property
+    @cached_property
     def function(self):
+        """The public function, generated on first use."""
         return self.variant("function")
 
     def __call__(self, *args, **kwargs):
@@ -256,11 +258,18 @@ class Choice(Operation):
     `choose` has the public parameters and returns (operation, arguments): `div` with a rounding mode is another operation.
     """
 
+    def __init__(self, name, choose, doc=None, usual=None):
+        super().__init__(name, choose, doc)
+        self.usual = usual  # what two arguments without keywords mean, where that needs no choosing
+
     def generate(self, kind):
         choose = self.kernel
         takes_out = kind == "function"
+        usual = None if self.usual is None else self.usual.variant(kind)
 
         def function(*args, **kwargs):
+            if usual is not None and not kwargs and len(args) == 2:
+                return usual(*args)
             out = kwargs.pop("out", None) if takes_out else None
             chosen, arguments, *options = choose(*args, **kwargs)
             run = chosen.variant(kind)
@@ -286,9 +295,9 @@ class Choice(Operation):
         return run
 
 
-def choice(name, choose, *, inplace=True, alias=(), function=True, method=True, namespace="", doc=None):
-    """Declare a public name whose arguments choose the operation."""
-    operation = Choice(name, choose, doc)
+def choice(name, choose, *, inplace=True, alias=(), function=True, method=True, namespace="", doc=None, usual=None):
+    """Declare a public name whose arguments choose the operation; `usual` is what two plain arguments mean."""
+    operation = Choice(name, choose, doc, usual)
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
 
@@ -490,6 +499,11 @@ class Pointwise(Primitive):
         """The common path for a floating tensor and a Python number; replaced by its generated self on first use."""
         self.with_number = self.generate("body", self.tensors[1:])
         return self.with_number(tensor, number)
+
+    def with_number_inplace(self, tensor, number):
+        """Likewise for the in-place form."""
+        self.with_number_inplace = self.generate("inplace body", self.tensors[1:])
+        return self.with_number_inplace(tensor, number)
 
     def prepare_inplace(self, values):
         self.check_types(values)
@@ -817,13 +831,15 @@ class Emitter:
     def number_case(self):
         """``tensor op number``: as quick as two tensors, if the number fits the dtype as it is."""
         op = self.op
-        if self.inplace or not isinstance(op, Pointwise) or len(op.tensors) != 2 or len(op.signature) != 2:
+        if not isinstance(op, Pointwise) or len(op.tensors) != 2 or len(op.signature) != 2:
+            return
+        if self.inplace and (op.promote == "bool" or not isinstance(op.kernel, np.ufunc)):
             return
         tensor, number = op.tensors
         plain = f"(type({tensor}) is Tensor or type({tensor}) is Parameter) and {tensor}.dtype.takes_numbers"
         rest = "".join([" and out is None" if self.has_out() else "", " and not rare.active"])
         self.add(f"if (type({number}) is float or type({number}) is int) and {plain}{rest}:")
-        self.add(f"return op.with_number({tensor}, {number})", 2)
+        self.add(f"return op.with_number{'_inplace' if self.inplace else ''}({tensor}, {number})", 2)
 
     def defaults(self, parameters, namespace):
         for parameter in parameters:

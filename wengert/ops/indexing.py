@@ -849,7 +849,7 @@ def getitem(self, index):
     elif kind is int:
         array = self._array
         if array.ndim and -len(array) <= index < len(array):
-            return select(self, 0, index)
+            return select.function(self, 0, index)
     elif kind is Tensor and index._array.ndim and index.dtype in WHOLE_INDEX:
         if index.dtype is not bool_ or index._array.shape == self._array.shape:
             if self._array.ndim:
@@ -872,7 +872,7 @@ def sliced(tensor, dim, piece):
     start = 0 if piece.start is None else operator.index(piece.start)
     end = sys.maxsize if piece.stop is None else operator.index(piece.stop)
     step = 1 if piece.step is None else operator.index(piece.step)
-    return slice_along(tensor, dim, start, end, step)
+    return slice_along.function(tensor, dim, start, end, step)
 
 
 def planned(self, index):

@@ -111,9 +111,9 @@ def _divide(input, other, *, rounding_mode=None):
     return (floor_div if rounding_mode == "floor" else trunc_div), (input, other)
 
 
-add = choice("add", _scaled(plain_add, scaled_add))
-sub = choice("sub", _scaled(plain_sub, scaled_sub), alias=("subtract",))
-div = choice("div", _divide, alias=("divide",))
+add = choice("add", _scaled(plain_add, scaled_add), usual=plain_add)
+sub = choice("sub", _scaled(plain_sub, scaled_sub), usual=plain_sub, alias=("subtract",))
+div = choice("div", _divide, usual=true_div, alias=("divide",))
 true_divide = choice("true_divide", lambda input, other: (true_div, (input, other)))
 rsub = choice(
     "rsub", lambda input, other, *, alpha=1: (plain_rsub, (input, other)) if alpha == 1 else (scaled_sub, (other, input, alpha)),

@@ -153,9 +153,17 @@ def view(self, *size):
     Raises:
         RuntimeError: the shape does not fit, or the strides do not allow a view.
     """
-    if len(size) == 1 and isinstance(size[0], dtype_class):
-        return view_dtype(self, size[0])
-    return view_op.function(self, dims_given(size))
+    if len(size) == 1:
+        first = size[0]
+        if isinstance(first, dtype_class):
+            return view_dtype(self, first)
+        if isinstance(first, (tuple, list)):
+            size = first
+    for n in size:
+        if type(n) is not int:
+            size = dims_given(size)
+            break
+    return view_op.function(self, size)
 
 
 def view_dtype(self, dtype):
