@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import wengert
-from wengert.nn import Parameter
+from wengert.tensor import Parameter
 
 
 class Labelled(wengert.Tensor):

@@ -13,8 +13,8 @@ import wengert
 from wengert import printing
 from wengert.autograd import graph
 from wengert.dtypes import default
-from wengert.nn import Parameter
 from wengert.printing import PrintOptions, format_array, get_printoptions, printoptions
+from wengert.tensor import Parameter
 
 f32 = np.float32
 

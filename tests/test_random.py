@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -74,6 +76,13 @@ def test_a_copy_draws_the_same_numbers_independently(duplicate):
     assert twin.initial_seed() == 5
     expected = numbers(generator)
     assert numbers(twin) == expected
+
+
+def test_importing_does_not_load_numpy_random():
+    loaded = "print('numpy.random' in sys.modules)"
+    code = f"import sys, wengert; {loaded}; wengert.rand(1); {loaded}"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.split() == ["False", "True"]
 
 
 def test_only_the_cpu_draws():

@@ -7,7 +7,9 @@ Operations are generated from their declarations when first used; heavy submodul
 
 import importlib
 
+from wengert import copying as _copying  # noqa: F401 (gives tensors `copy.deepcopy` and `pickle`)
 from wengert import dtypes as _dtypes
+from wengert import storage as _storage  # noqa: F401 (gives tensors `untyped_storage`)
 from wengert.autograd import engine as _engine  # noqa: F401 (gives tensors their `backward`)
 from wengert.autograd.modes import (
     enable_grad,
@@ -33,10 +35,8 @@ from wengert.dtypes import (
     set_default_dtype,
     strided,
 )
-from wengert import copying as _copying  # noqa: F401 (copy and pickle)
-from wengert.interop import from_numpy, frombuffer
+from wengert.dlpack import from_dlpack
 from wengert.ops import creation as _creation
-from wengert.ops import indexing as _indexing  # noqa: F401
 from wengert.ops import indexing as _indexing
 from wengert.ops import linalg as _linalg
 from wengert.ops import pointwise as _pointwise
@@ -44,17 +44,15 @@ from wengert.ops import random as _random
 from wengert.ops import reductions as _reductions
 from wengert.ops import shape as _shape
 from wengert.ops import sorting as _sorting
-from wengert.ops import sorting as _sorting  # noqa: F401
+from wengert.ops.asarray import asarray
 from wengert.ops.declare import FUNCTIONS, return_types  # noqa: F401
 from wengert.printing import set_printoptions
-from wengert import storage as _storage  # noqa: F401 (tensor.untyped_storage)
 from wengert.settings import *  # noqa: F403
 from wengert.size import Size
 from wengert.tensor import Tensor
 from wengert.version import __version__
 
 globals().update({name: value for name, value in _dtypes.BY_NAME.items()})
-_creation.FACTORIES["from_numpy"] = from_numpy
 globals().update(_creation.FACTORIES)
 globals().update(_shape.FUNCTIONS_HERE)
 
@@ -68,7 +66,7 @@ _SUBMODULES = (
 
 
 _ATTRIBUTES = {  # public names that live in modules which load on first touch
-    "asarray": "wengert.ops.asarray", "from_dlpack": "wengert.dlpack", "to_dlpack": "wengert.dlpack",
+    "to_dlpack": "wengert.dlpack",
     "manual_seed": "wengert.random", "seed": "wengert.random", "initial_seed": "wengert.random",
     "get_rng_state": "wengert.random", "set_rng_state": "wengert.random", "Generator": "wengert.random",
     "default_generator": "wengert.random", "save": "wengert.serialization", "load": "wengert.serialization",
@@ -95,7 +93,26 @@ def __getattr__(name):
         except ModuleNotFoundError as error:
             if error.name != f"wengert.{name}":
                 raise
+    if _load_networks():
+        return __getattr__(name)
     raise AttributeError(f"module 'wengert' has no attribute '{name}'")
+
+
+def _load_networks():
+    """Declare what networks are made of, `conv2d` and its kind; False if that was done. Programs without them don't wait."""
+    if "convolution" in _loaded:
+        return False
+    _loaded.update(_NETWORKS)
+    for family in _NETWORKS:
+        importlib.import_module(f"wengert.ops.{family}")
+    return True
+
+
+_loaded = set()
+_NETWORKS = (
+    "activation", "attention", "convolution", "distance", "dropout", "embedding", "linear", "losses", "normalization",
+    "padding", "pooling", "resampling",
+)  # fmt: skip
 
 
 def __dir__():

@@ -12,41 +12,24 @@ import warnings
 import numpy as np
 
 from wengert.dtypes import BY_NAME
-from wengert.tensor import Parameter, Tensor, data_ptr, wrap
+from wengert.kernels.shape import address, extent_of, root_of, strided_window
+from wengert.tensor import Parameter, Tensor, wrap
 
 # Entries of a tensor's dict that are the machinery's own.
 INTERNAL = frozenset({"_grad", "_storage", "_view_kind", "_is_param", "_detach"})
 
 
-def root_of(array):
-    """The array that owns the memory of `array`, and where `array` starts in it, in bytes.
-
-    A root whose own elements are not in one piece could not be restored byte for byte; then `array`'s elements alone
-    stand for it.
-    """
-    root = array
-    while (base := _owner(root)) is not None:
-        root = base
-    if root.flags.forc and type(root) is np.ndarray:
-        offset = data_ptr(array) - data_ptr(root)
-        if 0 <= offset <= root.nbytes:
-            return root, offset
-    return np.ascontiguousarray(array), 0
-
-
-def _owner(array):
-    """The array whose memory `array` views, also through the go-between of NumPy's `as_strided` and our `writable`."""
-    base = array.base
-    if not isinstance(base, np.ndarray):
-        base = getattr(base, "base", None)
-    return base if isinstance(base, np.ndarray) else None
-
-
 def _place(array):
-    """(root, offset, shape, strides in bytes) of an array."""
-    root, offset = root_of(array)
-    strides = array.strides if array.size == 0 or np.may_share_memory(root, array) else None
-    return root, offset, array.shape, strides
+    """(root, offset in bytes, shape, strides in bytes) of an array in the array that owns its memory.
+
+    A root whose elements are not in one piece (borrowed from a NumPy view) is stood for by its bytes, gaps included.
+    """
+    root = root_of(array)
+    offset = address(array) - address(root) if array.size else 0
+    if not root.flags.forc:
+        first = strided_window(root, (1,), (root.itemsize,)).view(np.uint8)
+        root = strided_window(first, (extent_of(root),), (1,))
+    return root, offset, array.shape, array.strides
 
 
 def _at(root, offset, shape, strides, dtype):

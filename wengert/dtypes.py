@@ -115,6 +115,8 @@ def _promote(a, b):
             f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {_names(a, b)}"
         )
     low, high = sorted((a, b), key=lambda t: t.category)
+    if {a, b} == {float16, bfloat16}:  # neither holds the other
+        return float32
     if low.category == high.category:
         return FROM_NUMPY[np.promote_types(a.numpy, b.numpy)]
     if high.is_complex and low.is_floating_point:

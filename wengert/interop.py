@@ -11,6 +11,7 @@ import warnings
 
 import numpy as np
 
+from wengert.autograd.graph import rare
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
 from wengert.tensor import Tensor, wrap
 
@@ -66,16 +67,22 @@ class _Memory:
     """Presents an array's memory as writable, and keeps the array alive."""
 
     def __init__(self, array):
-        self.base = array
-        self.__array_interface__ = {**array.__array_interface__, "data": (array.__array_interface__["data"][0], False)}
+        self._owner = array
+        described = array.__array_interface__  # without strides where they don't matter; here they are kept
+        self.__array_interface__ = {**described, "data": (described["data"][0], False), "strides": array.strides}
+
+
+def alias(array):
+    """A writable array on the memory of `array`, which begins a storage of its own, whatever `array` is a view of."""
+    if not array.size:
+        return np.empty(array.shape, array.dtype)  # no memory to share
+    plain = array if array.dtype in NUMPY_DTYPES else array.view(f"u{array.itemsize}")
+    return np.asarray(_Memory(plain)).view(array.dtype)
 
 
 def writable(array):
     """`array`, or an alias of it that may be written to: a tensor has no read-only memory."""
-    if array.flags.writeable:
-        return array
-    plain = array if array.dtype in NUMPY_DTYPES else array.view(f"u{array.itemsize}")
-    return np.asarray(_Memory(plain)).view(array.dtype)
+    return array if array.flags.writeable else alias(array)
 
 
 _warned: set[str] = set()
@@ -110,8 +117,8 @@ def check_strides(array):
         )
 
 
-def array_of(obj):
-    """`obj` as an array that a tensor can be made around: a plain, native, writable ndarray on the same memory."""
+def check_array(obj):
+    """Raise TypeError or ValueError unless `obj` is an array that a tensor can be made of."""
     if not isinstance(obj, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {_type_name(type(obj))})")
     if not obj.dtype.isnative:
@@ -125,9 +132,15 @@ def array_of(obj):
             f"{', '.join(NUMPY_NAMES[:-1])}, and {NUMPY_NAMES[-1]}."
         )
     check_strides(obj)
-    array = obj.view(np.ndarray)
+
+
+def adopt(array):
+    """The memory of a NumPy array as a tensor holds it: plain, writable, the beginning of a storage."""
+    check_array(array)
+    if array.base is None and array.flags.writeable and type(array) is np.ndarray:
+        return array
     # A broadcast array stays read-only: operations tell by it that elements share one place, and refuse to write.
-    return array if 0 in array.strides and array.size > 1 else writable(array)
+    return array.view(np.ndarray) if 0 in array.strides and array.size > 1 else alias(array)
 
 
 def _type_name(type_):
@@ -144,7 +157,7 @@ def from_numpy(ndarray):
         TypeError: not an array, or of a dtype that tensors lack.
         ValueError: foreign byte order, or strides that tensors lack.
     """
-    array = array_of(ndarray)
+    array = adopt(ndarray)
     if not ndarray.flags.writeable:
         warn_once(READ_ONLY.format(kind="NumPy array"))
     return wrap(array, FROM_NUMPY[array.dtype])
@@ -204,9 +217,13 @@ def buffer_array(buffer, dtype, count, offset):
 
 def item(self):
     """The only element, as a Python number; raises RuntimeError if there are several or none."""
-    if self._array.size != 1:
-        raise RuntimeError(f"a Tensor with {self._array.size} elements cannot be converted to Scalar")
-    return self._array.item()
+    array = self._array
+    if array.size != 1:
+        raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
+    if rare.active:
+        for observe in rare.on_result:
+            observe("item", (self,), None, self._node)
+    return array.item()
 
 
 def tolist(self):

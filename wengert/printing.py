@@ -273,5 +273,5 @@ def __format__(self: Any, spec: str) -> str:
     return object.__format__(self, spec)
 
 
-Tensor.__repr__ = __repr__  # type: ignore[method-assign, assignment]
-Tensor.__format__ = __format__  # type: ignore[method-assign, assignment]
+Tensor.__repr__ = __repr__  # type: ignore[method-assign]
+Tensor.__format__ = __format__  # type: ignore[method-assign]

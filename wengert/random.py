@@ -30,8 +30,18 @@ class Generator:
     def __init__(self, device="cpu"):
         devices.check(device)
         self.device = devices.device(device)
-        self._stream = Stream()
         self._lock = threading.RLock()
+
+    def __getattr__(self, name):
+        # The stream is made when first needed: numpy.random is a tenth of the time that importing wengert takes.
+        if name != "_stream":
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        with self._lock:
+            try:
+                return object.__getattribute__(self, "_stream")
+            except AttributeError:
+                self._stream = Stream()
+                return self._stream
 
     def manual_seed(self, seed):
         """Start anew from `seed`, an int from ``-2**63`` to ``2**64 - 1``; returns this generator."""

@@ -71,7 +71,7 @@ def dtype_name(dtype: object) -> str:
 
 def is_tensor(value: object) -> bool:
     """Whether `value` is a tensor of either module."""
-    return hasattr(value, "untyped_storage") and hasattr(value, "stride")
+    return hasattr(value, "requires_grad") and hasattr(value, "stride")
 
 
 def is_unallocated(tensor: Any) -> bool:

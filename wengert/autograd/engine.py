@@ -354,7 +354,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
                     "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if "
                     "this is the desired behavior."
                 )
-            results.append(tensor.new_zeros(tensor.shape) if materialize_grads else None)
+            results.append(tensor.new_zeros(tensor.shape, requires_grad=create_graph) if materialize_grads else None)
             continue
         results.append(result_for(g, tensor, create_graph))
     return tuple(results)

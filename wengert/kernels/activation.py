@@ -38,6 +38,8 @@ def leaky_relu(input, negative_slope=0.01):
 
 
 def hardtanh(input, min_val=-1.0, max_val=1.0):
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
     known = FROM_NUMPY[input.dtype]
     if known.name == "bool":
         raise NotImplementedError("Bool inputs not supported for hardtanh")

@@ -38,7 +38,7 @@ def transposed_output_size(size: int, kernel: int, stride: int, padding: int, di
     return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
 
 
-def correlate(x, w, bias=None, *, stride, padding, dilation, groups=1):
+def correlate(x, w, bias=None, *, stride, padding, dilation, groups=1, out_space=None):
     """Convolution as networks use the word: windows of `x` against `w`.
 
     Args:
@@ -47,6 +47,7 @@ def correlate(x, w, bias=None, *, stride, padding, dilation, groups=1):
         bias: (O,) or None.
         stride, padding, dilation: one int per axis of space.
         groups: number of independent groups of channels.
+        out_space: take only so many windows along each axis (all that fit unless given).
 
     Returns:
         (N, O, *out), contiguous, or channels-last in memory if `x` is.
@@ -54,12 +55,13 @@ def correlate(x, w, bias=None, *, stride, padding, dilation, groups=1):
     if _is_half(x.dtype):
         wide = None if bias is None else bias.astype(np.float32)
         out = correlate(x.astype(np.float32), w.astype(np.float32), wide,
-                        stride=stride, padding=padding, dilation=dilation, groups=groups)
+                        stride=stride, padding=padding, dilation=dilation, groups=groups, out_space=out_space)
         return out.astype(x.dtype)
     kernel = w.shape[2:]
-    out_space = tuple(map(output_size, x.shape[2:], kernel, stride, padding, dilation))
+    if out_space is None:
+        out_space = tuple(map(output_size, x.shape[2:], kernel, stride, padding, dilation))
     n, o = x.shape[0], w.shape[0]
-    out = _empty(n, o, out_space, x.dtype, channels_last=_is_channels_last(x))
+    out = _empty(n, o, out_space, x.dtype, channels_last=is_channels_last(x))
     if not out.size:
         return out
     planes = _prefer_planes(w.shape[1], kernel, stride, padding, out_space)
@@ -298,7 +300,7 @@ def _is_half(dtype):
     return dtype.itemsize == 2 and dtype.kind in "fV"
 
 
-def _is_channels_last(x):
+def is_channels_last(x):
     if x.ndim < 4 or x.flags.c_contiguous or x.shape[1] == 1:
         return False
     return x.transpose(0, *range(2, x.ndim), 1).flags.c_contiguous

@@ -63,8 +63,8 @@ def plan(shape, index):
 
     Returns:
         ``(basic, arrays)``: a tuple for NumPy's basic indexing with one entry per dimension (full slices included),
-        and a list of integer arrays and None, one per dimension of ``input[basic]``, and boolean arrays, which stand for
-        as many dimensions as they have (trailing Nones left out; empty if the result is a view).
+        and a list of integer arrays and None, one per dimension of ``input[basic]``, and boolean arrays, which stand
+        for as many dimensions as they have (trailing Nones left out; empty if the result is a view).
 
     Raises:
         IndexError: too many indices, an integer out of range, or something that is no index.
@@ -161,7 +161,7 @@ def _no_index(entry):
 
 
 def as_index(input):
-    """An index array as the functions below take it: bytes are a mask, a 0-d integer is an int; else int64, int32 or bool."""
+    """An index array as the functions below take it: bytes are a mask, a 0-d integer is an int."""
     dtype = input.dtype
     if dtype == np.uint8:
         return np.asarray(input != 0)
@@ -685,10 +685,16 @@ def like_source(input, source):
 
 def dense_copy(input):
     """A copy that keeps the array's memory order (:func:`like_source`)."""
+    input = np.asarray(input)
     return like_source(input, input)
 
 
-def on_a_copy(in_place, copy=np.ndarray.copy):
+def contiguous_copy(input):
+    """A copy in row-major order, an array even of a NumPy scalar."""
+    return np.array(input, order="C")
+
+
+def on_a_copy(in_place, copy=contiguous_copy):
     """The function that leaves its first argument alone, from the one that writes into it."""
 
     @functools.wraps(in_place)
@@ -1012,7 +1018,12 @@ def take_along_dim(input, indices, dim=None):
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1))
     input, indices, dim = along_operands(input, indices, dim)
-    return gather(input, dim, indices)
+    return gather(input, dim, from_the_front(indices, input.shape[dim]))
+
+
+def from_the_front(index, size):
+    """Indices that count from the end, made to count from the front."""
+    return np.where(index < 0, index + size, index) if index.size and index.min() < 0 else index
 
 
 def along_operands(input, indices, dim):
@@ -1103,7 +1114,7 @@ def masked_fill(input, mask, value):
     """`input` with `value` where `mask` is True; the two broadcast against each other."""
     if mask.shape != input.shape:
         input = np.broadcast_to(input, _broadcast_with_mask(input, mask))
-    return masked_fill_(input.copy(), mask, value)
+    return masked_fill_(contiguous_copy(input), mask, value)
 
 
 def masked_select(input, mask):

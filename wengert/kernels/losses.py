@@ -277,7 +277,9 @@ def ctc(log_probs, labels, skip, input_lengths, target_lengths):
 
 def ctc_slope(c, log_probs, labels, skip, input_lengths, target_lengths, losses, alpha, zero_infinity):
     """The cotangent of `log_probs`, by the backward recursion: minus the share of all paths that emit each class at each time."""
-    t, n, classes = log_probs.shape
+    dtype = log_probs.dtype
+    c, log_probs = c.astype(np.float64), log_probs.astype(np.float64)
+    t, n, _ = log_probs.shape
     width = labels.shape[1]
     emitted = np.take_along_axis(log_probs, np.broadcast_to(labels, (t, n, width)), 2)
     beta = np.full((t, n, width), -np.inf, log_probs.dtype)
@@ -308,7 +310,7 @@ def ctc_slope(c, log_probs, labels, skip, input_lengths, target_lengths, losses,
     grad[np.arange(t)[:, None] >= input_lengths[None]] = 0
     if zero_infinity:
         grad[:, np.isinf(losses)] = 0
-    return grad
+    return grad.astype(dtype)
 
 
 def _advance(alpha, skip):
@@ -324,9 +326,10 @@ def _advance(alpha, skip):
 def ctc_losses(log_probs, labels, skip, input_lengths, target_lengths, zero_infinity):
     """`ctc` with its intermediate values: (losses to return, losses, alpha)."""
     refuse("ctc_loss_cpu", log_probs.dtype)
-    losses, alpha = ctc(log_probs, labels, skip, input_lengths, target_lengths)
-    shown = np.where(np.isinf(losses), 0, losses).astype(losses.dtype) if zero_infinity else losses
-    return shown, losses, alpha
+    # Sums of many logarithms lose digits in 32 bits, so the recursions run in 64.
+    losses, alpha = ctc(log_probs.astype(np.float64), labels, skip, input_lengths, target_lengths)
+    shown = np.where(np.isinf(losses), 0, losses) if zero_infinity else losses
+    return shown.astype(log_probs.dtype), losses, alpha
 
 
 def lengths(given):

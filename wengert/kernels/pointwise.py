@@ -21,6 +21,8 @@ def rsqrt(input):
 
 
 def relu(input):
+    if input.dtype.kind in "bc":
+        refuse_unordered(input, "relu")
     return np.maximum(input, 0).astype(input.dtype, copy=False)
 
 
@@ -108,7 +110,22 @@ def angle(input):
 
 
 def maximum(input, other):
+    if input.dtype.kind == "c":
+        raise RuntimeError("maximum not implemented for complex tensors.")
     return np.maximum(input, other)
+
+
+def minimum(input, other):
+    if input.dtype.kind == "c":
+        raise RuntimeError("minimum not implemented for complex tensors.")
+    return np.minimum(input, other)
+
+
+def refuse_unordered(input, name):
+    """What compares needs numbers in an order."""
+    if input.dtype.kind == "c":
+        raise NotImplementedError("clamp is not supported for complex types")
+    raise RuntimeError(f"Boolean inputs not supported for {name}")
 
 
 def round(input, *, decimals=0):
@@ -137,6 +154,8 @@ def trunc(input):
 
 
 def frac(input):
+    if input.dtype.kind in "bc":
+        raise NotImplementedError(f"\"frac_cpu\" not implemented for '{'Bool' if input.dtype.kind == 'b' else 'ComplexFloat'}'")
     return input - np.trunc(input)
 
 
@@ -208,6 +227,10 @@ def _elementwise(name, x):
 
 def clamp(input, min=None, max=None):
     """Limited to [min, max]; where min exceeds max the result is max; NaN stays."""
+    if input.dtype.kind == "c":
+        refuse_unordered(input, "clamp")
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if min is not None and max is not None:
         return np.minimum(np.maximum(input, min), max)
     return np.maximum(input, min) if max is None else np.minimum(input, max)

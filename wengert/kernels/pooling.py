@@ -14,7 +14,7 @@ from math import prod
 
 import numpy as np
 
-from wengert.kernels.convolution import output_size
+from wengert.kernels.convolution import is_channels_last, output_size
 
 
 def pooled_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False) -> int:
@@ -36,7 +36,7 @@ def max_pool(x, kernel, stride, padding, dilation, out_space):
     for tap in np.ndindex(*kernel):
         seen = image[(..., *_tap_slices(tap, out_space, stride, dilation))]
         best = seen.copy() if best is None else np.maximum(best, seen, out=best)
-    return best
+    return laid_out_like(best, x)
 
 
 def max_pool_with_indices(x, kernel, stride, padding, dilation, out_space):
@@ -60,7 +60,7 @@ def max_pool_with_indices(x, kernel, stride, padding, dilation, out_space):
     positions = _flat_positions(which, x.shape[2:], kernel, stride, padding, dilation, out_space)
     if any(padding) and max(dilation) > 1:  # a window whose taps all fall on padding has its maximum, -inf, nowhere
         np.clip(positions, 0, prod(x.shape[2:]) - 1, out=positions)
-    return best, positions
+    return laid_out_like(best, x), laid_out_like(positions, x)
 
 
 def max_pool_backward(g, indices, space):
@@ -81,7 +81,7 @@ def max_unpool(x, indices, space):
     """Put pooled values back where they came from; the last of several writes to one place stays."""
     out = np.zeros(prod(x.shape[:2]) * prod(space), x.dtype)
     out[_absolute(indices, prod(space))] = x.ravel()
-    return out.reshape(*x.shape[:2], *space)
+    return laid_out_like(out.reshape(*x.shape[:2], *space), x)
 
 
 # Sums and averages
@@ -215,6 +215,14 @@ def fractional_max_with_indices(x, starts, kernel):
 
 
 # Windows and taps
+
+
+def laid_out_like(out, x):
+    """`out` with its channels last in memory if those of `x` are."""
+    if not is_channels_last(x):
+        return out
+    axes = out.ndim - 2
+    return np.ascontiguousarray(np.moveaxis(out, 1, -1)).transpose(0, axes + 1, *range(1, axes + 1))
 
 
 def lowest(dtype):

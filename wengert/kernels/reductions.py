@@ -160,9 +160,11 @@ def argmin(input, dim=None, keepdim=False):
 
 
 def _arg(input, dim, keepdim, find, name):
+    if input.dtype.kind == "b":
+        raise RuntimeError(f"{name}(): does not support bool input")
     if dim is not None:
         axis_of(dim, input.ndim)
-    if input.dtype.kind in "cb":
+    if input.dtype.kind in "c":
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{'Bool' if input.dtype.kind == 'b' else 'ComplexFloat'}'")
     if input.ndim == 0:
         return np.zeros((), np.int64)
@@ -193,6 +195,8 @@ def count_nonzero(input, dim=None):
 
 def var(input, dim=None, correction=1, keepdim=False):
     """The mean square distance from the mean, in two passes; `correction` is taken from the count."""
+    if input.dtype.kind in "biu":
+        raise RuntimeError("std and var only support floating point and complex dtypes")
     axes = axes_of(dim, input.ndim)
     wide, target = _accumulator(input, None)
     work = input.astype(wide, copy=False)

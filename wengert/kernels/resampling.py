@@ -125,11 +125,13 @@ def _cubic(distance, a):
 
 def padding_taps(mode, size, before, after):
     """The input position that each position of the padded axis shows."""
+    if mode == "circular":  # negative padding crops first, and what remains is a circle
+        start, stop = max(-before, 0), size - max(-after, 0)
+        length = stop - start
+        return (np.arange(-max(before, 0), length + max(after, 0)) % length + start)[None], None
     place = np.arange(-before, size + after)
     if mode == "replicate":
         place = np.clip(place, 0, size - 1)
-    elif mode == "circular":
-        place = place % size
     else:  # reflect: the border element is not repeated
         place = np.abs(place)
         place = np.where(place >= size, 2 * (size - 1) - place, place)

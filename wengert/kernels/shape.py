@@ -238,7 +238,8 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     view = np.diagonal(input, offset, a, b)
-    return strided_window(view, view.shape, view.strides, writeable=input.flags.writeable)
+    view.flags.writeable = input.flags.writeable  # NumPy's diagonals are read-only, PyTorch's are not
+    return view
 
 
 def pad_diagonal(input, shape, offset, dim1, dim2):
@@ -399,7 +400,7 @@ def cat(tensors, dim=0):
                     f"Sizes of tensors must match except in dimension {axis}. Expected size {a} but got size {b} for tensor "
                     f"number {position} in the list."
                 )
-    return np.concatenate(some, axis=axis)
+    return np.ascontiguousarray(np.concatenate(some, axis=axis))
 
 
 def stack(tensors, dim=0):
@@ -412,7 +413,7 @@ def stack(tensors, dim=0):
                 f"{position}"
             )
     axis = axis_of(dim, len(shape) + 1)
-    return np.stack(tensors, axis=axis)
+    return np.ascontiguousarray(np.stack(tensors, axis=axis))
 
 
 def put_along(input, indices, shape, dim):
@@ -427,9 +428,14 @@ def put_along(input, indices, shape, dim):
 
 def root_of(array):
     """The array that owns the memory of `array`, or the first that got it from something that is no array: its storage."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
+    while True:
+        base = array.base
+        if isinstance(base, np.ndarray):
+            array = base
+        elif isinstance(getattr(base, "base", None), np.ndarray):  # what `as_strided` puts between a window and its memory
+            array = base.base
+        else:
+            return array
 
 
 def address(array):

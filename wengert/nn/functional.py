@@ -9,6 +9,7 @@ from wengert.ops import (  # noqa: F401  (declare the functions)
     attention,
     convolution,
     distance,
+    dropout,
     embedding,
     linear,
     losses,
@@ -23,7 +24,7 @@ _DECLARED = FUNCTIONS["nn.functional"]
 _FROM_TORCH = ("sigmoid", "tanh", "prelu", "hardshrink")
 
 for _module in (
-    "activation", "attention", "convolution", "distance", "embedding", "linear", "losses", "normalization", "padding",
+    "activation", "attention", "convolution", "distance", "dropout", "embedding", "linear", "losses", "normalization", "padding",
     "pooling", "resampling",
 ):  # fmt: skip
     del globals()[_module]  # some functions have the names of the modules that declare them

@@ -11,39 +11,6 @@ from wengert.tensor import Parameter, Tensor
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
 
-def _deepcopy_parameter(self, memo):
-    if id(self) not in memo:
-        copy = type(self)(self.data.clone(memory_format=wengert.preserve_format), self.requires_grad)
-        memo[id(self)] = copy
-    return memo[id(self)]
-
-
-def _repr_parameter(self, *, tensor_contents=None):
-    return "Parameter containing:\n" + Tensor.__repr__(self)
-
-
-def _rebuild_parameter(data, requires_grad):
-    return Parameter(data, requires_grad)
-
-
-def _rebuild_parameter_with_state(cls, data, requires_grad, state):
-    parameter = cls(data, requires_grad)
-    parameter.__dict__.update(state)
-    return parameter
-
-
-def _reduce_parameter(self, protocol):
-    data = self.data.as_subclass(Tensor)
-    if type(self) is Parameter and not self.__dict__:
-        return _rebuild_parameter, (data, self.requires_grad)
-    return _rebuild_parameter_with_state, (type(self), data, self.requires_grad, dict(self.__dict__))
-
-
-Parameter.__deepcopy__ = _deepcopy_parameter
-Parameter.__repr__ = _repr_parameter
-Parameter.__reduce_ex__ = _reduce_parameter
-
-
 class _BufferMeta(type(Tensor)):
     """`isinstance(t, Buffer)` holds for any Tensor that is marked as one."""
 
@@ -119,8 +86,10 @@ class UninitializedTensorMixin:
 
 
 _ALLOWED_BEFORE_SHAPE = frozenset(
-    "__get__ __set__ __hash__ is_floating_point is_complex detach to cpu cuda half float double bfloat16 type char "
-    "short int long copy_ data grad requires_grad dtype device is_leaf grad_fn requires_grad_ empty_like _is_param".split()
+    (
+        "__get__ __set__ __hash__ is_floating_point is_complex detach to cpu cuda half float double bfloat16 type char "
+        "short int long copy_ data grad requires_grad dtype device is_leaf grad_fn requires_grad_ empty_like"
+    ).split()
 )
 
 

@@ -7,8 +7,9 @@ import math
 
 from wengert import dtypes
 from wengert.kernels import activation as kernels
-from wengert.ops.declare import composite, pointwise, primitive
+from wengert.ops.declare import FUNCTIONS, composite, pointwise, primitive
 from wengert.ops.flat import InplaceOnly, WithInplace
+from wengert.ops.shape import concatenate, narrow_to
 from wengert.ops.pointwise import erf, exp, relu, select, sigmoid, softplus, tanh, threshold
 
 HIDDEN = {"function": False, "method": False}
@@ -93,12 +94,9 @@ def mish_slope(x, t):
 
 
 def glu_gradient(g, input, dim):
-    from wengert.ops.shape import cat
-
-    before = (slice(None),) * (dim % len(input.shape))
     half = input.shape[dim] // 2
-    value, gate = input[(*before, slice(half))], sigmoid(input[(*before, slice(half, None))])
-    return cat([g * gate, g * value * gate * (1 - gate)], dim)
+    value, gate = narrow_to(input, dim, 0, half), sigmoid(narrow_to(input, dim, half, half))
+    return concatenate([g * gate, g * value * gate * (1 - gate)], dim)
 
 
 # --- functions that choose among these -------------------------------------------------------------------------------------
@@ -225,3 +223,12 @@ for _function in WITH_INPLACE:
     if _function.name in ("relu", "leaky_relu", "hardtanh", "elu", "selu", "celu", "threshold"):
         InplaceOnly(f"{_function.name}_", _function)
 InplaceOnly("rrelu_", rrelu)
+
+# PyTorch offers these under `torch` as well.
+for _operation in (rrelu,):
+    _operation.export(method=False)
+
+# The argument-free ones need no function in between.
+for _name, _operation in (("logsigmoid", logsigmoid), ("softshrink", softshrink), ("softplus", softplus)):
+    FUNCTIONS["nn.functional"][_name] = _operation
+FUNCTIONS["nn.functional"]["_threshold"] = FUNCTIONS["nn.functional"]["threshold"]

@@ -7,7 +7,7 @@ from wengert.ops.declare import composite
 from wengert.ops.linear import linear
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
 ):
@@ -66,7 +66,7 @@ def check(query, key, value, attn_mask, is_causal):
             )
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def multi_head_attention_forward(
     query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn, dropout_p,
     out_proj_weight, out_proj_bias, training=True, key_padding_mask=None, need_weights=True, attn_mask=None,

@@ -5,6 +5,8 @@ derivatives are the other two.  So all derivatives of all orders, of convolution
 three declarations below.
 """
 
+import numpy as np
+
 from wengert import dtypes
 from wengert.kernels import convolution as kernels
 from wengert.kernels.convolution import transposed_output_size
@@ -13,8 +15,10 @@ from wengert.ops.declare import Primitive, composite
 # --- the three maps; what follows the tensors is one int per axis of space ------------------------------------------------
 
 
-def _correlate(x, w, stride, padding, dilation, groups):
-    return kernels.correlate(x, w, None, stride=stride, padding=padding, dilation=dilation, groups=groups)
+def _correlate(x, w, space, stride, padding, dilation, groups):
+    return kernels.correlate(
+        x, w, None, stride=stride, padding=padding, dilation=dilation, groups=groups, out_space=space
+    )  # fmt: skip
 
 
 def _correlate_data(c, w, space, stride, padding, dilation, groups):
@@ -42,7 +46,9 @@ correlate_data = Primitive(
     "correlate_data",
     _correlate_data,
     {
-        "c": lambda g, w, stride, padding, dilation, groups: correlate(g, w, stride, padding, dilation, groups),
+        "c": lambda g, w, c_shape, stride, padding, dilation, groups: (
+            correlate(g, w, c_shape[2:], stride, padding, dilation, groups)
+        ),
         "w": lambda g, c, w_shape, stride, padding, dilation, groups: (
             correlate_weight(c, g, w_shape[2:], stride, padding, dilation, groups)
         ),
@@ -53,7 +59,9 @@ correlate_weight = Primitive(
     "correlate_weight",
     _correlate_weight,
     {
-        "c": lambda g, x, stride, padding, dilation, groups: correlate(x, g, stride, padding, dilation, groups),
+        "c": lambda g, x, c_shape, stride, padding, dilation, groups: (
+            correlate(x, g, c_shape[2:], stride, padding, dilation, groups)
+        ),
         "x": lambda g, c, x_shape, stride, padding, dilation, groups: (
             correlate_data(c, g, x_shape[2:], stride, padding, dilation, groups)
         ),
@@ -71,15 +79,18 @@ def _convolve(input, weight, bias=None, stride=(1,), padding=(0,), dilation=(1,)
         )  # fmt: skip
     sizes = zip(input.shape[2:], weight.shape[2:], stride, padding, dilation, output_padding, strict=True)
     space = tuple(transposed_output_size(*along) for along in sizes)
+    dtype = input.dtype
+    if dtype.itemsize == 2:  # 16-bit floats: the bias too is added in 32 bits
+        input, weight = input.astype(np.float32), weight.astype(np.float32)
     out = _correlate_data(input, weight, space, stride, padding, dilation, groups)
     if bias is not None:
-        out += bias.reshape(-1, *(1,) * len(space))
-    return out
+        out += bias.reshape(-1, *(1,) * len(space)).astype(out.dtype, copy=False)
+    return out.astype(dtype, copy=False)
 
 
 def _to_input(g, weight, input_shape, stride, padding, dilation, transposed, groups):
     if transposed:
-        return correlate(g, weight, stride, padding, dilation, groups)
+        return correlate(g, weight, input_shape[2:], stride, padding, dilation, groups)
     return correlate_data(g, weight, input_shape[2:], stride, padding, dilation, groups)
 
 
@@ -107,6 +118,8 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
 def check(input, weight, bias, stride, padding, dilation, groups, transposed=False, output_padding=0):
     """The options as the kernel takes them; raises what PyTorch raises where tensors and options don't fit together."""
     axes = weight.ndim - 2
+    if axes < 1:
+        raise RuntimeError("weight should have at least three dimensions")
     stride = per_axis("stride", stride, axes)
     padding = per_axis("padding", padding, axes)
     dilation = per_axis("dilation", dilation, axes)
@@ -228,7 +241,7 @@ def batched(name, input, axes):
 
 
 def forward(name, axes, input, weight, bias, stride, padding, dilation, groups):
-    if weight.ndim != axes + 2:
+    if weight.ndim != axes + 2 and weight.ndim > 2:
         per_axis("stride", (1,) * axes if type(stride) is int else stride, weight.ndim - 2)
     input, single = batched(name, input, axes)
     if isinstance(padding, str):

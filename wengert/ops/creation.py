@@ -11,13 +11,15 @@ from wengert.autograd.graph import Version, grad_mode, rare
 from wengert.devices import check as check_device
 from wengert.devices import device as device_class
 from wengert.dtypes import FROM_NUMPY, dtype as dtype_class, strided
+from wengert.interop import check_array, from_numpy, frombuffer
 from wengert.kernels import shape as shape_kernels
 from wengert.ops.declare import Pointwise, primitive
-from wengert.ops.shape import clone, dims_given
+from wengert.ops.pointwise import zeros_of
+from wengert.ops.shape import broadcast_shapes, clone, dims_given
 from wengert.size import Size
 from wengert.tensor import Tensor, wrap
 
-FACTORIES = {}  # public name -> function, filled by @factory
+FACTORIES = {"from_numpy": from_numpy, "frombuffer": frombuffer}  # public name -> function, filled by @factory
 
 
 def factory(function):
@@ -321,12 +323,7 @@ def array_of(data, dtype=None):
             raise RuntimeError("Overflow when unpacking long long")
         return np.asarray(scalar_of(data, dtype) if dtype.category < 2 else np.array(data, dtype.numpy)), dtype
     if isinstance(data, np.ndarray | np.generic):
-        if data.dtype not in FROM_NUMPY:
-            raise TypeError(
-                f"can't convert np.ndarray of type {data.dtype.type.__module__}.{data.dtype.type.__name__}. The only supported "
-                "types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, "
-                "uint8, and bool."
-            )
+        check_array(np.asarray(data))
         if isinstance(data, float):  # np.float64 is a Python float to PyTorch too
             dtype = dtype or dtypes.float64
         dtype = dtype or FROM_NUMPY[data.dtype]
@@ -430,8 +427,9 @@ def as_tensor(data, dtype=None, device=None):
     check_device(device)
     if isinstance(data, Tensor):
         return data if dtype is None or dtype is data.dtype else to(data, dtype)
-    if isinstance(data, np.ndarray) and (dtype is None or FROM_NUMPY.get(data.dtype) is dtype):
-        return FACTORIES["from_numpy"](data)
+    if isinstance(data, np.ndarray):
+        shared = from_numpy(data)
+        return shared if dtype is None or dtype is shared.dtype else to(shared, dtype)
     return tensor(data, dtype=dtype)
 
 
@@ -551,13 +549,28 @@ class Overwrite(Pointwise):
         return values
 
 
+def fitted(input, other):
+    """The new values, broadcast to the tensor that they overwrite."""
+    try:
+        return np.broadcast_to(other, input.shape)
+    except ValueError:
+        common = broadcast_shapes(input.shape, other.shape)
+        raise RuntimeError(
+            f"output with shape {list(input.shape)} doesn't match the broadcast shape {list(common)}"
+        ) from None
+
+
 copy = Overwrite(
-    "copy", lambda input, other: np.broadcast_to(other, input.shape), {"input": lambda g: g * 0, "other": lambda g: g},
+    "copy", fitted, {"input": lambda g: zeros_of(g), "other": lambda g: g},
     node="CopyBackwards",
 ).export(inplace=False, function=False, method=False)  # fmt: skip
 fill = Overwrite(
-    "fill", lambda input, other: np.broadcast_to(other, input.shape), {"input": lambda g: g * 0, "other": lambda g: g},
-    node="FillBackward0",
+    "fill", fitted, {"input": lambda g: zeros_of(g), "other": lambda g: g},
+    node="FillBackward3", scalar_node="FillBackward2",
+).export(inplace=False, function=False, method=False)  # fmt: skip
+zero = Overwrite(
+    "zero", fitted, {"input": lambda g: zeros_of(g)}, node="ZeroBackward0",
+    tensors=("input", "other"),
 ).export(inplace=False, function=False, method=False)  # fmt: skip
 
 
@@ -579,7 +592,7 @@ def zero_(self):
         self._array.fill(0)
         views.bump(self)
         return self
-    return fill.variant("inplace")(self, 0)
+    return zero.variant("inplace")(self, 0)
 
 
 Tensor.copy_, Tensor.fill_, Tensor.zero_ = copy_, fill_, zero_

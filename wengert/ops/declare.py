@@ -31,6 +31,7 @@ from wengert.autograd import graph, views
 from wengert.autograd.graph import FREED, Cast, Node, Output, Version, grad_mode, next_seq, rare, verify
 from wengert.dtypes import FROM_NUMPY
 from wengert.errors import explain
+from wengert.interop import adopt
 from wengert.tensor import Parameter, Tensor, new, wrap
 
 # Non-finite results are values here, as in PyTorch. The filter names our modules only: the user's own NumPy code warns as ever.
@@ -106,7 +107,11 @@ class Operation:
         plain = self.prepare(values)
         if any(getattr(value, "_tangent", None) is not None for value in plain.values()):
             return forward_mode(self, plain, kind)
-        return observed(self, plain, self.body(plain))
+        return observed(self, plain, self.run(values, plain))
+
+    def run(self, given, plain):
+        """The common path on arguments as `prepare` made them of those `given`."""
+        return self.body(plain)
 
     def override(self, overridden, values, out, kind):
         from wengert import overrides
@@ -303,10 +308,11 @@ class Primitive(Operation):
     """
 
     promote = None
+    scalar_node = None
 
     def __init__(
         self, name, kernel, derivatives, *, tensors=None, outputs=None, residuals=(), view=False, holomorphic=True,
-        node=None, full_node=None, doc=None, nodiff_outputs=(), out=True,
+        node=None, full_node=None, doc=None, nodiff_outputs=(), out=True, dense=False,
     ):  # fmt: skip
         super().__init__(name, kernel, doc)
         self.derivatives = derivatives
@@ -316,6 +322,7 @@ class Primitive(Operation):
         self.view = view
         self.holomorphic = holomorphic
         self.node_name = node or f"{''.join(part.capitalize() for part in name.split('_'))}Backward0"
+        self.dense = dense
         self.full_node = full_node  # another name for the node where `dim` is None
         self.nodiff_outputs = nodiff_outputs
         self.takes_out = out and not view
@@ -349,12 +356,16 @@ class Primitive(Operation):
                 )
         return values
 
-    def body(self, values, scalars=()):
+    def body(self, values, scalars=(), numbered=False):
         """Run the common path on `values`, whose tensors are known to be what the kernel expects."""
-        body = self._bodies.get(scalars)
+        body = self._bodies.get((scalars, numbered))
         if body is None:
-            body = self._bodies[scalars] = self.generate("body", scalars)
+            body = self._bodies[scalars, numbered] = self.generate("body", scalars, numbered)
         return body(*values.values())
+
+    def numbered(self, values):
+        """Whether the node is to be named as that of an operation with a number."""
+        return False
 
     def node_class(self, scalars, is_complex, full=False):
         key = (scalars, is_complex and self.holomorphic, full)
@@ -363,8 +374,8 @@ class Primitive(Operation):
             found = self._nodes[key] = make_node_class(self, *key)
         return found
 
-    def generate(self, kind, scalars=()):
-        return Emitter(self, kind, scalars).build()
+    def generate(self, kind, scalars=(), numbered=False):
+        return Emitter(self, kind, scalars, numbered).build()
 
     def kernel_inplace(self):
         """The kernel as ``f(input, ..., out=input)``: that of a ufunc, or compute and copy."""
@@ -373,8 +384,8 @@ class Primitive(Operation):
             return None
         first = len(self.residuals) > 0
 
-        def store_result(target, *rest):
-            result = kernel(target, *rest)
+        def store_result(target, *rest, **options):
+            result = kernel(target, *rest, **options)
             value = result[0] if first else result
             if np.shape(value) != target.shape:
                 raise RuntimeError(
@@ -395,12 +406,13 @@ class Primitive(Operation):
         if overridden:
             return self.override(overridden, values, None, "inplace")
         target = next(iter(values.values()))
+        numbered = self.numbered(values)
         plain = self.prepare_inplace(dict(values))
         if any(getattr(value, "_tangent", None) is not None for value in plain.values()):
             return forward_mode(self, plain, "inplace")
-        body = self._bodies.get("inplace")
+        body = self._bodies.get(("inplace", numbered))
         if body is None:
-            body = self._bodies["inplace"] = self.generate("inplace body")
+            body = self._bodies["inplace", numbered] = self.generate("inplace body", (), numbered)
         body(*plain.values())
         return observed(self, plain, target)
 
@@ -411,11 +423,13 @@ class Primitive(Operation):
 class Pointwise(Primitive):
     """An operation on corresponding elements: broadcast, and promoted by PyTorch's rules.
 
-    `promote` says of which dtype the result is: "same" as the promoted inputs, "float" (at least floating), "bool".
+    `promote` says of which dtype the result is: "same" as the promoted inputs, "float" (at least floating), "real"
+    (the real dtype of a complex one), "bool".
     """
 
-    def __init__(self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), **options):
+    def __init__(self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None, **options):
         super().__init__(name, kernel, derivatives, **options)
+        self.check = check  # refuses arguments that the kernel could take and PyTorch does not
         self.unpromoted = unpromoted
         self.promote = promote
         self.scalar_node = scalar_node or self.node_name
@@ -443,6 +457,8 @@ class Pointwise(Primitive):
     def prepare(self, values):
         self.check_types(values)
         common = self.common_dtype(values)
+        if self.check is not None:
+            self.check(values)
         return {name: convert(value, common) if name in self.promoted else value for name, value in values.items()}
 
     @property
@@ -464,6 +480,12 @@ class Pointwise(Primitive):
             raise TypeError(f"{self.name}(): argument '{self.tensors[0]}' (position 1) must be Tensor, not "
                             f"{type(values[self.tensors[0]]).__name__}")  # fmt: skip
 
+    def run(self, given, plain):
+        return self.body(plain, (), self.numbered(given))
+
+    def numbered(self, values):
+        return self.scalar_node != self.node_name and not any(isinstance(values[name], Tensor) for name in self.tensors[1:])
+
     def with_number(self, tensor, number):
         """The common path for a floating tensor and a Python number; replaced by its generated self on first use."""
         self.with_number = self.generate("body", self.tensors[1:])
@@ -473,6 +495,8 @@ class Pointwise(Primitive):
         self.check_types(values)
         target = values[self.tensors[0]]
         common = self.common_dtype(values)
+        if self.check is not None:
+            self.check(values)
         result = dtypes.bool_ if self.promote == "bool" else common
         if not dtypes.can_cast(result, target.dtype):
             raise RuntimeError(
@@ -670,7 +694,7 @@ def recover(operation, error, arrays, kernel):
 # Names that every generated function can use.
 COMMON = {
     "__name__": "wengert.ops.generated",
-    "Tensor": Tensor, "Parameter": Parameter, "new": new, "ndarray": np.ndarray, "asarray": np.asarray,
+    "Tensor": Tensor, "Parameter": Parameter, "new": new, "ndarray": np.ndarray, "asarray": np.asarray, "ascontiguousarray": np.ascontiguousarray,
     "grad_mode": grad_mode, "rare": rare, "next_seq": next_seq, "verify": verify,
     "Version": Version, "FREED": FREED, "Output": Output, "FROM_NUMPY": FROM_NUMPY, "bool_": dtypes.bool_,
     "unbroadcast": unbroadcast, "recover": recover, "wrap": wrap, "ref": ref, "views": views, "SavedOutput": views.SavedOutput, "conj": np.conjugate,
@@ -726,8 +750,9 @@ class Saved:
 class Emitter:
     """Writes the source of one function of an operation."""
 
-    def __init__(self, operation, kind, scalars=()):
+    def __init__(self, operation, kind, scalars=(), numbered=False):
         self.op = operation
+        self.numbered = numbered
         self.kind = kind
         self.inplace = kind.startswith("inplace")
         self.checked = not kind.endswith("body")
@@ -743,7 +768,7 @@ class Emitter:
         namespace = dict(COMMON)
         namespace.update(op=op, kernel=op.kernel)
         if self.saved.differentiable:
-            namespace["NODE"] = op.node_class(self.scalars, False)
+            namespace["NODE"] = op.node_class(self.scalars, False, self.numbered)
             if op.full_node:
                 namespace["FULL_NODE"] = op.node_class(self.scalars, False, True)
         if self.inplace:
@@ -880,6 +905,8 @@ class Emitter:
     def result_dtype(self):
         if self.op.promote == "bool":
             return "bool_"
+        if self.op.promote == "real":
+            return None
         if self.op.promote or self.op.view is True:
             return f"{self.first()}.dtype"
         return None
@@ -893,6 +920,9 @@ class Emitter:
         if not op.view:
             self.add("if type(r) is not ndarray:", indent)
             self.add("r = asarray(r)", indent + 1)
+        if op.dense:
+            self.add("elif r.ndim > 1 and not r.flags.c_contiguous:", indent)
+            self.add("r = ascontiguousarray(r)", indent + 1)
         self.add("t = new(Tensor)", indent)
         self.add("t._array = r", indent)
         dtype = self.result_dtype()
@@ -952,7 +982,7 @@ class Emitter:
         op, saved = self.op, self.saved
         key = self.scalars
         plain = "(FULL_NODE if dim is None else NODE)" if op.full_node else "NODE"
-        full = ", dim is None" if op.full_node else ""
+        full = ", dim is None" if op.full_node else f", {self.numbered}"
         self.add(f"node = new(op.node_class({key!r}, True{full}) if {is_complex} else {plain})", indent)
         self.add(f"node.edges = ({', '.join(f'n_{n}' for n in saved.differentiable)},)", indent)
         self.add("node.seq = next_seq()", indent)
@@ -1043,12 +1073,18 @@ class Emitter:
         residuals = "".join(f", {name}" for name in op.residuals)
         target = f"_{residuals}"
         if isinstance(op.kernel, np.ufunc):
-            self.add(f"kernel({', '.join(arguments)}, out={first}._array)", indent + 1)
+            # Operands of another dtype decide in which the work is done, and the target in which its result is kept.
+            unsafe = "" if self.checked else ", casting='unsafe'"
+            self.add(f"kernel({', '.join(arguments)}, out={first}._array{unsafe})", indent + 1)
         else:
-            self.add(f"{target if residuals else '_'} = kernel_inplace({', '.join(a.split('=')[-1] for a in arguments)})", indent + 1)
+            self.add(f"{target if residuals else '_'} = kernel_inplace({', '.join(arguments)})", indent + 1)
         self.add("except Exception as error:", indent)
-        run = f"lambda *a: kernel(*a, out={first}._array)" if isinstance(op.kernel, np.ufunc) else "kernel_inplace"
-        self.add(f"{'_' if not residuals else target} = recover(op, error, ({', '.join(a.split('=')[-1] for a in arguments)},), {run})", indent + 1)
+        positional = [a for a in arguments if "=" not in a.split("(")[0]]
+        keywords = [a for a in arguments if "=" in a.split("(")[0]]
+        called = "kernel" if isinstance(op.kernel, np.ufunc) else "kernel_inplace"
+        options = [f"out={first}._array", "casting='unsafe'"] if isinstance(op.kernel, np.ufunc) else keywords
+        run = f"lambda *a: {called}({', '.join(['*a', *options])})"
+        self.add(f"{'_' if not residuals else target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1)
         self.add(f"counter = {first}._counter", indent)
         self.add("if counter is None:", indent)
         self.add(f"{first}._counter = Version(1)", indent + 1)
@@ -1084,7 +1120,7 @@ def make_node_class(op, scalars, is_complex, full):
         namespace[f"F{number}"] = formula
     namespace["op"] = op
     namespace["conj_tensor"] = lambda g: g.conj()
-    name = op.scalar_node if scalars else op.full_node if full else op.node_name
+    name = (op.full_node or op.scalar_node) if full else op.scalar_node if scalars else op.node_name
     variant = f"{name} {'complex ' if is_complex else ''}{''.join(scalars)}".strip()
     apply = compile_source("\n".join(lines) + "\n", "apply", namespace, variant)
     public = {("self" if n == "input" else "result" if n == "out" else n): f"s_{n}" for n in kept}
@@ -1172,15 +1208,22 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
         add("if not keep:")
         for name in [*tracked, *saved.residuals]:
             add(f"    self.s_{name} = None")
-        add("    self.versions = FREED")
+        # What no derivative asked for was not kept, so it can't be missed by another pass.
+        sure = saved.residuals or not all(saved.condition(name) for name in tracked)
+        kept = " or ".join(f"s_{name} is not None" for name in tracked)
+        add("    self.versions = FREED" if sure else f"    if {kept}: self.versions = FREED")
     add(f"return {', '.join(f'd_{n}' for n in saved.differentiable)},")
     return ["    " + line for line in lines]
 
 
 def operand_of_another_kind(op, input, other):
-    """An operator met an operand that is neither tensor nor number: let the other side try."""
-    if isinstance(other, np.ndarray):
-        return op.function(input, wrap(other.view(np.ndarray)))
+    """An operator met an operand that is neither tensor nor number: let the other side try.
+
+    The other side of an array is NumPy, which asks for `__array__`, computes, and hands the result to `__array_wrap__`;
+    it refuses tensors that require grad. Only ``==`` takes arrays as they are, as in PyTorch.
+    """
+    if op.name == "eq" and isinstance(other, np.ndarray):
+        return op.function(input, wrap(adopt(other)))
     return NotImplemented
 
 
@@ -1188,7 +1231,7 @@ def operand_of_another_kind(op, input, other):
 
 
 def pointwise(name, kernel, *, promote="same", function=True, method=True, inplace=True, alias=(), namespace="", doc=None,
-              tensors=None, unpromoted=(), residuals=(), holomorphic=True, node=None, scalar_node=None, **derivatives):  # fmt: skip
+              tensors=None, unpromoted=(), check=None, residuals=(), holomorphic=True, node=None, scalar_node=None, **derivatives):  # fmt: skip
     """Declare an operation on corresponding elements.
 
     Args:
@@ -1199,14 +1242,14 @@ def pointwise(name, kernel, *, promote="same", function=True, method=True, inpla
     """
     operation = Pointwise(
         name, kernel, derivatives, promote=promote, tensors=tensors, residuals=residuals, holomorphic=holomorphic,
-        node=node, scalar_node=scalar_node, unpromoted=unpromoted, doc=doc,
+        node=node, scalar_node=scalar_node, unpromoted=unpromoted, check=check, doc=doc,
     )  # fmt: skip
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
 
 def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=(), namespace="", doc=None, tensors=None,
               outputs=None, residuals=(), view=False, holomorphic=True, node=None, full_node=None, nodiff_outputs=(), joint=None, joint_of=(),
-              out=True, **derivatives):  # fmt: skip
+              out=True, dense=False, **derivatives):  # fmt: skip
     """Declare an operation with a kernel of its own: ``kernel(arrays..., plain arguments...) -> array``.
 
     Args:
@@ -1214,6 +1257,7 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
         outputs: names of the results where there are several; they come as a named tuple.
         residuals: names of values that the kernel returns after its results, for the derivatives alone.
         view: True if the result is a view of the first input, "maybe" if it sometimes is.
+        dense: the result is laid out row by row, whatever the strides of the input.
         joint, joint_of: one formula that returns the gradients of several inputs together (it may ask for `needs`).
     """
     if joint is not None:
@@ -1221,7 +1265,7 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
         tensors = tensors or joint_of
     operation = Primitive(
         name, kernel, derivatives, tensors=tensors, outputs=outputs, residuals=residuals, view=view,
-        holomorphic=holomorphic, node=node, full_node=full_node, nodiff_outputs=nodiff_outputs, doc=doc, out=out,
+        holomorphic=holomorphic, node=node, full_node=full_node, nodiff_outputs=nodiff_outputs, doc=doc, out=out, dense=dense,
     )  # fmt: skip
     if outputs:
         operation.result_type = result_type(name, outputs)

@@ -2,7 +2,10 @@
 
 import math
 
+import numpy as np
+
 from wengert.ops.declare import composite
+from wengert.tensor import wrap
 
 
 @composite(namespace="nn.functional", method=False)
@@ -10,9 +13,21 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """The cosine of the angle between vectors along `dim`; lengths below `eps` count as `eps`."""
     if not (x1.dtype.is_floating_point and x2.dtype.is_floating_point):
         raise RuntimeError("expected common dtype to be floating point, yet common dtype is " + repr(x1.dtype))
+    if x1.shape != x2.shape:
+        x1, x2 = _broadcast(x1, x2)
     length1 = _length(x1, dim).clamp_min(eps)
     length2 = _length(x2, dim).clamp_min(eps)
     return ((x1 / length1) * (x2 / length2)).sum(dim)
+
+
+def _broadcast(x1, x2):
+    from wengert.errors import broadcast_message
+
+    try:
+        shape = np.broadcast_shapes(x1.shape, x2.shape)
+    except ValueError:
+        raise RuntimeError(broadcast_message([tuple(x1.shape), tuple(x2.shape)])) from None
+    return x1.expand(shape), x2.expand(shape)
 
 
 def _length(x, dim):
@@ -35,12 +50,14 @@ def pdist(input, p=2.0):
         raise RuntimeError("pdist only supports floating-point dtypes")
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
-    from wengert import triu_indices
-
-    first, second = triu_indices(input.shape[0], input.shape[0], 1)
+    first, second = (wrap(index) for index in np.triu_indices(input.shape[0], 1))
     difference = input[first] - input[second]
     if p == 0:
         return (difference != 0).to(input.dtype).sum(-1)
     if math.isinf(p):
         return difference.abs().amax(-1)
     return difference.norm(p, -1)
+
+# PyTorch offers these under `torch` as well.
+for _operation in (cosine_similarity, pairwise_distance, pdist,):
+    _operation.export(method=False)

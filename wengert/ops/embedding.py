@@ -84,7 +84,7 @@ def checked_indices(input, count, function="embedding"):
     return indices
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def embedding(
     input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False
 ):
@@ -139,7 +139,7 @@ def torch_embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, s
     return embedding.kernel(indices, weight, None if padding_idx < 0 else padding_idx, None, 2.0, scale_grad_by_freq, sparse)
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def embedding_bag(
     input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean", sparse=False,
     per_sample_weights=None, include_last_offset=False, padding_idx=None,
@@ -239,7 +239,7 @@ def bag_maximum(rows, bags, count):
     return picked.masked_fill(wrap(empty), 0)
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def one_hot(tensor, num_classes=-1):
     """Each class as a vector with a one at its place: (*) → (*, num_classes), int64."""
     if tensor.dtype is not dtypes.int64:

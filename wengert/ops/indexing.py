@@ -24,7 +24,18 @@ from wengert.ops.declare import Operation, choice, composite, forward_mode, obse
 from wengert.ops.pointwise import select as choose
 from wengert.ops.pointwise import zeros_of
 from wengert.ops.reductions import sum as sum_all
-from wengert.ops.shape import alias_op, as_view_of, expand_op, reshape_to, select, slice_along, sum_to, unsqueeze
+from wengert.ops.shape import (
+    alias_op,
+    as_view_of,
+    diagonal,
+    expand_op,
+    gather_positions,
+    reshape_to,
+    select,
+    slice_along,
+    sum_to,
+    unsqueeze,
+)
 from wengert.tensor import Parameter, Tensor, new, wrap
 
 INNER = {"function": False, "method": False}
@@ -38,6 +49,26 @@ def no_derivative(name):
 def writing(operation, in_place):
     """Give `operation` a kernel that writes into its first argument, for its in-place form."""
     operation.kernel_inplace = lambda: in_place
+    return operation
+
+
+def exact_out(operation, *kinds):
+    """Let `out=` of `operation` take tensors of exactly these dtypes: an argument's, a given one, or a function's
+    of the arguments."""
+    write_any = operation.write
+
+    def write(out, values):
+        targets = out if isinstance(out, (tuple, list)) else (out,)
+        for target, kind in zip(targets, kinds, strict=False):
+            wanted = values[kind].dtype if isinstance(kind, str) else kind(values) if callable(kind) else kind
+            if isinstance(target, Tensor) and target.dtype is not wanted:
+                raise RuntimeError(
+                    f"{operation.name}(): Expected out tensor to have dtype {wanted.name}, "
+                    f"but got {target.dtype.name} instead"
+                )
+        return write_any(out, values)
+
+    operation.write = write
     return operation
 
 
@@ -63,7 +94,7 @@ gather_backward = primitive(
 
 
 def _corner(input, shape):
-    return input[tuple(map(slice, shape))]
+    return input[(*map(slice, shape), ...)]
 
 
 def _pad_corner(input, shape):
@@ -328,7 +359,7 @@ def take_along_dim(input, indices, dim=None):
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1))
     source, index, dim = kernels.along_operands(input._array, indices._array, dim)
-    return gather(expand_op(input, source.shape), dim, expand_op(indices, index.shape))
+    return gather(expand_op(input, source.shape), dim, wrap(kernels.from_the_front(index, source.shape[dim])))
 
 
 # --- masks ------------------------------------------------------------------------------------------------------------
@@ -339,12 +370,19 @@ mask_with_number = primitive(
     input=lambda g, mask, input_shape: sum_to(mask_with_number(g, mask, 0), input_shape),
 )  # fmt: skip
 mask_with_tensor = primitive(
-    "masked_fill", kernels.masked_fill, tensors=("input", "mask", "value"), node="MaskedFillBackward1", **INNER,
+    "masked_fill", lambda input, mask, value: kernels.masked_fill(input, mask, real_enough(value, input)), tensors=("input", "mask", "value"), node="MaskedFillBackward1", **INNER,
     input=lambda g, mask, input_shape: sum_to(mask_with_number(g, mask, 0), input_shape),
     value=lambda g, mask: sum_all(choose(mask, g, 0)),
 )  # fmt: skip
 writing(mask_with_number, lambda input, mask, value: kernels.masked_fill_(input, mask, fitting(value, input.dtype)))
-writing(mask_with_tensor, kernels.masked_fill_)
+writing(mask_with_tensor, lambda input, mask, value: kernels.masked_fill_(input, mask, real_enough(value, input)))
+
+
+def real_enough(value, input):
+    """`value`, refused if it is complex and `input` is not."""
+    if value.dtype.kind == "c" and input.dtype.kind != "c":
+        raise overflow(input.dtype)
+    return value
 
 
 def _masked_fill(input, mask, value):
@@ -504,6 +542,38 @@ slice_scatter = primitive(
 )  # fmt: skip
 
 
+diagonal_scatter = primitive(
+    "diagonal_scatter", _diagonal_scatter,
+    input=lambda g, offset, dim1, dim2: diagonal_scatter(
+        g, zeros_of(diagonal(g, offset, dim1, dim2)), offset, dim1, dim2
+    ),
+    src=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2),
+)  # fmt: skip
+
+
+def _as_strided_scatter(input, src, size, stride, storage_offset=None):
+    out = input.copy()
+    window, geometry = shape_kernels.as_strided(out, size, stride, storage_offset)
+    _checked_part(src, window)
+    return out, shape_kernels.positions(geometry)
+
+
+def _clear_positions(input, places):
+    out = input.copy()
+    out.reshape(-1)[places.reshape(-1)] = 0
+    return out
+
+
+as_strided_scatter = primitive(
+    "as_strided_scatter", _as_strided_scatter, residuals=("places",), tensors=("input", "src"),
+    input=lambda g, places: clear_positions(g, places), src=lambda g, places: gather_positions(g, places),
+)  # fmt: skip
+clear_positions = primitive(
+    "as_strided_scatter_backward", lambda input, places: _clear_positions(input, places), **INNER,
+    input=lambda g, places: clear_positions(g, places),
+)  # fmt: skip
+
+
 # --- index tensors: x[i], x[mask], x[i, :, j] = values ------------------------------------------------------------------
 
 
@@ -604,6 +674,10 @@ class Index(Operation):
     def __init__(self):
         super().__init__("index", lambda input, indices: kernels.take_at(input, indices))
 
+    @property
+    def on_arrays(self):
+        return self.kernel
+
     def generate(self, kind):
         def index(input, indices):
             plain = type(input) is Tensor or type(input) is Parameter
@@ -648,6 +722,10 @@ class IndexPut(Operation):
 
     def __init__(self):
         super().__init__("index_put", index_put_kernel, index_put_kernel.__doc__)
+
+    @property
+    def on_arrays(self):
+        return self.kernel
 
     def generate(self, kind):
         def index_put(input, indices, values, accumulate=False):
@@ -817,7 +895,7 @@ def planned(self, index):
         if isinstance(index, str):
             raise TypeError("new(): invalid data type 'str'") from None
         raise error
-    tensors = tuple(None if a is None else originals.get(id(a)) or wrap(a) for a in arrays)
+    tensors = tuple(None if a is None else originals[id(a)] if id(a) in originals else wrap(a) for a in arrays)
     return basic, arrays, tensors
 
 
@@ -958,6 +1036,13 @@ C_NAMES = {"float32": "float", "float64": "double", "bool": "bool", "float16": "
 def overflow(dtype):
     return RuntimeError(f"value cannot be converted to type {C_NAMES.get(dtype.name, f'{dtype.name}_t')} without overflow")
 
+
+for _operation in (gather, scatter_src, scatter_value, scatter_src_reduced, scatter_value_reduced, scatter_add,
+                   scatter_reduce, index_select, index_add, index_copy, index_reduce, take, take_along_dim,
+                   masked_select, select_scatter, slice_scatter, diagonal_scatter, as_strided_scatter):  # fmt: skip
+    exact_out(_operation, "input")
+for _operation in (nonzero, argwhere):
+    exact_out(_operation, int64)
 
 getitem.__name__ = getitem.__qualname__ = "__getitem__"
 setitem.__name__ = setitem.__qualname__ = "__setitem__"

@@ -1,5 +1,7 @@
 """Linear and bilinear maps of the last dimension."""
 
+import numpy as np
+
 from wengert import dtypes
 from wengert.ops.declare import composite, primitive
 
@@ -17,6 +19,8 @@ def _linear(input, weight, bias=None):
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1]} and {weight.shape[1]}x{weight.shape[0]})"
         )
+    if input.dtype.itemsize == 2:
+        return _half(input, weight, bias)
     out = input.dot(weight.T) if input.ndim <= 2 else input @ weight.T
     if bias is not None:
         if bias.dtype != out.dtype:
@@ -29,6 +33,13 @@ def _linear(input, weight, bias=None):
             )
         out += bias
     return out
+
+
+def _half(input, weight, bias):
+    """16-bit floats (and integers) are multiplied and summed in 32 bits."""
+    wide = np.int32 if input.dtype.kind == "i" else np.float32
+    out = _linear(input.astype(wide), weight.astype(wide), None if bias is None else bias.astype(wide))
+    return out.astype(input.dtype)
 
 
 def _linear_of_vector(input, weight, bias):

@@ -16,6 +16,7 @@ from wengert.ops.declare import composite, pointwise, primitive
 from wengert.ops.activation import logsigmoid as log_sigmoid
 from wengert.ops.distance import pairwise_distance
 from wengert.ops.flat import Flat
+from wengert.ops.linear import linear
 from wengert.ops.pointwise import abs, clamp_min, log, log1p, select, sigmoid, sign
 from wengert.ops.reductions import log_softmax, softmax
 from wengert.tensor import Tensor, wrap
@@ -343,7 +344,7 @@ def loss(function):
             args = ()
         return function(*args, **kwargs)
 
-    return composite(run, namespace="nn.functional", method=False, torch=False)
+    return composite(run, namespace="nn.functional", method=False)
 
 
 @loss
@@ -637,7 +638,7 @@ ctc_gradient._on_tensors = True
 ctc_gradient._on_arrays = kernels.ctc_slope
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def ctc_loss(
     log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
 ):
@@ -665,3 +666,22 @@ def ctc_loss(
         return losses.sum()
     return losses.squeeze(0) if single else losses
 
+
+
+@composite(namespace="nn.functional", method=False)
+def linear_cross_entropy(
+    input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None,
+    label_smoothing=0.0, options=None,
+):  # fmt: skip
+    """`cross_entropy` of `linear`: the scores are linear_weight times the input."""
+    if options is not None:
+        raise NotImplementedError("linear_cross_entropy(): options (computing the scores in chunks) is not supported")
+    if ignore_index is None:
+        ignore_index = -100
+    if linear_weight.ndim > 2:  # scores over further dimensions: (C, *space, features)
+        flat = linear_weight.reshape(-1, linear_weight.shape[-1])
+        scores = linear(input, flat, None if linear_bias is None else linear_bias.reshape(-1))
+        scores = scores.reshape(*input.shape[:-1], *linear_weight.shape[:-1])
+    else:
+        scores = linear(input, linear_weight, linear_bias)
+    return general_cross_entropy(scores, target, weight, None, ignore_index, None, reduction, label_smoothing)

@@ -80,7 +80,7 @@ def floating(name, input):
 # --- by batch and by instance ----------------------------------------------------------------------------------------------
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def batch_norm(
     input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):
@@ -94,6 +94,8 @@ def batch_norm(
     """
     if training and math.prod(input.shape) // max(input.shape[1] if input.ndim > 1 else 1, 1) == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
+    if not input.numel():
+        return empty_norm(input, weight, bias)
     check_channels(input, running_mean, running_var, weight, bias)
     floating("batch_norm", input)
     if not training and (running_mean is None or running_var is None):
@@ -112,6 +114,13 @@ def batch_norm(
     update(running_mean, mean.reshape(-1), momentum)
     update(running_var, variance.reshape(-1) * (count / max(count - 1, 1)), momentum)
     return by_batch(input, weight, bias, mean, reciprocal_root(variance, eps), shape, axes, affine, False, eps)
+
+
+def empty_norm(input, weight, bias):
+    """Nothing to normalize, but the parameters stay in the graph."""
+    out = input.clone()
+    out = out if weight is None else out * weight.sum()
+    return out if bias is None else out + bias.sum()
 
 
 def update(running, new, momentum):
@@ -133,7 +142,7 @@ def check_channels(input, running_mean, running_var, weight, bias):
             raise RuntimeError(f"{name} should contain {channels} elements not {value.numel()}")
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def instance_norm(
     input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
 ):
@@ -185,7 +194,7 @@ def trailing(normalized_shape, input, weight, bias):
     return normalized
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """Standardize over the last dimensions (Ba et al., 2016); weight and bias have their shape."""
     normalized = trailing(normalized_shape, input, weight, bias)
@@ -195,7 +204,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     return standardized(by_layer, input, weight, bias, shape, axes, normalized, eps)
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Standardize each group of channels of each image (Wu and He, 2018); weight and bias (C,)."""
     if input.ndim < 2:
@@ -232,13 +241,12 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     x = input.to(dtypes.float32) if half else input
     if eps is None:
         eps = float(np.finfo(x.dtype.to_real().numpy).eps)
-    square = (x * x.conj()).real if x.dtype.is_complex else x * x
-    out = x * (square.mean(axes, True) + eps).rsqrt()
+    out = x * ((x * x).mean(axes, True) + eps).rsqrt()
     out = out.to(input.dtype) if half else out
     return out if weight is None else out * weight
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     """Divide each channel by a power of the mean square of its neighbours (Krizhevsky et al., 2012)."""
     if input.ndim < 3:
@@ -256,7 +264,7 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     return input / ((total / size).reshape(input.shape) * alpha + k) ** beta
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """Divide by the p-norm along `dim`, or by `eps` if that is greater."""
     length = input.norm(p, dim, True).clamp_min(eps).expand_as(input)

@@ -63,7 +63,7 @@ def constant_pad_nd(input, pad, value=0):
     return constant(input, pads, value)
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def pad(input, pad, mode="constant", value=None):
     """Pad the last dimensions.
 

@@ -14,7 +14,7 @@ from wengert.autograd.graph import grad_mode
 from wengert.kernels import pooling as kernels
 from wengert.kernels.pooling import pooled_size
 from wengert.ops.convolution import by
-from wengert.ops.declare import Primitive, composite
+from wengert.ops.declare import Primitive, composite, primitive
 
 # --- reading at positions and writing to them -----------------------------------------------------------------------------
 
@@ -44,14 +44,11 @@ def to_maxima(g, indices, input_shape):
 def declare_maximum(node, kernel):
     """A pool of maxima in two forms: values alone, positions kept for the derivative; and values with positions."""
     values = Primitive("max_pool", kernel, {"input": to_maxima}, residuals=("indices",), node=node)
-    both = Primitive(
-        "max_pool_with_indices",
-        kernel,
-        {"input": lambda g_values, indices, input_shape: to_maxima(g_values, indices, input_shape)},
-        outputs=("values", "indices"),
+    both = primitive(
+        "max_pool_with_indices", kernel, function=False, method=False, outputs=("values", "indices"), node=node,
         nodiff_outputs=("indices",),
-        node=node,
-    )
+        input=lambda g_values, indices, input_shape: to_maxima(g_values, indices, input_shape),
+    )  # fmt: skip
     return values, both
 
 
@@ -175,6 +172,8 @@ def batched(function, input, axes):
         single = False
     elif len(shape) == axes + 1:
         input, single = input.unsqueeze(0), True
+    elif function.startswith("adaptive") and axes > 1 and len(shape) < axes + 1:
+        raise ValueError(f"Input dimension should be at least {axes + 1}")
     else:
         raise RuntimeError(
             f"{function}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size for input, "

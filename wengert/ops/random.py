@@ -249,6 +249,13 @@ CONTINUOUS = (dtypes.float32, dtypes.float64, dtypes.float16, dtypes.bfloat16)
 COUNTED = (*CONTINUOUS, dtypes.int64, dtypes.int32, dtypes.int16, dtypes.int8, dtypes.uint8)
 DECIDED = (*COUNTED, dtypes.bool_)
 
+LARGEST = {dtype: dtypes.finfo(dtype).max for dtype in CONTINUOUS}
+INTEGERS = {
+    dtype: (dtypes.iinfo(dtype).min, min(dtypes.iinfo(dtype).max, 2**63 - 1))
+    for dtype in C_NAMES
+    if dtype.category == dtypes.INTEGER
+} | {dtypes.bool_: (0, 1)}
+
 
 def require(tensor, allowed, kernel):
     """Raise NotImplementedError unless PyTorch's kernel of this name takes the dtype."""
@@ -309,7 +316,7 @@ def fill_uniform(tensor, low=0.0, high=1.0, generator=None):
 
 def check_uniform_bounds(dtype, low, high):
     """Raise RuntimeError unless [low, high) is a range of numbers of `dtype`."""
-    largest = dtypes.finfo(dtype).max
+    largest = LARGEST[dtype]
     for name, bound in (("from", low), ("to", high)):
         if not -largest <= bound <= largest:
             raise RuntimeError(f"{name} is out of bounds for {C_NAMES[dtype]}")
@@ -441,7 +448,7 @@ def fill_bernoulli_each(tensor, p, generator):
     require(tensor, DECIDED, "bernoulli_tensor_cpu_self_")
     require(p, CONTINUOUS, "bernoulli_tensor_cpu_p_")
     try:
-        each = np.broadcast_to(given, array.shape)
+        each = given if given.shape == array.shape else np.broadcast_to(given, array.shape)
     except ValueError:
         raise RuntimeError(
             f"The expanded size of the tensor must match the existing size at each non-singleton dimension.  Target "
@@ -451,7 +458,8 @@ def fill_bernoulli_each(tensor, p, generator):
         raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
     generator = generator_of("bernoulli_", generator)
     with generator._lock:
-        values = generator._stream.bernoulli_each(each.transpose(kernels.memory_order(array)), array.dtype)
+        each = each if array.flags.c_contiguous else each.transpose(kernels.memory_order(array))
+        values = generator._stream.bernoulli_each(each, array.dtype)
     return write(tensor, BernoulliBackward1, values)
 
 
@@ -513,9 +521,10 @@ def representable_range(dtype, low, high):
                 f"from={low} >= to={high}"
             )
     else:
-        info = None if dtype is dtypes.bool_ else dtypes.iinfo(dtype)
-        smallest, largest = (0, 1) if info is None else (info.min, min(info.max, 2**63 - 1))
+        smallest, largest = INTEGERS[dtype]
         high = largest + 1 if high is None else high
+    if smallest <= low and high - 1 <= largest:
+        return low, high
     for name, bound in (("from", low), ("to - 1", high - 1)):
         if smallest <= bound <= largest:
             continue

@@ -8,6 +8,7 @@ import numpy as np
 
 from wengert.kernels import convolution as columns
 from wengert.kernels import resampling as kernels
+from wengert.kernels.pooling import laid_out_like
 from wengert.ops.convolution import per_axis
 from wengert.ops.declare import composite, primitive
 from wengert.tensor import wrap
@@ -44,7 +45,7 @@ def _resize(input, mode, size, align_corners, scales, antialias):
     if input.dtype.kind == "u":
         out = kernels.resample(input.astype(np.float32) if FILTERS.get(mode) else input, taps)
         return np.clip(np.rint(out), 0, 255).astype(input.dtype) if FILTERS.get(mode) else np.array(out)
-    return np.array(kernels.resample(wide(input), taps), dtype=input.dtype)
+    return laid_out_like(np.array(kernels.resample(wide(input), taps), dtype=input.dtype, order="C"), input)
 
 
 def _resize_back(c, mode, space, align_corners, scales, antialias):
@@ -71,7 +72,7 @@ RESIZE = {
 }  # fmt: skip
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def interpolate(
     input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
 ):
@@ -161,14 +162,14 @@ def resized(input, size, scale_factor, n):
     return tuple(math.floor(length * s) for length, s in zip(input.shape[2:], scales, strict=True)), scales
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
     """The old name of `interpolate`."""
     warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=4)
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def upsample_nearest(input, size=None, scale_factor=None):
     """The old name of `interpolate` by the nearest element."""
     warnings.warn(
@@ -177,7 +178,7 @@ def upsample_nearest(input, size=None, scale_factor=None):
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def upsample_bilinear(input, size=None, scale_factor=None):
     """The old name of bilinear `interpolate` with aligned corners."""
     warnings.warn(
@@ -231,7 +232,7 @@ def window_counts(space, options):
     return [columns.output_size(*along) for along in zip(space, kernel, stride, padding, dilation, strict=True)]
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     """All windows of images as columns: (N, C, H, W) → (N, C × kernel, windows)."""
     if input.ndim not in (3, 4) or 0 in input.shape[1 if input.ndim == 4 else 0 :]:
@@ -252,7 +253,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     return out.squeeze(0) if single else out
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     """Put columns back as windows of an image, overlaps added: (N, C × kernel, windows) → (N, C, *output_size)."""
     if input.ndim not in (2, 3) or 0 in input.shape[-2:]:
@@ -342,7 +343,7 @@ channel_shuffle.export(namespace="nn.functional", method=False, alias=("native_c
 # --- sampling at given places ----------------------------------------------------------------------------------------------
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def affine_grid(theta, size, align_corners=None):
     """The places (N, *space, axes) that affine maps `theta` (N, axes, axes + 1) send the points of a regular grid to."""
     if not theta.dtype.is_floating_point:
@@ -363,7 +364,7 @@ def affine_grid(theta, size, align_corners=None):
     return placed.reshape(theta.shape[0], *size[2:], n)
 
 
-@composite(namespace="nn.functional", method=False, torch=False)
+@composite(namespace="nn.functional", method=False)
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """Read images at given places.
 
@@ -472,4 +473,6 @@ def cubic_weight(distance, near, a=-0.75):
         return ((a + 2) * distance - (a + 3)) * distance * distance + 1
     return ((distance - 5) * distance + 8) * distance * a - 4 * a
 
-
+# PyTorch offers these under `torch` as well.
+for _operation in (pixel_shuffle, pixel_unshuffle, channel_shuffle,):
+    _operation.export(method=False)

@@ -1,9 +1,12 @@
 """Views, rearrangements and joins. The derivative of a view is the adjoint of looking: put back where it was seen."""
 
+from functools import cache
+import numbers
 from weakref import ref
 
 import numpy as np
 
+from wengert.autograd import views
 from wengert.autograd.graph import Node, Output, Version, grad_mode, next_seq
 from wengert.dtypes import contiguous_format
 from wengert.dtypes import dtype as dtype_class
@@ -157,8 +160,8 @@ def view(self, *size):
 
 def view_dtype(self, dtype):
     """The memory of `self` read as another dtype."""
-    if dtype is self.dtype:
-        return alias_of(self)
+    if dtype is self.dtype:  # no derivative, as for any other dtype
+        return self.detach()
     array, old, fresh = self._array, self.dtype.itemsize, dtype.itemsize
     if old != fresh:
         if array.ndim == 0:
@@ -256,6 +259,8 @@ def flatten(input, start_dim=0, end_dim=-1):
 @composite
 def unflatten(input, dim, sizes):
     """Dimension `dim` split into several of these sizes, of which one may be -1."""
+    if not input.ndim:
+        raise RuntimeError(f"unflatten: Dimension specified as {dim} but tensor has no dimensions")
     axis = axis_of(dim, input.ndim)
     if not len(sizes):
         raise RuntimeError("unflatten: sizes must be non-empty")
@@ -291,6 +296,8 @@ def movedim(input, source, destination):
         )
     source = [axis_of(d, ndim) for d in source]
     destination = [axis_of(d, ndim) for d in destination]
+    if not ndim:
+        return permute_op(input, ())
     for dims, what in ((source, "source"), (destination, "destination")):
         if len(set(dims)) != len(dims):
             raise RuntimeError(f"movedim: repeated dim in `{what}` ({dims})")
@@ -366,12 +373,56 @@ for _name, _function in {
     setattr(Tensor, _name, _function)
 Tensor.real = property(real, lambda self, value: real(self).copy_(value))
 Tensor.imag = property(imag, lambda self, value: imag(self).copy_(value))
+
+
+def matrices_transposed(self, name):
+    """The last two dimensions exchanged; a 0-d tensor is its own transpose."""
+    ndim = self._array.ndim
+    if ndim == 1:
+        raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    return transpose.function(self, -2, -1) if ndim else self
+
+
+def rearranged(name, operation, node_name):
+    """The in-place form of a view operation: the tensor itself takes the new shape and strides."""
+
+    def in_place(self, *args, **kwargs):
+        if self._node is not None and grad_mode.enabled:
+            views.check_inplace(self)
+        moved = operation(self, *args, **kwargs)
+        self._array, self._node = moved._array, moved._node
+        if self._node is not None and grad_mode.enabled:
+            self._node.__class__ = renamed(type(self._node), node_name)
+        views.bump(self)
+        return self
+
+    in_place.__name__ = in_place.__qualname__ = f"{name}_"
+    in_place.__doc__ = f"`{name}` in place: this tensor itself takes the new shape and strides; returns it."
+    return in_place
+
+
+@cache
+def renamed(node_class, name):
+    """The same class of nodes under the name that PyTorch gives to the in-place form."""
+    return type(name, (node_class,), {"__slots__": (), "__module__": "wengert"})
+
+
+# The functions are looked up when called: generating them now would bind formulas to a module that is half loaded.
+for _name, _function, _node in (
+    ("transpose", lambda *a, **k: transpose(*a, **k), "TransposeBackward1"),
+    ("swapaxes", lambda *a, **k: transpose(*a, **k), "TransposeBackward1"),
+    ("swapdims", lambda *a, **k: transpose(*a, **k), "TransposeBackward1"),
+    ("t", lambda *a, **k: t(*a, **k), "TBackward1"),
+    ("unsqueeze", lambda *a, **k: unsqueeze(*a, **k), "UnsqueezeBackward1"),
+    ("squeeze", lambda *a, **k: squeeze(*a, **k), "SqueezeBackward3"),
+):
+    setattr(Tensor, f"{_name}_", rearranged(_name, _function, _node))
 Tensor.T = property(lambda self: permute_op.function(self, tuple(range(self._array.ndim))[::-1]))
-Tensor.mT = property(lambda self: transpose.function(self, -2, -1))
+Tensor.mT = property(lambda self: matrices_transposed(self, "mT"))
 Tensor.H = property(lambda self: transpose.function(self, 0, 1).conj())
-Tensor.mH = property(lambda self: transpose.function(self, -2, -1).conj())
+Tensor.mH = property(lambda self: matrices_transposed(self, "mH").conj())
 Tensor.adjoint = lambda self: transpose.function(self, -2, -1).conj()
-Tensor.view_as = lambda self, other: view(self, *other._array.shape) if other is not self else alias_of(self)
+Tensor.view_as = lambda self, other: view(self, *other._array.shape)
 Tensor.reshape_as = lambda self, other: reshape(self, other._array.shape)
 Tensor.expand_as = lambda self, other: expand(self, *other._array.shape)
 
@@ -585,8 +636,8 @@ def broadcast_tensors(*tensors):
     """All tensors expanded to their common shape."""
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
-    shape = broadcast_shapes(*[x._array.shape for x in tensors])
-    return tuple(expand_op(x, tuple(shape)) for x in tensors)
+    shape = tuple(broadcast_shapes(*[x._array.shape for x in tensors]))
+    return tuple(x if x._array.shape == shape else expand_op(x, shape) for x in tensors)
 
 
 def broadcast_shapes(*shapes):
@@ -606,3 +657,30 @@ FUNCTIONS_HERE = {
     "reshape": reshape, "permute": permute, "squeeze": squeeze, "narrow": narrow, "real": real, "imag": imag, "clone": clone,
     "flip": flip_dims, "tile": tile, "broadcast_shapes": broadcast_shapes,
 }  # fmt: skip
+
+
+# --- Python's protocols for sequences --------------------------------------------------------------------------------------
+
+
+def __iter__(self):
+    """The slices along the first dimension."""
+    if not self._array.ndim:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(unbind.function(self, 0))
+
+
+def __reversed__(self):
+    """This tensor, its first dimension reversed."""
+    return flip.function(self, (0,)) if self._array.ndim else self
+
+
+def __contains__(self, element):
+    """Whether any element equals `element`, a number or a tensor; raises RuntimeError for anything else."""
+    if not isinstance(element, (Tensor, numbers.Number)):
+        raise RuntimeError(
+            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+        )
+    return bool((self == element)._array.any())
+
+
+Tensor.__iter__, Tensor.__reversed__, Tensor.__contains__ = __iter__, __reversed__, __contains__

@@ -5,10 +5,10 @@ formula (`picked`) for sort, topk, kthvalue, median, mode and the running extrem
 searchsorted, bincount, ...) have no derivative.
 """
 
-from wengert.dtypes import bool_, of_scalar
+from wengert.dtypes import bool_, int32, int64, of_scalar
 from wengert.kernels import sorting as kernels
 from wengert.ops.declare import NUMBERS, choice, composite, convert, primitive, result_type
-from wengert.ops.indexing import gather_backward, no_derivative
+from wengert.ops.indexing import exact_out, gather_backward, no_derivative
 from wengert.ops.pointwise import select as choose
 from wengert.ops.reductions import sum as sum_all
 from wengert.ops.shape import reshape_to
@@ -276,3 +276,13 @@ def _plain(bins, range, weight):
         None if range is None else tuple(range),
         None if weight is None else weight._array,
     )
+
+
+for _operation in (sort, topk, kthvalue, mode, median_along, nanmedian_along, cummax, cummin):
+    exact_out(_operation, "input", int64)
+for _operation in (msort, histc):
+    exact_out(_operation, "input")
+exact_out(histogram, "input", "input")
+exact_out(isin, bool_)
+for _operation in (searchsorted, bucketize):
+    exact_out(_operation, lambda values: int32 if values["out_int32"] else int64)

@@ -76,10 +76,10 @@ class Adafactor(ArrayOptimizer):
         return state
 
     def _arrays(self, group):
-        return ("row_var", "col_var")
+        return ("step", "row_var", "col_var")
 
     def _arrays_of(self, state, names):
-        return [state[name]._array for name in (names if "row_var" in state else ("variance",))]
+        return [state[name]._array for name in (names if "row_var" in state else ("step", "variance"))]
 
     def _update(self, group, step, p, g, *variance):
         (eps1, eps2), lr = group["eps"], scalar(group["lr"])

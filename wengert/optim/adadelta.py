@@ -45,7 +45,7 @@ class Adadelta(ArrayOptimizer):
         return {"step": self._step_tensor(), "square_avg": zeros_like(p), "acc_delta": zeros_like(p)}
 
     def _arrays(self, group):
-        return ("square_avg", "acc_delta")
+        return ("step", "square_avg", "acc_delta")
 
     def _update(self, group, step, p, g, square_avg, acc_delta):
         t, u, d = self._scratch(p, 3)

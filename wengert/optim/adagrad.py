@@ -67,7 +67,7 @@ class Adagrad(ArrayOptimizer):
                 self.state[p]["sum"].share_memory_()
 
     def _arrays(self, group):
-        return ("sum",)
+        return ("step", "sum")
 
     def _update(self, group, step, p, g, total):
         t, u = self._scratch(p, 2)

@@ -84,7 +84,8 @@ class Adam(ArrayOptimizer):
         return state
 
     def _arrays(self, group):
-        return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
+        names = ("step", "exp_avg", "exp_avg_sq")
+        return (*names, "max_exp_avg_sq") if group["amsgrad"] else names
 
     def _update(self, group, step, p, g, m, v, largest_v=None):
         t, u = self._scratch(p, 2)

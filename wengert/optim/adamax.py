@@ -46,7 +46,7 @@ class Adamax(ArrayOptimizer):
         return {"step": self._step_tensor(), "exp_avg": zeros_like(p), "exp_inf": zeros_like(p)}
 
     def _arrays(self, group):
-        return ("exp_avg", "exp_inf")
+        return ("step", "exp_avg", "exp_inf")
 
     def _update(self, group, step, p, g, m, largest):
         t, u = self._scratch(p, 2)

@@ -56,7 +56,7 @@ class ASGD(ArrayOptimizer):
         }
 
     def _arrays(self, group):
-        return ("eta", "mu", "ax")
+        return ("step", "eta", "mu", "ax")
 
     def _update(self, group, step, p, g, eta, mu, average):
         t, u = self._scratch(p, 2)

@@ -21,7 +21,7 @@ class NAdam(ArrayOptimizer):
         "decoupled_weight_decay": False,
     }
 
-    _elementwise = False
+    _scalars = ("step", "mu_product")
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class NAdam(ArrayOptimizer):
         }
 
     def _arrays(self, group):
-        return ("mu_product", "exp_avg", "exp_avg_sq")
+        return ("step", "mu_product", "exp_avg", "exp_avg_sq")
 
     def _update(self, group, step, p, g, mu_product, m, v):
         t, u = self._scratch(p, 2)

@@ -382,12 +382,13 @@ class ArrayOptimizer(Optimizer):
     """An optimizer given by a formula on arrays.
 
     A subclass defines `_new_state(group, p)`, the state of a parameter before its first step, by name;
-    `_arrays(group)`, the names of the state tensors that the formula takes; and `_update(group, step, p, g, *arrays)`.
-    `step` counts from 1 if the state has a "step"; an optimizer that keeps no count gets 1 the first time and then 0.
+    `_arrays(group)`, the names of the state tensors that the formula takes, "step" first if there is one; and
+    `_update(group, step, p, g, *arrays)`. `step` counts from 1; without a count it is 1 the first time and then 0.
     """
 
-    # Whether the formula treats each element by itself, with no state per parameter but its step count.
+    # Whether the formula treats each element by itself, apart from the state tensors that are numbers.
     _elementwise = True
+    _scalars = ("step",)
     _sparse_message = "{} does not support sparse gradients"
 
     def __init__(self, params, defaults):
@@ -404,6 +405,9 @@ class ArrayOptimizer(Optimizer):
     def __setstate__(self, state):
         super().__setstate__(state)
         self._forget_arrays()
+        for own in self.state.values():  # checkpoints from before step counts were tensors
+            if isinstance(own, dict) and isinstance(own.get("step"), int | float):
+                own["step"] = wengert.tensor(float(own["step"]), dtype=self._step_tensor().dtype)
         for group in self.param_groups:
             for name, default in self._group_defaults.items():
                 group.setdefault(name, default)
@@ -454,22 +458,18 @@ class ArrayOptimizer(Optimizer):
                 return ()
             if names and not all(self.state.get(p) for p in group["params"] if p.grad is not None):
                 return ()
-            packs = make_packs(group["params"], self.state, names)
+            packs = make_packs(group["params"], self.state, names, self._scalars)
             packed = frozenset(id(p) for pack in packs for p in pack.params)
             self._packs[i] = (packs, packed, failures)
-        if not all(pack.names == names and pack.gather(self.state) for pack in packs):
+        if not all(tuple(pack.vectors) == names and pack.gather(self.state) for pack in packs):
             self._packs[i] = (None, frozenset(), failures + 1)
             return ()
         for pack in packs:
-            step = 0
-            if pack.counters is not None:
-                pack.counters += 1
-                step = float(pack.counters[0])
             grads = np.negative(pack.grads, out=pack.grads) if group.get("maximize") else pack.grads
-            self._update(group, step, pack.values, grads, *pack.vectors.values())
+            arrays = list(pack.vectors.values())
+            step = self._count(arrays.pop(0)) if names and names[0] == "step" else 0
+            self._update(group, step, pack.values, grads, *arrays)
             pack.scatter()
-            for p in pack.params:
-                bump(p)
         return packed
 
     def _step_one(self, group, p, grad, names):
@@ -482,16 +482,10 @@ class ArrayOptimizer(Optimizer):
         g = grad._array
         if group.get("maximize"):
             g = -g
-        if "step" in state:
-            counter = state["step"]
-            if type(counter) is Tensor:
-                counter = counter._array
-                counter += 1
-                step = float(counter)
-            else:  # checkpoints from before step counts were tensors
-                step = state["step"] = counter + 1
         array = p._array
         arrays = self._arrays_of(state, names)
+        if names and names[0] == "step":
+            step = self._count(arrays.pop(0))
         if array.dtype.kind == "f" and array.itemsize >= 4:
             self._update(group, step, array, g, *arrays)
         else:
@@ -500,6 +494,11 @@ class ArrayOptimizer(Optimizer):
 
     def _arrays_of(self, state, names):
         return [state[name]._array for name in names]
+
+    @staticmethod
+    def _count(counter):
+        counter += 1
+        return float(counter)
 
     def _check_first(self, group, p, grad):
         """Refuse gradients that the formula is not for."""

@@ -54,7 +54,7 @@ class RAdam(ArrayOptimizer):
         return {"step": self._step_tensor(), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
 
     def _arrays(self, group):
-        return ("exp_avg", "exp_avg_sq")
+        return ("step", "exp_avg", "exp_avg_sq")
 
     def _update(self, group, step, p, g, m, v):
         t, u = self._scratch(p, 2)

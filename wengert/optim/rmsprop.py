@@ -8,7 +8,10 @@ __all__ = ["RMSprop"]
 
 
 class RMSprop(ArrayOptimizer):
-    """p ← p - lr · g / (√(mean g²) + eps); `centered` subtracts the squared mean of g; `momentum` averages the steps."""
+    """p ← p - lr · g / (√(mean g²) + eps).
+
+    `centered` subtracts the squared mean of g from the mean square; `momentum` averages the steps.
+    """
 
     _group_defaults = {
         "momentum": 0,
@@ -50,10 +53,10 @@ class RMSprop(ArrayOptimizer):
         super().__init__(params, defaults)
 
     def _new_state(self, group, p):
-        return {"step": self._step_tensor()} | {name: zeros_like(p) for name in self._arrays(group)}
+        return {name: self._step_tensor() if name == "step" else zeros_like(p) for name in self._arrays(group)}
 
     def _arrays(self, group):
-        names = ("square_avg",)
+        names = ("step", "square_avg")
         if group["momentum"] > 0:
             names += ("momentum_buffer",)
         if group["centered"]:

@@ -10,7 +10,7 @@ __all__ = ["Rprop"]
 
 
 class Rprop(ArrayOptimizer):
-    """p ← p - step_size · sign(g); the step size grows by etas[1] while the sign stays, shrinks by etas[0] if it flips."""
+    """p ← p - step_size · sign(g); step_size grows by etas[1] while the sign stays, shrinks by etas[0] if it flips."""
 
     _group_defaults = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
 
@@ -51,7 +51,7 @@ class Rprop(ArrayOptimizer):
         }
 
     def _arrays(self, group):
-        return ("prev", "step_size")
+        return ("step", "prev", "step_size")
 
     def _update(self, group, step, p, g, previous, step_size):
         t, u = self._scratch(p, 2)

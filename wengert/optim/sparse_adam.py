@@ -28,4 +28,4 @@ class SparseAdam(Optimizer):
                 if not p.grad.is_sparse:
                     raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")
                 raise NotImplementedError("SparseAdam: sparse gradients are not supported")
-        return None
+        return

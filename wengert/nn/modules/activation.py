@@ -89,7 +89,7 @@ class ReLU(Module):
 
 
 class RReLU(Module):
-    """Leaky ReLU whose slope is drawn from [lower, upper) in training and is their mean in evaluation (Xu et al. 2015)."""
+    """Leaky ReLU, in training of a slope drawn from [lower, upper), in evaluation of their mean (Xu et al. 2015)."""
 
     __constants__ = ["lower", "upper", "inplace"]
 

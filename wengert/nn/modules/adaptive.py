@@ -1,6 +1,7 @@
 """Adaptive softmax (Grave et al. 2017): frequent classes in a short head, rare ones in clusters of smaller width."""
 
 from collections import namedtuple
+from itertools import pairwise
 
 import wengert
 
@@ -79,7 +80,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         output = input.new_zeros(target.size(0))
         gather_inds = target.new_empty(target.size(0))
         bounds = [0, *self.cutoffs]
-        for i, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        for i, (low, high) in enumerate(pairwise(bounds)):
             mask = (target >= low) & (target < high)
             rows = mask.nonzero().squeeze()
             if rows.numel() == 0:

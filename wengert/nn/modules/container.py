@@ -360,8 +360,7 @@ class ParameterList(Module):
         return self
 
     def extra_repr(self):
-        lines = "\n".join(f"  ({i}): {_describe(value)}" for i, value in enumerate(self))
-        return lines
+        return "\n".join(f"  ({i}): {_describe(value)}" for i, value in enumerate(self))
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError("ParameterList should not be called.")
@@ -437,7 +436,9 @@ class ParameterDict(Module):
 
     def get(self, key, default=None):
         """The value at `key`, or `default`."""
-        return self[key] if key in self else default
+        if key not in self:
+            return default
+        return self[key]
 
     def fromkeys(self, keys, default=None):
         """A ParameterDict with `default` at each of `keys`."""

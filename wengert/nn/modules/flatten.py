@@ -46,7 +46,8 @@ class Unflatten(Module):
         for i, elem in enumerate(size):
             if not isinstance(elem, int) or isinstance(elem, Tensor):
                 raise TypeError(
-                    f"unflattened_size must be tuple of ints, but found element of type {type(elem).__name__} at pos {i}"
+                    "unflattened_size must be tuple of ints, but found element of type "
+                    f"{type(elem).__name__} at pos {i}"
                 )
 
     def forward(self, input):

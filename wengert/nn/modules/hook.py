@@ -141,8 +141,8 @@ def register_legacy_backward_hooks(module, hooks, result):
         node.register_hook(call)
     if len(node.next_functions) and any(n is not None and n.next_functions for n, _ in node.next_functions):
         warnings.warn(
-            "Using a non-full backward hook when the forward contains multiple autograd Nodes is deprecated and will be "
-            "removed in future versions. This hook will be missing some grad_input. Please use "
+            "Using a non-full backward hook when the forward contains multiple autograd Nodes is deprecated and will "
+            "be removed in future versions. This hook will be missing some grad_input. Please use "
             "register_full_backward_hook to get the documented behavior.",
             FutureWarning,
             stacklevel=3,

@@ -258,8 +258,8 @@ class Module:
                 )
             if param.grad_fn:
                 raise ValueError(
-                    f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. "
-                    f"To express '{name}' as a function of another Tensor, compute the value in the forward() method."
+                    f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created "
+                    f"explicitly. To express '{name}' as a function of another Tensor, compute the value in the forward() method."
                 )
             for hook in _global_parameter_registration_hooks.values():
                 replaced = hook(self, name, param)
@@ -329,7 +329,8 @@ class Module:
     def _assign_buffer(self, name, value, buffers):
         if value is not None and not (isinstance(value, Tensor) or hasattr(value, "__torch_function__")):
             raise TypeError(
-                f"cannot assign '{_typename(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None expected)"
+                f"cannot assign '{_typename(value)}' as buffer '{name}' "
+                "(torch.nn.Buffer, torch.Tensor or None expected)"
             )
         if name not in buffers:
             _remove_name(name, self.__dict__, self._parameters, self._modules)
@@ -587,7 +588,7 @@ class Module:
         return _register(self._load_state_dict_pre_hooks, _BoundHook(hook, self if with_module else None))
 
     def register_load_state_dict_pre_hook(self, hook):
-        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)` before loading."""
+        """Call `hook(module, state_dict, prefix, metadata, strict, missing, unexpected, errors)` before loading."""
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def register_load_state_dict_post_hook(self, hook):
@@ -863,8 +864,9 @@ class Module:
         return self
 
     def to(self, *args, **kwargs):
-        """Convert parameters and buffers: `to(device, dtype, non_blocking)`, `to(dtype)`, `to(tensor)`, `memory_format=`.
+        """Convert parameters and buffers.
 
+        Arguments: (device, dtype, non_blocking), (dtype, non_blocking) or (tensor, non_blocking); `memory_format`.
         Only floating-point and complex tensors change dtype. Returns the module itself.
         """
         device, dtype, non_blocking, memory_format = _parse_to(*args, **kwargs)

@@ -353,7 +353,8 @@ class RNNBase(Module):
 
     def __setstate__(self, state):
         # PyTorch keeps lists of the weights beside the parameters; here they are read when needed.
-        state = {k: v for k, v in state.items() if k not in ("_flat_weights", "_flat_weights_names", "_flat_weight_refs")}
+        derived = ("_flat_weights", "_flat_weights_names", "_flat_weight_refs")
+        state = {k: v for k, v in state.items() if k not in derived}
         state.setdefault("proj_size", 0)
         if "all_weights" in state:
             state["_all_weights"] = state.pop("all_weights")

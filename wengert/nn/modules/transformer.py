@@ -325,7 +325,7 @@ class Transformer(Module):
         tgt_is_causal=None,
         memory_is_causal=False,
     ):
-        """Encode `src` and decode `tgt`: (length, batch, d_model), (batch, length, d_model) if batch_first, or unbatched."""
+        """Encode `src` and decode `tgt`: (length, batch, d_model), or (batch, length, d_model), or unbatched."""
         batched = src.dim() == 3
         batch_dim = 0 if self.batch_first else 1
         if batched and src.size(batch_dim) != tgt.size(batch_dim):

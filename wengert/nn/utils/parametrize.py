@@ -5,7 +5,7 @@ The module gets a class of its own whose property computes the tensor at each ac
 """
 
 import copy
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import wengert
 from wengert.tensor import Tensor
@@ -71,10 +71,8 @@ class ParametrizationList(ModuleList):
             new = original
             for module in reversed(self):
                 if hasattr(module, "right_inverse"):
-                    try:
+                    with suppress(NotImplementedError):
                         new = module.right_inverse(new)
-                    except NotImplementedError:
-                        pass
         if not isinstance(new, Tensor) and not isinstance(new, list | tuple):
             raise ValueError(
                 "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). "
@@ -138,7 +136,8 @@ class ParametrizationList(ModuleList):
                     raise ValueError(f"`right_inverse` should return a tensor. Got {type(new).__name__}")
                 if own.dtype != new.dtype:
                     raise ValueError(
-                        f"The tensor returned by `right_inverse` has dtype {new.dtype} while `original` has dtype {own.dtype}"
+                        f"The tensor returned by `right_inverse` has dtype {new.dtype} while `original` has dtype "
+                        f"{own.dtype}"
                     )
                 own.data = new.data
 
@@ -285,7 +284,8 @@ def transfer_parametrizations_and_params(from_module, to_module, tensor_name=Non
     if not is_parametrized(from_module):
         return to_module
     if not isinstance(from_module.parametrizations, ModuleDict):
-        raise AssertionError(f"from_module.parametrizations must be a ModuleDict, got {type(from_module.parametrizations)}")
+        found = type(from_module.parametrizations)
+        raise AssertionError(f"from_module.parametrizations must be a ModuleDict, got {found}")
     names = from_module.parametrizations if tensor_name is None else [tensor_name]
     for name in list(names):
         if not hasattr(to_module, name):

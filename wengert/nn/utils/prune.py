@@ -343,9 +343,7 @@ def global_unstructured(parameters, pruning_method, importance_scores=None, **kw
     parameters = list(parameters)
     given = importance_scores or {}
     scores = wengert.cat([given.get(pair, getattr(*pair)).reshape(-1) for pair in parameters])
-    masks = wengert.cat(
-        [getattr(module, name + "_mask", wengert.ones_like(getattr(module, name))).reshape(-1) for module, name in parameters]
-    )
+    masks = [getattr(module, name + "_mask", wengert.ones_like(getattr(module, name))) for module, name in parameters]
     method = pruning_method(**kwargs)
     method._tensor_name = "temp"
     if method.PRUNING_TYPE != "unstructured":
@@ -357,7 +355,7 @@ def global_unstructured(parameters, pruning_method, importance_scores=None, **kw
     container._tensor_name = "temp"
     container.add_pruning_method(method)
     with wengert.no_grad():
-        mask = container.compute_mask(scores, masks)
+        mask = container.compute_mask(scores, wengert.cat([m.reshape(-1) for m in masks]))
     offset = 0
     for module, name in parameters:
         param = getattr(module, name)

@@ -93,12 +93,15 @@ def functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, t
         for part in parameters_and_buffers:
             repeated = merged.keys() & part.keys()
             if repeated:
-                raise ValueError(f"{sorted(repeated)[0]} appears in multiple dictionaries; behavior of functional call is ambiguous")
+                raise ValueError(
+                    f"{min(repeated)} appears in multiple dictionaries; behavior of functional call is ambiguous"
+                )
             merged.update(part)
         parameters_and_buffers = merged
     elif not isinstance(parameters_and_buffers, dict):
         raise ValueError(
-            f"Expected parameters_and_buffers to be a dict, or a list/tuple of dicts, but got {type(parameters_and_buffers)}"
+            "Expected parameters_and_buffers to be a dict, or a list/tuple of dicts, but got "
+            f"{type(parameters_and_buffers)}"
         )
     args = () if args is None else args if isinstance(args, tuple) else (args,)
     tensors = _untied(module, parameters_and_buffers) if tie_weights else dict(parameters_and_buffers)
