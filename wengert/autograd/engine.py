@@ -49,76 +49,78 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
             pending[node] = previous + g
     captured = {}
     reach = None if wanted is None else reaching(nodes, wanted)
+    anomaly = state.anomaly
     state.running += 1
+    previous_mode = grad_mode.enabled
+    grad_mode.enabled = create_graph
+    node = None  # the one node that waits, while there is only one: a chain passes through no heap
     try:
-        with _GradMode(create_graph):
-            while ready:
+        while True:
+            if node is None:
+                if not ready:
+                    break
                 node = heappop(ready)[1]
                 g = pending.pop(node)
-                if node.hooks is not None:
-                    g = before(node, g, create_graph)
-                if reach is not None:
-                    if node in wanted:
-                        captured[node] = g
-                    if node not in reach:
-                        continue
-                if type(node) is Output:
-                    parent = node.parent
-                    slots = pending.get(parent)
-                    if slots is None:
-                        pending[parent] = slots = [None] * parent.outputs
-                        heappush(ready, (parent.seq, parent))
-                    slots[node.nr] = g if slots[node.nr] is None else slots[node.nr] + g
+            if node.hooks is not None:
+                g = before(node, g, create_graph)
+            if reach is not None:
+                if node in wanted:
+                    captured[node] = g
+                if node not in reach:
+                    node = None
                     continue
-                if create_graph:
-                    results = node.apply_graph(g)
-                    if not keep:
-                        node.release()
+            if type(node) is Output:
+                parent = node.parent
+                slots = pending.get(parent)
+                if slots is None:
+                    pending[parent] = slots = [None] * parent.outputs
+                    heappush(ready, (parent.seq, parent))
+                slots[node.nr] = g if slots[node.nr] is None else slots[node.nr] + g
+                node = None
+                continue
+            if create_graph:
+                results = node.apply_graph(g)
+                if not keep:
+                    node.release()
+            else:
+                results = node.apply(g, keep)
+            if node.hooks is not None and node.hooks.post:
+                results = after(node, results, g, create_graph)
+            if anomaly is not None:
+                anomaly(node, results)
+            edges = node.edges
+            node = g = None
+            for edge, d in zip(edges, results):  # noqa: B905 (every apply returns one result for each edge)
+                if edge is None or d is None:
+                    continue
+                if not edge.seq:
+                    previous = pending.pop(edge, None)  # taken out and put back, to stand in order of its last use
+                    pending[edge] = d if previous is None else previous + d
+                elif edge is node:
+                    g = g + d
+                elif reach is not None and edge not in reach and edge not in wanted:
+                    continue
+                elif node is None and not ready:
+                    node, g = edge, d
                 else:
-                    results = node.apply(g, keep)
-                if node.hooks is not None and node.hooks.post:
-                    results = after(node, results, g, create_graph)
-                if state.anomaly is not None:
-                    state.anomaly(node, results)
-                for edge, d in zip(node.edges, results):  # noqa: B905 (every apply returns one result for each edge)
-                    if edge is None or d is None:
-                        continue
-                    if edge.seq:
-                        if reach is not None and edge not in reach and edge not in wanted:
-                            continue
-                        previous = pending.get(edge)
-                        if previous is None:
-                            pending[edge] = d
-                            heappush(ready, (edge.seq, edge))
-                        else:
-                            pending[edge] = previous + d
+                    if node is not None:
+                        pending[node] = g
+                        heappush(ready, (node.seq, node))
+                        node = None
+                    previous = pending.get(edge)
+                    if previous is None:
+                        pending[edge] = d
+                        heappush(ready, (edge.seq, edge))
                     else:
-                        previous = pending.pop(edge, None)  # taken out and put back, to stand in order of its last use
-                        pending[edge] = d if previous is None else previous + d
-                del results
-                d = g = None
+                        pending[edge] = previous + d
+            results = d = None
     finally:
         state.running -= 1
+        grad_mode.enabled = previous_mode
     if wanted is None:
         accumulate_all(pending, create_graph)
         return None
     return finish_wanted(pending, captured, wanted, leaves, create_graph)
-
-
-class _GradMode:
-    """Recording during the pass: on under create_graph, off otherwise."""
-
-    __slots__ = ("mode", "previous")
-
-    def __init__(self, mode):
-        self.mode = mode
-
-    def __enter__(self):
-        self.previous = grad_mode.enabled
-        grad_mode.enabled = self.mode
-
-    def __exit__(self, *exc):
-        grad_mode.enabled = self.previous
 
 
 def reaching(roots, wanted):

@@ -133,7 +133,11 @@ def expand(input, size):
 
 
 def expand_to(input, shape):
-    return input if input.shape == tuple(shape) else np.broadcast_to(input, shape)
+    if input.shape == tuple(shape):
+        return input
+    if not input.shape:  # what np.broadcast_to does, without its preparations
+        return np.ndarray(shape, input.dtype, np.asarray(input), 0, (0,) * len(shape))
+    return np.broadcast_to(input, shape)
 
 
 def transpose(input, dim0, dim1):

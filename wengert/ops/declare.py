@@ -584,6 +584,14 @@ def scalar_array(value, dtype):
     return np.array(value).astype(dtype.numpy)
 
 
+def constant(dtype, number):
+    """A Python number as an array of no dimensions, remembered by the dtype (but for zeros, whose sign a dict can't tell)."""
+    array = np.array(number, dtype.numpy)
+    if number and len(dtype.numbers) < 1000:
+        dtype.numbers[number] = array
+    return array
+
+
 def cast(tensor, dtype):
     """`tensor` in another dtype as an operand: a copy outside of the user's sight."""
     array = tensor._array
@@ -697,7 +705,7 @@ COMMON = {
     "Tensor": Tensor, "Parameter": Parameter, "new": new, "ndarray": np.ndarray, "asarray": np.asarray, "ascontiguousarray": np.ascontiguousarray,
     "grad_mode": grad_mode, "rare": rare, "next_seq": next_seq, "verify": verify,
     "Version": Version, "FREED": FREED, "Output": Output, "FROM_NUMPY": FROM_NUMPY, "bool_": dtypes.bool_,
-    "unbroadcast": unbroadcast, "recover": recover, "wrap": wrap, "ref": ref, "views": views, "SavedOutput": views.SavedOutput, "conj": np.conjugate,
+    "unbroadcast": unbroadcast, "constant": constant, "recover": recover, "wrap": wrap, "ref": ref, "views": views, "SavedOutput": views.SavedOutput, "conj": np.conjugate,
     "restore": graph.restore, "zeros": np.zeros, "may_share_memory": np.may_share_memory,
 }  # fmt: skip
 
@@ -895,7 +903,15 @@ class Emitter:
         target = f"({', '.join(f'r_{n}' for n in self.op.outputs)}{residuals})" if self.op.outputs else f"r{residuals}"
         arguments = self.arguments()
         self.add("try:", indent)
-        self.add(f"{target} = kernel({', '.join(arguments)})", indent + 1)
+        if self.scalars and isinstance(self.op.kernel, np.ufunc):
+            # A ufunc takes a Python number at twice the price of an array of no dimensions.
+            tensor, number = self.first(), self.scalars[0]
+            self.add(f"number = {tensor}.dtype.numbers.get({number})", indent + 1)
+            self.add("if number is None:", indent + 1)
+            self.add(f"number = constant({tensor}.dtype, {number})", indent + 2)
+            self.add(f"{target} = kernel({tensor}._array, number)", indent + 1)
+        else:
+            self.add(f"{target} = kernel({', '.join(arguments)})", indent + 1)
         self.add("except Exception as error:", indent)
         positional = [a for a in arguments if "=" not in a.split("(")[0]]
         keywords = [a for a in arguments if "=" in a.split("(")[0]]
@@ -1182,6 +1198,8 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
             return f"({', '.join(f'{e} is not None' for e in edges)},)"
         if parameter in tracked:
             value = f"s_{parameter}._array" if arrays else f"s_{parameter}"
+            if arrays and op.promote:  # NumPy's scalars are quick among themselves, slow with arrays of no dimensions
+                value = f"({value} if type(g) is ndarray else {value}[()])"
             return f"(None if s_{parameter} is None else {value})" if arrays and parameter in saved.optional else value
         if parameter in saved.residuals and not arrays:
             return f"wrap(self.s_{parameter}) if type(self.s_{parameter}) is ndarray else self.s_{parameter}"

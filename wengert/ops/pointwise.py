@@ -189,7 +189,7 @@ acos = pointwise("acos", np.arccos, promote="float", input=lambda g, input: g * 
 atan = pointwise("atan", np.arctan, promote="float", input=lambda g, input: g / (input * input + 1), alias=("arctan",))
 sinh = pointwise("sinh", np.sinh, promote="float", input=lambda g, input: g * cosh(input))
 cosh = pointwise("cosh", np.cosh, promote="float", input=lambda g, input: g * sinh(input))
-tanh = pointwise("tanh", np.tanh, promote="float", input=lambda g, out: g * (1 - out * out))
+tanh = pointwise("tanh", np.tanh, promote="float", input=lambda g, out: g - g * (out * out))
 asinh = pointwise("asinh", np.arcsinh, promote="float", input=lambda g, input: g * rsqrt(input * input + 1), alias=("arcsinh",))
 acosh = pointwise("acosh", np.arccosh, promote="float", input=lambda g, input: g * (rsqrt(input - 1) * rsqrt(input + 1)),
                   alias=("arccosh",))  # fmt: skip

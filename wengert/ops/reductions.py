@@ -23,6 +23,8 @@ def reduced_shape(shape, dim):
 
 def spread(g, shape, dim, keepdim=False):
     """What was reduced over `dim` (a gradient or a result), over the whole `shape` again."""
+    if dim is None and not keepdim:
+        return expand_to(g, shape)
     return expand_to(kept(g, shape, dim, keepdim), shape)
 
 
