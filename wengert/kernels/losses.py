@@ -5,6 +5,9 @@ import numpy as np
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
 
 
+F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
 def refuse(name, dtype, kinds="f"):
     """Raise PyTorch's refusal unless `dtype` is a float (or of another kind in `kinds`)."""
     known = FROM_NUMPY[dtype]
@@ -87,6 +90,16 @@ def soft_margin(input, target, reduction="mean"):
     return reduce(np.log1p(np.exp(-target * input)).astype(dtype, copy=False), reduction)
 
 
+def mse_gradient(g, input, target, reduction):
+    slopes = input - target
+    if reduction == "mean":
+        g = g * (2 / max(slopes.size, 1))
+        slopes *= g
+    else:
+        slopes *= 2 * g
+    return slopes
+
+
 # --- classification by class index ----------------------------------------------------------------------------------------
 
 
@@ -115,7 +128,7 @@ def counted(target, classes, ignore_index):
         return flat, None
     if flat.dtype.kind == "u":
         flat = flat.astype(np.int64)
-    if flat.min() >= 0 and flat.max() < classes:
+    if np.maximum.reduce(flat.view(np.uint64)) < classes:  # read as unsigned, negative numbers are large
         if 0 <= ignore_index < classes:
             mask = flat != ignore_index
             return flat, None if mask.all() else mask
@@ -141,35 +154,38 @@ def shares(target, classes, weight, ignore_index, reduction, dtype):
 
 
 def cross_entropy(input, target, ignore_index=-100, reduction="mean"):
-    """-log softmax(input)[target] over dimension 1, all classes weighing the same: (N, C, *space), (N, *space)."""
+    """-log softmax(input)[target] over dimension 1, all classes weighing the same: (N, C, *space), (N, *space).
+
+    Returns:
+        The loss, and what its gradient can use again: the exponentials of all scores and their sums.
+    """
     dtype = input.dtype
     rows = class_last(input)
-    if dtype.kind != "f" or dtype.itemsize == 2:
+    if dtype is not F32 and dtype is not F64:
         refuse("log_softmax_lastdim_kernel_impl", dtype)
         rows = rows.astype(np.float32)
     flat, mask = counted(target, rows.shape[1], ignore_index)
-    shifted = rows - rows.max(1, keepdims=True)
-    losses = np.log(np.exp(shifted).sum(1))
+    shifted = rows - np.maximum.reduce(rows, 1, keepdims=True)
+    exponentials = np.exp(shifted)
+    sums = np.add.reduce(exponentials, 1, keepdims=True)
+    losses = np.log(sums[:, 0])
     losses -= shifted[np.arange(len(flat)), flat]
     if mask is not None:
         losses[~mask] = 0
+    kept = exponentials, sums
     if reduction == "none":
-        return losses.reshape(target.shape).astype(dtype, copy=False)
-    total = losses.sum()
+        return losses.reshape(target.shape).astype(dtype, copy=False), kept
+    total = np.add.reduce(losses)
     if reduction == "mean":
-        count = len(losses) if mask is None else mask.sum()
-        total = total / losses.dtype.type(count)
-    return np.asarray(total, dtype)
+        total = total / losses.dtype.type(len(losses) if mask is None else mask.sum())
+    return np.asarray(total, dtype), kept
 
 
-def cross_entropy_gradient(g, input, target, ignore_index, reduction):
+def cross_entropy_gradient(g, input, target, ignore_index, reduction, kept):
     """The cotangent of the input of `cross_entropy`: (softmax(input) - one-hot of target) times what reaches each position."""
-    rows = class_last(input)
-    if is_half(rows.dtype):
-        rows = rows.astype(np.float32)
-    flat, mask = counted(target, rows.shape[1], ignore_index)
-    p = np.exp(rows - rows.max(1, keepdims=True))
-    p /= p.sum(1, keepdims=True)
+    exponentials, sums = kept
+    p = exponentials / sums
+    flat, mask = counted(target, p.shape[1], ignore_index)
     p[np.arange(len(flat)), flat] -= 1
     if reduction == "mean":
         g = g / p.dtype.type(len(flat) if mask is None else mask.sum())

@@ -53,7 +53,8 @@ def max_pool_with_indices(x, kernel, stride, padding, dilation, out_space):
             best, which = seen.copy(), np.zeros(seen.shape, small)
             continue
         # A later winner has the greater number, so the greatest number of all winners is the last winner's.
-        np.maximum(which, np.multiply(seen > best, small(number), dtype=small), out=which)
+        better = (seen > best).view(np.uint8)
+        np.maximum(which, better * small(number), out=which)
         np.maximum(best, seen, out=best)
     if best.dtype.kind not in "biu" and np.isnan(best).any():
         _correct_for_nan(image, which, kernel, stride, dilation, out_space)

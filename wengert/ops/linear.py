@@ -7,6 +7,15 @@ from wengert.ops.declare import composite, primitive
 
 
 def _linear(input, weight, bias=None):
+    if bias is not None and input.dtype is weight.dtype is bias.dtype and input.ndim == weight.ndim == 2 and bias.ndim == 1:
+        if input.shape[1] == weight.shape[1] and bias.shape[0] == weight.shape[0] and input.dtype.itemsize > 2:
+            out = input.dot(weight.T)
+            out += bias
+            return out
+    return _general(input, weight, bias)
+
+
+def _general(input, weight, bias):
     if input.dtype != weight.dtype:
         names = (dtypes.SCALAR_NAMES[dtypes.FROM_NUMPY[a.dtype]].lower() for a in (input, weight))
         raise RuntimeError("expected m1 and m2 to have the same dtype, but got: {} != {}".format(*names))
@@ -38,7 +47,7 @@ def _linear(input, weight, bias=None):
 def _half(input, weight, bias):
     """16-bit floats (and integers) are multiplied and summed in 32 bits."""
     wide = np.int32 if input.dtype.kind == "i" else np.float32
-    out = _linear(input.astype(wide), weight.astype(wide), None if bias is None else bias.astype(wide))
+    out = _general(input.astype(wide), weight.astype(wide), None if bias is None else bias.astype(wide))
     return out.astype(input.dtype)
 
 
@@ -74,9 +83,39 @@ def to_bias(g, bias_shape):
     return total if len(bias_shape) == 1 and bias_shape[0] == total.shape[0] else total.sum().reshape(bias_shape)
 
 
+def _weight_arrays(g, input, weight_shape):
+    if g.ndim == 2 and len(weight_shape) == 2 and g.dtype.itemsize > 2:
+        return g.T.dot(input)  # `dot` is called at a third of the cost of `matmul`
+    if len(weight_shape) == 1:
+        return (g.reshape(1, -1) @ input.reshape(-1, weight_shape[0])).reshape(weight_shape)
+    wide = np.float32 if g.dtype.itemsize == 2 else g.dtype
+    flat, rows = g.reshape(-1, weight_shape[0]), input.reshape(-1, weight_shape[1])
+    return flat.T.astype(wide, copy=False).dot(rows.astype(wide, copy=False)).astype(g.dtype, copy=False)
+
+
+def _input_arrays(g, weight):
+    if g.ndim == 2 and weight.ndim == 2 and g.dtype.itemsize > 2:
+        return g.dot(weight)
+    if weight.ndim == 1:
+        return g[..., None] * weight
+    wide = np.float32 if g.dtype.itemsize == 2 else g.dtype
+    return (g.astype(wide, copy=False) @ weight.astype(wide, copy=False)).astype(g.dtype, copy=False)
+
+
+def _bias_arrays(g, bias_shape):
+    if g.ndim == 2 and bias_shape == g.shape[1:]:
+        return np.add.reduce(g, 0)
+    total = np.add.reduce(g.reshape(-1, g.shape[-1]), 0)
+    return total if bias_shape == total.shape else total.sum().reshape(bias_shape)
+
+
+for _on_tensors, _on_arrays in ((to_input, _input_arrays), (to_weight, _weight_arrays), (to_bias, _bias_arrays)):
+    _on_tensors._on_tensors, _on_tensors._on_arrays = True, _on_arrays
+
 linear = primitive(
     "linear", _linear, function=False, method=False, namespace="nn.functional", node="AddmmBackward0",
-    tensors=("input", "weight", "bias"), input=to_input, weight=to_weight, bias=to_bias,
+    tensors=("input", "weight", "bias"), input=lambda g, weight: to_input(g, weight),
+    weight=lambda g, input, weight_shape: to_weight(g, input, weight_shape), bias=lambda g, bias_shape: to_bias(g, bias_shape),
     doc="""input @ weight.T + bias.
 
     Args:

@@ -65,8 +65,12 @@ def warn_of_broadcast(input, target):
 # --- losses of corresponding elements --------------------------------------------------------------------------------------
 
 
-def mse_slope(input, target):
-    return 2 * (input - target)
+def mse_gradient(g, input, target, reduction):
+    return spread(g, 2 * (input - target), reduction)
+
+
+mse_gradient._on_tensors = True
+mse_gradient._on_arrays = kernels.mse_gradient
 
 
 def smooth_l1_slope(input, target, beta):
@@ -93,8 +97,8 @@ def soft_margin_slope(input, target):
 
 mse = pointwise(
     "mse_loss", kernels.mse, tensors=("input", "target"), **HIDDEN,
-    input=lambda g, input, target, reduction: spread(g, mse_slope(input, target), reduction),
-    target=lambda g, input, target, reduction: spread(g, -mse_slope(input, target), reduction),
+    input=lambda g, input, target, reduction: mse_gradient(g, input, target, reduction),
+    target=lambda g, input, target, reduction: -mse_gradient(g, input, target, reduction),
 )  # fmt: skip
 smooth_l1 = pointwise(
     "smooth_l1_loss", kernels.smooth_l1, tensors=("input", "target"), node="SmoothL1LossBackward0", **HIDDEN,
@@ -124,7 +128,7 @@ soft_margin = pointwise(
 # --- classification by class index ----------------------------------------------------------------------------------------
 
 
-def cross_entropy_gradient(g, input, target, ignore_index, reduction):
+def cross_entropy_gradient(g, input, target, ignore_index, reduction, kept):
     """(softmax(input) - one-hot of target) times what reaches each position, as a formula that can be differentiated again."""
     one_hot, share = kernels.one_hot_and_shares(target._array, input._array, ignore_index, reduction)
     if reduction == "none":
@@ -137,8 +141,9 @@ cross_entropy_gradient._on_arrays = kernels.cross_entropy_gradient
 
 cross_entropy_of_classes = primitive(
     "nll_loss", kernels.cross_entropy, tensors=("input", "target"), **HIDDEN,
-    input=lambda g, input, target, ignore_index, reduction: (
-        cross_entropy_gradient(g, input, target, ignore_index, reduction)
+    residuals=("kept",),
+    input=lambda g, input, target, ignore_index, reduction, kept: (
+        cross_entropy_gradient(g, input, target, ignore_index, reduction, kept)
     ),
 )  # fmt: skip
 # `nll` is linear in its input, and `nll_spread` is its transpose; target and weight are plain arrays to both.

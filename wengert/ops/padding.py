@@ -28,7 +28,7 @@ def _fold_back(c, mode, pads, space):
 
 
 fold_back = primitive(
-    "pad_backward", _fold_back, **HIDDEN, c=lambda g, mode, pads: REPEAT["reflect", 1](g, mode, pads)
+    "pad_backward", _fold_back, **HIDDEN, c=lambda g, mode, pads: repeat(g, mode, pads)
 )
 NODES = {"reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
 REPEAT = {
@@ -39,6 +39,9 @@ REPEAT = {
     for mode in NODES
     for axes in (1, 2, 3)
 }  # fmt: skip
+
+
+repeat = REPEAT["replicate", 2]  # under one name, for `fold_back`: formulas find operations by the names of their module
 
 
 @composite(method=False)

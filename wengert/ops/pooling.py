@@ -119,7 +119,7 @@ spread_average = Primitive(
 spread_adaptive_average = Primitive(
     "spread_adaptive_average",
     _spread_adaptive_average,
-    {"c": lambda g, c_shape: ADAPTIVE_AVERAGE[2](g, c_shape[2:])},
+    {"c": lambda g, c_shape: adaptive_average(g, c_shape[2:])},
     node="AdaptiveAvgPool2DBackwardBackward0",
 )
 AVERAGE = {
@@ -145,6 +145,8 @@ ADAPTIVE_AVERAGE = {
     )
     for n in (1, 2, 3)
 }
+
+adaptive_average = ADAPTIVE_AVERAGE[2]
 
 # --- arguments ------------------------------------------------------------------------------------------------------------
 

@@ -55,8 +55,8 @@ def _resize_back(c, mode, space, align_corners, scales, antialias):
 
 resize_back = primitive(
     "upsample_backward", _resize_back, **HIDDEN,
-    c=lambda g, c_shape, mode, align_corners, scales, antialias: RESIZE[mode, len(c_shape) - 2](
-        g, mode, c_shape[2:], align_corners, scales, antialias
+    c=lambda g, c_shape, mode, align_corners, scales, antialias: (
+        resize(g, mode, c_shape[2:], align_corners, scales, antialias)
     ),
 )  # fmt: skip
 RESIZE = {
@@ -70,6 +70,8 @@ RESIZE = {
     for n in (1, 2, 3)
     if AXES.get(mode, n) == n
 }  # fmt: skip
+
+resize = RESIZE["nearest", 2]  # under one name, for `resize_back`: formulas find operations by the names of their module
 
 
 @composite(namespace="nn.functional", method=False)
