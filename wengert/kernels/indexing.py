@@ -324,12 +324,12 @@ def put_at(input, arrays, value):
         fill_where(input, mask, value.reshape(()).astype(input.dtype, copy=False))
         return
     arrays = _expand_masks(arrays)
-    shape = _result_shape(input.shape, arrays)
-    value = _fit_result(value, shape)
     try:
         input[_key(arrays)] = value
-    except IndexError:
+    except (IndexError, ValueError):  # say it in PyTorch's words
+        _fit_result(value, _result_shape(input.shape, arrays))
         _in_range(input.shape, arrays)
+        raise
 
 
 def accumulate_at(input, arrays, value):
@@ -592,6 +592,13 @@ def _positions(shape, dim, index):
     return index * along + positions
 
 
+def along(input, indices, dim):
+    """The elements of `input` at `indices` along `dim`, nothing checked; ``np.take_along_axis``, in half the time."""
+    if not input.flags.c_contiguous:
+        return np.take_along_axis(input, indices, dim)
+    return input.reshape(-1).take(_positions(input.shape, dim, indices))
+
+
 def gather(input, dim, index):
     """``out[i][j] = input[index[i][j]][j]`` (for dim 0): one element of `input` per element of `index`.
 
@@ -675,6 +682,8 @@ def _write_flat(input, write):
 
 def like_source(input, source):
     """`input` in the memory order of `source`: gaps closed; contiguous if elements of `source` overlap."""
+    if input.flags.c_contiguous and source.flags.c_contiguous and input is not source:
+        return input
     overlaps = any(stride == 0 and size > 1 for stride, size in zip(source.strides, source.shape, strict=True))
     out = np.empty_like(source, dtype=input.dtype, order="C" if overlaps else "K")
     if out.strides == input.strides and input is not source:

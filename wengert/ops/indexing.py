@@ -11,11 +11,12 @@ tensors together. Where nothing is recorded the chain is one NumPy view.
 import operator
 import sys
 from math import inf, isinf, isnan
+from weakref import ref
 
 import numpy as np
 
 from wengert.autograd import graph, views
-from wengert.autograd.graph import FREED, Node, grad_mode, next_seq, rare
+from wengert.autograd.graph import FREED, Node, Version, grad_mode, next_seq, rare
 from wengert.dtypes import SCALAR_NAMES, TENSOR_TYPE_NAMES, bool_, int32, int64
 from wengert.errors import explain
 from wengert.kernels import indexing as kernels
@@ -26,10 +27,10 @@ from wengert.ops.pointwise import zeros_of
 from wengert.ops.reductions import sum as sum_all
 from wengert.ops.shape import (
     alias_op,
-    as_view_of,
     diagonal,
     expand_op,
     gather_positions,
+    pad_select,
     reshape_to,
     select,
     slice_along,
@@ -52,14 +53,30 @@ def writing(operation, in_place):
     return operation
 
 
-def exact_out(operation, *kinds):
+OVERLAP = (
+    "unsupported operation: {} to a single memory location. Please clone() the tensor before performing the operation."
+)
+
+
+def refuse_overlap(target, values):
+    """Raise RuntimeError if `target` overlaps itself or one of the tensors that are read while it is written."""
+    array = target._array
+    if any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)):
+        raise RuntimeError(OVERLAP.format("more than one element of the written-to tensor refers"))
+    if any(isinstance(value, Tensor) and np.may_share_memory(array, value._array) for value in values):
+        raise RuntimeError(OVERLAP.format("some elements of the input tensor and the written-to tensor refer"))
+
+
+def exact_out(operation, *kinds, apart=False):
     """Let `out=` of `operation` take tensors of exactly these dtypes: an argument's, a given one, or a function's
-    of the arguments."""
+    of the arguments; `apart` from the memory that is read."""
     write_any = operation.write
 
     def write(out, values):
         targets = out if isinstance(out, (tuple, list)) else (out,)
         for target, kind in zip(targets, kinds, strict=False):
+            if apart and isinstance(target, Tensor):
+                refuse_overlap(target, values.values())
             wanted = values[kind].dtype if isinstance(kind, str) else kind(values) if callable(kind) else kind
             if isinstance(target, Tensor) and target.dtype is not wanted:
                 raise RuntimeError(
@@ -846,15 +863,21 @@ def getitem(self, index):
             from wengert import overrides
 
             return overrides.handle(Tensor.__getitem__, overridden, (self, index), {})
-    elif kind is int:
-        array = self._array
-        if array.ndim and -len(array) <= index < len(array):
-            return select.function(self, 0, index)
-    elif kind is Tensor and index._array.ndim and index.dtype in WHOLE_INDEX:
-        if index.dtype is not bool_ or index._array.shape == self._array.shape:
-            if self._array.ndim:
+    elif kind is Tensor:
+        if index.dtype in WHOLE_INDEX and index._array.ndim and self._array.ndim:
+            if index.dtype is not bool_ or index._array.shape == self._array.shape:
                 return run_index(self, (index,))
-    elif kind is slice and self._array.ndim:
+    elif self._node is None:
+        try:
+            if kind is int:
+                return unrecorded_view(self, self._array[index, ...])
+            if (kind is slice and step_is_plain(index)) or (kind is tuple and is_plainly_basic(index)):
+                return unrecorded_view(self, self._array[index])
+        except (IndexError, TypeError):
+            pass  # said below, in PyTorch's words
+    elif kind is int and -len(self) <= index < len(self):
+        return row.function(self, 0, index)
+    if kind is slice and self._array.ndim:
         return sliced(self, 0, index)
     basic, arrays, tensors = planned(self, index)
     if not arrays:
@@ -862,7 +885,48 @@ def getitem(self, index):
     return read(windowed(self, basic), tensors)
 
 
+# x[3], recorded: `select` with nothing left to check.
+row = primitive(
+    "select", lambda input, dim, index: input[index, ...], view=True, **INNER,
+    input=lambda g, input_shape, dim, index: pad_select(g, input_shape, dim, index),
+)  # fmt: skip
 WHOLE_INDEX = frozenset({bool_, int32, int64})  # what reaches the kernel as it is
+BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
+
+
+def step_is_plain(piece):
+    return piece.step is None or (type(piece.step) is int and piece.step > 0)
+
+
+def is_plainly_basic(index):
+    """Whether NumPy reads this tuple as PyTorch does, giving an array even for an int in every dimension."""
+    seen = False
+    for entry in index:
+        kind = type(entry)
+        if kind not in BASIC or (kind is slice and not step_is_plain(entry)):
+            return False
+        seen = seen or entry is Ellipsis
+    return seen or any(type(entry) is not int for entry in index)
+
+
+def unrecorded_view(self, array):
+    """A view of `self` that no derivative needs to know of; writes through it are counted all the same."""
+    if type(array) is not np.ndarray:
+        raise TypeError
+    t = new(Tensor)
+    t._array = array
+    t.dtype = self.dtype
+    t._node = None
+    base = self._base
+    t._base = self if base is None else base
+    counter = self._counter
+    if counter is None:
+        counter = self._counter = Version()
+    t._counter = counter
+    counter.register(ref(t))
+    if self._storage is not None:
+        t._storage = self._storage
+    return t
 
 
 def sliced(tensor, dim, piece):
@@ -916,7 +980,7 @@ def windowed(self, basic):
     if not recorded:
         array = self._array[(*basic, ...)]
         whole = array.strides == self._array.strides and array.shape == self._array.shape
-        return self if whole else as_view_of(self, array)
+        return self if whole else unrecorded_view(self, array)
     for entry in basic:
         if entry is None:
             tensor = unsqueeze(tensor, dim)
@@ -947,6 +1011,8 @@ def setitem(self, index, value):
 
             return overrides.handle(Tensor.__setitem__, overridden, (self, index, value), {})
     if not isinstance(value, Tensor):
+        if self._node is None and self._base is None and not rare.active and assigned_plainly(self, index, value):
+            return None
         value = wrap(number_for(self, value), self.dtype)
     basic, arrays, tensors = planned(self, index)
     if not grad_mode.enabled or (self._node is None and self._base is None and value._node is None):
@@ -954,6 +1020,22 @@ def setitem(self, index, value):
             return assign(self, basic, arrays, tensors, value)
     with_history(self, basic, tensors, value)
     return None
+
+
+def assigned_plainly(self, index, value):
+    """Write an ordinary number where a basic index points, if that is all there is to it."""
+    kind, target = type(index), self.dtype
+    if not target.takes_numbers or type(value) not in (int, float) or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
+        return False
+    plain = kind is int or (kind is slice and step_is_plain(index)) or (kind is tuple and is_plainly_basic((*index, ...)))
+    if not plain:
+        return False
+    try:
+        self._array[index] = value
+    except (IndexError, TypeError, ValueError):
+        return False  # the long way finds the words
+    views.bump(self)
+    return True
 
 
 def assign(self, basic, arrays, tensors, value):
@@ -1037,9 +1119,10 @@ def overflow(dtype):
     return RuntimeError(f"value cannot be converted to type {C_NAMES.get(dtype.name, f'{dtype.name}_t')} without overflow")
 
 
-for _operation in (gather, scatter_src, scatter_value, scatter_src_reduced, scatter_value_reduced, scatter_add,
-                   scatter_reduce, index_select, index_add, index_copy, index_reduce, take, take_along_dim,
-                   masked_select, select_scatter, slice_scatter, diagonal_scatter, as_strided_scatter):  # fmt: skip
+for _operation in (gather, index_select, take, masked_select):
+    exact_out(_operation, "input", apart=True)
+for _operation in (scatter_src, scatter_value, scatter_src_reduced, scatter_value_reduced, scatter_add,
+                   scatter_reduce, index_add, index_copy, index_reduce, take_along_dim, select_scatter, slice_scatter, diagonal_scatter, as_strided_scatter):  # fmt: skip
     exact_out(_operation, "input")
 for _operation in (nonzero, argwhere):
     exact_out(_operation, int64)

@@ -278,7 +278,8 @@ def _plain(bins, range, weight):
     )
 
 
-for _operation in (sort, topk, kthvalue, mode, median_along, nanmedian_along, cummax, cummin):
+exact_out(kthvalue, "input", int64, apart=True)
+for _operation in (sort, topk, mode, median_along, nanmedian_along, cummax, cummin):
     exact_out(_operation, "input", int64)
 for _operation in (msort, histc):
     exact_out(_operation, "input")
