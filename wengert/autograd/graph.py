@@ -51,16 +51,18 @@ class Rare:
         self.overrides = threading.local()
 
     def enter(self):
-        self.reasons += 1
-        self.active = True
+        with _rare_lock:
+            self.reasons += 1
+            self.active = True
 
     def leave(self):
-        self.reasons -= 1
-        self.active = self.reasons > 0
+        with _rare_lock:
+            self.reasons -= 1
+            self.active = self.reasons > 0
 
 
-rare = Rare()
 _rare_lock = threading.Lock()
+rare = Rare()
 
 
 class Version:

@@ -295,9 +295,14 @@ class SavedOutput(Tensor):
     def with_node(self, node):
         tensor = wrap(self._array, self.dtype)
         tensor._counter = self._counter
-        number = node.saved_outputs.get(id(self), 0) if node.outputs > 1 and hasattr(node, "saved_outputs") else 0
-        tensor._node = node if node.outputs == 1 else Output(node, number, self._array.shape, self.dtype)
+        tensor._node = node if node.outputs == 1 else Output(node, self.number_in(node), self._array.shape, self.dtype)
         return tensor
+
+    def number_in(self, node):
+        """Which of the node's results this is."""
+        if node.outputs == 1:
+            return 0
+        return next(i for i, name in enumerate(node.operation.outputs) if getattr(node, f"s_{name}", None) is self)
 
 
 def copy_of(tensor):
