@@ -92,11 +92,12 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
     return np.multiply.reduce(input, axis=axes, dtype=wide, keepdims=bool(keepdim)).astype(target, copy=False)
 
 
-def _refuse_empty(input, axes, name):
+def _refuse_empty(input, axes, name, explicit=True):
     if input.size == 0 and 0 in [input.shape[a] for a in axes]:
-        raise IndexError(
+        kind = IndexError if len(axes) < input.ndim or (input.ndim == 1 and explicit) else RuntimeError
+        raise kind(
             f"{name}(): Expected reduction dim {axes[0]} to have non-zero size."
-            if len(axes) < input.ndim or input.ndim == 1
+            if kind is IndexError
             else f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
             "'dim' argument."
         )
@@ -104,13 +105,13 @@ def _refuse_empty(input, axes, name):
 
 def amax(input, dim=(), keepdim=False):
     axes = axes_of(dim, input.ndim)
-    _refuse_empty(input, axes, "amax")
+    _refuse_empty(input, axes, "amax", dim != ())
     return np.maximum.reduce(input, axis=axes, keepdims=bool(keepdim)) if axes else input.copy()
 
 
 def amin(input, dim=(), keepdim=False):
     axes = axes_of(dim, input.ndim)
-    _refuse_empty(input, axes, "amin")
+    _refuse_empty(input, axes, "amin", dim != ())
     return np.minimum.reduce(input, axis=axes, keepdims=bool(keepdim)) if axes else input.copy()
 
 

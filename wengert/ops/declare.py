@@ -1145,7 +1145,7 @@ def make_node_class(op, scalars, is_complex, full):
     lines = ["def apply(self, g, keep):", *apply_source(op, saved, tracked, is_complex, arrays=True)]
     lines += ["def apply_graph(self, g):", *apply_source(op, saved, tracked, is_complex, arrays=False)]
     lines.append("def release(self):")
-    freed = [*tracked, *saved.residuals]
+    freed = freed_by(op, saved)
     lines += [f"    self.s_{name} = None" for name in freed] + ["    self.versions = FREED" if freed else "    pass"]
     for number, formula in enumerate(saved.formulas.values()):
         namespace[f"f{number}"] = rebound(formula)
@@ -1172,6 +1172,11 @@ def make_node_class(op, scalars, is_complex, full):
             "release": namespace["release"],
         },
     )
+
+
+def freed_by(op, saved):
+    """What a node drops after use: all but where a view lies, which is no memory."""
+    return [*saved.tensors, *saved.outputs, *(() if op.view else saved.residuals)]
 
 
 def apply_source(op, saved, tracked, is_complex, *, arrays):
@@ -1238,13 +1243,13 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
         for n in saved.differentiable:
             add(f"if d_{n} is not None:")
             add(f"    d_{n} = {conj}(d_{n})")
-    if arrays and (tracked or saved.residuals):
+    if arrays and freed_by(op, saved):
         add("if not keep:")
-        for name in [*tracked, *saved.residuals]:
+        for name in freed_by(op, saved):
             add(f"    self.s_{name} = None")
         # What no derivative asked for was not kept, so it can't be missed by another pass.
-        sure = saved.residuals or not all(saved.condition(name) for name in tracked)
-        kept = " or ".join(f"s_{name} is not None" for name in tracked)
+        sure = (saved.residuals and not op.view) or not all(saved.condition(name) for name in tracked)
+        kept = " or ".join(f"s_{name} is not None" for name in tracked) or "False"
         add("    self.versions = FREED" if sure else f"    if {kept}: self.versions = FREED")
     add(f"return {', '.join(f'd_{n}' for n in saved.differentiable)},")
     return ["    " + line for line in lines]

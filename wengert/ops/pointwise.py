@@ -162,8 +162,18 @@ def is_complex(x):
 
 neg = pointwise("neg", np.negative, input=lambda g: -g, alias=("negative",))
 abs = pointwise(
-    "abs", kernels.absolute, promote="real", node="AbsBackward0", holomorphic=False, alias=("absolute",), input=lambda g, input: g * sgn(input),
+    "abs", kernels.absolute, promote="real", inplace=False, node="AbsBackward0", holomorphic=False, alias=("absolute",), input=lambda g, input: g * sgn(input),
 )  # fmt: skip
+
+
+def abs_(self):
+    """The absolute values, in place; raises RuntimeError for complex numbers, whose absolute values are real."""
+    if self.dtype.is_complex:
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return abs.variant("inplace")(self)
+
+
+Tensor.abs_ = Tensor.absolute_ = abs_
 sign = pointwise("sign", kernels.sign, input=lambda g: zeros_of(g))
 sgn = pointwise(
     "sgn", kernels.sgn, holomorphic=False, input=lambda g, input, out: sgn_gradient(g, input, out),
