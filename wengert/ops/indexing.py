@@ -924,8 +924,6 @@ def unrecorded_view(self, array):
         counter = self._counter = Version()
     t._counter = counter
     counter.register(ref(t))
-    if self._storage is not None:
-        t._storage = self._storage
     return t
 
 
