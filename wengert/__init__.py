@@ -5,6 +5,7 @@
 Operations are generated from their declarations when first used; heavy submodules load when first touched.
 """
 
+import gc as _gc
 import importlib
 
 from wengert import copying as _copying  # noqa: F401 (gives tensors `copy.deepcopy` and `pickle`)
@@ -53,6 +54,12 @@ from wengert.tensor import Tensor
 from wengert.torch_version import __version__
 
 globals().update({name: value for name, value in _dtypes.BY_NAME.items()})
+
+# Each recorded operation makes a few objects that the cycle collector watches, where PyTorch makes one. At Python's
+# own threshold of 700 it would come round every 200 operations, and go through a long graph again and again, to find
+# nothing: graphs have no cycles. A program that has set thresholds of its own keeps them.
+if _gc.get_threshold() in ((700, 10, 10), (2000, 10, 10), (2000, 10, 0)):
+    _gc.set_threshold(10_000, 20, 20)
 globals().update(_creation.FACTORIES)
 globals().update(_shape.FUNCTIONS_HERE)
 
