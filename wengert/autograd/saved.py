@@ -32,14 +32,16 @@ class Packed:
     def __init__(self, tensor, hooks, node=None, number=None):
         pack, self.unpack_hook = hooks
         self.node, self.number = node, number
-        alias = detach_plain(tensor)
-        before = version_of(alias)
+        # An input as it is. Not so a result: it would hold the node that holds it.
+        given = tensor if number is None else detach_plain(tensor)
+        before = version_of(given)
         with no_grad():
-            self.payload = pack(alias)
-        if version_of(alias) != before:
+            self.payload = pack(given)
+        if version_of(given) != before:
             raise RuntimeError(
-                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can not "
-                "be modified by in-place operations as this can lead to unexpected side-effects."
+                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot be "
+                "modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if you "
+                "need to perform in-place operations on the input to a pack hook."
             )
 
     def unpack(self, owner):
@@ -163,9 +165,9 @@ class SavedTensor:
         self.node, self.slot = node, names[public_name]
         self.value()
 
-    def value(self):
+    def value(self, message=FREED_MESSAGE):
         if self.node.versions is FREED:
-            raise RuntimeError(FREED_MESSAGE)
+            raise RuntimeError(message)
         return getattr(self.node, self.slot)
 
     @property
@@ -175,11 +177,15 @@ class SavedTensor:
 
     def register_hooks(self, pack_hook, unpack_hook):
         """Keep ``pack_hook(tensor)`` from now on, and call ``unpack_hook`` on it when the tensor is needed."""
-        value = self.value()
+        value = self.value(
+            "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the graph are freed "
+            "when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph "
+            "a second time or if you need to access saved variables after calling backward."
+        )
         if value is None:
             raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
         if type(value) is Packed:
-            raise RuntimeError("Calling register_hooks on a saved tensor whose hooks have already been set")
+            raise RuntimeError("Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is allowed at a time.")
         for hook in (pack_hook, unpack_hook):
             if not callable(hook):
                 raise TypeError("incompatible function arguments: hooks must be callable")
@@ -262,7 +268,7 @@ class allow_mutation_on_saved_tensors(ContextDecorator):
 
     def unpack(self, copy):
         if not self.open:
-            raise RuntimeError(
+            raise AssertionError(
                 "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the graph was "
                 "originally recorded."
             )

@@ -18,6 +18,7 @@ from wengert.autograd.graph import (
     Node,
     Output,
     Version,
+    bare_name,
     name_of,
     next_seq,
 )
@@ -42,8 +43,6 @@ def check_inplace(tensor):
         if type(node) is AccumulateGrad:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         return
-    if type(base._node) is AccumulateGrad:
-        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     kind = tensor._view_kind
     if kind == "no_grad" and base._node is not None:
         raise RuntimeError(
@@ -61,11 +60,13 @@ def check_inplace(tensor):
         )
     if kind == "custom":
         raise RuntimeError(
-            f"Output 0 of {name_of(node)} is a view and is being modified inplace. This view was created inside a custom "
+            f"Output {getattr(node, 'nr', 0)} of {bare_name(node)} is a view and is being modified inplace. This view was created inside a custom "
             "Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would "
             "override the custom backward associated with the custom Function, leading to incorrect gradients. This "
             "behavior is forbidden. You can fix this by cloning the output of the custom Function."
         )
+    if type(base._node) is AccumulateGrad:
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
 
 
 def set_history(tensor, node):
