@@ -90,12 +90,14 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
                     break
                 node = heappop(ready)[1]
                 g = pending.pop(node)
+            arrived = g
             hooks = node.hooks
             if hooks is not None:
                 g = before_tensor(node, g, on_tensors)
             if reach is not None:
+                # As in PyTorch: where the pass goes on below, what is asked for is what arrived before the hooks.
                 if node in wanted:
-                    captured[node] = g
+                    captured[node] = arrived if node in reach else g
                 if node not in reach:
                     node = None
                     continue
@@ -122,7 +124,7 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
                 results = after(node, results, g, on_tensors)
             edges = node.edges
             node = g = None
-            for edge, d in zip(edges, results):  # noqa: B905 (every apply returns one result for each edge)
+            for edge, d in zip(edges, results):
                 if edge is None or d is None:
                     continue
                 if not edge.seq:
@@ -197,6 +199,8 @@ def accumulate(node, g, on_tensors):
         old = node.grad
         if on_tensors:
             g = fit_tensor(g, node)
+            if not g._array.flags.writeable:  # an expanded gradient, to which a later pass will want to add
+                g = g.clone()
             node.grad = g if old is None else old + g
             return
         g = fit(g, node)

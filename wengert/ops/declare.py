@@ -1035,7 +1035,9 @@ class Emitter:
         for name in saved.outputs:
             tensor = "t" if name == "out" else f"t_{name}"
             if self.inplace:
-                self.add(f"node.s_{name} = views.saved_output({saved.inputs[0]})", indent)
+                condition = saved.condition(name)
+                condition = f" if {condition} else None" if condition else ""
+                self.add(f"node.s_{name} = views.saved_output({saved.inputs[0]}){condition}", indent)
             else:
                 # As views.saved_output does, without the call.
                 self.add(f"counter = {tensor}._counter = new(Version)", indent)
@@ -1055,7 +1057,9 @@ class Emitter:
             self.add(f"c_{name} = {missing}{name}._counter", indent)
         if clone:
             self.add(f"c_{saved.inputs[0]} = None", indent)
-        values = [f"0 if c_{n} is None else c_{n}.value" for n in tracked]
+        # What shares the memory that was just written (``x.mul_(x)``) was kept as it was before: backward must notice.
+        before = " - (c_{0} is counter)" if self.inplace else ""
+        values = [f"0 if c_{n} is None else c_{n}.value{before.format(n)}" for n in tracked]
         if self.inplace:
             values += ["counter.value" for _ in saved.outputs]
             self.add(f"counter = {saved.inputs[0]}._counter", indent)
