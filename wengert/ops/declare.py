@@ -225,13 +225,24 @@ class Composite(Operation):
                 bound = inspect.signature(run).bind(*args, **kwargs)
                 bound.apply_defaults()
                 return self.write(out, bound.arguments)
-            return run(*args, **kwargs)
+            try:
+                return run(*args, **kwargs)
+            except AttributeError as error:
+                raise self.misplaced(error, args, kwargs) from None
 
         function.__name__ = function.__qualname__ = name
         function.__doc__ = run.__doc__
         function.__module__ = "wengert"
         function.__wrapped__ = run
         return function
+
+    def misplaced(self, error, args, kwargs):
+        """What a composite asks of something that isn't a tensor is PyTorch's TypeError about that argument."""
+        given = dict(zip(self.signature, args, strict=False)) | kwargs
+        for position, (name, value) in enumerate(given.items(), 1):
+            if value is error.obj and not isinstance(value, Tensor):
+                return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
+        return error
 
     def general(self, values, out=None, kind="function"):
         signature = self.signature

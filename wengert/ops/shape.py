@@ -640,7 +640,7 @@ def tensor_split(input, indices_or_sections, dim=0):
 def unbind(input, dim=0):
     """The slices along `dim`, without that dimension; views."""
     if not input.ndim:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     axis = axis_of(dim, input.ndim)
     array = input._array
     arrays = [array[(slice(None),) * axis + (i,)] if array.ndim > 1 else array[i, ...] for i in range(array.shape[axis])]
