@@ -246,7 +246,7 @@ def test_misuse_is_refused_in_the_same_words(source, oracle, subject):
     for torch in (subject, oracle):
         names = {"torch": torch, "optim": torch.optim}
         names |= {n: torch.nn.Parameter(torch.ones(2, 2)) for n in "pq"}
-        with pytest.raises(Exception) as caught:  # noqa: PT011 (which one is what is compared)
+        with pytest.raises(Exception) as caught:  # which one is what is compared
             eval(source, names)
         raised.append((caught.type.__name__, str(caught.value).replace("wengert", "torch")))
     assert raised[0] == raised[1]
