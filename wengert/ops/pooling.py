@@ -441,13 +441,13 @@ def fractional(n):
 
             samples = rand(*batch.shape[:2], n, dtype=input.dtype)
         if samples.ndim != 3:
-            raise RuntimeError(f"Expect _random_samples to have 3 dimensions got {samples.ndim}")
+            raise RuntimeError(f"Expect _random_samples to have 3 dimensions, got {samples.ndim}")
         if samples.shape[0] < batch.shape[0]:
             raise RuntimeError("Expect _random_samples.size(0) no less then input batch size.")
         if samples.shape[1] != batch.shape[1]:
             raise RuntimeError("Expect _random_samples.size(1) equals to input channel size.")
         if samples.shape[2] != n:
-            raise RuntimeError(f"Expect _random_samples.size(2) equals to {n} got {samples.shape[2]}.")
+            raise RuntimeError(f"Expect _random_samples.size(2) equals to {n}; got {samples.shape[2]}.")
         draws = samples._array[: batch.shape[0]]
         # In two dimensions the samples are (for width, for height); in three they follow the axes.
         order = (1, 0) if n == 2 else range(n)
