@@ -6,6 +6,7 @@ Looking rows up is linear in the table; `spread_rows` is its transpose.
 import numpy as np
 
 from wengert import dtypes
+from wengert.autograd import views
 from wengert.kernels.indexing import accumulate_rows
 from wengert.ops.declare import composite, primitive
 from wengert.tensor import wrap
@@ -130,7 +131,7 @@ def shorten(weight, indices, max_norm, norm_type):
     long = lengths > max_norm
     if long.any():
         weight._array[used[long]] = rows[long] * (max_norm / (lengths[long] + 1e-7))[:, None].astype(rows.dtype)
-        weight.detach()._counter.bump()
+        views.bump(weight)
 
 
 @composite(method=False, name="embedding")

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from wengert import dtypes
+from wengert.autograd import views
 from wengert.kernels import normalization as kernels
 from wengert.ops.declare import composite, primitive
 from wengert.tensor import wrap
@@ -128,8 +129,7 @@ def update(running, new, momentum):
     if running is not None:
         array = running._array
         array[...] = (1 - momentum) * array + momentum * new.astype(array.dtype, copy=False)
-        if running._counter is not None:
-            running._counter.bump()
+        views.bump(running)
 
 
 def check_channels(input, running_mean, running_var, weight, bias):
