@@ -44,7 +44,9 @@ def test_indices_must_be_rows():
         F.embedding(wengert.tensor([1]), table(), sparse=True)
 
 
-@pytest.mark.parametrize(("mode", "expected"), [("sum", [[2, 4], [6, 7]]), ("mean", [[1, 2], [6, 7]]), ("max", [[2, 3], [6, 7]])])
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("sum", [[2, 4], [6, 7]]), ("mean", [[1, 2], [6, 7]]), ("max", [[2, 3], [6, 7]])]
+)
 def test_bags(mode, expected):
     out = F.embedding_bag(wengert.tensor([0, 1, 3]), table(), wengert.tensor([0, 2]), mode=mode)
     assert out.tolist() == expected

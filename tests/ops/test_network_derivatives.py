@@ -7,8 +7,6 @@ import wengert
 from wengert.nn import functional as F
 
 
-
-
 def classes(*values):
     return wengert.tensor(values)
 
@@ -134,7 +132,8 @@ def test_gradients_are_what_differences_say(name):
     step = 1e-6
     _, grads, _ = total(function, arrays)
     ahead, behind = (
-        total(function, [a + sign * step * d for a, d in zip(arrays, directions, strict=True)])[0].item() for sign in (1, -1)
+        total(function, [a + sign * step * d for a, d in zip(arrays, directions, strict=True)])[0].item()
+        for sign in (1, -1)
     )
     difference = (ahead - behind) / (2 * step)
     np.testing.assert_allclose(along(grads, directions).item(), difference, rtol=1e-5, atol=1e-6)

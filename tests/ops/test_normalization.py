@@ -68,9 +68,17 @@ def test_neighbouring_channels():
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda x: F.batch_norm(x[:1, :, :1, :1], None, None, training=True), ValueError, "more than 1 value per channel"),
+        (
+            lambda x: F.batch_norm(x[:1, :, :1, :1], None, None, training=True),
+            ValueError,
+            "more than 1 value per channel",
+        ),
         (lambda x: F.batch_norm(x, None, None), RuntimeError, "running_mean and running_var to be defined"),
-        (lambda x: F.batch_norm(x, None, None, x[0, :, 0, 0][:2], None, True), RuntimeError, "weight should contain 4 elements"),
+        (
+            lambda x: F.batch_norm(x, None, None, x[0, :, 0, 0][:2], None, True),
+            RuntimeError,
+            "weight should contain 4 elements",
+        ),
         (lambda x: F.layer_norm(x, (3,)), RuntimeError, "Given normalized_shape=.3., expected input with shape"),
         (lambda x: F.group_norm(x, 3), RuntimeError, "divisible by num_groups"),
         (lambda x: F.instance_norm(x[:, :, :1, :1]), ValueError, "more than 1 spatial element"),

@@ -38,7 +38,9 @@ def test_adaptive_pools_keep_what_is_none():
     assert F.adaptive_max_pool2d(x, 1, return_indices=True)[1].item() == 11
 
 
-@pytest.mark.parametrize(("pool", "shape"), [(F.max_pool1d, (2, 6)), (F.avg_pool2d, (2, 6, 6)), (F.max_pool3d, (2, 6, 6, 6))])
+@pytest.mark.parametrize(
+    ("pool", "shape"), [(F.max_pool1d, (2, 6)), (F.avg_pool2d, (2, 6, 6)), (F.max_pool3d, (2, 6, 6, 6))]
+)
 def test_a_single_image_needs_no_batch(pool, shape):
     x = wengert.randn(*shape)
     assert pool(x, 2).tolist() == pool(x.unsqueeze(0), 2).squeeze(0).tolist()

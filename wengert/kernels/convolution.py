@@ -33,7 +33,9 @@ def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
-def transposed_output_size(size: int, kernel: int, stride: int, padding: int, dilation: int, output_padding: int) -> int:
+def transposed_output_size(
+    size: int, kernel: int, stride: int, padding: int, dilation: int, output_padding: int
+) -> int:
     """Length of one axis of a transposed convolution's result."""
     return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
 
@@ -54,8 +56,16 @@ def correlate(x, w, bias=None, *, stride, padding, dilation, groups=1, out_space
     """
     if _is_half(x.dtype):
         wide = None if bias is None else bias.astype(np.float32)
-        out = correlate(x.astype(np.float32), w.astype(np.float32), wide,
-                        stride=stride, padding=padding, dilation=dilation, groups=groups, out_space=out_space)
+        out = correlate(
+            x.astype(np.float32),
+            w.astype(np.float32),
+            wide,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            out_space=out_space,
+        )
         return out.astype(x.dtype)
     kernel = w.shape[2:]
     if out_space is None:
@@ -89,8 +99,15 @@ def correlate_data(g, w, space, *, stride, padding, dilation, groups=1):
         (N, C, *space).
     """
     if _is_half(g.dtype):
-        out = correlate_data(g.astype(np.float32), w.astype(np.float32), space,
-                             stride=stride, padding=padding, dilation=dilation, groups=groups)
+        out = correlate_data(
+            g.astype(np.float32),
+            w.astype(np.float32),
+            space,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+        )
         return out.astype(g.dtype)
     n, o, *out_space = g.shape
     per_group, kernel = w.shape[1], w.shape[2:]
@@ -102,7 +119,9 @@ def correlate_data(g, w, space, *, stride, padding, dilation, groups=1):
         max(stride) == 1
         and min(mirrored) >= 0
         and (o <= 2 * c or prod(kernel) == 1)  # mirroring copies O channels, scattering adds C: they meet near here
-        and all(map(lambda size, *rest: output_size(*rest) == size, space, out_space, kernel, stride, mirrored, dilation))
+        and all(
+            map(lambda size, *rest: output_size(*rest) == size, space, out_space, kernel, stride, mirrored, dilation)
+        )
     ):
         return correlate(g, _mirror(w, groups), stride=stride, padding=mirrored, dilation=dilation, groups=groups)
     return _scatter(g, w, tuple(space), stride, padding, dilation, groups)
@@ -120,8 +139,15 @@ def correlate_weight(g, x, kernel, *, stride, padding, dilation, groups=1):
         (O, C/groups, *kernel).
     """
     if _is_half(g.dtype):
-        out = correlate_weight(g.astype(np.float32), x.astype(np.float32), kernel,
-                               stride=stride, padding=padding, dilation=dilation, groups=groups)
+        out = correlate_weight(
+            g.astype(np.float32),
+            x.astype(np.float32),
+            kernel,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+        )
         return out.astype(g.dtype)
     n, o, *out_space = g.shape
     per_group = x.shape[1] // groups
@@ -264,7 +290,9 @@ def _scatter(g, w, space, stride, padding, dilation, groups):
         total = np.zeros((n, groups, per_group, *padded), g.dtype)
         taps = taps.transpose(0, *(3 + a for a in spatial), 2, 1)  # groups, kernel, C, O
     else:
-        total = np.zeros((n, *padded, groups, per_group), g.dtype).transpose(0, 1 + axes, *(1 + a for a in spatial), 2 + axes)
+        total = np.zeros((n, *padded, groups, per_group), g.dtype).transpose(
+            0, 1 + axes, *(1 + a for a in spatial), 2 + axes
+        )
         taps = taps.transpose(0, 1, *(3 + a for a in spatial), 2)  # groups, O, kernel, C
     grouped = g.reshape(n, groups, o // groups, -1)
     matrix = taps.reshape(groups, -1, o // groups) if planes else taps.reshape(groups, o // groups, -1)

@@ -4,7 +4,6 @@ import numpy as np
 
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
 
-
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -20,7 +19,7 @@ def is_half(dtype):
 
 
 def reduce(values, reduction):
-    """"none", "mean" or "sum" over all elements; 16-bit floats are summed in 32 bits."""
+    """ "none", "mean" or "sum" over all elements; 16-bit floats are summed in 32 bits."""
     if reduction == "none":
         return values
     dtype = values.dtype
@@ -337,8 +336,6 @@ def _advance(alpha, skip):
     return np.logaddexp(np.logaddexp(alpha, moved), jumped)
 
 
-
-
 def ctc_losses(log_probs, labels, skip, input_lengths, target_lengths, zero_infinity):
     """`ctc` with its intermediate values: (losses to return, losses, alpha)."""
     refuse("ctc_loss_cpu", log_probs.dtype)
@@ -366,7 +363,9 @@ def check_ctc(log_probs, targets, input_lengths, target_lengths, blank):
     if len(target_lengths) != n:
         raise RuntimeError("target_lengths must be of size batch_size")
     if (input_lengths < 0).any() or (input_lengths > t).any():
-        raise RuntimeError(f"Expected input_lengths to have value at most {t}, but got value {input_lengths.max(initial=0)}")
+        raise RuntimeError(
+            f"Expected input_lengths to have value at most {t}, but got value {input_lengths.max(initial=0)}"
+        )
     if (target_lengths < 0).any():
         raise RuntimeError(f"Expected target_lengths to have value at least 0, but got value {target_lengths.min()}")
     if targets.ndim == 1 and n > 1 and targets.size != target_lengths.sum():

@@ -273,7 +273,9 @@ def _flat_positions(which, space, kernel, stride, padding, dilation, out_space):
 def _absolute(indices, plane_size):
     """Positions in planes as positions in the flattened stack of all planes."""
     planes = prod(indices.shape[:2])
-    flat = indices.reshape(planes, -1) + np.arange(0, planes * plane_size, plane_size)[:, None] if plane_size else indices
+    flat = (
+        indices.reshape(planes, -1) + np.arange(0, planes * plane_size, plane_size)[:, None] if plane_size else indices
+    )
     return flat.ravel()
 
 

@@ -72,10 +72,10 @@ def resize_taps(mode, size, count, align_corners, scale, antialias, dtype):
         offset = np.float32(0.5 if mode == "nearest-exact" else 0)
         position = (np.arange(count, dtype=np.float32) + offset) * step
         return np.minimum(position.astype(np.int64), size - 1)[None], None
+    if size == count and (antialias or mode == "linear"):  # whatever the factor was
+        return None
     step = _step(size, count, align_corners, scale)
     if antialias:
-        if size == count:
-            return None
         return _antialias_taps(mode, size, count, step, dtype)
     place = np.arange(count, dtype=dtype)
     source = place * dtype(step) if align_corners else (place + dtype(0.5)) * dtype(step) - dtype(0.5)

@@ -9,8 +9,8 @@ from wengert import dtypes
 from wengert.kernels import activation as kernels
 from wengert.ops.declare import FUNCTIONS, composite, pointwise, primitive
 from wengert.ops.flat import InplaceOnly, WithInplace
-from wengert.ops.shape import concatenate, narrow_to
 from wengert.ops.pointwise import erf, exp, relu, select, sigmoid, softplus, tanh, threshold
+from wengert.ops.shape import concatenate, narrow_to
 
 HIDDEN = {"function": False, "method": False}
 

@@ -33,11 +33,11 @@ correlate = Primitive(
     "correlate",
     _correlate,
     {
-        "x": lambda g, w, x_shape, stride, padding, dilation, groups: (
-            correlate_data(g, w, x_shape[2:], stride, padding, dilation, groups)
+        "x": lambda g, w, x_shape, stride, padding, dilation, groups: correlate_data(
+            g, w, x_shape[2:], stride, padding, dilation, groups
         ),
-        "w": lambda g, x, w_shape, stride, padding, dilation, groups: (
-            correlate_weight(g, x, w_shape[2:], stride, padding, dilation, groups)
+        "w": lambda g, x, w_shape, stride, padding, dilation, groups: correlate_weight(
+            g, x, w_shape[2:], stride, padding, dilation, groups
         ),
     },
     node="ConvolutionBackward0",
@@ -46,11 +46,11 @@ correlate_data = Primitive(
     "correlate_data",
     _correlate_data,
     {
-        "c": lambda g, w, c_shape, stride, padding, dilation, groups: (
-            correlate(g, w, c_shape[2:], stride, padding, dilation, groups)
+        "c": lambda g, w, c_shape, stride, padding, dilation, groups: correlate(
+            g, w, c_shape[2:], stride, padding, dilation, groups
         ),
-        "w": lambda g, c, w_shape, stride, padding, dilation, groups: (
-            correlate_weight(c, g, w_shape[2:], stride, padding, dilation, groups)
+        "w": lambda g, c, w_shape, stride, padding, dilation, groups: correlate_weight(
+            c, g, w_shape[2:], stride, padding, dilation, groups
         ),
     },
     node="ConvolutionBackwardBackward0",
@@ -59,11 +59,11 @@ correlate_weight = Primitive(
     "correlate_weight",
     _correlate_weight,
     {
-        "c": lambda g, x, c_shape, stride, padding, dilation, groups: (
-            correlate(x, g, c_shape[2:], stride, padding, dilation, groups)
+        "c": lambda g, x, c_shape, stride, padding, dilation, groups: correlate(
+            x, g, c_shape[2:], stride, padding, dilation, groups
         ),
-        "x": lambda g, c, x_shape, stride, padding, dilation, groups: (
-            correlate_data(c, g, x_shape[2:], stride, padding, dilation, groups)
+        "x": lambda g, c, x_shape, stride, padding, dilation, groups: correlate_data(
+            c, g, x_shape[2:], stride, padding, dilation, groups
         ),
     },
     node="ConvolutionBackwardBackward0",
@@ -72,7 +72,9 @@ correlate_weight = Primitive(
 # --- the operation that users meet ----------------------------------------------------------------------------------------
 
 
-def _convolve(input, weight, bias=None, stride=(1,), padding=(0,), dilation=(1,), transposed=False, output_padding=(0,), groups=1):
+def _convolve(
+    input, weight, bias=None, stride=(1,), padding=(0,), dilation=(1,), transposed=False, output_padding=(0,), groups=1
+):
     if not transposed:
         return kernels.correlate(
             input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups

@@ -80,15 +80,13 @@ def checked_indices(input, count, function="embedding"):
             f"torch.{dtypes.SCALAR_NAMES[input.dtype]}Tensor instead (while checking arguments for {function})"
         )
     indices = input._array
-    if indices.size and not (0 <= indices.min() and indices.max() < count):
+    if indices.size and not (indices.min() >= 0 and indices.max() < count):
         raise IndexError("index out of range in self")
     return indices
 
 
 @composite(namespace="nn.functional", method=False)
-def embedding(
-    input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False
-):
+def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
     """Rows of a table.
 
     Args:
@@ -137,7 +135,9 @@ def shorten(weight, indices, max_norm, norm_type):
 @composite(method=False, name="embedding")
 def torch_embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
     """`nn.functional.embedding` with its arguments in the order of `torch.embedding`."""
-    return embedding.kernel(indices, weight, None if padding_idx < 0 else padding_idx, None, 2.0, scale_grad_by_freq, sparse)
+    return embedding.kernel(
+        indices, weight, None if padding_idx < 0 else padding_idx, None, 2.0, scale_grad_by_freq, sparse
+    )
 
 
 @composite(namespace="nn.functional", method=False)
@@ -216,9 +216,13 @@ def bags_from(offsets, total, include_last_offset):
     if not starts.size and include_last_offset:
         raise RuntimeError("include_last_offset: number of offset should be at least 1")
     if starts.size and starts[0] != 0:
-        raise RuntimeError(f"offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, got {starts[0]}")
+        raise RuntimeError(
+            f"offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, got {starts[0]}"
+        )
     if starts.size and starts[-1] > total:
-        raise RuntimeError(f"offsets[-1] can not be greater than input's length: {total}; got offsets[-1] of {starts[-1]}")
+        raise RuntimeError(
+            f"offsets[-1] can not be greater than input's length: {total}; got offsets[-1] of {starts[-1]}"
+        )
     if include_last_offset:
         starts = starts[:-1]
     ends = np.append(starts[1:], total) if len(starts) else starts

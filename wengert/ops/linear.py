@@ -7,7 +7,12 @@ from wengert.ops.declare import composite, primitive
 
 
 def _linear(input, weight, bias=None):
-    if bias is not None and input.dtype is weight.dtype is bias.dtype and input.ndim == weight.ndim == 2 and bias.ndim == 1:
+    if (
+        bias is not None
+        and input.dtype is weight.dtype is bias.dtype
+        and input.ndim == weight.ndim == 2
+        and bias.ndim == 1
+    ):
         if input.shape[1] == weight.shape[1] and bias.shape[0] == weight.shape[0] and input.dtype.itemsize > 2:
             out = input.dot(weight.T)
             out += bias
@@ -134,9 +139,7 @@ linear.export(namespace="nn.functional", method=False)
 def bilinear(input1, input2, weight, bias=None):
     """out[*, o] = input1[*, i] weight[o, i, j] input2[*, j] + bias[o]."""
     if input1.ndim != input2.ndim:
-        raise RuntimeError(
-            f"bilinear(): input dimensions do not match: got {input1.ndim} and {input2.ndim}"
-        )
+        raise RuntimeError(f"bilinear(): input dimensions do not match: got {input1.ndim} and {input2.ndim}")
     if input1.shape[:-1] != input2.shape[:-1]:
         raise RuntimeError("bilinear(): input batch dimensions do not match")
     if weight.ndim != 3 or input1.shape[-1] != weight.shape[1]:

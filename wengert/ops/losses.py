@@ -12,8 +12,8 @@ import warnings
 from wengert import dtypes
 from wengert.autograd.modes import no_grad
 from wengert.kernels import losses as kernels
-from wengert.ops.declare import composite, pointwise, primitive
 from wengert.ops.activation import logsigmoid as log_sigmoid
+from wengert.ops.declare import composite, pointwise, primitive
 from wengert.ops.distance import pairwise_distance
 from wengert.ops.flat import Flat
 from wengert.ops.linear import linear
@@ -557,9 +557,7 @@ def triplet_margin_with_distance_loss(
 
 
 @loss
-def multi_margin_loss(
-    input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
-):
+def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     """Sum over other classes of max(0, margin - input[target] + input[class])^p, over the number of classes."""
     checked(reduction)
     if p not in (1, 2):
@@ -574,7 +572,7 @@ def multi_margin_loss(
     if target.ndim > 1 or target.numel() != rows.shape[0]:
         raise RuntimeError(f"inconsistent target size, expected {[rows.shape[0]]} but got {list(target.shape)}")
     at = target.reshape(-1, 1)
-    if at.numel() and not (0 <= int(at.min()) and int(at.max()) < rows.shape[1]):
+    if at.numel() and not (int(at.min()) >= 0 and int(at.max()) < rows.shape[1]):
         raise RuntimeError("target out of range")
     z = clamp_min(margin - rows.gather(1, at) + rows, 0)
     z = z if p == 1 else z * z
@@ -597,7 +595,10 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
             f"inconsistent size {list(target.shape)} for argument #2 'target': it should be that of the input, "
             f"{list(input.shape)}, a non-empty vector or matrix"
         )
-    rows, labels = input.reshape(-1, max(input.shape[-1:], default=1)), target.reshape(-1, max(input.shape[-1:], default=1))
+    rows, labels = (
+        input.reshape(-1, max(input.shape[-1:], default=1)),
+        target.reshape(-1, max(input.shape[-1:], default=1)),
+    )
     valid, is_target = kernels.multilabel_masks(labels._array)
     chosen = rows.gather(1, wrap(kernels.clipped(labels._array)))
     z = clamp_min(1 - chosen.unsqueeze(2) + rows.unsqueeze(1), 0)
@@ -644,9 +645,7 @@ ctc_gradient._on_arrays = kernels.ctc_slope
 
 
 @composite(namespace="nn.functional", method=False)
-def ctc_loss(
-    log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
-):
+def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
     """Minus the log-probability of label sequences of unknown alignment (Graves et al., 2006).
 
     Args:
@@ -670,7 +669,6 @@ def ctc_loss(
     if reduction == "sum":
         return losses.sum()
     return losses.squeeze(0) if single else losses
-
 
 
 @composite(namespace="nn.functional", method=False)

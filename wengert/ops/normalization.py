@@ -82,9 +82,7 @@ def floating(name, input):
 
 
 @composite(namespace="nn.functional", method=False)
-def batch_norm(
-    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
-):
+def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
     """Standardize each channel over batch and space (Ioffe and Szegedy, 2015).
 
     Args:
@@ -285,9 +283,7 @@ def torch_batch_norm(input, weight, bias, running_mean, running_var, training, m
 
 
 @composite(method=False, name="instance_norm")
-def torch_instance_norm(
-    input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled
-):
+def torch_instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled):
     """`nn.functional.instance_norm` with its arguments in the order of `torch.instance_norm`."""
     return instance_norm.kernel(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
 

@@ -27,9 +27,7 @@ def _fold_back(c, mode, pads, space):
     return kernels.resample_transpose(c, taps, space)
 
 
-fold_back = primitive(
-    "pad_backward", _fold_back, **HIDDEN, c=lambda g, mode, pads: repeat(g, mode, pads)
-)
+fold_back = primitive("pad_backward", _fold_back, **HIDDEN, c=lambda g, mode, pads: repeat(g, mode, pads))
 NODES = {"reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
 REPEAT = {
     (mode, axes): primitive(
@@ -41,7 +39,9 @@ REPEAT = {
 }  # fmt: skip
 
 
-repeat = REPEAT["replicate", 2]  # under one name, for `fold_back`: formulas find operations by the names of their module
+repeat = REPEAT[
+    "replicate", 2
+]  # under one name, for `fold_back`: formulas find operations by the names of their module
 
 
 @composite(method=False)
@@ -91,9 +91,7 @@ def pad(input, pad, mode="constant", value=None):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     axes = len(pad) // 2
     if axes not in (1, 2, 3) or input.ndim not in (axes + 1, axes + 2):
-        raise NotImplementedError(
-            "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now"
-        )
+        raise NotImplementedError("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now")
     single = input.ndim == axes + 1
     batch = input.unsqueeze(0) if single else input
     pads = tuple((int(pad[2 * i]), int(pad[2 * i + 1])) for i in reversed(range(axes)))
@@ -112,9 +110,9 @@ def check(input, mode, pads):
             )
         if mode == "circular" and (before > size or after > size):
             raise RuntimeError("Padding value causes wrapping around more than once.")
-        if mode == "circular" and size + before + after < 0:
+        if mode == "circular" and size + min(before, 0) + min(after, 0) <= 0 < max(before, after):
             raise RuntimeError("Negative padding value is resulting in an empty dimension")
-        if size + before + after < 1:
+        if size + before + after < 0:
             raise RuntimeError(
                 f"input {by(space)} is too small. Calculated output "
                 f"{by(s + b + a for s, (b, a) in zip(space, pads, strict=True))}"

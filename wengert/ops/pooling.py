@@ -113,7 +113,11 @@ def is_half(array):
 spread_average = Primitive(
     "spread_average",
     _spread_average,
-    {"c": lambda g, c_shape, window, stride, padding, divisor: average(g, window, stride, padding, c_shape[2:], divisor)},
+    {
+        "c": lambda g, c_shape, window, stride, padding, divisor: average(
+            g, window, stride, padding, c_shape[2:], divisor
+        )
+    },
     node="AvgPool2DBackwardBackward0",
 )
 spread_adaptive_average = Primitive(
@@ -127,8 +131,8 @@ AVERAGE = {
         "avg_pool",
         _average,
         {
-            "input": lambda g, input_shape, window, stride, padding, divisor: (
-                spread_average(g, input_shape[2:], window, stride, padding, divisor)
+            "input": lambda g, input_shape, window, stride, padding, divisor: spread_average(
+                g, input_shape[2:], window, stride, padding, divisor
             )
         },
         node=f"AvgPool{max(n, 2)}DBackward0",
@@ -231,7 +235,9 @@ def adaptive_extent(function, output_size, input, axes):
     else:
         sizes = extents(function, "output_size", output_size, axes)
     if min(sizes) < 0:
-        raise RuntimeError(f"{function}: elements of output_size must be greater than or equal to 0 but received {list(sizes)}")
+        raise RuntimeError(
+            f"{function}: elements of output_size must be greater than or equal to 0 but received {list(sizes)}"
+        )
     return sizes
 
 
@@ -283,6 +289,8 @@ def declare_pools(n):
         kernel, stride, padding, _, out_space = windows(
             f"avg_pool{n}d", input, kernel_size, stride, padding, 1, ceil_mode, n
         )
+        if n == 3 and any(size < k for size, k in zip(input.shape[2:], kernel, strict=True)):
+            raise RuntimeError(f"input image {by(input.shape[2:])} smaller than kernel size {by(kernel)}")
         divisor = divisor_override
         if divisor is None:
             divisor = prod(kernel)
@@ -391,9 +399,11 @@ def check_indices(n, input, indices):
 
 def check_positions(indices, space, n):
     size = prod(space)
-    if indices.size and not (0 <= indices.min() and indices.max() < size):
+    if indices.size and not (indices.min() >= 0 and indices.max() < size):
         wrong = indices.min() if indices.min() < 0 else indices.max()
-        raise RuntimeError(f"Found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, space))})")
+        raise RuntimeError(
+            f"Found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, space))})"
+        )
 
 
 def unpooled_extent(space, kernel, stride, padding, output_size):

@@ -71,12 +71,20 @@ RESIZE = {
     if AXES.get(mode, n) == n
 }  # fmt: skip
 
-resize = RESIZE["nearest", 2]  # under one name, for `resize_back`: formulas find operations by the names of their module
+resize = RESIZE[
+    "nearest", 2
+]  # under one name, for `resize_back`: formulas find operations by the names of their module
 
 
 @composite(namespace="nn.functional", method=False)
 def interpolate(
-    input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+    input,
+    size=None,
+    scale_factor=None,
+    mode="nearest",
+    align_corners=None,
+    recompute_scale_factor=None,
+    antialias=False,
 ):
     """Resize images.
 
@@ -98,7 +106,9 @@ def interpolate(
     n = input.ndim - 2
     size, scales = resized(input, size, scale_factor, n)
     if antialias and not (mode in ("bilinear", "bicubic") and input.ndim == 4):
-        raise ValueError("Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input")
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
+        )
     if recompute_scale_factor:
         if scales is None:
             raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
@@ -291,7 +301,9 @@ def pixel_shuffle(input, upscale_factor):
     """(*, C r², H, W) → (*, C, H r, W r) (Shi et al., 2016)."""
     r = upscale_factor
     if input.ndim < 3:
-        raise RuntimeError(f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)")
+        raise RuntimeError(
+            f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)"
+        )
     if r <= 0:
         raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
     *outer, c, h, w = input.shape
@@ -311,7 +323,9 @@ def pixel_unshuffle(input, downscale_factor):
     """The inverse of `pixel_shuffle`: (*, C, H r, W r) → (*, C r², H, W)."""
     r = downscale_factor
     if input.ndim < 3:
-        raise RuntimeError(f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)")
+        raise RuntimeError(
+            f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)"
+        )
     if r <= 0:
         raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
     *outer, c, h, w = input.shape
@@ -475,6 +489,11 @@ def cubic_weight(distance, near, a=-0.75):
         return ((a + 2) * distance - (a + 3)) * distance * distance + 1
     return ((distance - 5) * distance + 8) * distance * a - 4 * a
 
+
 # PyTorch offers these under `torch` as well.
-for _operation in (pixel_shuffle, pixel_unshuffle, channel_shuffle,):
+for _operation in (
+    pixel_shuffle,
+    pixel_unshuffle,
+    channel_shuffle,
+):
     _operation.export(method=False)
