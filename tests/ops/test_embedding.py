@@ -38,7 +38,7 @@ def test_long_rows_are_shortened_in_place():
 def test_indices_must_be_rows():
     with pytest.raises(IndexError, match="index out of range in self"):
         F.embedding(wengert.tensor([4]), table())
-    with pytest.raises(RuntimeError, match="scalar types: Long, Int; but got torch.FloatTensor"):
+    with pytest.raises(RuntimeError, match=r"scalar types: Long, Int; but got torch\.FloatTensor"):
         F.embedding(wengert.tensor([1.0]), table())
     with pytest.raises(NotImplementedError, match="sparse"):
         F.embedding(wengert.tensor([1]), table(), sparse=True)
@@ -54,7 +54,8 @@ def test_bags(mode, expected):
 
 def test_bags_with_factors_and_padding():
     out = F.embedding_bag(
-        wengert.tensor([[0, 1], [3, 2]]), table(), mode="sum", per_sample_weights=wengert.tensor([[1.0, 2.0], [3.0, 4.0]]),
+        wengert.tensor([[0, 1], [3, 2]]), table(), mode="sum",
+        per_sample_weights=wengert.tensor([[1.0, 2.0], [3.0, 4.0]]),
         padding_idx=2,
     )  # fmt: skip
     assert out.tolist() == [[4, 7], [18, 21]]

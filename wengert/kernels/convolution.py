@@ -1,21 +1,24 @@
 """Convolution in one, two and three dimensions, on arrays: three linear maps of one trilinear form.
 
-Cross-correlation pairs an input ``x`` (N, C, *space), a weight ``w`` (O, C/groups, *kernel) and a cotangent ``g`` (N, O, *out)::
+Cross-correlation pairs an input ``x`` (N, C, *space), a weight ``w`` (O, C/groups, *kernel) and a cotangent ``g``
+(N, O, *out)::
 
-    T(g, x, w) = sum over n, o, c, out, kernel of  g[n, o, out] * w[o, c, kernel] * x[n, c, out*stride + kernel*dilation - padding]
+    T(g, x, w) = sum over n, o, c, out, kernel of  g[n, o, out] * w[o, c, kernel] * x[n, c, out*stride +
+    kernel*dilation - padding]
 
 Holding two of the three fixed and reading off the third gives everything there is to compute: the convolution itself
-(`correlate`), its gradient to the data, which is also the transposed convolution (`correlate_data`), and its gradient to
-the weight (`correlate_weight`).  Because the form is linear in each argument, the derivatives of these three are the same
-three again, so that derivatives of any order need no further kernel.
+(`correlate`), its gradient to the data, which is also the transposed convolution (`correlate_data`), and its
+gradient to the weight (`correlate_weight`).  Because the form is linear in each argument, the derivatives of these
+three are the same three again, so that derivatives of any order need no further kernel.
 
-Each map is a large matrix product over *columns*: copies of all windows laid side by side (im2col).  The copies are made from
-strided views for as many images at a time as fit the processor's second-level cache, and never outlive the call.
-Two layouts of the columns are used, whichever has the longer contiguous runs to copy:
+Each map is a large matrix product over *columns*: copies of all windows laid side by side (im2col).  The copies are
+made from strided views for as many images at a time as fit the processor's second-level cache, and never outlive the
+call. Two layouts of the columns are used, whichever has the longer contiguous runs to copy:
 
 * ``planes``: (channel, kernel) × position, runs along the last axis of the image; for few channels and for 1×1 kernels,
   where the "copy" is a view of the image itself, and for one channel per group;
-* ``rows``: position × (kernel, channel), runs along channels of an image transposed to channels-last; for everything else.
+* ``rows``: position × (kernel, channel), runs along channels of an image transposed to channels-last; for everything
+else.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ from math import prod
 
 import numpy as np
 
-# Columns of one block of images stay below this many bytes: within the second-level cache, measured best from 0.5 to 2 MB.
+# Columns of one block of images stay below this many bytes: within the second-level cache, measured best from 0.5 to
+# 2 MB.
 BLOCK_BYTES = 1 << 20
 
 
@@ -236,7 +240,8 @@ def _group_matrix(out, groups):
 
 
 def _blocks(windows, planes, n):
-    """Yield (slice of images, their columns (groups, images, taps, positions)), few enough images at a time to stay in cache."""
+    """Yield (slice of images, their columns (groups, images, taps, positions)), few enough images at a time to stay
+    in cache."""
     axes = (windows.ndim - 3) // 2
     split = 3 + axes if planes else 2 + axes
     rows, cols = prod(windows.shape[2:split]), prod(windows.shape[split:])

@@ -45,7 +45,7 @@ def mse(input, target, reduction="mean"):
     return np.asarray(total, dtype)
 
 
-# --- losses of corresponding elements --------------------------------------------------------------------------------------
+# --- losses of corresponding elements --------------------------------------------------------------------------------
 
 
 def floats(name, *arrays):
@@ -99,7 +99,7 @@ def mse_gradient(g, input, target, reduction):
     return slopes
 
 
-# --- classification by class index ----------------------------------------------------------------------------------------
+# --- classification by class index -----------------------------------------------------------------------------------
 
 
 def class_last(x):
@@ -121,7 +121,8 @@ def class_back(rows, shape):
 
 
 def counted(target, classes, ignore_index):
-    """(safe flat target, mask of targets that count or None for all); raises IndexError for classes that don't exist."""
+    """(safe flat target, mask of targets that count or None for all); raises IndexError for classes that don't
+    exist."""
     flat = target.ravel()
     if not flat.size:
         return flat, None
@@ -140,7 +141,8 @@ def counted(target, classes, ignore_index):
 
 
 def shares(target, classes, weight, ignore_index, reduction, dtype):
-    """(flat target, the factor of each position in the reduced loss): weight of its class, over their sum for a mean."""
+    """(flat target, the factor of each position in the reduced loss): weight of its class, over their sum for a
+    mean."""
     flat, mask = counted(target, classes, ignore_index)
     if weight is None:
         share = np.ones(flat.shape, dtype) if mask is None else mask.astype(dtype)
@@ -181,7 +183,8 @@ def cross_entropy(input, target, ignore_index=-100, reduction="mean"):
 
 
 def cross_entropy_gradient(g, input, target, ignore_index, reduction, kept):
-    """The cotangent of the input of `cross_entropy`: (softmax(input) - one-hot of target) times what reaches each position."""
+    """The cotangent of the input of `cross_entropy`: (softmax(input) - one-hot of target) times what reaches each
+    position."""
     exponentials, sums = kept
     p = exponentials / sums
     flat, mask = counted(target, p.shape[1], ignore_index)
@@ -241,7 +244,7 @@ def nll_spread(c, target, weight, ignore_index, reduction, shape):
     return class_back(rows, shape)
 
 
-# --- connectionist temporal classification ---------------------------------------------------------------------------------
+# --- connectionist temporal classification ---------------------------------------------------------------------------
 
 
 def extended_labels(targets, target_lengths, blank):
@@ -291,7 +294,8 @@ def ctc(log_probs, labels, skip, input_lengths, target_lengths):
 
 
 def ctc_slope(c, log_probs, labels, skip, input_lengths, target_lengths, losses, alpha, zero_infinity):
-    """The cotangent of `log_probs`, by the backward recursion: minus the share of all paths that emit each class at each time."""
+    """The cotangent of `log_probs`, by the backward recursion: minus the share of all paths that emit each class at
+    each time."""
     dtype = log_probs.dtype
     c, log_probs = c.astype(np.float64), log_probs.astype(np.float64)
     t, n, _ = log_probs.shape
@@ -372,7 +376,7 @@ def check_ctc(log_probs, targets, input_lengths, target_lengths, blank):
         raise RuntimeError(f"Expected targets to hold {target_lengths.sum()} labels, but it holds {targets.size}")
 
 
-# --- several labels per row -------------------------------------------------------------------------------------------------
+# --- several labels per row ------------------------------------------------------------------------------------------
 
 
 def clipped(labels):

@@ -1,8 +1,8 @@
 """Linear maps along the axes of an image that read few elements each: resampling and the paddings that repeat elements.
 
 Along one axis such a map is a handful of *taps*: for every output position an input position and a weight, so that
-``out[i] = sum over taps of weight[tap, i] * x[index[tap, i]]``.  A two-dimensional resize is one such map for each axis, one after
-the other.  The transpose, which carries gradients, adds up what reads the same element.
+``out[i] = sum over taps of weight[tap, i] * x[index[tap, i]]``.  A two-dimensional resize is one such map for each
+axis, one after the other.  The transpose, which carries gradients, adds up what reads the same element.
 """
 
 from __future__ import annotations
@@ -156,7 +156,8 @@ def _along(values, axis, ndim):
 
 
 def base_grid(space, align_corners, dtype):
-    """Homogeneous coordinates from -1 to 1 of the points of a grid: (*space, axes + 1), the last axis of space first."""
+    """Homogeneous coordinates from -1 to 1 of the points of a grid: (*space, axes + 1), the last axis of space
+    first."""
     n = len(space)
     out = np.ones((*space, n + 1), dtype)
     for axis, size in enumerate(space):

@@ -16,7 +16,8 @@ from wengert.tensor import wrap
 
 
 def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs):
-    """As `kernels.gradients`, on Tensors: what depends on the input is computed anew, so that it can be differentiated."""
+    """As `kernels.gradients`, on Tensors: what depends on the input is computed anew, so that it can be
+    differentiated."""
     seen = input.reshape(shape)
     if fixed:
         mean, rstd = wrap(mean).to(input.dtype), wrap(rstd).to(input.dtype)
@@ -78,7 +79,7 @@ def floating(name, input):
         raise NotImplementedError(f"\"{name}\" not implemented for '{dtypes.SCALAR_NAMES[input.dtype]}'")
 
 
-# --- by batch and by instance ----------------------------------------------------------------------------------------------
+# --- by batch and by instance ----------------------------------------------------------------------------------------
 
 
 @composite(namespace="nn.functional", method=False)
@@ -165,11 +166,12 @@ def instance_norm(
     return by_batch(input, weight, bias, mean, reciprocal_root(variance, eps), shape, axes, affine, False, eps)
 
 
-# --- by layer and by group -------------------------------------------------------------------------------------------------
+# --- by layer and by group -------------------------------------------------------------------------------------------
 
 
 def trailing(normalized_shape, input, weight, bias):
-    """The normalized shape as a tuple; raises RuntimeError unless it is the end of the input's, and that of the parameters."""
+    """The normalized shape as a tuple; raises RuntimeError unless it is the end of the input's, and that of the
+    parameters."""
     given = normalized_shape
     normalized = (given,) if isinstance(given, int) else tuple(given)
     if not normalized:
@@ -180,7 +182,8 @@ def trailing(normalized_shape, input, weight, bias):
     for name, value in (("weight", weight), ("bias", bias)):
         if value is not None and tuple(value.shape) != normalized:
             raise RuntimeError(
-                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(value.shape)} and "
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
+                f"{list(value.shape)} and "
                 f"normalized_shape = {list(normalized)}"
             )
     if tuple(input.shape[-len(normalized) :]) != normalized:
@@ -213,13 +216,15 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
         raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
     if channels % num_groups:
         raise RuntimeError(
-            f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(shape)} and "
+            f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{list(shape)} and "
             f"num_groups={num_groups}"
         )
     for name, value in (("weight", weight), ("bias", bias)):
         if value is not None and tuple(value.shape) != (channels,):
             raise RuntimeError(
-                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
+                f"shape "
                 f"{list(value.shape)} and input of shape {list(shape)}"
             )
     size = math.prod(shape[2:]) * (channels // num_groups)
@@ -273,7 +278,7 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     return div(input, length, out=out)
 
 
-# --- under `torch` itself, with the arguments of the operations beneath -----------------------------------------------------
+# --- under `torch` itself, with the arguments of the operations beneath ----------------------------------------------
 
 
 @composite(method=False, name="batch_norm")

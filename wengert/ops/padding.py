@@ -52,7 +52,8 @@ def constant_pad_nd(input, pad, value=0):
     count = len(pad) // 2
     if count > input.ndim:
         raise RuntimeError(
-            f"Length of pad should be no more than twice the number of dimensions of the input. Pad length is {len(pad)} while "
+            f"Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
+            f"{len(pad)} while "
             f"the input has {input.ndim} dimensions."
         )
     pairs = [(int(pad[2 * i]), int(pad[2 * i + 1])) for i in reversed(range(count))]
@@ -60,7 +61,8 @@ def constant_pad_nd(input, pad, value=0):
     for size, (before, after) in zip(input.shape, pads, strict=True):
         if size + before + after < 0:
             raise RuntimeError(
-                f"The input size {size}, plus negative padding {before} and {after} resulted in a negative output size, which "
+                f"The input size {size}, plus negative padding {before} and {after} resulted in a negative output "
+                f"size, which "
                 f"is invalid. Check dimension of your input."
             )
     return constant(input, pads, value)
@@ -80,7 +82,8 @@ def pad(input, pad, mode="constant", value=None):
         raise RuntimeError(f"Padding length must be divisible by 2. Got padding length {len(pad)}.")
     if len(pad) // 2 > input.ndim:
         raise RuntimeError(
-            f"Padding length should be less than or equal to two times the input dimension but got padding length {len(pad)} "
+            f"Padding length should be less than or equal to two times the input dimension but got padding length "
+            f"{len(pad)} "
             f"and input of dimension {input.ndim}"
         )
     if mode == "constant":
@@ -105,7 +108,8 @@ def check(input, mode, pads):
     for axis, (size, (before, after)) in enumerate(zip(space, pads, strict=True), 2):
         if mode == "reflect" and (before >= size or after >= size):
             raise RuntimeError(
-                f"Padding size should be less than the corresponding input dimension, but got: padding ({before}, {after}) at "
+                f"Padding size should be less than the corresponding input dimension, but got: padding ({before}, "
+                f"{after}) at "
                 f"dimension {axis} of input {list(input.shape)}"
             )
         if mode == "circular" and (before > size or after > size):
@@ -119,5 +123,6 @@ def check(input, mode, pads):
             )
     if mode != "circular" and 0 in input.shape[1:]:
         raise RuntimeError(
-            f"Expected a tensor with possibly 0 batch size and other non-zero dimensions for input, but got: {list(input.shape)}"
+            f"Expected a tensor with possibly 0 batch size and other non-zero dimensions for input, but got: "
+            f"{list(input.shape)}"
         )

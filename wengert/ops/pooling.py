@@ -1,8 +1,8 @@
 """Pools: maxima, averages and power means over windows, over windows of given number, and over random ones.
 
-A pool of maxima reads its input at the positions of the maxima; its derivative writes there.  Reading (`gather_windows`) and
-writing (`scatter_windows`) are linear and each other's transposes, so second derivatives follow.  Averages are linear
-themselves, with a transpose that spreads (`spread_average`).
+A pool of maxima reads its input at the positions of the maxima; its derivative writes there.  Reading
+(`gather_windows`) and writing (`scatter_windows`) are linear and each other's transposes, so second derivatives
+follow.  Averages are linear themselves, with a transpose that spreads (`spread_average`).
 """
 
 from math import prod
@@ -16,7 +16,7 @@ from wengert.kernels.pooling import pooled_size
 from wengert.ops.convolution import by
 from wengert.ops.declare import Primitive, composite, primitive
 
-# --- reading at positions and writing to them -----------------------------------------------------------------------------
+# --- reading at positions and writing to them ------------------------------------------------------------------------
 
 gather_windows = Primitive(
     "gather_windows",
@@ -75,7 +75,7 @@ def _max_values(input, window, stride, padding, dilation, out_space):
 
 max_values = Primitive("max_pool", _max_values, {}, tensors=("input",))
 
-# --- averages -------------------------------------------------------------------------------------------------------------
+# --- averages --------------------------------------------------------------------------------------------------------
 
 
 def divided(total, divisor):
@@ -152,7 +152,7 @@ ADAPTIVE_AVERAGE = {
 
 adaptive_average = ADAPTIVE_AVERAGE[2]
 
-# --- arguments ------------------------------------------------------------------------------------------------------------
+# --- arguments -------------------------------------------------------------------------------------------------------
 
 COUNTS = {1: "one int", 2: "two ints", 3: "three ints"}
 
@@ -182,12 +182,14 @@ def batched(function, input, axes):
         raise ValueError(f"Input dimension should be at least {axes + 1}")
     else:
         raise RuntimeError(
-            f"{function}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size for input, "
+            f"{function}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size for "
+            f"input, "
             f"but got:{list(shape)}"
         )
     if 0 in input.shape[1:]:
         raise RuntimeError(
-            f"{function}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size for input, "
+            f"{function}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size for "
+            f"input, "
             f"but got:{list(shape)}"
         )
     return input, single
@@ -259,7 +261,7 @@ def floating_or_integer(function, input):
         raise NotImplementedError(f"\"{function}\" not implemented for 'Bool'")
 
 
-# --- the functions, for one, two and three axes ---------------------------------------------------------------------------
+# --- the functions, for one, two and three axes ----------------------------------------------------------------------
 
 
 def declare_pools(n):
@@ -373,7 +375,7 @@ def declare_pools(n):
     }
 
 
-# --- unpooling ------------------------------------------------------------------------------------------------------------
+# --- unpooling -------------------------------------------------------------------------------------------------------
 
 unpool = Primitive(
     "max_unpool",
@@ -388,11 +390,13 @@ def check_indices(n, input, indices):
         raise RuntimeError(f"elements in indices should be type int64 but got: {dtypes.SCALAR_NAMES[indices.dtype]}")
     if input.ndim not in (n + 1, n + 2):
         raise RuntimeError(
-            f"Input to max_unpooling{n}d should be a {n + 1}d or {n + 2}d Tensor, but got a tensor with {input.ndim} dims."
+            f"Input to max_unpooling{n}d should be a {n + 1}d or {n + 2}d Tensor, but got a tensor with {input.ndim} "
+            f"dims."
         )
     if input.shape != indices.shape:
         raise RuntimeError(
-            f"Expected shape of indices to be the same as that of the input tensor ({list(input.shape)}) but got indices "
+            f"Expected shape of indices to be the same as that of the input tensor ({list(input.shape)}) but got "
+            f"indices "
             f"tensor with shape: {list(indices.shape)}"
         )
 
@@ -414,7 +418,8 @@ def unpooled_extent(space, kernel, stride, padding, output_size):
     size = tuple(output_size[-n:]) if len(output_size) == n + 2 else tuple(output_size)
     if len(size) != n:
         raise ValueError(
-            f"output_size should be a sequence containing {n} or {n + 2} elements, but it has a length of '{len(output_size)}'"
+            f"output_size should be a sequence containing {n} or {n + 2} elements, but it has a length of "
+            f"'{len(output_size)}'"
         )
     for asked, usual, s in zip(size, natural, stride, strict=True):
         if not usual - s < asked < usual + s:
@@ -423,7 +428,7 @@ def unpooled_extent(space, kernel, stride, padding, output_size):
     return size
 
 
-# --- fractional pools -----------------------------------------------------------------------------------------------------
+# --- fractional pools ------------------------------------------------------------------------------------------------
 
 
 def fractional(n):
@@ -472,7 +477,7 @@ def fractional(n):
     ):
         return fractional_max_pool(input, kernel_size, output_size, output_ratio, True, _random_samples)
 
-    fractional_max_pool.__doc__ = f"""The maximum of windows in random places (Graham, "Fractional max-pooling", 2014), {n} dimensions.
+    fractional_max_pool.__doc__ = """The maximum of windows in random places (Graham, "Fractional max-pooling", 2014).
 
     Args:
         input: (N, C, *space) or (C, *space).
