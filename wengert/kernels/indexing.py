@@ -596,7 +596,7 @@ def along(input, indices, dim):
     """The elements of `input` at `indices` along `dim`, nothing checked; ``np.take_along_axis``, in half the time."""
     if not input.flags.c_contiguous:
         return np.take_along_axis(input, indices, dim)
-    return input.reshape(-1).take(_positions(input.shape, dim, indices))
+    return input.reshape(-1).take(_positions(input.shape, dim % input.ndim, indices))
 
 
 def gather(input, dim, index):
