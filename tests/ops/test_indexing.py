@@ -242,16 +242,17 @@ def check(arrays, function):
         tensors = [torch.from_numpy(a).requires_grad_() for a in arrays]
         return tensors, torch.autograd.grad(loss(*tensors), tensors, create_graph=True)[position]
 
+    def with_this(a, position):
+        return [a if k == position else b for k, b in enumerate(arrays)]
+
     for position in range(len(arrays)):
-
-        def with_this(a, position=position):
-            return [a if k == position else b for k, b in enumerate(arrays)]
-
         tensors, gradient = first(position, *arrays)
-        expected = numerical(lambda a: loss(*map(torch.from_numpy, with_this(a))).item(), arrays[position])
+        expected = numerical(
+            lambda a, p=position: loss(*map(torch.from_numpy, with_this(a, p))).item(), arrays[position]
+        )
         np.testing.assert_allclose(gradient.detach().numpy(), expected, rtol=1e-5, atol=1e-5)
         (second,) = torch.autograd.grad(gradient.sum(), tensors[position])
-        expected = numerical(lambda a: first(position, *with_this(a))[1].sum().item(), arrays[position])
+        expected = numerical(lambda a, p=position: first(p, *with_this(a, p))[1].sum().item(), arrays[position])
         np.testing.assert_allclose(second.numpy(), expected, rtol=1e-5, atol=1e-5)
 
 

@@ -594,7 +594,7 @@ def _positions(shape, dim, index):
 
 def along(input, indices, dim):
     """The elements of `input` at `indices` along `dim`, nothing checked; ``np.take_along_axis``, in half the time."""
-    if not input.flags.c_contiguous:
+    if not input.flags.c_contiguous or input.size == 0:
         return np.take_along_axis(input, indices, dim)
     return input.reshape(-1).take(_positions(input.shape, dim % input.ndim, indices))
 

@@ -1009,6 +1009,8 @@ def setitem(self, index, value):
         if self._node is None and self._base is None and not rare.active and assigned_plainly(self, index, value):
             return None
         value = wrap(number_for(self, value), self.dtype)
+    if index is False:  # chooses nothing, and does not count as a write
+        return None
     if is_whole_index(index, self):
         basic, arrays, tensors = (), [index._array], (index,)
     else:

@@ -31,7 +31,7 @@ PICKING = {"outputs": ("values", "indices"), "nodiff_outputs": ("indices",), "te
 # --- sorting ----------------------------------------------------------------------------------------------------------
 
 
-def _sort(input, dim=-1, descending=False, stable=False):
+def _sort(input, dim=-1, descending=False):
     return kernels.sort(input, dim, descending=bool(descending))
 
 
@@ -43,9 +43,21 @@ def _topk(input, k, dim=-1, largest=True, sorted=True):
     return kernels.topk(input, int(k), dim, bool(largest), sorted)
 
 
-sort = primitive(
-    "sort", _sort, **PICKING, input=lambda g, indices, input_shape, dim: picked(g, indices, input_shape, dim),
+sort_op = primitive(
+    "sort", _sort, **PICKING, **INNER, input=lambda g, indices, input_shape, dim: picked(g, indices, input_shape, dim),
 )  # fmt: skip
+stable_sort = primitive(
+    "sort", _sort, **PICKING, **INNER, node="SortBackward1",
+    input=lambda g, indices, input_shape, dim: picked(g, indices, input_shape, dim),
+)  # fmt: skip
+
+
+def _choose_sort(input, dim=-1, descending=False, *, stable=None):
+    """`input` sorted along `dim`, and the indices that sort it; NaN is the greatest number, ties stay in order."""
+    return (sort_op if stable is None else stable_sort), (input, dim, descending)
+
+
+sort = choice("sort", _choose_sort, inplace=False)
 argsort = primitive("argsort", _argsort, tensors=("input",))
 topk = primitive(
     "topk", _topk, **PICKING, input=lambda g, indices, input_shape, dim: picked(g, indices, input_shape, dim),
@@ -55,13 +67,15 @@ topk = primitive(
 @composite
 def msort(input):
     """`input` sorted along its first dimension."""
-    return sort(input, 0)[0]
+    return sort_op(input, 0)[0]
 
 
 # --- selection by rank ------------------------------------------------------------------------------------------------
 
 
 def _kthvalue(input, k, dim=-1, keepdim=False):
+    if input.ndim == 0 and k == 1:  # whatever its dtype
+        return kernels.sort(input, dim)
     return kernels.kthvalue(input, dim, k=int(k), keepdim=keepdim)
 
 
@@ -291,7 +305,7 @@ def _plain(bins, range, weight):
 
 
 exact_out(kthvalue, "input", int64, apart=True)
-for _operation in (sort, topk, mode, median_along, nanmedian_along, cummax, cummin):
+for _operation in (sort_op, stable_sort, topk, mode, median_along, nanmedian_along, cummax, cummin):
     exact_out(_operation, "input", int64)
 for _operation in (msort, histc):
     exact_out(_operation, "input")
