@@ -1,7 +1,7 @@
 """The bracket beside PyTorch's: generated shapes, strides, indices of every kind and values to assign.
 
-Compared: values, dtype, strides, whether the result is a view, names in the graph, gradients, second gradients, classes of
-errors. Where a dimension has size one, strides are not compared: they cannot be observed.
+Compared: values, dtype, strides, whether the result is a view, names in the graph, gradients, second gradients,
+classes of errors. Where a dimension has size one, strides are not compared: they cannot be observed.
 """
 
 import warnings
