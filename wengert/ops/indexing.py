@@ -984,8 +984,8 @@ def windowed(self, basic):
             continue
         else:
             start, stop, step = entry.indices(tensor._array.shape[dim])
-            # PyTorch leaves out what is whole as it stands; a start counted from the end is not looked into.
-            from_the_end = entry.start is not None and operator.index(entry.start) < 0
+            # PyTorch leaves out what is whole as it stands; bounds counted from the end are not looked into.
+            from_the_end = any(n is not None and operator.index(n) < 0 for n in (entry.start, entry.stop))
             if start != 0 or from_the_end or stop != tensor._array.shape[dim] or step != 1:
                 tensor = slice_along(tensor, dim, start, stop, step)
         dim += 1
