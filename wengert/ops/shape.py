@@ -186,12 +186,17 @@ def view_dtype(self, dtype):
 
 def as_view_of(source, array, dtype=None):
     """A tensor for `array`, a view of `source`'s memory, outside the graph but sharing the version counter."""
-    result = wrap(array, dtype or source.dtype)
-    if source._counter is None:
-        source._counter = Version()
-    result._counter = source._counter
-    result._base = source if source._base is None else source._base
-    source._counter.register(ref(result))
+    result = new(Tensor)
+    result._array = array
+    result.dtype = source.dtype if dtype is None else dtype
+    result._node = None
+    base = source._base
+    result._base = source if base is None else base
+    counter = source._counter
+    if counter is None:
+        counter = source._counter = Version()
+    result._counter = counter
+    counter.register(ref(result))
     return result
 
 
