@@ -950,7 +950,7 @@ def setitem(self, index, value):
         value = wrap(number_for(self, value), self.dtype)
     basic, arrays, tensors = planned(self, index)
     if not grad_mode.enabled or (self._node is None and self._base is None and value._node is None):
-        if not rare.active:
+        if not rare.active and self._tangent is None and value._tangent is None:
             return assign(self, basic, arrays, tensors, value)
     with_history(self, basic, tensors, value)
     return None
