@@ -107,7 +107,7 @@ class Operation:
         if out is not None:
             return self.write(out, values)
         plain = self.prepare(values)
-        if any(getattr(value, "_tangent", None) is not None for value in plain.values()):
+        if any(getattr(value, "_tangent", None) is not None for value in flattened(plain.values())):
             return forward_mode(self, plain, kind)
         return observed(self, plain, self.run(values, plain))
 
@@ -950,9 +950,9 @@ class Emitter:
             return "bool_"
         if self.op.promote == "real":
             return None
-        if self.op.promote or self.op.view is True:
+        if (self.op.promote and self.op.holomorphic) or self.op.view is True:
             return f"{self.first()}.dtype"
-        return None
+        return None  # the kernel's: the absolute value of complex numbers is real
 
     def first(self):
         """The input whose dtype is the result's."""

@@ -1018,7 +1018,7 @@ def setitem(self, index, value):
     else:
         basic, arrays, tensors = planned(self, index)
     nothing_to_record = not grad_mode.enabled or (self._node is None and self._base is None and value._node is None)
-    if nothing_to_record and not rare.active:
+    if nothing_to_record and not rare.active and self._tangent is None and value._tangent is None:
         assign(self, basic, arrays, tensors, value)
     else:
         with_history(self, basic, tensors, value)
