@@ -210,7 +210,7 @@ def fractional_max_with_indices(x, starts, kernel):
         shape = [n, c] + [1] * (2 * axes)
         shape[2 + axis], shape[2 + axes + axis] = start.shape[-1], length
         position = position * size + along.reshape(shape)
-    position = position.reshape(*position.shape[: 2 + axes], -1)
+    position = position.reshape(*position.shape[: 2 + axes], prod(kernel))
     values = gather_windows(x, position)
     best = _first_maximum(values)
     take = lambda a: np.take_along_axis(a, best[..., None], -1)[..., 0]
@@ -277,7 +277,7 @@ def _absolute(indices, plane_size):
     """Positions in planes as positions in the flattened stack of all planes."""
     planes = prod(indices.shape[:2])
     flat = (
-        indices.reshape(planes, -1) + np.arange(0, planes * plane_size, plane_size)[:, None] if plane_size else indices
+        indices.reshape(planes, prod(indices.shape[2:])) + np.arange(0, planes * plane_size, plane_size)[:, None] if plane_size else indices
     )
     return flat.ravel()
 

@@ -5,12 +5,15 @@ At a kink the derivative is the one PyTorch chose, mostly 0.
 
 import math
 
+import numpy as np
+
 from wengert import dtypes
 from wengert.kernels import activation as kernels
 from wengert.ops.declare import FUNCTIONS, composite, pointwise, primitive
 from wengert.ops.flat import InplaceOnly, WithInplace
 from wengert.ops.pointwise import erf, exp, relu, select, sigmoid, softplus, tanh, threshold
 from wengert.ops.shape import concatenate, narrow_to
+from wengert.tensor import wrap
 
 HIDDEN = {"function": False, "method": False}
 
@@ -183,6 +186,17 @@ def _exponential_like(x):
     return empty_like(x).exponential_()
 
 
+def random_slopes(input, lower, upper):
+    """1 for positive elements, a number drawn for each of the others, one after the other and in 64 bits."""
+    from wengert import empty
+
+    negative = input._array <= 0
+    slopes = np.ones(negative.shape, input._array.dtype)
+    drawn = empty(int(negative.sum()), dtype=dtypes.float64).uniform_(lower, upper)
+    slopes[negative] = drawn._array.astype(slopes.dtype)
+    return wrap(slopes)
+
+
 @composite(namespace="nn.functional", method=False)
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """leaky_relu with a slope drawn between `lower` and `upper` for each negative element; their mean when not
@@ -190,13 +204,10 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     if not lower <= upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if training:
-        from wengert import empty_like
-
-        slope = empty_like(input).uniform_(lower, upper)
-        result = select(input > 0, input, input * slope)
-    else:
-        result = leaky_relu(input, (lower + upper) / 2)
-    return input.copy_(result) if inplace else result
+        slopes = random_slopes(input, lower, upper)
+        return input.mul_(slopes) if inplace else input * slopes
+    run = leaky_relu.variant("inplace") if inplace else leaky_relu
+    return run(input, (lower + upper) / 2)
 
 
 # --- functions with an `inplace` argument ----------------------------------------------------------------------------

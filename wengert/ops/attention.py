@@ -28,6 +28,11 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
         value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
+    dtype = query.dtype
+    if dtype.itemsize == 2:  # 16-bit floats: computed in 32 bits
+        query, key, value = query.float(), key.float(), value.float()
+        if attn_mask is not None and attn_mask.dtype is dtype:
+            attn_mask = attn_mask.float()
     root = math.sqrt(1 / math.sqrt(query.shape[-1]) if scale is None else scale)
     scores = (query * root).matmul(key.transpose(-2, -1) * root)
     if is_causal:
@@ -43,7 +48,7 @@ def scaled_dot_product_attention(
         weights = (scores + attn_mask).softmax(-1)
     if dropout_p > 0:
         weights = dropout(weights, dropout_p)
-    return weights.matmul(value)
+    return weights.matmul(value).to(dtype)
 
 
 def check(query, key, value, attn_mask, is_causal):

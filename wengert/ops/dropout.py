@@ -94,4 +94,6 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
 def channels(input, p, training, inplace, single):
     batch = input.unsqueeze(0) if single else input
     out = random.dropped("feature_dropout", batch, p, training, feature=True, inplace=inplace)
+    if inplace:
+        return input
     return out.squeeze(0) if single else out
