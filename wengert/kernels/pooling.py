@@ -276,9 +276,8 @@ def _flat_positions(which, space, kernel, stride, padding, dilation, out_space):
 def _absolute(indices, plane_size):
     """Positions in planes as positions in the flattened stack of all planes."""
     planes = prod(indices.shape[:2])
-    flat = (
-        indices.reshape(planes, prod(indices.shape[2:])) + np.arange(0, planes * plane_size, plane_size)[:, None] if plane_size else indices
-    )
+    starts = np.arange(0, planes * plane_size, plane_size)[:, None] if plane_size else 0
+    flat = indices.reshape(planes, prod(indices.shape[2:])) + starts
     return flat.ravel()
 
 
