@@ -99,3 +99,14 @@ def test_a_hard_gumbel_sample_is_one_hot_and_has_a_gradient():
     assert set(np.round(sample.detach().numpy(), 6).ravel().tolist()) == {0.0, 1.0}
     (sample * wengert.arange(3.0)).sum().backward()
     assert logits.grad.abs().sum().item() > 0
+
+
+def test_torch_has_them_without_the_inplace_argument():
+    x = wengert.from_numpy(X)
+    np.testing.assert_array_equal(wengert.celu(x, 2.0).numpy(), F.celu(x, 2.0).numpy())
+    np.testing.assert_array_equal(wengert.selu(x).numpy(), F.selu(x).numpy())
+    for name in ("celu_", "selu_", "rrelu_"):
+        changed = x.clone()
+        assert getattr(wengert, name)(changed) is changed
+        np.testing.assert_array_equal(changed.numpy(), getattr(F, name[:-1])(x).numpy())
+    assert wengert.threshold_(x.clone(), 0.5, 9.0).tolist() == F.threshold(x, 0.5, 9.0).tolist()

@@ -234,7 +234,6 @@ WITH_INPLACE = [
 for _function in WITH_INPLACE:
     if _function.name in ("relu", "leaky_relu", "hardtanh", "elu", "selu", "celu", "threshold"):
         InplaceOnly(f"{_function.name}_", _function)
-InplaceOnly("rrelu_", rrelu)
 
 # PyTorch offers these under `torch` as well.
 for _operation in (rrelu,):
@@ -244,3 +243,44 @@ for _operation in (rrelu,):
 for _name, _operation in (("logsigmoid", logsigmoid), ("softshrink", softshrink), ("softplus", softplus)):
     FUNCTIONS["nn.functional"][_name] = _operation
 FUNCTIONS["nn.functional"]["_threshold"] = FUNCTIONS["nn.functional"]["threshold"]
+
+# --- under `torch` itself, without the `inplace` argument -------------------------------------------------------------
+
+
+@composite(method=False)
+def celu(input, alpha=1.0):
+    """`nn.functional.celu`."""
+    return celu_of(input, alpha, 1.0, 1.0 / alpha)
+
+
+@composite(method=False)
+def celu_(input, alpha=1.0):
+    """`celu` in place."""
+    return celu_of.variant("inplace")(input, alpha, 1.0, 1.0 / alpha)
+
+
+@composite(method=False)
+def selu(input):
+    """`nn.functional.selu`."""
+    return elu(input, SELU_ALPHA, SELU_SCALE)
+
+
+@composite(method=False)
+def selu_(input):
+    """`selu` in place."""
+    return elu.variant("inplace")(input, SELU_ALPHA, SELU_SCALE)
+
+
+@composite(method=False)
+def threshold_(input, threshold, value):
+    """`threshold` in place."""
+    return WITH_INPLACE[-1](input, threshold, value, inplace=True)
+
+
+@composite(method=False)
+def rrelu_(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
+    """`rrelu` in place."""
+    return rrelu(input, lower, upper, training, inplace=True)
+
+
+rrelu_.export(namespace="nn.functional", method=False)

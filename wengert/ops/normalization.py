@@ -303,3 +303,6 @@ def torch_layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, 
 def torch_group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enabled=True):
     """`nn.functional.group_norm`."""
     return group_norm.kernel(input, num_groups, weight, bias, eps)
+
+
+rms_norm.export(method=False)

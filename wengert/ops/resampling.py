@@ -514,3 +514,4 @@ for _operation in (
     channel_shuffle,
 ):
     _operation.export(method=False)
+channel_shuffle.export(method=False, alias=("native_channel_shuffle",))
