@@ -110,7 +110,6 @@ def _recorded_gradients(inputs, arrived, reverse):
     results = (wengert.stack(steps), h, c)
     given = [(r, g) for r, g in zip(results, arrived, strict=True) if g is not None]
     wanted = [t for t in inputs if t.requires_grad]
-    found = iter(
-        wengert.autograd.grad([r for r, _ in given], wanted, [g for _, g in given], create_graph=True, allow_unused=True)
-    )
+    outputs, gradients = [r for r, _ in given], [g for _, g in given]
+    found = iter(wengert.autograd.grad(outputs, wanted, gradients, create_graph=True, allow_unused=True))
     return [next(found) if t.requires_grad else None for t in inputs]
