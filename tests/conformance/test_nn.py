@@ -231,3 +231,47 @@ def test_misuse_is_refused_in_the_same_words(source, oracle, subject):
             eval(source, {"torch": torch, "nn": torch.nn})
         raised.append((caught.type.__name__, str(caught.value).replace("wengert", "torch")))
     assert raised[0] == raised[1]
+
+
+def hooked(torch):
+    """What hooks of all kinds see and change, and the gradients at the end."""
+    torch.manual_seed(0)
+    x, log = torch.randn(4, 5), []
+    layer = torch.nn.Linear(5, 3)
+    model = torch.nn.Sequential(layer, torch.nn.ReLU())
+
+    def backward_hook(module, grad_input, grad_output):
+        log.append([round(g.sum().item(), 3) for g in grad_output])
+        return tuple(None if g is None else g * 2 for g in grad_input)
+
+    handle = model.register_full_backward_hook(backward_hook)
+    model.register_full_backward_pre_hook(lambda module, grad_output: (grad_output[0] * 3,))
+    layer.register_forward_hook(lambda module, args, kwargs, out: out + 1, with_kwargs=True)
+    layer.register_forward_pre_hook(lambda module, args: (args[0] * 2,))
+    z = x.clone().requires_grad_()
+    out = model(z)
+    log.append(out.grad_fn.name())
+    out.sum().backward()
+    handle.remove()
+    model(x).sum().backward()
+    log += [round(z.grad.sum().item(), 3), round(layer.weight.grad.sum().item(), 3)]
+    return log
+
+
+def test_hooks(oracle, subject):
+    assert hooked(subject) == hooked(oracle)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_second_derivatives_of_an_lstm(bidirectional, oracle, subject):
+    found = []
+    for torch in (subject, oracle):
+        torch.manual_seed(0)
+        lstm = torch.nn.LSTM(2, 3, bidirectional=bidirectional).double()
+        x = torch.from_numpy(np.random.default_rng(0).standard_normal((4, 2, 2))).requires_grad_()
+        out, (h, c) = lstm(x)
+        (first,) = torch.autograd.grad((out**2).sum() + (h * c).sum(), x, create_graph=True)
+        (first**2).sum().backward()
+        found.append([compare.to_numpy(t) for t in (first, x.grad, lstm.weight_hh_l0.grad, lstm.weight_ih_l0.grad)])
+    for mine, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)

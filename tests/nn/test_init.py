@@ -61,7 +61,13 @@ def test_identity_kernels():
 
 @pytest.mark.parametrize(
     ("name", "param", "gain"),
-    [("linear", None, 1), ("tanh", None, 5 / 3), ("relu", None, math.sqrt(2)), ("leaky_relu", 1, 1), ("selu", None, 0.75)],
+    [
+        ("linear", None, 1),
+        ("tanh", None, 5 / 3),
+        ("relu", None, math.sqrt(2)),
+        ("leaky_relu", 1, 1),
+        ("selu", None, 0.75),
+    ],
 )
 def test_gains(name, param, gain):
     assert nn.init.calculate_gain(name, param) == pytest.approx(gain)

@@ -76,7 +76,7 @@ def test_lazy_layers_take_their_shape_from_the_input():
         layer = nn.LazyLinear(3)
     assert layer.has_uninitialized_params()
     with pytest.raises(RuntimeError, match="uninitialized"):
-        layer.weight.shape  # noqa: B018
+        layer.weight.shape
     out = layer(torch.ones(2, 5))
     assert type(layer) is nn.Linear and tuple(layer.weight.shape) == (3, 5) and tuple(out.shape) == (2, 3)
     assert type(layer.weight) is nn.Parameter

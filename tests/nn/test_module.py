@@ -174,7 +174,7 @@ def test_assignment_files_by_kind():
     assert net.m is None and list(net.children()) == []
     del net.p
     with pytest.raises(AttributeError, match="'Module' object has no attribute 'p'"):
-        net.p  # noqa: B018
+        net.p
     with pytest.raises(TypeError, match="cannot assign 'int' as child module 'm'"):
         net.m = 3
 
@@ -184,7 +184,7 @@ def test_assignment_before_init_is_refused():
         def __init__(self):
             self.layer = nn.ReLU()
 
-    with pytest.raises(AttributeError, match="cannot assign module before Module.__init__"):
+    with pytest.raises(AttributeError, match=r"cannot assign module before Module\.__init__"):
         Hasty()
 
 
