@@ -332,8 +332,8 @@ def put_at(input, arrays, value):
         input[_key(arrays)] = value
     except (IndexError, ValueError):  # say it in PyTorch's words
         _fit_result(value, _result_shape(input.shape, arrays))
-        _in_range(input.shape, arrays)
-        raise
+        if _in_range(input.shape, arrays):  # else there is nothing to write
+            raise
 
 
 def accumulate_at(input, arrays, value):

@@ -61,7 +61,7 @@ OVERLAP = (
 def refuse_overlap(target, values):
     """Raise RuntimeError if `target` overlaps itself or one of the tensors that are read while it is written."""
     array = target._array
-    if any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)):
+    if array.size and any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)):
         raise RuntimeError(OVERLAP.format("more than one element of the written-to tensor refers"))
     if any(isinstance(value, Tensor) and np.may_share_memory(array, value._array) for value in values):
         raise RuntimeError(OVERLAP.format("some elements of the input tensor and the written-to tensor refer"))
@@ -983,13 +983,18 @@ def windowed(self, basic):
             tensor = select(tensor, dim, entry)
             continue
         else:
-            start, stop, step = entry.indices(tensor._array.shape[dim])
-            # PyTorch leaves out what is whole as it stands; bounds counted from the end are not looked into.
-            from_the_end = any(n is not None and operator.index(n) < 0 for n in (entry.start, entry.stop))
-            if start != 0 or from_the_end or stop != tensor._array.shape[dim] or step != 1:
-                tensor = slice_along(tensor, dim, start, stop, step)
+            size = tensor._array.shape[dim]
+            if not is_written_whole(entry, size):
+                tensor = slice_along(tensor, dim, *entry.indices(size))
         dim += 1
     return tensor
+
+
+def is_written_whole(piece, size):
+    """Whether a slice is all of a dimension as it is written, which PyTorch leaves out (not so ``-size:``)."""
+    from_start = piece.start is None or operator.index(piece.start) == 0
+    to_end = piece.stop is None or operator.index(piece.stop) >= size
+    return from_start and to_end and (piece.step is None or operator.index(piece.step) == 1)
 
 
 def setitem(self, index, value):
