@@ -91,11 +91,13 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
                 node = heappop(ready)[1]
                 g = pending.pop(node)
             hooks = node.hooks
+            arrived = g
             if hooks is not None:
                 g = before_tensor(node, g, on_tensors)
             if reach is not None:
+                # As in PyTorch: where the pass goes on below, what is asked for is what arrived before the hooks.
                 if node in wanted:
-                    captured[node] = g
+                    captured[node] = arrived if node in reach else g
                 if node not in reach:
                     node = None
                     continue
@@ -197,6 +199,8 @@ def accumulate(node, g, on_tensors):
         old = node.grad
         if on_tensors:
             g = fit_tensor(g, node)
+            if not g._array.flags.writeable:  # an expanded gradient, to which a later pass will want to add
+                g = g.clone()
             node.grad = g if old is None else old + g
             return
         g = fit(g, node)

@@ -309,7 +309,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
 
 
 def add_scaled(input, other, alpha):
-    return input + alpha * other
+    return (input + alpha * other).astype(np.result_type(input, other), copy=False)
 
 
 def sub_scaled(input, other, alpha):

@@ -1035,7 +1035,9 @@ class Emitter:
         for name in saved.outputs:
             tensor = "t" if name == "out" else f"t_{name}"
             if self.inplace:
-                self.add(f"node.s_{name} = views.saved_output({saved.inputs[0]})", indent)
+                condition = saved.condition(name)
+                condition = f" if {condition} else None" if condition else ""
+                self.add(f"node.s_{name} = views.saved_output({saved.inputs[0]}){condition}", indent)
             else:
                 # As views.saved_output does, without the call.
                 self.add(f"counter = {tensor}._counter = new(Version)", indent)

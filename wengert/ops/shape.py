@@ -1,7 +1,7 @@
 """Views, rearrangements and joins. The derivative of a view is the adjoint of looking: put back where it was seen."""
 
-from functools import cache
 import numbers
+from functools import cache
 from weakref import ref
 
 import numpy as np
@@ -365,6 +365,14 @@ def _laid_out(input, layout):
 clone_in = primitive("clone", _laid_out, **INNER, node="CloneBackward0", input=lambda g: g)
 
 
+def is_set_to(self, tensor):
+    """Whether both look at the same memory from the same place with the same shape and strides."""
+    mine, other = self._array, tensor._array
+    if mine.shape != other.shape or mine.strides != other.strides or mine.dtype != other.dtype:
+        return False
+    return kernels.address(mine) == kernels.address(other)
+
+
 def storage_offset(self):
     """How many elements lie in the storage before the first."""
     array = self._array
@@ -376,7 +384,7 @@ def storage_offset(self):
 for _name, _function in {
     "view": view, "expand": expand, "permute": permute, "reshape": reshape, "squeeze": squeeze, "narrow": narrow,
     "sum_to_size": sum_to_size, "contiguous": contiguous, "is_contiguous": is_contiguous, "clone": clone,
-    "storage_offset": storage_offset,
+    "storage_offset": storage_offset, "is_set_to": is_set_to,
 }.items():  # fmt: skip
     setattr(Tensor, _name, _function)
 Tensor.real = property(real, lambda self, value: real(self).copy_(value))
