@@ -599,6 +599,7 @@ def check_state(own: dict[str, Any], other: dict[str, Any], scale: float, born: 
     before handing it over is its own affair, what happens to a tensor afterwards is not."""
     expected = tensors_of(other)
     actual = tensors_of(own)
+    scale *= max([HALF_SLACK.get(dtype_name(e.dtype), 1) for e in expected.values()], default=1)
     must(list(actual) == list(expected), "tensors that exist", list(actual), list(expected))
     owners: tuple[dict[int, str], dict[int, str]] = ({}, {})
     for name, e in expected.items():
@@ -638,7 +639,7 @@ def check_state(own: dict[str, Any], other: dict[str, Any], scale: float, born: 
                 own_grad.requires_grad,
                 other_grad.requires_grad,
             )
-            check_values(own_grad, other_grad, f"{name}.grad", scale=scale * HALF_SLACK.get(dtype_name(e.dtype), 1))
+            check_values(own_grad, other_grad, f"{name}.grad", scale=scale)
     for a, e, where in check_structure(own["log"], other["log"], "log"):
         check_layout(a, e, where, strides=False)
         check_values(a, e, where, scale=scale)

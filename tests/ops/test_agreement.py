@@ -181,6 +181,33 @@ def test_closeness():
         torch.isclose(a, torch.ones(3, dtype=torch.int64))
 
 
+def test_a_tensor_multiplied_by_itself_in_place_has_lost_what_backward_needs():
+    x = leaf(1.0, 2.0)
+    y = x * 1
+    y.mul_(y)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_an_integer_has_no_negative_power():
+    with pytest.raises(RuntimeError, match="negative integer powers"):
+        torch.tensor([2]) ** -1
+    assert (torch.tensor([2]) ** torch.tensor([-1])).tolist() == [0]
+
+
+def test_numbers_of_no_dimensions_have_no_elements_to_index():
+    with pytest.raises(IndexError, match="0-dim"):
+        torch.tensor(1.0)[0]
+
+
+def test_nothing_sorted_is_nothing():
+    assert torch.zeros(2, 0).sort(dim=1).values.shape == (2, 0)
+
+
+def test_ravel_copies_what_is_not_contiguous():
+    assert torch.arange(6.0).reshape(2, 3)[:, :1].ravel().stride() == (1,)
+
+
 def test_mixed_dtypes_are_not_interpolated():
     with pytest.raises(RuntimeError, match="expected dtype"):
         torch.lerp(torch.ones(2), torch.ones(2, dtype=torch.float64), 0.5)

@@ -586,7 +586,7 @@ def _positions(shape, dim, index):
         if d == dim:
             along = stride
         elif index.shape[d] > 1:
-            places = np.arange(0, index.shape[d] * stride, stride)
+            places = np.arange(index.shape[d]) * stride
             positions = positions + places.reshape(-1, *(1,) * (index.ndim - 1 - d))
         stride *= shape[d]
     return index * along + positions

@@ -1057,7 +1057,9 @@ class Emitter:
             self.add(f"c_{name} = {missing}{name}._counter", indent)
         if clone:
             self.add(f"c_{saved.inputs[0]} = None", indent)
-        values = [f"0 if c_{n} is None else c_{n}.value" for n in tracked]
+        # What shares the memory that was just written (``x.mul_(x)``) was kept as it was before: backward must notice.
+        before = " - (c_{0} is counter)" if self.inplace else ""
+        values = [f"0 if c_{n} is None else c_{n}.value{before.format(n)}" for n in tracked]
         if self.inplace:
             values += ["counter.value" for _ in saved.outputs]
             self.add(f"counter = {saved.inputs[0]}._counter", indent)

@@ -875,7 +875,7 @@ def getitem(self, index):
                 return unrecorded_view(self, self._array[index])
         except (IndexError, TypeError):
             pass  # said below, in PyTorch's words
-    elif kind is int and -len(self) <= index < len(self):
+    elif kind is int and (extents := self._array.shape) and -extents[0] <= index < extents[0]:
         return row.function(self, 0, index)
     if kind is slice and self._array.ndim:
         return sliced(self, 0, index)

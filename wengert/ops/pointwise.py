@@ -63,8 +63,18 @@ fmod = pointwise(
     "fmod", kernels.fmod, node="FmodBackward1", scalar_node="FmodBackward0",
     input=lambda g: g, other=lambda g, input, other: -g * trunc(input / other),
 )  # fmt: skip
+
+
+def refuse_fractions(values):
+    """An integer to a negative number as power would be a fraction."""
+    input, exponent = values["input"], values["exponent"]
+    integral = isinstance(input, Tensor) and not input.dtype.differentiable
+    if integral and isinstance(exponent, int) and exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+
+
 pow = pointwise(
-    "pow", kernels.pow, node="PowBackward1", scalar_node="PowBackward0", tensors=("input", "exponent"),
+    "pow", kernels.pow, node="PowBackward1", scalar_node="PowBackward0", tensors=("input", "exponent"), check=refuse_fractions,
     input=lambda g, input, exponent: power_gradient(g, input, exponent),
     exponent=lambda g, input, exponent, out: exponent_gradient(g, input, exponent, out),
 )  # fmt: skip

@@ -358,8 +358,6 @@ def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 @composite
 def equal(input, other):
     """Whether two tensors have the same shape and the same elements (NaN is equal to nothing)."""
-    if input.dtype is not other.dtype:
-        raise RuntimeError(f"Expected object of data type {other.dtype} but got data type {input.dtype} for argument 'other'")
     return bool(np.array_equal(input._array, other._array))
 
 

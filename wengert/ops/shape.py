@@ -287,8 +287,8 @@ def unflatten(input, dim, sizes):
 
 @composite
 def ravel(input):
-    """All elements in one dimension."""
-    return reshape(input, (-1,))
+    """All elements in one dimension: a view of a contiguous tensor, a copy of any other."""
+    return reshape(contiguous(input), (-1,))
 
 
 @composite
