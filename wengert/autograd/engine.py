@@ -90,8 +90,8 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
                     break
                 node = heappop(ready)[1]
                 g = pending.pop(node)
-            hooks = node.hooks
             arrived = g
+            hooks = node.hooks
             if hooks is not None:
                 g = before_tensor(node, g, on_tensors)
             if reach is not None:
@@ -124,7 +124,7 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
                 results = after(node, results, g, on_tensors)
             edges = node.edges
             node = g = None
-            for edge, d in zip(edges, results):  # noqa: B905 (every apply returns one result for each edge)
+            for edge, d in zip(edges, results):
                 if edge is None or d is None:
                     continue
                 if not edge.seq:
