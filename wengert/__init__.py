@@ -40,6 +40,7 @@ from wengert.dlpack import from_dlpack
 from wengert.ops import creation as _creation
 from wengert.ops import einsum as _einsum  # noqa: F401
 from wengert.ops import indexing as _indexing
+from wengert.ops import lazy as _lazy
 from wengert.ops import linalg as _linalg
 from wengert.ops import pointwise as _pointwise
 from wengert.ops import random as _random
@@ -87,6 +88,11 @@ def __getattr__(name):
     if operation is not None:
         globals()[name] = function = operation.function
         return function
+    family = _lazy.HOME.get(name)
+    if family is not None:
+        module = _lazy.load(family)
+        globals()[name] = function = FUNCTIONS[""][name].function if name in FUNCTIONS[""] else getattr(module, name)
+        return function
     home = _ATTRIBUTES.get(name)
     if home is not None:
         try:
@@ -124,4 +130,4 @@ _NETWORKS = (
 
 
 def __dir__():
-    return sorted({*globals(), *FUNCTIONS[""], *_SUBMODULES})
+    return sorted({*globals(), *FUNCTIONS[""], *_lazy.HOME, *_SUBMODULES})

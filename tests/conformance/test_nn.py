@@ -225,7 +225,7 @@ MISUSES = [
 def test_misuse_is_refused_in_the_same_words(source, oracle, subject):
     raised = []
     for torch in (subject, oracle):
-        with pytest.raises(Exception) as caught:  # noqa: PT011 (which one is what is compared)
+        with pytest.raises(Exception) as caught:  # which one is what is compared
             eval(source, {"torch": torch, "nn": torch.nn})
         raised.append((caught.type.__name__, str(caught.value).replace("wengert", "torch")))
     assert raised[0] == raised[1]

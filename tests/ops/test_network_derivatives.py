@@ -7,8 +7,6 @@ import wengert
 from wengert.nn import functional as F
 
 
-
-
 def classes(*values):
     return wengert.tensor(values)
 
@@ -24,10 +22,13 @@ SMOOTH = {
     "conv2d strided in groups": (
         lambda x, w, b: F.conv2d(x, w, b, (2, 1), (1, 0), groups=2), [(2, 4, 5, 5), (6, 2, 3, 2), (6,)],
     ),
-    "conv2d of even kernels to the same extent": (lambda x, w: F.conv2d(x, w, padding="same"), [(1, 2, 4, 4), (2, 2, 2, 4)]),
+    "conv2d of even kernels to the same extent": (
+        lambda x, w: F.conv2d(x, w, padding="same"), [(1, 2, 4, 4), (2, 2, 2, 4)],
+    ),
     "conv3d": (F.conv3d, [(1, 2, 3, 4, 3), (2, 2, 2, 2, 2), (2,)]),
     "conv_transpose2d": (
-        lambda x, w, b: F.conv_transpose2d(x, w, b, (2, 3), 1, (1, 2), dilation=(1, 3)), [(2, 3, 3, 2), (3, 4, 2, 3), (4,)],
+        lambda x, w, b: F.conv_transpose2d(x, w, b, (2, 3), 1, (1, 2), dilation=(1, 3)),
+        [(2, 3, 3, 2), (3, 4, 2, 3), (4,)],
     ),
     "avg_pool2d": (lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False), [(2, 2, 6, 5)]),
     "adaptive_avg_pool2d": (lambda x: F.adaptive_avg_pool2d(x, (2, 3)), [(2, 2, 5, 4)]),
@@ -37,7 +38,7 @@ SMOOTH = {
     "layer_norm": (lambda x, w, b: F.layer_norm(x, (3, 4), w, b), [(2, 3, 4), (3, 4), (3, 4)]),
     "batch_norm": (lambda x, w, b: F.batch_norm(x, None, None, w, b, True), [(4, 3, 2), (3,), (3,)]),
     "batch_norm by running statistics": (
-        lambda x, w, b: F.batch_norm(x, wengert.tensor([0.5, 1.0], dtype=x.dtype), wengert.tensor([2.0, 3.0], dtype=x.dtype), w, b),
+        lambda x, w, b: F.batch_norm(x, wengert.tensor([0.5, 1.0]), wengert.tensor([2.0, 3.0]), w, b),
         [(4, 2, 3), (2,), (2,)],
     ),
     "group_norm": (lambda x, w, b: F.group_norm(x, 2, w, b), [(2, 4, 3), (4,), (4,)]),
@@ -134,7 +135,8 @@ def test_gradients_are_what_differences_say(name):
     step = 1e-6
     _, grads, _ = total(function, arrays)
     ahead, behind = (
-        total(function, [a + sign * step * d for a, d in zip(arrays, directions, strict=True)])[0].item() for sign in (1, -1)
+        total(function, [a + sign * step * d for a, d in zip(arrays, directions, strict=True)])[0].item()
+        for sign in (1, -1)
     )
     difference = (ahead - behind) / (2 * step)
     np.testing.assert_allclose(along(grads, directions).item(), difference, rtol=1e-5, atol=1e-6)

@@ -149,9 +149,9 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
                         pending[edge] = previous + d
             results = d = None
         if wanted is None:
-            accumulate_all(pending, on_tensors)
+            accumulate_all(pending, on_tensors, create_graph)
             return None
-        return finish_wanted(pending, captured, wanted, leaves, on_tensors)
+        return finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph)
     finally:
         grad_mode.enabled = recording
         passes.pop()
@@ -172,32 +172,32 @@ def reaching(roots, wanted):
     return {node for node, is_needed in needed.items() if is_needed}
 
 
-def accumulate_all(pending, on_tensors):
+def accumulate_all(pending, on_tensors, create_graph):
     """Give each leaf what was gathered for it."""
     for node, g in pending.items():
         pending[node] = None
-        arrive(node, g, on_tensors)
+        arrive(node, g, on_tensors, create_graph)
 
 
-def arrive(node, g, on_tensors):
+def arrive(node, g, on_tensors, create_graph):
     """A gradient comes to a leaf: hooks, `.grad`, hooks."""
     hooks = node.hooks
     if hooks is None:
-        accumulate(node, g, on_tensors)
+        accumulate(node, g, create_graph)
         return
     g = before_tensor(node, g, on_tensors)
     if hooks.pre:
         g = before_node(node, g, on_tensors)
     arrived = g
-    accumulate(node, g, on_tensors)
+    accumulate(node, g, create_graph)
     after_accumulate(node, arrived)
 
 
-def accumulate(node, g, on_tensors):
+def accumulate(node, g, create_graph):
     """Add a gradient to a leaf's `.grad`: the first is taken as it is if nobody else holds it, and copied otherwise."""
     with _leaf_lock:
         old = node.grad
-        if on_tensors:
+        if create_graph:
             g = fit_tensor(g, node)
             if not g._array.flags.writeable:  # an expanded gradient, to which a later pass will want to add
                 g = g.clone()
@@ -223,7 +223,7 @@ def accumulate(node, g, on_tensors):
 def fit(g, node):
     """A gradient as an array of the leaf's dtype and shape."""
     if type(g) is not np.ndarray:
-        g = np.asarray(g)
+        g = g._array if isinstance(g, Tensor) else np.asarray(g)  # what was only a tensor for its tangent loses it
     dtype = node._dtype.numpy
     if g.dtype is not dtype and g.dtype != dtype:
         g = (g.real if g.dtype.kind == "c" and not node._dtype.is_complex else g).astype(dtype)
@@ -238,14 +238,14 @@ def fit_tensor(g, node):
     return g
 
 
-def finish_wanted(pending, captured, wanted, leaves, on_tensors):
+def finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph):
     """What was asked for: the gradients by node, those of leaves put into `.grad` if `leaves`."""
     for node, g in pending.items():
         if node not in wanted:
             continue
         if leaves and type(node) is AccumulateGrad:
             pending[node] = None
-            arrive(node, g, on_tensors)
+            arrive(node, g, on_tensors, create_graph)
         else:
             captured[node] = g if node.hooks is None else before_tensor(node, g, on_tensors)
     return captured

@@ -66,6 +66,8 @@ class FunctionCtx:
     @property
     def saved_tensors(self):
         """What `save_for_backward` kept; raises RuntimeError if it was freed or written in place since."""
+        if "_in_jvp" in self.__dict__:
+            return self._to_save_for_forward
         owner = self.__dict__.get("_owner")
         node = owner() if owner is not None else None
         if node is None:
@@ -344,36 +346,39 @@ class Function(metaclass=FunctionMeta):
             bound = inspect.signature(cls.forward).bind(None, *args, **kwargs)
             bound.apply_defaults()
             args, kwargs = bound.args[1:], bound.kwargs
-        plain = args
-        dual = any(type(a) is not Tensor and isinstance(a, Tensor) and a._tangent is not None for a in args)
-        if dual:
+        if any(type(a) is not Tensor and isinstance(a, Tensor) and a._tangent is not None for a in args):
             from wengert.autograd import forward_ad
 
-            plain = forward_ad.primals(args)
-        ctx = cls._ctx_cls()
-        tensors = [a for a in plain if isinstance(a, Tensor)]
-        executable = grad_mode.enabled and any(t._node is not None for t in tensors)
-        ctx.needs_input_grad = tuple(executable and isinstance(a, Tensor) and a._node is not None for a in plain)
-        edges = tuple(t._node for t in tensors)
-        with no_grad():
-            if with_setup:
-                returned = cls.forward(*plain, **kwargs)
-                cls.setup_context(ctx, plain, returned)
-            else:
-                returned = cls.forward(ctx, *plain, **kwargs)
-        node = new_node(cls, ctx, plain, edges) if executable else None
-        result = entered(node, ctx, tensors, returned)
-        if node is not None:
-            node.keep(ctx._to_save)
-            ctx._to_save = ()
-            ctx._owner = ref(node)
-            if rare.active:
-                for observe in rare.on_record:
-                    observe(cls._as_operation, dict(enumerate(plain)), result)
-        if dual:
-            result = forward_ad.apply_function(cls, ctx, args, result)
+            result, ctx = forward_ad.apply_function(cls, args, kwargs, with_setup)
+        else:
+            result, ctx = run(cls, args, kwargs, with_setup)
         ctx._dirty = ctx._non_differentiable = ctx._to_save_for_forward = ()
         return result
+
+
+def run(cls, args, kwargs, with_setup):
+    """Run `forward` and enter its node; returns the result and the context."""
+    ctx = cls._ctx_cls()
+    tensors = [a for a in args if isinstance(a, Tensor)]
+    executable = grad_mode.enabled and any(t._node is not None for t in tensors)
+    ctx.needs_input_grad = tuple(executable and isinstance(a, Tensor) and a._node is not None for a in args)
+    edges = tuple(t._node for t in tensors)
+    with no_grad():
+        if with_setup:
+            returned = cls.forward(*args, **kwargs)
+            cls.setup_context(ctx, args, returned)
+        else:
+            returned = cls.forward(ctx, *args, **kwargs)
+    node = new_node(cls, ctx, args, edges) if executable else None
+    result = entered(node, ctx, tensors, returned)
+    if node is not None:
+        node.keep(ctx._to_save)
+        ctx._to_save = ()
+        ctx._owner = ref(node)
+        if rare.active:
+            for observe in rare.on_record:
+                observe(cls._as_operation, dict(enumerate(args)), result)
+    return result, ctx
 
 
 def new_node(cls, ctx, args, edges):

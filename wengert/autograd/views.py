@@ -297,6 +297,9 @@ class SavedOutput(Tensor):
         tensor = wrap(self._array, self.dtype)
         tensor._counter = self._counter
         tensor._node = node if node.outputs == 1 else Output(node, self.number_in(node), self._array.shape, self.dtype)
+        revived = self.__dict__.get("_revived")  # it had tangents, see autograd.forward_ad
+        if revived is not None:
+            tensor.__class__, tensor._tangents = revived
         return tensor
 
     def number_in(self, node):

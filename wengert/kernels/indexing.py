@@ -88,7 +88,7 @@ def plan(shape, index):
             arrays.extend([None] * width)
             axis += width
         elif isinstance(item, slice):
-            basic.append(_positive(item, shape[axis]))
+            basic.append(_checked(item, shape[axis]))
             arrays.append(None)
             axis += 1
         elif isinstance(item, np.ndarray):
@@ -188,12 +188,16 @@ def _refuse_on_scalar(item):
         raise IndexError("slice() cannot be applied to a 0-dim tensor.")
 
 
-def _positive(piece, size):
-    start, stop, step = piece.indices(size) if piece.step is None or positive_step(piece) else None
-    return piece if start == 0 and stop == size and step == 1 and piece == slice(None) else slice(start, stop, step)
+def _checked(piece, size):
+    """The slice itself, if its step is positive and its bounds are integers."""
+    if piece.step is not None:
+        positive_step(piece)
+    piece.indices(size)
+    return piece
 
 
 def positive_step(piece):
+    """The step of a slice; raises ValueError unless it is positive."""
     step = operator.index(piece.step)
     if step == 0:
         raise ValueError("slice step cannot be zero")
@@ -594,9 +598,9 @@ def _positions(shape, dim, index):
 
 def along(input, indices, dim):
     """The elements of `input` at `indices` along `dim`, nothing checked; ``np.take_along_axis``, in half the time."""
-    if not input.flags.c_contiguous:
+    if not input.flags.c_contiguous or input.size == 0:
         return np.take_along_axis(input, indices, dim)
-    return input.reshape(-1).take(_positions(input.shape, dim, indices))
+    return input.reshape(-1).take(_positions(input.shape, dim % input.ndim, indices))
 
 
 def gather(input, dim, index):

@@ -4,7 +4,6 @@ import numpy as np
 
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
 
-
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -20,7 +19,7 @@ def is_half(dtype):
 
 
 def reduce(values, reduction):
-    """"none", "mean" or "sum" over all elements; 16-bit floats are summed in 32 bits."""
+    """ "none", "mean" or "sum" over all elements; 16-bit floats are summed in 32 bits."""
     if reduction == "none":
         return values
     dtype = values.dtype
@@ -46,7 +45,7 @@ def mse(input, target, reduction="mean"):
     return np.asarray(total, dtype)
 
 
-# --- losses of corresponding elements --------------------------------------------------------------------------------------
+# --- losses of corresponding elements --------------------------------------------------------------------------------
 
 
 def floats(name, *arrays):
@@ -100,7 +99,7 @@ def mse_gradient(g, input, target, reduction):
     return slopes
 
 
-# --- classification by class index ----------------------------------------------------------------------------------------
+# --- classification by class index -----------------------------------------------------------------------------------
 
 
 def class_last(x):
@@ -122,7 +121,8 @@ def class_back(rows, shape):
 
 
 def counted(target, classes, ignore_index):
-    """(safe flat target, mask of targets that count or None for all); raises IndexError for classes that don't exist."""
+    """(safe flat target, mask of targets that count or None for all); raises IndexError for classes that don't
+    exist."""
     flat = target.ravel()
     if not flat.size:
         return flat, None
@@ -141,7 +141,8 @@ def counted(target, classes, ignore_index):
 
 
 def shares(target, classes, weight, ignore_index, reduction, dtype):
-    """(flat target, the factor of each position in the reduced loss): weight of its class, over their sum for a mean."""
+    """(flat target, the factor of each position in the reduced loss): weight of its class, over their sum for a
+    mean."""
     flat, mask = counted(target, classes, ignore_index)
     if weight is None:
         share = np.ones(flat.shape, dtype) if mask is None else mask.astype(dtype)
@@ -182,7 +183,8 @@ def cross_entropy(input, target, ignore_index=-100, reduction="mean"):
 
 
 def cross_entropy_gradient(g, input, target, ignore_index, reduction, kept):
-    """The cotangent of the input of `cross_entropy`: (softmax(input) - one-hot of target) times what reaches each position."""
+    """The cotangent of the input of `cross_entropy`: (softmax(input) - one-hot of target) times what reaches each
+    position."""
     exponentials, sums = kept
     p = exponentials / sums
     flat, mask = counted(target, p.shape[1], ignore_index)
@@ -242,7 +244,7 @@ def nll_spread(c, target, weight, ignore_index, reduction, shape):
     return class_back(rows, shape)
 
 
-# --- connectionist temporal classification ---------------------------------------------------------------------------------
+# --- connectionist temporal classification ---------------------------------------------------------------------------
 
 
 def extended_labels(targets, target_lengths, blank):
@@ -292,7 +294,8 @@ def ctc(log_probs, labels, skip, input_lengths, target_lengths):
 
 
 def ctc_slope(c, log_probs, labels, skip, input_lengths, target_lengths, losses, alpha, zero_infinity):
-    """The cotangent of `log_probs`, by the backward recursion: minus the share of all paths that emit each class at each time."""
+    """The cotangent of `log_probs`, by the backward recursion: minus the share of all paths that emit each class at
+    each time."""
     dtype = log_probs.dtype
     c, log_probs = c.astype(np.float64), log_probs.astype(np.float64)
     t, n, _ = log_probs.shape
@@ -337,8 +340,6 @@ def _advance(alpha, skip):
     return np.logaddexp(np.logaddexp(alpha, moved), jumped)
 
 
-
-
 def ctc_losses(log_probs, labels, skip, input_lengths, target_lengths, zero_infinity):
     """`ctc` with its intermediate values: (losses to return, losses, alpha)."""
     refuse("ctc_loss_cpu", log_probs.dtype)
@@ -366,14 +367,16 @@ def check_ctc(log_probs, targets, input_lengths, target_lengths, blank):
     if len(target_lengths) != n:
         raise RuntimeError("target_lengths must be of size batch_size")
     if (input_lengths < 0).any() or (input_lengths > t).any():
-        raise RuntimeError(f"Expected input_lengths to have value at most {t}, but got value {input_lengths.max(initial=0)}")
+        raise RuntimeError(
+            f"Expected input_lengths to have value at most {t}, but got value {input_lengths.max(initial=0)}"
+        )
     if (target_lengths < 0).any():
         raise RuntimeError(f"Expected target_lengths to have value at least 0, but got value {target_lengths.min()}")
     if targets.ndim == 1 and n > 1 and targets.size != target_lengths.sum():
         raise RuntimeError(f"Expected targets to hold {target_lengths.sum()} labels, but it holds {targets.size}")
 
 
-# --- several labels per row -------------------------------------------------------------------------------------------------
+# --- several labels per row ------------------------------------------------------------------------------------------
 
 
 def clipped(labels):

@@ -350,3 +350,17 @@ def isneginf(input):
 
 def isfinite(input):
     return np.isfinite(input)
+
+
+def isposinf(input):
+    return is_infinity(input, np.inf, "isposinf")
+
+
+def isneginf(input):
+    return is_infinity(input, -np.inf, "isneginf")
+
+
+def is_infinity(input, infinity, name):
+    if input.dtype.kind == "c":
+        raise RuntimeError(f"{name} does not support complex inputs.")
+    return np.zeros(input.shape, bool) if input.dtype.kind in "biu" else input == infinity

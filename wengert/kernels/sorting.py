@@ -314,6 +314,8 @@ def _slices(input, dim):
     if input.ndim == 0:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     dim = wrap_dim(dim, input.ndim)
+    if input.shape.count(0) > 1:
+        raise RuntimeError("Number of zero sized dimensions is more than one, so unique cannot be applied ")
     if input.size == 0 and input.shape[dim] != 0:
         raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
     moved = np.moveaxis(input, dim, 0)
@@ -323,6 +325,9 @@ def _slices(input, dim):
 def isin(elements, test_elements, assume_unique=False, invert=False):
     """Whether each of `elements` is among `test_elements` (or is not, if `invert`)."""
     elements, tests = np.asarray(elements), np.asarray(test_elements)
+    for array in (elements, tests):
+        if array.dtype.kind in "bc":
+            raise RuntimeError(f"Unsupported input type encountered for isin(): {scalar_name(array)}")
     return np.isin(_sortable(elements), _sortable(tests), assume_unique=assume_unique, invert=invert)
 
 

@@ -107,7 +107,7 @@ class Operation:
         if out is not None:
             return self.write(out, values)
         plain = self.prepare(values)
-        if any(getattr(value, "_tangent", None) is not None for value in plain.values()):
+        if any(getattr(value, "_tangent", None) is not None for value in flattened(plain.values())):
             return forward_mode(self, plain, kind)
         return observed(self, plain, self.run(values, plain))
 
@@ -225,13 +225,24 @@ class Composite(Operation):
                 bound = inspect.signature(run).bind(*args, **kwargs)
                 bound.apply_defaults()
                 return self.write(out, bound.arguments)
-            return run(*args, **kwargs)
+            try:
+                return run(*args, **kwargs)
+            except AttributeError as error:
+                raise self.misplaced(error, args, kwargs) from None
 
         function.__name__ = function.__qualname__ = name
         function.__doc__ = run.__doc__
         function.__module__ = "wengert"
         function.__wrapped__ = run
         return function
+
+    def misplaced(self, error, args, kwargs):
+        """What a composite asks of something that isn't a tensor is PyTorch's TypeError about that argument."""
+        given = dict(zip(self.signature, args, strict=False)) | kwargs
+        for position, (name, value) in enumerate(given.items(), 1):
+            if value is error.obj and not isinstance(value, Tensor):
+                return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
+        return error
 
     def general(self, values, out=None, kind="function"):
         signature = self.signature
@@ -939,9 +950,9 @@ class Emitter:
             return "bool_"
         if self.op.promote == "real":
             return None
-        if self.op.promote or self.op.view is True:
+        if (self.op.promote and self.op.holomorphic) or self.op.view is True:
             return f"{self.first()}.dtype"
-        return None
+        return None  # the kernel's: the absolute value of complex numbers is real
 
     def first(self):
         """The input whose dtype is the result's."""

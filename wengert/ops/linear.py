@@ -7,11 +7,17 @@ from wengert.ops.declare import composite, primitive
 
 
 def _linear(input, weight, bias=None):
-    if bias is not None and input.dtype is weight.dtype is bias.dtype and input.ndim == weight.ndim == 2 and bias.ndim == 1:
-        if input.shape[1] == weight.shape[1] and bias.shape[0] == weight.shape[0] and input.dtype.itemsize > 2:
-            out = input.dot(weight.T)
-            out += bias
-            return out
+    if (
+        bias is not None
+        and input.dtype is weight.dtype is bias.dtype
+        and input.ndim == weight.ndim == 2
+        and input.shape[1] == weight.shape[1]
+        and bias.shape == weight.shape[:1]
+        and input.dtype.itemsize > 2
+    ):
+        out = input.dot(weight.T)
+        out += bias
+        return out
     return _general(input, weight, bias)
 
 
@@ -26,7 +32,8 @@ def _general(input, weight, bias):
     if input.shape[-1] != weight.shape[1]:
         rows = input.size // max(input.shape[-1], 1) if input.ndim > 1 else 1
         raise RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1]} and {weight.shape[1]}x{weight.shape[0]})"
+            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1]} and "
+            f"{weight.shape[1]}x{weight.shape[0]})"
         )
     if input.dtype.itemsize == 2:
         return _half(input, weight, bias)
@@ -38,7 +45,8 @@ def _general(input, weight, bias):
         if bias.ndim > out.ndim or (bias.shape and bias.shape[-1] not in (1, out.shape[-1])):
             raise RuntimeError(
                 f"The expanded size of the tensor ({out.shape[-1]}) must match the existing size ({bias.shape[-1]}) at "
-                f"non-singleton dimension {out.ndim - 1}.  Target sizes: {list(out.shape)}.  Tensor sizes: {list(bias.shape)}"
+                f"non-singleton dimension {out.ndim - 1}.  Target sizes: {list(out.shape)}.  Tensor sizes: "
+                f"{list(bias.shape)}"
             )
         out += bias
     return out
@@ -115,7 +123,8 @@ for _on_tensors, _on_arrays in ((to_input, _input_arrays), (to_weight, _weight_a
 linear = primitive(
     "linear", _linear, function=False, method=False, namespace="nn.functional", node="AddmmBackward0",
     tensors=("input", "weight", "bias"), input=lambda g, weight: to_input(g, weight),
-    weight=lambda g, input, weight_shape: to_weight(g, input, weight_shape), bias=lambda g, bias_shape: to_bias(g, bias_shape),
+    weight=lambda g, input, weight_shape: to_weight(g, input, weight_shape),
+    bias=lambda g, bias_shape: to_bias(g, bias_shape),
     doc="""input @ weight.T + bias.
 
     Args:
@@ -134,9 +143,7 @@ linear.export(namespace="nn.functional", method=False)
 def bilinear(input1, input2, weight, bias=None):
     """out[*, o] = input1[*, i] weight[o, i, j] input2[*, j] + bias[o]."""
     if input1.ndim != input2.ndim:
-        raise RuntimeError(
-            f"bilinear(): input dimensions do not match: got {input1.ndim} and {input2.ndim}"
-        )
+        raise RuntimeError(f"bilinear(): input dimensions do not match: got {input1.ndim} and {input2.ndim}")
     if input1.shape[:-1] != input2.shape[:-1]:
         raise RuntimeError("bilinear(): input batch dimensions do not match")
     if weight.ndim != 3 or input1.shape[-1] != weight.shape[1]:

@@ -186,12 +186,17 @@ def view_dtype(self, dtype):
 
 def as_view_of(source, array, dtype=None):
     """A tensor for `array`, a view of `source`'s memory, outside the graph but sharing the version counter."""
-    result = wrap(array, dtype or source.dtype)
-    if source._counter is None:
-        source._counter = Version()
-    result._counter = source._counter
-    result._base = source if source._base is None else source._base
-    source._counter.register(ref(result))
+    result = new(Tensor)
+    result._array = array
+    result.dtype = source.dtype if dtype is None else dtype
+    result._node = None
+    base = source._base
+    result._base = source if base is None else base
+    counter = source._counter
+    if counter is None:
+        counter = source._counter = Version()
+    result._counter = counter
+    counter.register(ref(result))
     return result
 
 
@@ -542,8 +547,13 @@ class UnbindBackward0(_Pieces):
         return np.stack(pieces, self.dim) if arrays else stack(pieces, self.dim)
 
 
-def pieces_of(tensor, arrays, dim, node_class):
-    """Views of `tensor`, made together; outputs of one node where it is recorded."""
+def pieces_of(tensor, cut, dim, node_class):
+    """The views of `tensor` that ``cut(array)`` makes together; outputs of one node where it is recorded."""
+    if tensor._tangent is not None:
+        from wengert.autograd import forward_ad
+
+        return forward_ad.pieces(tensor, lambda t: pieces_of(t, cut, dim, node_class))
+    arrays = cut(tensor._array)
     results = [as_view_of(tensor, array) for array in arrays]
     for piece in results:
         piece._view_kind = "multi"
@@ -570,6 +580,10 @@ def _cut(array, axis, sizes):
     return arrays
 
 
+def _slices(array, axis):
+    return [array[(*(slice(None),) * axis, i, ...)] for i in range(array.shape[axis])]
+
+
 @composite
 def split(tensor, split_size_or_sections, dim=0):
     """Consecutive pieces along `dim`: of one size (the last may be smaller), or of the given sizes; views."""
@@ -584,7 +598,7 @@ def split(tensor, split_size_or_sections, dim=0):
                 f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {axis}), but got "
                 f"split_sizes={sizes}"
             )
-        return pieces_of(tensor, _cut(tensor._array, axis, sizes), axis, SplitWithSizesBackward0)
+        return pieces_of(tensor, lambda array: _cut(array, axis, sizes), axis, SplitWithSizesBackward0)
     size = index_of(split_size_or_sections)
     if size < 0:
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
@@ -592,7 +606,7 @@ def split(tensor, split_size_or_sections, dim=0):
         raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
     count = max(-(-n // size), 1) if size else 1
     sizes = [size] * (count - 1) + [n - size * (count - 1)]
-    return pieces_of(tensor, _cut(tensor._array, axis, sizes), axis, SplitBackward0)
+    return pieces_of(tensor, lambda array: _cut(array, axis, sizes), axis, SplitBackward0)
 
 
 @composite
@@ -640,11 +654,9 @@ def tensor_split(input, indices_or_sections, dim=0):
 def unbind(input, dim=0):
     """The slices along `dim`, without that dimension; views."""
     if not input.ndim:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     axis = axis_of(dim, input.ndim)
-    array = input._array
-    arrays = [array[(slice(None),) * axis + (i,)] if array.ndim > 1 else array[i, ...] for i in range(array.shape[axis])]
-    return pieces_of(input, arrays, axis, UnbindBackward0)
+    return pieces_of(input, lambda array: _slices(array, axis), axis, UnbindBackward0)
 
 
 @composite(method=False)
