@@ -142,7 +142,7 @@ def lookup(path: str, module: Any) -> Any:
     for name in path.split("."):
         try:
             place = getattr(place, name)
-        except AttributeError:
+        except (AttributeError, ImportError):
             try:
                 place = importlib.import_module(f"{place.__name__}.{name}")
             except (ImportError, AttributeError):
