@@ -106,11 +106,14 @@ def shortened(value: object) -> str:
     return text if len(text) <= 200 else text[:200] + " …"
 
 
-def check_values(actual: Any, expected: Any, where: str, scale: float = 0.0, normwise: bool = False) -> None:
+def check_values(
+    actual: Any, expected: Any, where: str, scale: float = 0.0, normwise: bool = False, computed_in: str = ""
+) -> None:
     """Values within the dtype's tolerance, NaN and infinities in the same places.
 
     `scale` is the size of the values from which these were computed, when cancellation may have made them small;
-    `normwise` takes the largest value of the result itself for it (matrix factorisations, long sums).
+    `normwise` takes the largest value of the result itself for it (matrix factorisations, long sums); `computed_in` is
+    the dtype whose precision to expect, where it isn't that of the result.
     """
     name = dtype_name(expected.dtype)
     a, e = to_numpy(actual), to_numpy(expected)
@@ -119,7 +122,7 @@ def check_values(actual: Any, expected: Any, where: str, scale: float = 0.0, nor
         return
     if np.array_equal(a, e, equal_nan=True):
         return
-    relative, absolute = TOLERANCES[name]
+    relative, absolute = TOLERANCES[computed_in or name]
     if normwise and e.size:
         finite = np.abs(e[np.isfinite(e)])
         scale = max(scale, float(finite.max())) if finite.size else scale

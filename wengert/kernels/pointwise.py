@@ -336,6 +336,18 @@ def copysign(input, other):
     return np.copysign(input, other)
 
 
+def isposinf(input):
+    if input.dtype.kind == "c":
+        raise RuntimeError("isposinf does not support complex inputs.")
+    return input == np.inf
+
+
+def isneginf(input):
+    if input.dtype.kind == "c":
+        raise RuntimeError("isneginf does not support complex inputs.")
+    return input == -np.inf
+
+
 def isfinite(input):
     return np.isfinite(input)
 

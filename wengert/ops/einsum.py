@@ -1,7 +1,7 @@
 """Einstein's summation: products of tensors, summed over the indices that the result does not name.
 
-Each pair of operands becomes one batched matrix product: the indices of both that the result keeps are the batch, those of
-both that it drops are contracted, the rest are rows and columns. The derivative is that of the steps.
+Each pair of operands becomes one batched matrix product: the indices of both that the result keeps are the batch, those
+of both that it drops are contracted, the rest are rows and columns. The derivative is that of the steps.
 """
 
 from wengert.ops.declare import composite
@@ -15,9 +15,10 @@ def einsum(equation, *operands):
     """Sum products of the operands' elements as `equation` says, such as ``"ij,jk->ik"``.
 
     Args:
-        equation: the indices of each operand, separated by commas; after ``->`` those of the result (without it: those that
-            occur once, in alphabetical order). ``...`` stands for the dimensions that are not named, which broadcast.
-        operands: the tensors, one for each group of indices; or, instead of an equation, tensors and lists of numbers in turn.
+        equation: the indices of each operand, separated by commas; after ``->`` those of the result (without it: those
+            that occur once, in alphabetical order). ``...`` stands for the dimensions without a name, which broadcast.
+        operands: the tensors, one for each group of indices; or, instead of an equation, tensors and lists of numbers in
+            turn.
     Raises:
         RuntimeError: the equation is malformed, or does not fit the operands.
     """
@@ -61,7 +62,10 @@ def parsed(equation, operands):
         more = "fewer" if len(groups) > len(operands) else "more"
         raise RuntimeError(f"einsum(): {more} operands were provided than specified in the equation")
     spare = [chr(code) for code in range(0x100, 0x180)]
-    hidden = max((t._array.ndim - len(g.replace("...", "")) for g, t in zip(groups, operands, strict=True) if "..." in g), default=0)
+    hidden = max(
+        (t._array.ndim - len(g.replace("...", "")) for g, t in zip(groups, operands, strict=True) if "..." in g),
+        default=0,
+    )
     ellipsis = "".join(spare[:hidden])
     counts = {}
     for label in left.replace("...", "").replace(",", ""):
@@ -76,7 +80,8 @@ def parsed(equation, operands):
         if missing < 0 or (missing and "..." not in group):
             raise RuntimeError(
                 f"einsum(): the number of subscripts in the equation ({len(group.replace('...', ''))}) does not match the "
-                f"number of dimensions ({ndim}) for operand {number}" + ("" if missing < 0 else " and no ellipsis was given")
+                f"number of dimensions ({ndim}) for operand {number}"
+                + ("" if missing < 0 else " and no ellipsis was given")
             )
         labels = group.replace("...", ellipsis[hidden - missing :]) if "..." in group else group
         full.append(labels)
@@ -92,7 +97,9 @@ def parsed(equation, operands):
         result = "..." + "".join(sorted(label for label, count in counts.items() if count == 1))
     for label in result.replace("...", ""):
         if label not in counts:
-            raise RuntimeError(f"einsum(): output subscript {label} does not appear in the equation for any input operand")
+            raise RuntimeError(
+                f"einsum(): output subscript {label} does not appear in the equation for any input operand"
+            )
         if result.count(label) > 1:
             raise RuntimeError(f"einsum(): output subscript {label} appears more than once in the output")
     return full, result.replace("...", ellipsis), sizes

@@ -469,9 +469,9 @@ def opposite(shifts):
     return tuple(-s for s in shifts) if isinstance(shifts, (tuple, list)) else -shifts
 
 
-def flip_dims(input, *dims):
+def flip_dims(input, *dims, **named):
     """Reversed along dimensions `dims`; a copy."""
-    return flip.function(input, dims_given(dims))
+    return flip.function(input, dims_given(named.values() if named else dims))
 
 
 def repeat(self, *repeats):
