@@ -257,7 +257,7 @@ class Tensor:
 
     def detach_(self):
         """Cut this very tensor out of the graph: it becomes a leaf that does not require grad; returns it."""
-        if self._base is not None and self._node is not None:
+        if self._base is not None:
             raise RuntimeError(
                 "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
                 "training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence "

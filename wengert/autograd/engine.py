@@ -80,77 +80,81 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
     watch = anomaly
     passes = state.passes
     passes.append(Pass(nodes, reach, wanted))
+    recording = grad_mode.enabled
+    grad_mode.enabled = create_graph
+    node = None  # the one node that waits, while there is only one: a chain passes through no heap
     try:
-        with _GradMode(create_graph):
-            while ready:
+        while True:
+            if node is None:
+                if not ready:
+                    break
                 node = heappop(ready)[1]
                 g = pending.pop(node)
-                if node.hooks is not None:
-                    g = before_tensor(node, g, on_tensors)
-                if reach is not None:
-                    if node in wanted:
-                        captured[node] = g
-                    if node not in reach:
-                        continue
-                if node.hooks is not None and node.hooks.pre:
-                    g = before_node(node, g, on_tensors)
-                if type(node) is Output:
-                    parent = node.parent
-                    slots = pending.get(parent)
-                    if slots is None:
-                        pending[parent] = slots = [None] * parent.outputs
-                        heappush(ready, (parent.seq, parent))
-                    slots[node.nr] = g if slots[node.nr] is None else slots[node.nr] + g
+            arrived = g
+            hooks = node.hooks
+            if hooks is not None:
+                g = before_tensor(node, g, on_tensors)
+            if reach is not None:
+                # As in PyTorch: where the pass goes on below, what is asked for is what arrived before the hooks.
+                if node in wanted:
+                    captured[node] = arrived if node in reach else g
+                if node not in reach:
+                    node = None
                     continue
-                if watch is not None:
-                    results = watch(node, g, keep, on_tensors)
-                elif on_tensors:
-                    results = node.apply_graph(g)
-                    if not keep:
-                        node.release()
+            if hooks is not None and hooks.pre:
+                g = before_node(node, g, on_tensors)
+            if type(node) is Output:
+                parent = node.parent
+                slots = pending.get(parent)
+                if slots is None:
+                    pending[parent] = slots = [None] * parent.outputs
+                    heappush(ready, (parent.seq, parent))
+                slots[node.nr] = g if slots[node.nr] is None else slots[node.nr] + g
+                node = None
+                continue
+            if watch is not None:
+                results = watch(node, g, keep, on_tensors)
+            elif on_tensors:
+                results = node.apply_graph(g)
+                if not keep:
+                    node.release()
+            else:
+                results = node.apply(g, keep)
+            if hooks is not None and hooks.post:
+                results = after(node, results, g, on_tensors)
+            edges = node.edges
+            node = g = None
+            for edge, d in zip(edges, results):
+                if edge is None or d is None:
+                    continue
+                if not edge.seq:
+                    previous = pending.pop(edge, None)  # taken out and put back, to stand in order of its last use
+                    pending[edge] = d if previous is None else previous + d
+                elif edge is node:
+                    g = g + d
+                elif reach is not None and edge not in reach and edge not in wanted:
+                    continue
+                elif node is None and not ready:
+                    node, g = edge, d
                 else:
-                    results = node.apply(g, keep)
-                if node.hooks is not None and node.hooks.post:
-                    results = after(node, results, g, on_tensors)
-                for edge, d in zip(node.edges, results):  # noqa: B905 (every apply returns one result for each edge)
-                    if edge is None or d is None:
-                        continue
-                    if edge.seq:
-                        if reach is not None and edge not in reach and edge not in wanted:
-                            continue
-                        previous = pending.get(edge)
-                        if previous is None:
-                            pending[edge] = d
-                            heappush(ready, (edge.seq, edge))
-                        else:
-                            pending[edge] = previous + d
+                    if node is not None:
+                        pending[node] = g
+                        heappush(ready, (node.seq, node))
+                        node = None
+                    previous = pending.get(edge)
+                    if previous is None:
+                        pending[edge] = d
+                        heappush(ready, (edge.seq, edge))
                     else:
-                        previous = pending.pop(edge, None)  # taken out and put back, to stand in order of its last use
-                        pending[edge] = d if previous is None else previous + d
-                del results
-                d = g = None
-            if wanted is None:
-                accumulate_all(pending, on_tensors, create_graph)
-                return None
-            return finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph)
+                        pending[edge] = previous + d
+            results = d = None
+        if wanted is None:
+            accumulate_all(pending, on_tensors, create_graph)
+            return None
+        return finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph)
     finally:
+        grad_mode.enabled = recording
         passes.pop()
-
-
-class _GradMode:
-    """Recording during the pass: on under create_graph, off otherwise."""
-
-    __slots__ = ("mode", "previous")
-
-    def __init__(self, mode):
-        self.mode = mode
-
-    def __enter__(self):
-        self.previous = grad_mode.enabled
-        grad_mode.enabled = self.mode
-
-    def __exit__(self, *exc):
-        grad_mode.enabled = self.previous
 
 
 def reaching(roots, wanted):
@@ -195,6 +199,8 @@ def accumulate(node, g, create_graph):
         old = node.grad
         if create_graph:
             g = fit_tensor(g, node)
+            if not g._array.flags.writeable:  # an expanded gradient, to which a later pass will want to add
+                g = g.clone()
             node.grad = g if old is None else old + g
             return
         g = fit(g, node)
@@ -403,7 +409,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
                     "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if "
                     "this is the desired behavior."
                 )
-            results.append(tensor.new_zeros(tensor.shape) if materialize_grads else None)
+            results.append(tensor.new_zeros(tensor.shape, requires_grad=create_graph) if materialize_grads else None)
             continue
         results.append(result_for(g, tensor, on_tensors))
     return tuple(results)

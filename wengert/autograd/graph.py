@@ -226,6 +226,10 @@ def hooks_of(node):
     return node.hooks
 
 
+# Nodes that belong to the engine and not to an operation; PyTorch names them with their namespace.
+ENGINE_NODES = frozenset({"AccumulateGrad", "CopySlices", "CopyBackwards", "NotImplemented", "GraphRoot"})
+
+
 class Node:
     """One recorded operation, as ``tensor.grad_fn`` shows it."""
 
@@ -238,7 +242,8 @@ class Node:
 
     def name(self):
         """The operation's name with PyTorch's suffix, such as ``MulBackward0``."""
-        return type(self).__name__
+        name = type(self).__name__
+        return f"torch::autograd::{name}" if name in ENGINE_NODES else name
 
     def __repr__(self):
         return f"<{self.name()} object at {id(self):#x}>"

@@ -22,6 +22,7 @@ from wengert.autograd.graph import (
     name_of,
     next_seq,
 )
+from wengert.kernels.shape import root_of
 from wengert.tensor import Tensor, data_ptr, new, wrap
 
 
@@ -143,9 +144,7 @@ class Window:
         """The window on an array made by `blank`."""
         if 0 in self.shape:
             return np.empty(self.shape, self.dtype.numpy)
-        memory = like_base
-        while memory.base is not None and isinstance(memory.base, np.ndarray):
-            memory = memory.base
+        memory = root_of(like_base)
         raw = memory.reshape(-1).view(np.uint8)
         return np.ndarray(self.shape, self.dtype.numpy, raw.data, self.offset, self.strides)
 

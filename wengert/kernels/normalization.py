@@ -1,8 +1,8 @@
 """Standardizing over some axes, then a scale and a shift: the arithmetic that all normalization layers share.
 
 ``out = (x - mean) * rstd * weight + bias``, where mean and rstd (1 / standard deviation) come from `statistics` or from
-running averages.  Groups are axes of their own: `shape` is how `x` is seen while it is standardized, `affine` the shape in
-which weight and bias broadcast against `x`.
+running averages.  Groups are axes of their own: `shape` is how `x` is seen while it is standardized, `affine` the
+shape in which weight and bias broadcast against `x`.
 """
 
 from math import prod

@@ -37,6 +37,11 @@ def resolve_shape(shape, size):
 
 def view(input, size):
     """The same elements in another shape; a view."""
+    if input.flags.c_contiguous:
+        try:
+            return input.reshape(size)
+        except ValueError:
+            pass  # a shape that does not fit, explained below
     size = resolve_shape(size, input.size)
     strides = view_strides(input, size)
     if strides is None:
@@ -133,7 +138,11 @@ def expand(input, size):
 
 
 def expand_to(input, shape):
-    return input if input.shape == tuple(shape) else np.broadcast_to(input, shape)
+    if input.shape == tuple(shape):
+        return input
+    if not input.shape:  # what np.broadcast_to does, without its preparations
+        return np.ndarray(shape, input.dtype, np.asarray(input), 0, (0,) * len(shape))
+    return np.broadcast_to(input, shape)
 
 
 def transpose(input, dim0, dim1):
@@ -400,7 +409,7 @@ def cat(tensors, dim=0):
                     f"Sizes of tensors must match except in dimension {axis}. Expected size {a} but got size {b} for tensor "
                     f"number {position} in the list."
                 )
-    return np.concatenate(some, axis=axis)
+    return np.ascontiguousarray(np.concatenate(some, axis=axis))
 
 
 def stack(tensors, dim=0):
@@ -413,7 +422,7 @@ def stack(tensors, dim=0):
                 f"{position}"
             )
     axis = axis_of(dim, len(shape) + 1)
-    return np.stack(tensors, axis=axis)
+    return np.ascontiguousarray(np.stack(tensors, axis=axis))
 
 
 def put_along(input, indices, shape, dim):
@@ -430,11 +439,12 @@ def root_of(array):
     """The array that owns the memory of `array`, or the first that got it from something that is no array: its storage."""
     while True:
         base = array.base
-        if not isinstance(base, np.ndarray):
-            base = getattr(base, "base", None)  # behind the go-between of NumPy's as_strided
-            if not isinstance(base, np.ndarray):
-                return array
-        array = base
+        if isinstance(base, np.ndarray):
+            array = base
+        elif isinstance(getattr(base, "base", None), np.ndarray):  # what `as_strided` puts between a window and its memory
+            array = base.base
+        else:
+            return array
 
 
 def address(array):

@@ -9,8 +9,8 @@ from wengert import dtypes
 from wengert.kernels import activation as kernels
 from wengert.ops.declare import FUNCTIONS, composite, pointwise, primitive
 from wengert.ops.flat import InplaceOnly, WithInplace
-from wengert.ops.shape import concatenate, narrow_to
 from wengert.ops.pointwise import erf, exp, relu, select, sigmoid, softplus, tanh, threshold
+from wengert.ops.shape import concatenate, narrow_to
 
 HIDDEN = {"function": False, "method": False}
 
@@ -99,7 +99,7 @@ def glu_gradient(g, input, dim):
     return concatenate([g * gate, g * value * gate * (1 - gate)], dim)
 
 
-# --- functions that choose among these -------------------------------------------------------------------------------------
+# --- functions that choose among these -------------------------------------------------------------------------------
 
 
 @composite(namespace="nn.functional", method=False)
@@ -185,7 +185,8 @@ def _exponential_like(x):
 
 @composite(namespace="nn.functional", method=False)
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
-    """leaky_relu with a slope drawn between `lower` and `upper` for each negative element; their mean when not training."""
+    """leaky_relu with a slope drawn between `lower` and `upper` for each negative element; their mean when not
+    training."""
     if not lower <= upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if training:
@@ -198,7 +199,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     return input.copy_(result) if inplace else result
 
 
-# --- functions with an `inplace` argument -----------------------------------------------------------------------------------
+# --- functions with an `inplace` argument ----------------------------------------------------------------------------
 
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
@@ -209,7 +210,7 @@ WITH_INPLACE = [
     WithInplace("leaky_relu", leaky_relu, "negative_slope=0.01", doc="max(0, x) + negative_slope * min(0, x)."),
     WithInplace("hardtanh", hardtanh, "min_val=-1.0, max_val=1.0", doc="x kept between min_val and max_val."),
     WithInplace("elu", elu, "alpha=1.0", "alpha", doc="x, or alpha * (exp(x) - 1) if x < 0 (Clevert et al., 2016)."),
-    WithInplace("selu", elu, "", f"{SELU_ALPHA}, {SELU_SCALE}", doc="The self-normalizing elu (Klambauer et al., 2017)."),
+    WithInplace("selu", elu, "", f"{SELU_ALPHA}, {SELU_SCALE}", doc="Self-normalizing elu (Klambauer et al., 2017)."),
     WithInplace("celu", celu_of, "alpha=1.0", "alpha, 1.0, 1.0 / alpha",
                 doc="x, or alpha * (exp(x / alpha) - 1) if x < 0 (Barron, 2017)."),
     WithInplace("silu", silu, doc="x * sigmoid(x) (Elfwing et al., 2017)."),

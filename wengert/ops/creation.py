@@ -14,7 +14,8 @@ from wengert.dtypes import FROM_NUMPY, dtype as dtype_class, strided
 from wengert.interop import check_array, from_numpy, frombuffer
 from wengert.kernels import shape as shape_kernels
 from wengert.ops.declare import Pointwise, primitive
-from wengert.ops.shape import clone, dims_given
+from wengert.ops.pointwise import zeros_of
+from wengert.ops.shape import broadcast_shapes, clone, dims_given
 from wengert.size import Size
 from wengert.tensor import Tensor, wrap
 
@@ -548,13 +549,28 @@ class Overwrite(Pointwise):
         return values
 
 
+def fitted(input, other):
+    """The new values, broadcast to the tensor that they overwrite."""
+    try:
+        return np.broadcast_to(other, input.shape)
+    except ValueError:
+        common = broadcast_shapes(input.shape, other.shape)
+        raise RuntimeError(
+            f"output with shape {list(input.shape)} doesn't match the broadcast shape {list(common)}"
+        ) from None
+
+
 copy = Overwrite(
-    "copy", lambda input, other: np.broadcast_to(other, input.shape), {"input": lambda g: g * 0, "other": lambda g: g},
+    "copy", fitted, {"input": lambda g: zeros_of(g), "other": lambda g: g},
     node="CopyBackwards",
 ).export(inplace=False, function=False, method=False)  # fmt: skip
 fill = Overwrite(
-    "fill", lambda input, other: np.broadcast_to(other, input.shape), {"input": lambda g: g * 0, "other": lambda g: g},
-    node="FillBackward0",
+    "fill", fitted, {"input": lambda g: zeros_of(g), "other": lambda g: g},
+    node="FillBackward3", scalar_node="FillBackward2",
+).export(inplace=False, function=False, method=False)  # fmt: skip
+zero = Overwrite(
+    "zero", fitted, {"input": lambda g: zeros_of(g)}, node="ZeroBackward0",
+    tensors=("input", "other"),
 ).export(inplace=False, function=False, method=False)  # fmt: skip
 
 
@@ -576,7 +592,7 @@ def zero_(self):
         self._array.fill(0)
         views.bump(self)
         return self
-    return fill.variant("inplace")(self, 0)
+    return zero.variant("inplace")(self, 0)
 
 
 Tensor.copy_, Tensor.fill_, Tensor.zero_ = copy_, fill_, zero_

@@ -22,6 +22,7 @@ import linecache
 import sys
 import types
 import warnings
+from functools import cached_property
 from weakref import ref
 
 import numpy as np
@@ -85,8 +86,9 @@ class Operation:
             found = self._variants[kind] = self.generate(kind)
         return found
 
-    @property
+    @cached_property
     def function(self):
+        """The public function, generated on first use."""
         return self.variant("function")
 
     def __call__(self, *args, **kwargs):
@@ -107,7 +109,11 @@ class Operation:
         plain = self.prepare(values)
         if any(getattr(value, "_tangent", None) is not None for value in flattened(plain.values())):
             return forward_mode(self, plain, kind)
-        return observed(self, plain, self.body(plain))
+        return observed(self, plain, self.run(values, plain))
+
+    def run(self, given, plain):
+        """The common path on arguments as `prepare` made them of those `given`."""
+        return self.body(plain)
 
     def override(self, overridden, values, out, kind):
         from wengert import overrides
@@ -219,13 +225,24 @@ class Composite(Operation):
                 bound = inspect.signature(run).bind(*args, **kwargs)
                 bound.apply_defaults()
                 return self.write(out, bound.arguments)
-            return run(*args, **kwargs)
+            try:
+                return run(*args, **kwargs)
+            except AttributeError as error:
+                raise self.misplaced(error, args, kwargs) from None
 
         function.__name__ = function.__qualname__ = name
         function.__doc__ = run.__doc__
         function.__module__ = "wengert"
         function.__wrapped__ = run
         return function
+
+    def misplaced(self, error, args, kwargs):
+        """What a composite asks of something that isn't a tensor is PyTorch's TypeError about that argument."""
+        given = dict(zip(self.signature, args, strict=False)) | kwargs
+        for position, (name, value) in enumerate(given.items(), 1):
+            if value is error.obj and not isinstance(value, Tensor):
+                return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
+        return error
 
     def general(self, values, out=None, kind="function"):
         signature = self.signature
@@ -252,11 +269,18 @@ class Choice(Operation):
     `choose` has the public parameters and returns (operation, arguments): `div` with a rounding mode is another operation.
     """
 
+    def __init__(self, name, choose, doc=None, usual=None):
+        super().__init__(name, choose, doc)
+        self.usual = usual  # what two arguments without keywords mean, where that needs no choosing
+
     def generate(self, kind):
         choose = self.kernel
         takes_out = kind == "function"
+        usual = None if self.usual is None else self.usual.variant(kind)
 
         def function(*args, **kwargs):
+            if usual is not None and not kwargs and len(args) == 2:
+                return usual(*args)
             out = kwargs.pop("out", None) if takes_out else None
             chosen, arguments, *options = choose(*args, **kwargs)
             run = chosen.variant(kind)
@@ -282,9 +306,9 @@ class Choice(Operation):
         return run
 
 
-def choice(name, choose, *, inplace=True, alias=(), function=True, method=True, namespace="", doc=None):
-    """Declare a public name whose arguments choose the operation."""
-    operation = Choice(name, choose, doc)
+def choice(name, choose, *, inplace=True, alias=(), function=True, method=True, namespace="", doc=None, usual=None):
+    """Declare a public name whose arguments choose the operation; `usual` is what two plain arguments mean."""
+    operation = Choice(name, choose, doc, usual)
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
 
@@ -304,10 +328,11 @@ class Primitive(Operation):
     """
 
     promote = None
+    scalar_node = None
 
     def __init__(
         self, name, kernel, derivatives, *, tensors=None, outputs=None, residuals=(), view=False, holomorphic=True,
-        node=None, full_node=None, doc=None, nodiff_outputs=(), out=True,
+        node=None, full_node=None, doc=None, nodiff_outputs=(), out=True, dense=False,
     ):  # fmt: skip
         super().__init__(name, kernel, doc)
         self.derivatives = derivatives
@@ -317,6 +342,7 @@ class Primitive(Operation):
         self.view = view
         self.holomorphic = holomorphic
         self.node_name = node or f"{''.join(part.capitalize() for part in name.split('_'))}Backward0"
+        self.dense = dense
         self.full_node = full_node  # another name for the node where `dim` is None
         self.nodiff_outputs = nodiff_outputs
         self.takes_out = out and not view
@@ -350,12 +376,16 @@ class Primitive(Operation):
                 )
         return values
 
-    def body(self, values, scalars=()):
+    def body(self, values, scalars=(), numbered=False):
         """Run the common path on `values`, whose tensors are known to be what the kernel expects."""
-        body = self._bodies.get(scalars)
+        body = self._bodies.get((scalars, numbered))
         if body is None:
-            body = self._bodies[scalars] = self.generate("body", scalars)
+            body = self._bodies[scalars, numbered] = self.generate("body", scalars, numbered)
         return body(*values.values())
+
+    def numbered(self, values):
+        """Whether the node is to be named as that of an operation with a number."""
+        return False
 
     def node_class(self, scalars, is_complex, full=False):
         key = (scalars, is_complex and self.holomorphic, full)
@@ -364,8 +394,8 @@ class Primitive(Operation):
             found = self._nodes[key] = make_node_class(self, *key)
         return found
 
-    def generate(self, kind, scalars=()):
-        return Emitter(self, kind, scalars).build()
+    def generate(self, kind, scalars=(), numbered=False):
+        return Emitter(self, kind, scalars, numbered).build()
 
     def kernel_inplace(self):
         """The kernel as ``f(input, ..., out=input)``: that of a ufunc, or compute and copy."""
@@ -374,8 +404,8 @@ class Primitive(Operation):
             return None
         first = len(self.residuals) > 0
 
-        def store_result(target, *rest):
-            result = kernel(target, *rest)
+        def store_result(target, *rest, **options):
+            result = kernel(target, *rest, **options)
             value = result[0] if first else result
             if np.shape(value) != target.shape:
                 raise RuntimeError(
@@ -396,12 +426,13 @@ class Primitive(Operation):
         if overridden:
             return self.override(overridden, values, None, "inplace")
         target = next(iter(values.values()))
+        numbered = self.numbered(values)
         plain = self.prepare_inplace(dict(values))
         if any(getattr(value, "_tangent", None) is not None for value in plain.values()):
             return forward_mode(self, plain, "inplace")
-        body = self._bodies.get("inplace")
+        body = self._bodies.get(("inplace", numbered))
         if body is None:
-            body = self._bodies["inplace"] = self.generate("inplace body")
+            body = self._bodies["inplace", numbered] = self.generate("inplace body", (), numbered)
         body(*plain.values())
         return observed(self, plain, target)
 
@@ -412,11 +443,13 @@ class Primitive(Operation):
 class Pointwise(Primitive):
     """An operation on corresponding elements: broadcast, and promoted by PyTorch's rules.
 
-    `promote` says of which dtype the result is: "same" as the promoted inputs, "float" (at least floating), "bool".
+    `promote` says of which dtype the result is: "same" as the promoted inputs, "float" (at least floating), "real"
+    (the real dtype of a complex one), "bool".
     """
 
-    def __init__(self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), **options):
+    def __init__(self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None, **options):
         super().__init__(name, kernel, derivatives, **options)
+        self.check = check  # refuses arguments that the kernel could take and PyTorch does not
         self.unpromoted = unpromoted
         self.promote = promote
         self.scalar_node = scalar_node or self.node_name
@@ -444,6 +477,8 @@ class Pointwise(Primitive):
     def prepare(self, values):
         self.check_types(values)
         common = self.common_dtype(values)
+        if self.check is not None:
+            self.check(values)
         return {name: convert(value, common) if name in self.promoted else value for name, value in values.items()}
 
     @property
@@ -465,15 +500,28 @@ class Pointwise(Primitive):
             raise TypeError(f"{self.name}(): argument '{self.tensors[0]}' (position 1) must be Tensor, not "
                             f"{type(values[self.tensors[0]]).__name__}")  # fmt: skip
 
+    def run(self, given, plain):
+        return self.body(plain, (), self.numbered(given))
+
+    def numbered(self, values):
+        return self.scalar_node != self.node_name and not any(isinstance(values[name], Tensor) for name in self.tensors[1:])
+
     def with_number(self, tensor, number):
         """The common path for a floating tensor and a Python number; replaced by its generated self on first use."""
         self.with_number = self.generate("body", self.tensors[1:])
         return self.with_number(tensor, number)
 
+    def with_number_inplace(self, tensor, number):
+        """Likewise for the in-place form."""
+        self.with_number_inplace = self.generate("inplace body", self.tensors[1:])
+        return self.with_number_inplace(tensor, number)
+
     def prepare_inplace(self, values):
         self.check_types(values)
         target = values[self.tensors[0]]
         common = self.common_dtype(values)
+        if self.check is not None:
+            self.check(values)
         result = dtypes.bool_ if self.promote == "bool" else common
         if not dtypes.can_cast(result, target.dtype):
             raise RuntimeError(
@@ -559,6 +607,14 @@ def scalar_array(value, dtype):
         if dtype.is_signed and value >> (bits - 1):
             value -= 1 << bits
     return np.array(value).astype(dtype.numpy)
+
+
+def constant(dtype, number):
+    """A Python number as an array of no dimensions, remembered by the dtype (but for zeros, whose sign a dict can't tell)."""
+    array = np.array(number, dtype.numpy)
+    if number and len(dtype.numbers) < 1000:
+        dtype.numbers[number] = array
+    return array
 
 
 def cast(tensor, dtype):
@@ -671,10 +727,10 @@ def recover(operation, error, arrays, kernel):
 # Names that every generated function can use.
 COMMON = {
     "__name__": "wengert.ops.generated",
-    "Tensor": Tensor, "Parameter": Parameter, "new": new, "ndarray": np.ndarray, "asarray": np.asarray,
+    "Tensor": Tensor, "Parameter": Parameter, "new": new, "ndarray": np.ndarray, "asarray": np.asarray, "ascontiguousarray": np.ascontiguousarray,
     "grad_mode": grad_mode, "rare": rare, "next_seq": next_seq, "verify": verify,
     "Version": Version, "FREED": FREED, "Output": Output, "FROM_NUMPY": FROM_NUMPY, "bool_": dtypes.bool_,
-    "unbroadcast": unbroadcast, "recover": recover, "wrap": wrap, "ref": ref, "views": views, "SavedOutput": views.SavedOutput, "conj": np.conjugate,
+    "unbroadcast": unbroadcast, "constant": constant, "recover": recover, "wrap": wrap, "ref": ref, "views": views, "SavedOutput": views.SavedOutput, "conj": np.conjugate,
     "restore": graph.restore, "zeros": np.zeros, "may_share_memory": np.may_share_memory,
 }  # fmt: skip
 
@@ -727,8 +783,9 @@ class Saved:
 class Emitter:
     """Writes the source of one function of an operation."""
 
-    def __init__(self, operation, kind, scalars=()):
+    def __init__(self, operation, kind, scalars=(), numbered=False):
         self.op = operation
+        self.numbered = numbered
         self.kind = kind
         self.inplace = kind.startswith("inplace")
         self.checked = not kind.endswith("body")
@@ -744,7 +801,7 @@ class Emitter:
         namespace = dict(COMMON)
         namespace.update(op=op, kernel=op.kernel)
         if self.saved.differentiable:
-            namespace["NODE"] = op.node_class(self.scalars, False)
+            namespace["NODE"] = op.node_class(self.scalars, False, self.numbered)
             if op.full_node:
                 namespace["FULL_NODE"] = op.node_class(self.scalars, False, True)
         if self.inplace:
@@ -785,13 +842,15 @@ class Emitter:
     def number_case(self):
         """``tensor op number``: as quick as two tensors, if the number fits the dtype as it is."""
         op = self.op
-        if self.inplace or not isinstance(op, Pointwise) or len(op.tensors) != 2 or len(op.signature) != 2:
+        if not isinstance(op, Pointwise) or len(op.tensors) != 2 or len(op.signature) != 2:
+            return
+        if self.inplace and (op.promote == "bool" or not isinstance(op.kernel, np.ufunc)):
             return
         tensor, number = op.tensors
         plain = f"(type({tensor}) is Tensor or type({tensor}) is Parameter) and {tensor}.dtype.takes_numbers"
         rest = "".join([" and out is None" if self.has_out() else "", " and not rare.active"])
         self.add(f"if (type({number}) is float or type({number}) is int) and {plain}{rest}:")
-        self.add(f"return op.with_number({tensor}, {number})", 2)
+        self.add(f"return op.with_number{'_inplace' if self.inplace else ''}({tensor}, {number})", 2)
 
     def defaults(self, parameters, namespace):
         for parameter in parameters:
@@ -871,7 +930,15 @@ class Emitter:
         target = f"({', '.join(f'r_{n}' for n in self.op.outputs)}{residuals})" if self.op.outputs else f"r{residuals}"
         arguments = self.arguments()
         self.add("try:", indent)
-        self.add(f"{target} = kernel({', '.join(arguments)})", indent + 1)
+        if self.scalars and isinstance(self.op.kernel, np.ufunc):
+            # A ufunc takes a Python number at twice the price of an array of no dimensions.
+            tensor, number = self.first(), self.scalars[0]
+            self.add(f"number = {tensor}.dtype.numbers.get({number})", indent + 1)
+            self.add("if number is None:", indent + 1)
+            self.add(f"number = constant({tensor}.dtype, {number})", indent + 2)
+            self.add(f"{target} = kernel({tensor}._array, number)", indent + 1)
+        else:
+            self.add(f"{target} = kernel({', '.join(arguments)})", indent + 1)
         self.add("except Exception as error:", indent)
         positional = [a for a in arguments if "=" not in a.split("(")[0]]
         keywords = [a for a in arguments if "=" in a.split("(")[0]]
@@ -881,6 +948,8 @@ class Emitter:
     def result_dtype(self):
         if self.op.promote == "bool":
             return "bool_"
+        if self.op.promote == "real":
+            return None
         if (self.op.promote and self.op.holomorphic) or self.op.view is True:
             return f"{self.first()}.dtype"
         return None  # the kernel's: the absolute value of complex numbers is real
@@ -894,6 +963,9 @@ class Emitter:
         if not op.view:
             self.add("if type(r) is not ndarray:", indent)
             self.add("r = asarray(r)", indent + 1)
+        if op.dense:
+            self.add("elif r.ndim > 1 and not r.flags.c_contiguous:", indent)
+            self.add("r = ascontiguousarray(r)", indent + 1)
         self.add("t = new(Tensor)", indent)
         self.add("t._array = r", indent)
         dtype = self.result_dtype()
@@ -953,7 +1025,7 @@ class Emitter:
         op, saved = self.op, self.saved
         key = self.scalars
         plain = "(FULL_NODE if dim is None else NODE)" if op.full_node else "NODE"
-        full = ", dim is None" if op.full_node else ""
+        full = ", dim is None" if op.full_node else f", {self.numbered}"
         self.add(f"node = new(op.node_class({key!r}, True{full}) if {is_complex} else {plain})", indent)
         self.add(f"node.edges = ({', '.join(f'n_{n}' for n in saved.differentiable)},)", indent)
         self.add("node.seq = next_seq()", indent)
@@ -974,7 +1046,9 @@ class Emitter:
         for name in saved.outputs:
             tensor = "t" if name == "out" else f"t_{name}"
             if self.inplace:
-                self.add(f"node.s_{name} = views.saved_output({saved.inputs[0]})", indent)
+                condition = saved.condition(name)
+                condition = f" if {condition} else None" if condition else ""
+                self.add(f"node.s_{name} = views.saved_output({saved.inputs[0]}){condition}", indent)
             else:
                 # As views.saved_output does, without the call.
                 self.add(f"counter = {tensor}._counter = new(Version)", indent)
@@ -994,7 +1068,9 @@ class Emitter:
             self.add(f"c_{name} = {missing}{name}._counter", indent)
         if clone:
             self.add(f"c_{saved.inputs[0]} = None", indent)
-        values = [f"0 if c_{n} is None else c_{n}.value" for n in tracked]
+        # What shares the memory that was just written (``x.mul_(x)``) was kept as it was before: backward must notice.
+        before = " - (c_{0} is counter)" if self.inplace else ""
+        values = [f"0 if c_{n} is None else c_{n}.value{before.format(n)}" for n in tracked]
         if self.inplace:
             values += ["counter.value" for _ in saved.outputs]
             self.add(f"counter = {saved.inputs[0]}._counter", indent)
@@ -1044,12 +1120,18 @@ class Emitter:
         residuals = "".join(f", {name}" for name in op.residuals)
         target = f"_{residuals}"
         if isinstance(op.kernel, np.ufunc):
-            self.add(f"kernel({', '.join(arguments)}, out={first}._array)", indent + 1)
+            # Operands of another dtype decide in which the work is done, and the target in which its result is kept.
+            unsafe = "" if self.checked else ", casting='unsafe'"
+            self.add(f"kernel({', '.join(arguments)}, out={first}._array{unsafe})", indent + 1)
         else:
-            self.add(f"{target if residuals else '_'} = kernel_inplace({', '.join(a.split('=')[-1] for a in arguments)})", indent + 1)
+            self.add(f"{target if residuals else '_'} = kernel_inplace({', '.join(arguments)})", indent + 1)
         self.add("except Exception as error:", indent)
-        run = f"lambda *a: kernel(*a, out={first}._array)" if isinstance(op.kernel, np.ufunc) else "kernel_inplace"
-        self.add(f"{'_' if not residuals else target} = recover(op, error, ({', '.join(a.split('=')[-1] for a in arguments)},), {run})", indent + 1)
+        positional = [a for a in arguments if "=" not in a.split("(")[0]]
+        keywords = [a for a in arguments if "=" in a.split("(")[0]]
+        called = "kernel" if isinstance(op.kernel, np.ufunc) else "kernel_inplace"
+        options = [f"out={first}._array", "casting='unsafe'"] if isinstance(op.kernel, np.ufunc) else keywords
+        run = f"lambda *a: {called}({', '.join(['*a', *options])})"
+        self.add(f"{'_' if not residuals else target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1)
         self.add(f"counter = {first}._counter", indent)
         self.add("if counter is None:", indent)
         self.add(f"{first}._counter = Version(1)", indent + 1)
@@ -1078,14 +1160,14 @@ def make_node_class(op, scalars, is_complex, full):
     lines = ["def apply(self, g, keep):", *apply_source(op, saved, tracked, is_complex, arrays=True)]
     lines += ["def apply_graph(self, g):", *apply_source(op, saved, tracked, is_complex, arrays=False)]
     lines.append("def release(self):")
-    freed = [*tracked, *saved.residuals]
+    freed = freed_by(op, saved)
     lines += [f"    self.s_{name} = None" for name in freed] + ["    self.versions = FREED" if freed else "    pass"]
     for number, formula in enumerate(saved.formulas.values()):
         namespace[f"f{number}"] = rebound(formula)
         namespace[f"F{number}"] = formula
     namespace["op"] = op
     namespace["conj_tensor"] = lambda g: g.conj()
-    name = op.scalar_node if scalars else op.full_node if full else op.node_name
+    name = (op.full_node or op.scalar_node) if full else op.scalar_node if scalars else op.node_name
     variant = f"{name} {'complex ' if is_complex else ''}{''.join(scalars)}".strip()
     apply = compile_source("\n".join(lines) + "\n", "apply", namespace, variant)
     public = {("self" if n == "input" else "result" if n == "out" else n): f"s_{n}" for n in kept}
@@ -1105,6 +1187,11 @@ def make_node_class(op, scalars, is_complex, full):
             "release": namespace["release"],
         },
     )
+
+
+def freed_by(op, saved):
+    """What a node drops after use: all but where a view lies, which is no memory."""
+    return [*saved.tensors, *saved.outputs, *(() if op.view else saved.residuals)]
 
 
 def apply_source(op, saved, tracked, is_complex, *, arrays):
@@ -1147,6 +1234,8 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
             return f"({', '.join(f'{e} is not None' for e in edges)},)"
         if parameter in tracked:
             value = f"s_{parameter}._array" if arrays else f"s_{parameter}"
+            if arrays and op.promote:  # NumPy's scalars are quick among themselves, slow with arrays of no dimensions
+                value = f"({value} if type(g) is ndarray else {value}[()])"
             return f"(None if s_{parameter} is None else {value})" if arrays and parameter in saved.optional else value
         if parameter in saved.residuals and not arrays:
             return f"wrap(self.s_{parameter}) if type(self.s_{parameter}) is ndarray else self.s_{parameter}"
@@ -1169,11 +1258,14 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
         for n in saved.differentiable:
             add(f"if d_{n} is not None:")
             add(f"    d_{n} = {conj}(d_{n})")
-    if arrays and (tracked or saved.residuals):
+    if arrays and freed_by(op, saved):
         add("if not keep:")
-        for name in [*tracked, *saved.residuals]:
+        for name in freed_by(op, saved):
             add(f"    self.s_{name} = None")
-        add("    self.versions = FREED")
+        # What no derivative asked for was not kept, so it can't be missed by another pass.
+        sure = (saved.residuals and not op.view) or not all(saved.condition(name) for name in tracked)
+        kept = " or ".join(f"s_{name} is not None" for name in tracked) or "False"
+        add("    self.versions = FREED" if sure else f"    if {kept}: self.versions = FREED")
     add(f"return {', '.join(f'd_{n}' for n in saved.differentiable)},")
     return ["    " + line for line in lines]
 
@@ -1193,7 +1285,7 @@ def operand_of_another_kind(op, input, other):
 
 
 def pointwise(name, kernel, *, promote="same", function=True, method=True, inplace=True, alias=(), namespace="", doc=None,
-              tensors=None, unpromoted=(), residuals=(), holomorphic=True, node=None, scalar_node=None, **derivatives):  # fmt: skip
+              tensors=None, unpromoted=(), check=None, residuals=(), holomorphic=True, node=None, scalar_node=None, **derivatives):  # fmt: skip
     """Declare an operation on corresponding elements.
 
     Args:
@@ -1204,14 +1296,14 @@ def pointwise(name, kernel, *, promote="same", function=True, method=True, inpla
     """
     operation = Pointwise(
         name, kernel, derivatives, promote=promote, tensors=tensors, residuals=residuals, holomorphic=holomorphic,
-        node=node, scalar_node=scalar_node, unpromoted=unpromoted, doc=doc,
+        node=node, scalar_node=scalar_node, unpromoted=unpromoted, check=check, doc=doc,
     )  # fmt: skip
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
 
 def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=(), namespace="", doc=None, tensors=None,
               outputs=None, residuals=(), view=False, holomorphic=True, node=None, full_node=None, nodiff_outputs=(), joint=None, joint_of=(),
-              out=True, **derivatives):  # fmt: skip
+              out=True, dense=False, **derivatives):  # fmt: skip
     """Declare an operation with a kernel of its own: ``kernel(arrays..., plain arguments...) -> array``.
 
     Args:
@@ -1219,6 +1311,7 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
         outputs: names of the results where there are several; they come as a named tuple.
         residuals: names of values that the kernel returns after its results, for the derivatives alone.
         view: True if the result is a view of the first input, "maybe" if it sometimes is.
+        dense: the result is laid out row by row, whatever the strides of the input.
         joint, joint_of: one formula that returns the gradients of several inputs together (it may ask for `needs`).
     """
     if joint is not None:
@@ -1226,7 +1319,7 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
         tensors = tensors or joint_of
     operation = Primitive(
         name, kernel, derivatives, tensors=tensors, outputs=outputs, residuals=residuals, view=view,
-        holomorphic=holomorphic, node=node, full_node=full_node, nodiff_outputs=nodiff_outputs, doc=doc, out=out,
+        holomorphic=holomorphic, node=node, full_node=full_node, nodiff_outputs=nodiff_outputs, doc=doc, out=out, dense=dense,
     )  # fmt: skip
     if outputs:
         operation.result_type = result_type(name, outputs)

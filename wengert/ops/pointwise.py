@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert.kernels import pointwise as kernels
 from wengert.dtypes import SCALAR_NAMES, bool_, of_scalar, result_type_of, uint8
-from wengert.ops.declare import NUMBERS, attach, choice, convert, pointwise
+from wengert.ops.declare import NUMBERS, attach, choice, composite, convert, pointwise
 from wengert.tensor import Tensor
 
 LN2, LN10, PI = math.log(2), math.log(10), math.pi
@@ -18,14 +18,30 @@ HIDDEN = {"function": False, "method": False, "inplace": False}
 
 zeros_of = pointwise("zeros_like", kernels.zeros_like, **HIDDEN)
 
+
+def refuse_bools(values):
+    """Subtraction has no meaning for truth values, and PyTorch gives it none."""
+    bools = [isinstance(x, bool) or (isinstance(x, Tensor) and x.dtype is bool_) for x in list(values.values())[:2]]
+    if all(bools):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator "
+            "instead."
+        )
+    if any(bools):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the "
+            "`~` or `logical_not()` operator instead."
+        )
+
+
 # --- arithmetic -------------------------------------------------------------------------------------------------------------------
 
 plain_add = pointwise("add", np.add, input=lambda g: g, other=lambda g: g, **HIDDEN)
-plain_sub = pointwise("sub", np.subtract, input=lambda g: g, other=lambda g: -g, **HIDDEN)
+plain_sub = pointwise("sub", np.subtract, check=refuse_bools, input=lambda g: g, other=lambda g: -g, **HIDDEN)
 scaled_add = pointwise("add", kernels.add_scaled, input=lambda g: g, other=lambda g, alpha: g * alpha, **HIDDEN)
-scaled_sub = pointwise("sub", kernels.sub_scaled, input=lambda g: g, other=lambda g, alpha: -alpha * g, **HIDDEN)
+scaled_sub = pointwise("sub", kernels.sub_scaled, check=refuse_bools, input=lambda g: g, other=lambda g, alpha: -alpha * g, **HIDDEN)
 plain_rsub = pointwise(
-    "rsub", kernels.rsub, node="RsubBackward0", scalar_node="RsubBackward1",
+    "rsub", kernels.rsub, node="RsubBackward0", scalar_node="RsubBackward1", check=refuse_bools,
     input=lambda g: -g, other=lambda g: g, **HIDDEN,
 )  # fmt: skip
 mul = pointwise("mul", np.multiply, input=lambda g, other: g * other, other=lambda g, input: g * input, alias=("multiply",))
@@ -35,13 +51,30 @@ true_div = pointwise(
 )  # fmt: skip
 floor_div = pointwise("div", kernels.floor_divide, input=lambda g: zeros_of(g), other=lambda g: zeros_of(g), **HIDDEN)
 trunc_div = pointwise("div", kernels.trunc_divide, input=lambda g: zeros_of(g), other=lambda g: zeros_of(g), **HIDDEN)
-floor_divide = pointwise("floor_divide", kernels.floor_divide)
-remainder = pointwise(
-    "remainder", kernels.remainder, input=lambda g: g, other=lambda g, input, other: -g * floor(input / other),
+floor_divide = pointwise(
+    "floor_divide", kernels.floor_divide, node="NotImplemented",
+    input=lambda g: undifferentiated("floor_divide"), other=lambda g: undifferentiated("floor_divide"),
 )  # fmt: skip
-fmod = pointwise("fmod", kernels.fmod, input=lambda g: g, other=lambda g, input, other: -g * trunc(input / other))
+remainder = pointwise(
+    "remainder", kernels.remainder, node="RemainderBackward1", scalar_node="RemainderBackward0",
+    input=lambda g: g, other=lambda g, input, other: -g * floor(input / other),
+)  # fmt: skip
+fmod = pointwise(
+    "fmod", kernels.fmod, node="FmodBackward1", scalar_node="FmodBackward0",
+    input=lambda g: g, other=lambda g, input, other: -g * trunc(input / other),
+)  # fmt: skip
+
+
+def refuse_fractions(values):
+    """An integer to a negative number as power would be a fraction."""
+    input, exponent = values["input"], values["exponent"]
+    integral = isinstance(input, Tensor) and not input.dtype.differentiable
+    if integral and isinstance(exponent, int) and exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+
+
 pow = pointwise(
-    "pow", kernels.pow, node="PowBackward1", scalar_node="PowBackward0", tensors=("input", "exponent"),
+    "pow", kernels.pow, node="PowBackward1", scalar_node="PowBackward0", tensors=("input", "exponent"), check=refuse_fractions,
     input=lambda g, input, exponent: power_gradient(g, input, exponent),
     exponent=lambda g, input, exponent, out: exponent_gradient(g, input, exponent, out),
 )  # fmt: skip
@@ -88,9 +121,9 @@ def _divide(input, other, *, rounding_mode=None):
     return (floor_div if rounding_mode == "floor" else trunc_div), (input, other)
 
 
-add = choice("add", _scaled(plain_add, scaled_add))
-sub = choice("sub", _scaled(plain_sub, scaled_sub), alias=("subtract",))
-div = choice("div", _divide, alias=("divide",))
+add = choice("add", _scaled(plain_add, scaled_add), usual=plain_add)
+sub = choice("sub", _scaled(plain_sub, scaled_sub), usual=plain_sub, alias=("subtract",))
+div = choice("div", _divide, usual=true_div, alias=("divide",))
 true_divide = choice("true_divide", lambda input, other: (true_div, (input, other)))
 rsub = choice(
     "rsub", lambda input, other, *, alpha=1: (plain_rsub, (input, other)) if alpha == 1 else (scaled_sub, (other, input, alpha)),
@@ -105,6 +138,11 @@ addcdiv = pointwise(
     tensor1=lambda g, tensor2, value: g * (value / tensor2),
     tensor2=lambda g, tensor1, tensor2, value: -g * (value * tensor1 / (tensor2 * tensor2)),
 )  # fmt: skip
+
+
+def undifferentiated(name):
+    """PyTorch records these, and refuses when their gradient is asked for."""
+    raise NotImplementedError(f"derivative for aten::{name} is not implemented")
 
 
 def power_gradient(g, input, exponent):
@@ -134,17 +172,26 @@ def is_complex(x):
 
 neg = pointwise("neg", np.negative, input=lambda g: -g, alias=("negative",))
 abs = pointwise(
-    "abs", kernels.absolute, node="AbsBackward0", holomorphic=False, alias=("absolute",), input=lambda g, input: g * sgn(input),
+    "abs", kernels.absolute, promote="real", inplace=False, node="AbsBackward0", holomorphic=False, alias=("absolute",), input=lambda g, input: g * sgn(input),
 )  # fmt: skip
+
+
+def abs_(self):
+    """The absolute values, in place; raises RuntimeError for complex numbers, whose absolute values are real."""
+    if self.dtype.is_complex:
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return abs.variant("inplace")(self)
+
+
+Tensor.abs_ = Tensor.absolute_ = abs_
 sign = pointwise("sign", kernels.sign, input=lambda g: zeros_of(g))
 sgn = pointwise(
     "sgn", kernels.sgn, holomorphic=False, input=lambda g, input, out: sgn_gradient(g, input, out),
 )  # fmt: skip
-positive = pointwise("positive", np.positive, input=lambda g: g, inplace=False)
 conj_physical = pointwise("conj_physical", kernels.conj, holomorphic=False, input=lambda g: conj(g))
 conj = pointwise("conj", kernels.conj, holomorphic=False, inplace=False, input=lambda g: conj(g), alias=("resolve_conj", "resolve_neg"))
 reciprocal = pointwise("reciprocal", np.reciprocal, promote="float", input=lambda g, out: -g * out * out)
-square = pointwise("square", np.square, node="PowBackward0", input=lambda g, input: g * (2 * input))
+square = choice("square", lambda input: (pow, (input, 2)))
 sqrt = pointwise("sqrt", np.sqrt, promote="float", input=lambda g, out: g / (2 * out))
 rsqrt = pointwise("rsqrt", kernels.rsqrt, promote="float", input=lambda g, out: -0.5 * g * (out * out * out))
 exp = pointwise("exp", np.exp, promote="float", input=lambda g, out: g * out)
@@ -153,7 +200,7 @@ expm1 = pointwise("expm1", np.expm1, promote="float", input=lambda g, out: g * (
 log = pointwise("log", np.log, promote="float", input=lambda g, input: g / input)
 log2 = pointwise("log2", np.log2, promote="float", input=lambda g, input: g / (input * LN2))
 log10 = pointwise("log10", np.log10, promote="float", input=lambda g, input: g / (input * LN10))
-log1p = pointwise("log1p", np.log1p, promote="float", input=lambda g, input: g / (input + 1))
+log1p = pointwise("log1p", np.log1p, node="Log1PBackward0", promote="float", input=lambda g, input: g / (input + 1))
 sin = pointwise("sin", np.sin, promote="float", input=lambda g, input: g * cos(input))
 cos = pointwise("cos", np.cos, promote="float", input=lambda g, input: g * -sin(input))
 tan = pointwise("tan", np.tan, promote="float", input=lambda g, out: g * (1 + out * out))
@@ -162,7 +209,7 @@ acos = pointwise("acos", np.arccos, promote="float", input=lambda g, input: g * 
 atan = pointwise("atan", np.arctan, promote="float", input=lambda g, input: g / (input * input + 1), alias=("arctan",))
 sinh = pointwise("sinh", np.sinh, promote="float", input=lambda g, input: g * cosh(input))
 cosh = pointwise("cosh", np.cosh, promote="float", input=lambda g, input: g * sinh(input))
-tanh = pointwise("tanh", np.tanh, promote="float", input=lambda g, out: g * (1 - out * out))
+tanh = pointwise("tanh", np.tanh, promote="float", input=lambda g, out: g - g * (out * out))
 asinh = pointwise("asinh", np.arcsinh, promote="float", input=lambda g, input: g * rsqrt(input * input + 1), alias=("arcsinh",))
 acosh = pointwise("acosh", np.arccosh, promote="float", input=lambda g, input: g * (rsqrt(input - 1) * rsqrt(input + 1)),
                   alias=("arccosh",))  # fmt: skip
@@ -227,12 +274,20 @@ def sinc_gradient(input):
     return select(input == 0, zeros_of(input), (cos(scaled) * PI * safe - sin(scaled)) / (PI * safe * safe))
 
 
+@composite
+def positive(input):
+    """`input` itself."""
+    if input.dtype is bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
 # --- two arguments -----------------------------------------------------------------------------------------------------------------
 
 atan2 = pointwise(
     "atan2", np.arctan2, promote="float", alias=("arctan2",),
-    input=lambda g, input, other: g * (other / (input * input + other * other)),
-    other=lambda g, input, other: g * (-input / (input * input + other * other)),
+    input=lambda g, input, other: angle_slope(g, other, input * input + other * other),
+    other=lambda g, input, other: angle_slope(-g, input, input * input + other * other),
 )  # fmt: skip
 hypot = pointwise(
     "hypot", np.hypot, input=lambda g, input, out: g * (input / out), other=lambda g, other, out: g * (other / out),
@@ -243,7 +298,7 @@ maximum = pointwise(
     other=lambda g, input, other: select(input == other, g / 2, select(input > other, 0, g)),
 )  # fmt: skip
 minimum = pointwise(
-    "minimum", np.minimum, inplace=False,
+    "minimum", kernels.minimum, inplace=False,
     input=lambda g, input, other: select(input == other, g / 2, select(input > other, 0, g)),
     other=lambda g, input, other: select(input == other, g / 2, select(input < other, 0, g)),
 )  # fmt: skip
@@ -278,6 +333,11 @@ nextafter = pointwise("nextafter", np.nextafter)
 gcd = pointwise("gcd", np.gcd)
 lcm = pointwise("lcm", np.lcm)
 
+def angle_slope(g, along, size):
+    """g * along / size, and 0 at the origin, where the angle has no derivative."""
+    return g * select(size == 0, 0, along / select(size == 0, 1, size))
+
+
 # --- choices by element ------------------------------------------------------------------------------------------------------------
 
 select = pointwise(
@@ -310,15 +370,26 @@ def name_of(tensor):
 where = choice("where", _where, inplace=False, method=False)
 where_method = choice("where", lambda input, condition, other: _where(condition, input, other), inplace=False, function=False)
 clamp = pointwise(
-    "clamp", kernels.clamp, tensors=("input", "min", "max"), alias=("clip",),
+    "clamp", kernels.clamp, tensors=("input", "min", "max"), alias=("clip",), scalar_node="ClampBackward1",
     input=lambda g, input, min, max: clamp_gradient(g, input, min, max),
     min=lambda g, input, min, max: select(input < min if max is None else (input < min) & (min < max), g, 0),
     max=lambda g, input, min, max: select(input > max if min is None else (input > max) | (max < min), g, 0),
 )  # fmt: skip
 clamp_min = choice("clamp_min", lambda input, min: (clamp, (input, min, None)))
 clamp_max = choice("clamp_max", lambda input, max: (clamp, (input, None, max)))
+
+
+def refuse_mixture(values):
+    """Here PyTorch promotes nothing."""
+    wanted = values["input"].dtype
+    for name in ("end", "weight"):
+        value = values[name]
+        if isinstance(value, Tensor) and value.dtype is not wanted:
+            raise RuntimeError(f"expected dtype {wanted} for `{name}` but got dtype {value.dtype}")
+
+
 lerp = pointwise(
-    "lerp", kernels.lerp, tensors=("input", "end", "weight"),
+    "lerp", kernels.lerp, tensors=("input", "end", "weight"), check=refuse_mixture,
     input=lambda g, weight: g * (1 - weight), end=lambda g, weight: g * weight,
     weight=lambda g, input, end: g * (end - input),
 )  # fmt: skip
@@ -349,8 +420,8 @@ logical_not = pointwise("logical_not", np.logical_not, promote="bool")
 isnan = pointwise("isnan", np.isnan, promote="bool", inplace=False)
 isinf = pointwise("isinf", np.isinf, promote="bool", inplace=False)
 isfinite = pointwise("isfinite", np.isfinite, promote="bool", inplace=False)
-isposinf = pointwise("isposinf", np.isposinf, promote="bool", inplace=False, tensors=("input",))
-isneginf = pointwise("isneginf", np.isneginf, promote="bool", inplace=False, tensors=("input",))
+isposinf = pointwise("isposinf", kernels.isposinf, promote="bool", inplace=False)
+isneginf = pointwise("isneginf", kernels.isneginf, promote="bool", inplace=False)
 signbit = pointwise("signbit", np.signbit, promote="bool", inplace=False)
 bitwise_and = pointwise("bitwise_and", np.bitwise_and)
 bitwise_or = pointwise("bitwise_or", np.bitwise_or)
@@ -400,5 +471,11 @@ def _rtruediv(self, other):
 
 
 Tensor.__rtruediv__ = _rtruediv
-for _name in ("floordiv", "mod", "pow", "lshift", "rshift"):
+base_pow = pointwise(
+    "pow", kernels.pow, node="PowBackward2", tensors=("input", "exponent"), **HIDDEN,
+    input=lambda g, input, exponent: power_gradient(g, input, exponent),
+    exponent=lambda g, input, exponent, out: exponent_gradient(g, input, exponent, out),
+)  # fmt: skip
+Tensor.__rpow__ = reversed_operator(base_pow)
+for _name in ("floordiv", "mod", "lshift", "rshift"):
     setattr(Tensor, f"__r{_name}__", reversed_operator(ONE_SIDED[_name]))

@@ -3,11 +3,17 @@
 The gradient of a reduction is its result's gradient, spread back over the dimensions that were reduced (`spread`).
 """
 
+from functools import partial
+
+import numpy as np
+
 from wengert.kernels import reductions as kernels
 from wengert.ops.declare import choice, composite, primitive
-from wengert.ops.pointwise import exp, pow, select, sgn, where, zeros_of
+from wengert.ops.pointwise import exp, pow, select, sgn, zeros_of
 from wengert.ops.shape import concatenate, expand_to, flip, narrow_to, put_along, reshape_to
-from wengert.tensor import Tensor
+from wengert.tensor import Tensor, wrap
+
+reduction = partial(primitive, dense=True)
 
 
 def reduced_shape(shape, dim):
@@ -18,6 +24,8 @@ def reduced_shape(shape, dim):
 
 def spread(g, shape, dim, keepdim=False):
     """What was reduced over `dim` (a gradient or a result), over the whole `shape` again."""
+    if dim is None and not keepdim:
+        return expand_to(g, shape)
     return expand_to(kept(g, shape, dim, keepdim), shape)
 
 
@@ -26,12 +34,12 @@ def kept(x, shape, dim, keepdim):
     return x if keepdim or not shape else reshape_to(x, reduced_shape(shape, dim))
 
 
-sum = primitive("sum", kernels.sum, node="SumBackward1", full_node="SumBackward0", input=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim))
-nansum = primitive(
+sum = reduction("sum", kernels.sum, node="SumBackward1", full_node="SumBackward0", input=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim))
+nansum = reduction(
     "nansum", kernels.nansum, node="NansumBackward0",
     input=lambda g, input, dim, keepdim: select(input == input, spread(g, input.shape, dim, keepdim), 0),
 )  # fmt: skip
-mean = primitive(
+mean = reduction(
     "mean", kernels.mean, node="MeanBackward1", full_node="MeanBackward0",
     input=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim) / count(input_shape, dim),
 )  # fmt: skip
@@ -45,20 +53,20 @@ def count(shape, dim):
     return total
 
 
-prod = primitive(
+prod = reduction(
     "prod", kernels.prod, node="ProdBackward1", full_node="ProdBackward0", input=lambda g, input, out, dim, keepdim: prod_gradient(g, input, out, dim, keepdim),
 )  # fmt: skip
-amax = primitive(
+amax = reduction(
     "amax", kernels.amax, input=lambda g, input, out, dim, keepdim: extreme_gradient(g, input, out, dim, keepdim),
 )  # fmt: skip
-amin = primitive(
+amin = reduction(
     "amin", kernels.amin, input=lambda g, input, out, dim, keepdim: extreme_gradient(g, input, out, dim, keepdim),
 )  # fmt: skip
-max_all = primitive(
+max_all = reduction(
     "max", kernels.max_all, node="MaxBackward1", function=False, method=False,
     input=lambda g, input, out: extreme_gradient(g, input, out, None, False),
 )  # fmt: skip
-min_all = primitive(
+min_all = reduction(
     "min", kernels.min_all, node="MinBackward1", function=False, method=False,
     input=lambda g, input, out: extreme_gradient(g, input, out, None, False),
 )  # fmt: skip
@@ -103,12 +111,12 @@ def shifted_product(x, dim):
     return cumprod(concatenate([ones, narrow_to(x, dim, 0, n - 1)], dim), dim)
 
 
-max_dim = primitive(
+max_dim = reduction(
     "max", kernels.max_dim, outputs=("values", "indices"), function=False, method=False, tensors=("input",),
     nodiff_outputs=("indices",),
     input=lambda g, indices, input_shape, dim, keepdim: picked_gradient(g, indices, input_shape, dim, keepdim),
 )  # fmt: skip
-min_dim = primitive(
+min_dim = reduction(
     "min", kernels.min_dim, outputs=("values", "indices"), function=False, method=False, tensors=("input",),
     nodiff_outputs=("indices",),
     input=lambda g, indices, input_shape, dim, keepdim: picked_gradient(g, indices, input_shape, dim, keepdim),
@@ -142,16 +150,16 @@ def _extreme(all_of, along, pairwise, name):
 
 max = choice("max", _extreme(max_all, max_dim, "maximum", "maximum"), inplace=False)
 min = choice("min", _extreme(min_all, min_dim, "minimum", "minimum"), inplace=False)
-argmax = primitive("argmax", kernels.argmax, tensors=("input",))
-argmin = primitive("argmin", kernels.argmin, tensors=("input",))
-all = primitive("all", kernels.all, tensors=("input",))
-any = primitive("any", kernels.any, tensors=("input",))
-count_nonzero = primitive("count_nonzero", kernels.count_nonzero, tensors=("input",))
-_var = primitive(
+argmax = reduction("argmax", kernels.argmax, tensors=("input",))
+argmin = reduction("argmin", kernels.argmin, tensors=("input",))
+all = reduction("all", kernels.all, tensors=("input",))
+any = reduction("any", kernels.any, tensors=("input",))
+count_nonzero = reduction("count_nonzero", kernels.count_nonzero, tensors=("input",))
+_var = reduction(
     "var", kernels.var, function=False, method=False, holomorphic=False,
     input=lambda g, input, dim, correction, keepdim: var_gradient(g, input, dim, correction, keepdim),
 )  # fmt: skip
-_std = primitive(
+_std = reduction(
     "std", kernels.std, function=False, method=False, holomorphic=False,
     input=lambda g, input, out, dim, correction, keepdim: var_gradient(
         select(out == 0, 0, g / (2 * out)), input, dim, correction, keepdim
@@ -205,7 +213,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     return nansum(input, dim, keepdim, dtype=dtype) / numbers
 
 
-logsumexp = primitive(
+logsumexp = reduction(
     "logsumexp", kernels.logsumexp, alias=(),
     input=lambda g, input, out, dim, keepdim: kept(g, input.shape, dim, keepdim)
     * exp(input - finite(kept(out, input.shape, dim, keepdim))),
@@ -214,18 +222,18 @@ logsumexp = primitive(
 
 def finite(x):
     """`x` with infinities replaced by 0, for differences in which they would give NaN."""
-    return where(abs_of(x) == float("inf"), 0, x)
+    return select(abs_of(x) == float("inf"), 0, x)
 
 
 def abs_of(x):
     return abs(x)
 
 
-softmax_op = primitive(
+softmax_op = reduction(
     "softmax", kernels.softmax, function=False, method=False,
     input=lambda g, out, dim: out * (g - sum(g * out, dim, True)),
 )  # fmt: skip
-log_softmax_op = primitive(
+log_softmax_op = reduction(
     "log_softmax", kernels.log_softmax, function=False, method=False,
     input=lambda g, out, dim: g - exp(out) * sum(g, dim, True),
 )  # fmt: skip
@@ -243,13 +251,13 @@ def _converted(operation):
 
 softmax = choice("softmax", _converted(softmax_op), inplace=False, alias=("special_softmax",))
 log_softmax = choice("log_softmax", _converted(log_softmax_op), inplace=False)
-cumsum = primitive(
+cumsum = reduction(
     "cumsum", kernels.cumsum, inplace=True, input=lambda g, dim: cumsum_back(g, dim),
 )  # fmt: skip
-cumprod = primitive(
+cumprod = reduction(
     "cumprod", kernels.cumprod, inplace=True, input=lambda g, input, out, dim: cumprod_gradient(g, input, out, dim),
 )  # fmt: skip
-logcumsumexp = primitive(
+logcumsumexp = reduction(
     "logcumsumexp", kernels.logcumsumexp,
     input=lambda g, input, out, dim: exp(input) * cumsum_back(g * exp(-out), dim),
 )  # fmt: skip
@@ -281,7 +289,7 @@ def cumprod_total(x, dim):
     return prod(x, dim, True)
 
 
-norm_op = primitive(
+norm_op = reduction(
     "linalg_vector_norm", kernels.vector_norm, function=False, method=False, node="LinalgVectorNormBackward0", holomorphic=False,
     input=lambda g, input, out, p, dim, keepdim: norm_gradient(g, input, out, p, dim, keepdim),
 )  # fmt: skip
@@ -321,6 +329,36 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     if dtype is not None:
         input = input.to(dtype)
     return norm_op(input, order, dim, keepdim)
+
+
+@composite
+def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Element by element, whether |input - other| <= atol + rtol * |other|; infinities are close to themselves."""
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"{input.dtype} did not match {other.dtype}")
+    if rtol < 0 or atol < 0:
+        raise RuntimeError("rtol and atol must be greater than or equal to zero")
+    a, b = input._array, other._array
+    if a.dtype.kind in "biu":
+        a, b = a.astype(np.float64), b.astype(np.float64)
+    with np.errstate(all="ignore"):
+        near = np.isfinite(b) & np.isfinite(a) & (np.abs(a - b) <= atol + np.abs(rtol * b))
+        close = (a == b) | near
+    if equal_nan:
+        close = close | (np.isnan(a) & np.isnan(b))
+    return wrap(np.asarray(close))
+
+
+@composite
+def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Whether all elements are close, as `isclose` says."""
+    return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
+
+
+@composite
+def equal(input, other):
+    """Whether two tensors have the same shape and the same elements (NaN is equal to nothing)."""
+    return bool(np.array_equal(input._array, other._array))
 
 
 @composite

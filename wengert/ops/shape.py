@@ -1,10 +1,12 @@
 """Views, rearrangements and joins. The derivative of a view is the adjoint of looking: put back where it was seen."""
 
 import numbers
+from functools import cache
 from weakref import ref
 
 import numpy as np
 
+from wengert.autograd import views
 from wengert.autograd.graph import Node, Output, Version, grad_mode, next_seq
 from wengert.dtypes import contiguous_format
 from wengert.dtypes import dtype as dtype_class
@@ -151,15 +153,23 @@ def view(self, *size):
     Raises:
         RuntimeError: the shape does not fit, or the strides do not allow a view.
     """
-    if len(size) == 1 and isinstance(size[0], dtype_class):
-        return view_dtype(self, size[0])
-    return view_op.function(self, dims_given(size))
+    if len(size) == 1:
+        first = size[0]
+        if isinstance(first, dtype_class):
+            return view_dtype(self, first)
+        if isinstance(first, (tuple, list)):
+            size = first
+    for n in size:
+        if type(n) is not int:
+            size = dims_given(size)
+            break
+    return view_op.function(self, size)
 
 
 def view_dtype(self, dtype):
     """The memory of `self` read as another dtype."""
-    if dtype is self.dtype:
-        return alias_of(self)
+    if dtype is self.dtype:  # no derivative, as for any other dtype
+        return self.detach()
     array, old, fresh = self._array, self.dtype.itemsize, dtype.itemsize
     if old != fresh:
         if array.ndim == 0:
@@ -176,12 +186,17 @@ def view_dtype(self, dtype):
 
 def as_view_of(source, array, dtype=None):
     """A tensor for `array`, a view of `source`'s memory, outside the graph but sharing the version counter."""
-    result = wrap(array, dtype or source.dtype)
-    if source._counter is None:
-        source._counter = Version()
-    result._counter = source._counter
-    result._base = source if source._base is None else source._base
-    source._counter.register(ref(result))
+    result = new(Tensor)
+    result._array = array
+    result.dtype = source.dtype if dtype is None else dtype
+    result._node = None
+    base = source._base
+    result._base = source if base is None else base
+    counter = source._counter
+    if counter is None:
+        counter = source._counter = Version()
+    result._counter = counter
+    counter.register(ref(result))
     return result
 
 
@@ -257,6 +272,8 @@ def flatten(input, start_dim=0, end_dim=-1):
 @composite
 def unflatten(input, dim, sizes):
     """Dimension `dim` split into several of these sizes, of which one may be -1."""
+    if not input.ndim:
+        raise RuntimeError(f"unflatten: Dimension specified as {dim} but tensor has no dimensions")
     axis = axis_of(dim, input.ndim)
     if not len(sizes):
         raise RuntimeError("unflatten: sizes must be non-empty")
@@ -275,8 +292,8 @@ def unflatten(input, dim, sizes):
 
 @composite
 def ravel(input):
-    """All elements in one dimension."""
-    return reshape(input, (-1,))
+    """All elements in one dimension: a view of a contiguous tensor, a copy of any other."""
+    return reshape(contiguous(input), (-1,))
 
 
 @composite
@@ -292,6 +309,8 @@ def movedim(input, source, destination):
         )
     source = [axis_of(d, ndim) for d in source]
     destination = [axis_of(d, ndim) for d in destination]
+    if not ndim:
+        return permute_op(input, ())
     for dims, what in ((source, "source"), (destination, "destination")):
         if len(set(dims)) != len(dims):
             raise RuntimeError(f"movedim: repeated dim in `{what}` ({dims})")
@@ -351,6 +370,14 @@ def _laid_out(input, layout):
 clone_in = primitive("clone", _laid_out, **INNER, node="CloneBackward0", input=lambda g: g)
 
 
+def is_set_to(self, tensor):
+    """Whether both look at the same memory from the same place with the same shape and strides."""
+    mine, other = self._array, tensor._array
+    if mine.shape != other.shape or mine.strides != other.strides or mine.dtype != other.dtype:
+        return False
+    return kernels.address(mine) == kernels.address(other)
+
+
 def storage_offset(self):
     """How many elements lie in the storage before the first."""
     array = self._array
@@ -362,17 +389,61 @@ def storage_offset(self):
 for _name, _function in {
     "view": view, "expand": expand, "permute": permute, "reshape": reshape, "squeeze": squeeze, "narrow": narrow,
     "sum_to_size": sum_to_size, "contiguous": contiguous, "is_contiguous": is_contiguous, "clone": clone,
-    "storage_offset": storage_offset,
+    "storage_offset": storage_offset, "is_set_to": is_set_to,
 }.items():  # fmt: skip
     setattr(Tensor, _name, _function)
 Tensor.real = property(real, lambda self, value: real(self).copy_(value))
 Tensor.imag = property(imag, lambda self, value: imag(self).copy_(value))
+
+
+def matrices_transposed(self, name):
+    """The last two dimensions exchanged; a 0-d tensor is its own transpose."""
+    ndim = self._array.ndim
+    if ndim == 1:
+        raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    return transpose.function(self, -2, -1) if ndim else self
+
+
+def rearranged(name, operation, node_name):
+    """The in-place form of a view operation: the tensor itself takes the new shape and strides."""
+
+    def in_place(self, *args, **kwargs):
+        if self._node is not None and grad_mode.enabled:
+            views.check_inplace(self)
+        moved = operation(self, *args, **kwargs)
+        self._array, self._node = moved._array, moved._node
+        if self._node is not None and grad_mode.enabled:
+            self._node.__class__ = renamed(type(self._node), node_name)
+        views.bump(self)
+        return self
+
+    in_place.__name__ = in_place.__qualname__ = f"{name}_"
+    in_place.__doc__ = f"`{name}` in place: this tensor itself takes the new shape and strides; returns it."
+    return in_place
+
+
+@cache
+def renamed(node_class, name):
+    """The same class of nodes under the name that PyTorch gives to the in-place form."""
+    return type(name, (node_class,), {"__slots__": (), "__module__": "wengert"})
+
+
+# The functions are looked up when called: generating them now would bind formulas to a module that is half loaded.
+for _name, _function, _node in (
+    ("transpose", lambda *a, **k: transpose(*a, **k), "TransposeBackward1"),
+    ("swapaxes", lambda *a, **k: transpose(*a, **k), "TransposeBackward1"),
+    ("swapdims", lambda *a, **k: transpose(*a, **k), "TransposeBackward1"),
+    ("t", lambda *a, **k: t(*a, **k), "TBackward1"),
+    ("unsqueeze", lambda *a, **k: unsqueeze(*a, **k), "UnsqueezeBackward1"),
+    ("squeeze", lambda *a, **k: squeeze(*a, **k), "SqueezeBackward3"),
+):
+    setattr(Tensor, f"{_name}_", rearranged(_name, _function, _node))
 Tensor.T = property(lambda self: permute_op.function(self, tuple(range(self._array.ndim))[::-1]))
-Tensor.mT = property(lambda self: transpose.function(self, -2, -1))
+Tensor.mT = property(lambda self: matrices_transposed(self, "mT"))
 Tensor.H = property(lambda self: transpose.function(self, 0, 1).conj())
-Tensor.mH = property(lambda self: transpose.function(self, -2, -1).conj())
+Tensor.mH = property(lambda self: matrices_transposed(self, "mH").conj())
 Tensor.adjoint = lambda self: transpose.function(self, -2, -1).conj()
-Tensor.view_as = lambda self, other: view(self, *other._array.shape) if other is not self else alias_of(self)
+Tensor.view_as = lambda self, other: view(self, *other._array.shape)
 Tensor.reshape_as = lambda self, other: reshape(self, other._array.shape)
 Tensor.expand_as = lambda self, other: expand(self, *other._array.shape)
 
@@ -583,7 +654,7 @@ def tensor_split(input, indices_or_sections, dim=0):
 def unbind(input, dim=0):
     """The slices along `dim`, without that dimension; views."""
     if not input.ndim:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     axis = axis_of(dim, input.ndim)
     return pieces_of(input, lambda array: _slices(array, axis), axis, UnbindBackward0)
 
@@ -593,8 +664,8 @@ def broadcast_tensors(*tensors):
     """All tensors expanded to their common shape."""
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
-    shape = broadcast_shapes(*[x._array.shape for x in tensors])
-    return tuple(expand_op(x, tuple(shape)) for x in tensors)
+    shape = tuple(broadcast_shapes(*[x._array.shape for x in tensors]))
+    return tuple(x if x._array.shape == shape else expand_op(x, shape) for x in tensors)
 
 
 def broadcast_shapes(*shapes):
