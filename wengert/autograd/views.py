@@ -291,12 +291,13 @@ class SavedOutput(Tensor):
 
     __slots__ = ()
     _is_saved_output = True
+    _number = None  # which of several results it is
 
     def with_node(self, node):
         tensor = wrap(self._array, self.dtype)
         tensor._counter = self._counter
-        number = node.saved_outputs.get(id(self), 0) if node.outputs > 1 and hasattr(node, "saved_outputs") else 0
-        tensor._node = node if node.outputs == 1 else Output(node, number, self._array.shape, self.dtype)
+        if self.dtype.differentiable:
+            tensor._node = node if self._number is None else Output(node, self._number, self._array.shape, self.dtype)
         return tensor
 
 

@@ -1025,6 +1025,8 @@ class Emitter:
                 self.add(f"kept.dtype = {tensor}.dtype", indent)
                 self.add("kept._node = kept._base = None", indent)
                 self.add("kept._counter = counter", indent)
+                if op.outputs:
+                    self.add(f"kept._number = {op.outputs.index(name)}", indent)
         tracked = [n for n in saved.tensors]
         if not tracked and not (saved.outputs and self.inplace):
             self.add("node.versions = None", indent)
