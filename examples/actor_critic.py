@@ -108,7 +108,6 @@ def learn(actor, critic, optimizer, states, actions, fell, cut, discount=0.99, t
     critic_loss = (advantage**2).mean()
     optimizer.zero_grad()
     (actor_loss + critic_loss).backward()
-    nn.utils.clip_grad_norm_(list(actor.parameters()) + list(critic.parameters()), 1.0)
     optimizer.step()
     return actor_loss.item(), critic_loss.item()
 

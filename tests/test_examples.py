@@ -42,8 +42,9 @@ def test_digits_learns_and_reports_its_gradient_flow():
     learned, tested = map(float, re.search(r"accuracy: ([\d.]+)% in training, ([\d.]+)% in the test", out).groups())
     assert learned > 90
     assert tested > 90
-    rows = re.findall(r"^  (\d\.(?:weight|bias)) +(\d[\d x]*?) +([\d.e+-]+) +([\d.e+-]+)  (.+)$", out, re.MULTILINE)
+    rows = [re.split(" {2,}", line.strip()) for line in out.partition("verdict\n")[2].splitlines()]
     assert [row[0] for row in rows] == [f"{layer}.{kind}" for layer in (0, 2, 7, 9) for kind in ("weight", "bias")]
+    assert all(len(row) == 5 and float(row[2]) > 0 and 0 < float(row[3]) < 0.1 for row in rows)
     assert {row[4] for row in rows} == {"flows"}
 
 

@@ -5,6 +5,7 @@
 Operations are generated from their declarations when first used; heavy submodules load when first touched.
 """
 
+import gc as _gc
 import importlib
 
 from wengert import copying as _copying  # noqa: F401 (gives tensors `copy.deepcopy` and `pickle`)
@@ -37,6 +38,7 @@ from wengert.dtypes import (
 )
 from wengert.dlpack import from_dlpack
 from wengert.ops import creation as _creation
+from wengert.ops import einsum as _einsum  # noqa: F401
 from wengert.ops import indexing as _indexing
 from wengert.ops import lazy as _lazy
 from wengert.ops import linalg as _linalg
@@ -51,9 +53,15 @@ from wengert.printing import set_printoptions
 from wengert.settings import *  # noqa: F403
 from wengert.size import Size
 from wengert.tensor import Tensor
-from wengert.version import __version__
+from wengert.torch_version import __version__
 
 globals().update({name: value for name, value in _dtypes.BY_NAME.items()})
+
+# Each recorded operation makes a few objects that the cycle collector watches, where PyTorch makes one. At Python's
+# own threshold of 700 it would come round every 200 operations, and go through a long graph again and again, to find
+# nothing: graphs have no cycles. A program that has set thresholds of its own keeps them.
+if _gc.get_threshold() in ((700, 10, 10), (2000, 10, 10), (2000, 10, 0)):
+    _gc.set_threshold(10_000, 20, 20)
 globals().update(_creation.FACTORIES)
 globals().update(_shape.FUNCTIONS_HERE)
 
@@ -71,7 +79,7 @@ _ATTRIBUTES = {  # public names that live in modules which load on first touch
     "manual_seed": "wengert.random", "seed": "wengert.random", "initial_seed": "wengert.random",
     "get_rng_state": "wengert.random", "set_rng_state": "wengert.random", "Generator": "wengert.random",
     "default_generator": "wengert.random", "save": "wengert.serialization", "load": "wengert.serialization",
-    "vmap": "wengert.func", "compile": "wengert.compiler", "autocast": "wengert.amp", "set_default_tensor_type": "wengert.settings",
+    "install_as_torch": "wengert.alias", "vmap": "wengert.func", "compile": "wengert.compiler", "autocast": "wengert.amp", "set_default_tensor_type": "wengert.settings",
 }  # fmt: skip
 
 

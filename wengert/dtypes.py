@@ -14,7 +14,7 @@ BOOL, INTEGER, FLOATING, COMPLEX = range(4)
 class dtype:
     """An element type, such as ``wengert.float32``. Compared by identity; there is one object for each type."""
 
-    __slots__ = ("name", "numpy", "category", "itemsize", "is_floating_point", "is_complex", "is_signed", "differentiable", "takes_numbers")
+    __slots__ = ("name", "numpy", "category", "itemsize", "is_floating_point", "is_complex", "is_signed", "differentiable", "takes_numbers", "numbers")
 
     def __init__(self, name, numpy, category):
         self.name = name
@@ -24,6 +24,7 @@ class dtype:
         self.is_floating_point = category == FLOATING
         self.is_complex = category == COMPLEX
         self.differentiable = category >= FLOATING
+        self.numbers: dict = {}  # Python numbers met as operands, as arrays of this type
         self.takes_numbers = category == FLOATING and self.itemsize >= 4  # as NumPy's own rules for Python numbers
         self.is_signed = category != BOOL and not name.startswith("uint")
 

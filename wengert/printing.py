@@ -222,7 +222,7 @@ def tensor_repr(tensor: Any, contents: str | None = None) -> str:
     Returns:
         For instance ``tensor([1., 2.], dtype=torch.float64, grad_fn=<MulBackward0>)``.
     """
-    plain = type(tensor) is Tensor or type(tensor) is Parameter
+    plain = type(tensor) is Tensor or type(tensor) is Parameter or hasattr(type(tensor), "_plain_override")
     prefix = "tensor(" if plain else f"{type(tensor).__name__}("
     text = format_array(tensor._array, len(prefix)) if contents is None else contents
     text = _append(prefix + text, _suffixes(tensor), len(prefix))
@@ -244,6 +244,9 @@ def _suffixes(tensor: Any) -> Iterator[str]:
         yield f"grad_fn=<{tensor.grad_fn.name()}>"
     elif tensor.requires_grad:
         yield "requires_grad=True"
+    tangent = tensor._tangent
+    if tangent is not None:
+        yield f"tangent={tangent.item() if tangent.ndim == 0 else tangent}"
 
 
 def _append(text: str, suffixes: Iterator[str], indent: int) -> str:

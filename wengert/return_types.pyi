@@ -33,6 +33,10 @@ class max(_NamedTuple):
     values: _Tensor
     indices: _Tensor
 
+class max_pool_with_indices(_NamedTuple):
+    values: _Tensor
+    indices: _Tensor
+
 class median(_NamedTuple):
     values: _Tensor
     indices: _Tensor

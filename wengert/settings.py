@@ -90,7 +90,10 @@ def numel(input):
 
 def typename(obj):
     """The name of an object's type; for tensors such as ``torch.FloatTensor``."""
-    return obj.type() if isinstance(obj, Tensor) else f"{type(obj).__module__}.{type(obj).__qualname__}"
+    if isinstance(obj, Tensor):
+        return obj.type()
+    cls = type(obj)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def result_type(tensor1, tensor2):

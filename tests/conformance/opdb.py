@@ -9,10 +9,12 @@ What the judged module doesn't have at all is `absent`: counted, not failed.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import functools
 import importlib
 import multiprocessing
+import re
 import resource
 import signal
 import time
@@ -42,7 +44,7 @@ SAMPLES = {"backward": 16, "second": 6, "forward mode": 6, "in-place": 8, "out":
 # Values that PyTorch leaves open.
 UNSPECIFIED = {"empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided"}
 # Not built, by decision: other layouts, PyTorch's own internals, entries for other devices.
-OUT_OF_SCOPE = ("sparse.", "to_sparse")
+OUT_OF_SCOPE = ("sparse.", "to_sparse", "max_pool2d_with_indices_backward")
 OUT_OF_SCOPE_KINDS = {"OpOverload", "OpOverloadPacket", "_JittedFunction"}
 # PyTorch itself writes past the end of an `out=` that isn't contiguous here, and takes the process with it.
 CRASHES_ON_STRIDED_OUT = {"tril", "triu", "linalg.lu", "lu_unpack"}
@@ -57,6 +59,11 @@ NORMWISE = tuple(
 
 PUBLIC_NAMESPACES = ["", "linalg", "special", "fft", "nn.functional", "signal.windows", "masked", "Tensor", "sparse",
                      "_C._nn", "functional"]  # fmt: skip
+
+
+# What the database's own functions call beside the operation, and which means nothing under another module.
+SUBSTITUTES = {"freeze_rng_state": contextlib.nullcontext}
+LACKS = re.compile(r"(module '[\w.]+'|'Tensor' object) has no attribute|cannot import name")
 
 
 class Absent(Exception):
@@ -135,7 +142,7 @@ def lookup(path: str, module: Any) -> Any:
     for name in path.split("."):
         try:
             place = getattr(place, name)
-        except AttributeError:
+        except (AttributeError, ImportError):
             try:
                 place = importlib.import_module(f"{place.__name__}.{name}")
             except (ImportError, AttributeError):
@@ -170,7 +177,9 @@ def rebound(function: types.FunctionType, module: Any) -> Callable[..., Any]:
     names = dict(function.__globals__)
     for name in function.__code__.co_names:
         value = names.get(name)
-        if isinstance(value, types.ModuleType) and value.__name__.split(".")[0] == "torch":
+        if name in SUBSTITUTES:
+            names[name] = SUBSTITUTES[name]
+        elif isinstance(value, types.ModuleType) and value.__name__.split(".")[0] == "torch":
             path = value.__name__.partition(".")[2]
             names[name] = lookup(path, module) if path else module
         elif isinstance(value, types.FunctionType) and value.__module__.startswith("torch"):
@@ -276,12 +285,16 @@ class Judge:
     def call(self, module: Any, function: Any, sample: Any, translator: Translator | None = None) -> Any:
         """The result under one module, or the exception it raised; the inputs are the translator's."""
         translate = translator or Translator(module)
-        value, arguments = translate(sample.input), translate(tuple(sample.args))
-        keywords = translate(dict(sample.kwargs))
-        module.manual_seed(0)
         try:
+            value, arguments = translate(sample.input), translate(tuple(sample.args))
+            keywords = translate(dict(sample.kwargs))
+            module.manual_seed(0)
             return function(value, *arguments, **keywords)
+        except Absent:
+            raise
         except Exception as error:
+            if module is self.subject and isinstance(error, AttributeError | ImportError) and LACKS.search(str(error)):
+                raise Absent(str(error)) from error
             return error
 
     def check(self, aspect: str, comparison: Callable[[], None], sample: Any) -> None:
@@ -305,7 +318,7 @@ class Judge:
         expected = self.call(self.torch, function, sample, other)
         return actual, expected, own, other
 
-    def results_agree(self, actual: Any, expected: Any, where: str = "result") -> None:
+    def results_agree(self, actual: Any, expected: Any, where: str = "result", computed_in: str = "") -> None:
         if isinstance(expected, Exception) or isinstance(actual, Exception):
             check_error(*(e if isinstance(e, Exception) else None for e in (actual, expected)), "it")
             return
@@ -315,7 +328,7 @@ class Judge:
             compare.check_layout(a, e, place)
             compare.must(a.requires_grad == e.requires_grad, f"{place} requires_grad", a.requires_grad, e.requires_grad)
             if not self.open_values:
-                compare.check_values(a, e, place, normwise=self.normwise)
+                compare.check_values(a, e, place, normwise=self.normwise, computed_in=computed_in)
 
     def forward(self, dtype: str, count: int) -> None:
         aspect = f"forward {dtype}"
@@ -501,7 +514,7 @@ class Judge:
                 returned = list(result) if isinstance(like, list | tuple) else [result]
                 compare.must(all(r is t for r, t in zip(returned, targets, strict=True)), "returned out", result, given)
             results.append(given if result is None else result)
-        self.results_agree(*results, f"out ({kind})")
+        self.results_agree(*results, f"out ({kind})", "float32" if kind == "float64" else "")
 
     def target(self, module: Any, like: Any, kind: str) -> Any:
         dtype = getattr(module, kind if kind in ("float64", "int64") else dtype_name(like.dtype))
@@ -539,7 +552,8 @@ class Judge:
             )
             twice = floating and entry.supports_gradgrad and torch.float64 in entry.backward_dtypes
             self.attempt("second", functools.partial(self.backward, "float64", "second", again=True), twice)
-            self.attempt("forward mode", self.forward_mode, floating and entry.supports_forward_ad)
+            if hasattr(self.subject.autograd, "forward_ad"):
+                self.attempt("forward mode", self.forward_mode, floating and entry.supports_forward_ad)
             self.attempt("in-place", self.in_place, bool(entry.inplace_variant) and torch.float32 in entry.dtypes)
             self.attempt("out", self.out, entry.supports_out and torch.float32 in entry.dtypes)
             self.attempt("errors", self.errors, entry.error_inputs_func is not None)
@@ -555,6 +569,8 @@ class Judge:
         try:
             judge()
         except Absent as absent:
+            if aspect.startswith("forward ") and not self.verdict.scores:
+                raise  # not a variant: the operation itself
             self.verdict.add(aspect, f"absent: {absent}")
 
 

@@ -11,8 +11,10 @@ modules hold the same bits; elsewhere a last-bit difference of a sine could look
 from __future__ import annotations
 
 import re
+import tomllib
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,6 +80,10 @@ FLOATS = ["float32", "float64"]
 DTYPES = (
     ["float32"] * 5 + ["float64"] * 3 + ["int64"] * 2 + ["bool", "int32", "uint8", "float16", "bfloat16", "complex64"]
 )
+
+
+# Derivatives in half precision round once in PyTorch's kernels and after every operation of a formula here.
+HALF_SLACK = {"float16": 200, "bfloat16": 2000}
 
 
 class Writer:
@@ -366,7 +372,9 @@ def indexing(w: Writer) -> Step:
 
 def index_assignment(w: Writer) -> Step:
     x = w.pick()
-    value = w.choose([w.choose(SCALARS), w.pick(lambda t: t.numel() == 1), w.pick_beside(x), w.pick()])
+    # What a write of overlapping values leaves behind is nobody's promise.
+    apart = w.pick(lambda t: storage_key(t) != storage_key(w.names[x]), lambda t: broadcasts(t.shape, w.names[x].shape))
+    value = w.choose([w.choose(SCALARS), w.pick(lambda t: t.numel() == 1), apart, apart])
     index = an_index(w, x)
     return Step(w.choose([f"{x}[{index}] = {value}", f"{x}[{index}] = {value}", f"{x}[{index}] += {value}"]))
 
@@ -409,7 +417,7 @@ def cut(w: Writer) -> Step:
                 f"{x}.requires_grad_(False)",
                 f"with torch.no_grad():\n    NEW = {x} * 2",
                 f"with torch.no_grad():\n    {x}.mul_(2)",
-                f"with torch.no_grad():\n    NEW = {x}[0:1]",
+                f"with torch.no_grad():\n    NEW = {x}.unsqueeze(0)",
                 f"with torch.set_grad_enabled(False):\n    {x}.add_(1)",
                 f"with torch.no_grad(), torch.enable_grad():\n    NEW = {x} + 1",
                 f"{x}.data.add_(1)",
@@ -591,6 +599,7 @@ def check_state(own: dict[str, Any], other: dict[str, Any], scale: float, born: 
     before handing it over is its own affair, what happens to a tensor afterwards is not."""
     expected = tensors_of(other)
     actual = tensors_of(own)
+    scale *= max([HALF_SLACK.get(dtype_name(e.dtype), 1) for e in expected.values()], default=1)
     must(list(actual) == list(expected), "tensors that exist", list(actual), list(expected))
     owners: tuple[dict[int, str], dict[int, str]] = ({}, {})
     for name, e in expected.items():
@@ -598,6 +607,8 @@ def check_state(own: dict[str, Any], other: dict[str, Any], scale: float, born: 
         check_layout(a, e, name)
         for attribute in ("requires_grad", "is_leaf"):
             value, wanted = seen(a, attribute), seen(e, attribute)
+            if isinstance(wanted, type):
+                continue
             must(value == wanted, f"{name}.{attribute}", value, wanted)
         first_seen = born.setdefault(name, (a._version, e._version))
         writes = a._version - first_seen[0], e._version - first_seen[1]
@@ -613,7 +624,7 @@ def check_state(own: dict[str, Any], other: dict[str, Any], scale: float, born: 
             for node in (seen(a, "grad_fn"), seen(e, "grad_fn"))
         ]
         # After a write to its memory PyTorch lets a view reach its base by strides, however it was made.
-        strided = nodes[1] == "AsStridedBackward0" and nodes[0] is not None
+        strided = nodes[0] is not None and (nodes[1] == "AsStridedBackward0" or not e.numel())
         must(nodes[0] == nodes[1] or strided, f"{name}.grad_fn", *nodes)
         check_values(a, e, name, scale=scale)
         first = [o.setdefault(storage_key(t), name) if t.numel() else name for o, t in zip(owners, (a, e), strict=True)]
@@ -644,21 +655,65 @@ def check_program(program: list[Step], subject: Any, torch: Any) -> None:
         if not (step.reads() <= other.keys() and same_bits(step, own, other)):
             continue
         errors = run(step, own), run(step, other)
-        if refused_for_want_of_a_kernel(*errors):
+        if refused_here_only(*errors) or half_written(step, *errors):
+            return
+        if laid_out_freely(own, other):
             return
         try:
             check_error(*errors, "it")
             check_state(own, other, largest(other), born)
         except Mismatch as difference:
+            if is_known(f"`{step.source}`: {difference}"):
+                return
             raise Mismatch(f"after `{step.source}`: {difference}") from errors[0]
         except Exception as error:
             raise Mismatch(f"after `{step.source}`, looking at the tensors: {type(error).__name__}: {error}") from error
 
 
-def refused_for_want_of_a_kernel(actual: BaseException | None, expected: BaseException | None) -> bool:
-    """Whether PyTorch has no kernel for a dtype where the judged module computes: more is not a difference, but the two
-    programs part here."""
-    return actual is None and isinstance(expected, NotImplementedError) and "not implemented for" in str(expected)
+# What PyTorch refuses for want of a kernel, or because its kernels can't work on overlapping memory.
+REFUSALS = (
+    "not implemented for|some elements of the input tensor and the written-to tensor refer|"
+    "does not support automatic differentiation for outputs with complex|backward through the graph a second time"
+)
+
+
+def refused_here_only(actual: BaseException | None, expected: BaseException | None) -> bool:
+    """Whether PyTorch refuses what the judged module computes: more is no difference, but the programs part here."""
+    return actual is None and expected is not None and re.search(REFUSALS, str(expected)) is not None
+
+
+def half_written(step: Step, actual: BaseException | None, expected: BaseException | None) -> bool:
+    """Whether both refused an assignment: how much of it was done before is nobody's promise."""
+    return actual is not None and expected is not None and "] = " in step.source
+
+
+# Differences that are known: a pattern of the difference, and why it is there.
+KNOWN = tomllib.loads(Path(__file__).with_name("known_gaps.toml").read_text(encoding="utf-8")).get("programs", {})
+
+
+def is_known(found: str) -> bool:
+    return any(re.search(pattern, found) for pattern in KNOWN)
+
+
+def laid_out_freely(own: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether a result of an expanded tensor (whose strides say nothing of an order) is dense in both modules, but in
+    another order of dimensions: the two programs part here too."""
+    if not any(0 in s and t.numel() for t in tensors_of(other).values() for s in [t.stride()]):
+        return False
+    pairs = [(own[name], e) for name, e in tensors_of(other).items() if is_tensor(own.get(name))]
+    return any(
+        tuple(a.shape) == tuple(e.shape) and a.stride() != e.stride() and is_dense(a) and is_dense(e) for a, e in pairs
+    )
+
+
+def is_dense(tensor: Any) -> bool:
+    """Whether the elements lie side by side in some order of the dimensions."""
+    expected = 1
+    for stride, extent in sorted((s, n) for s, n in zip(tensor.stride(), tensor.shape, strict=True) if n > 1):
+        if stride != expected:
+            return False
+        expected *= extent
+    return True
 
 
 def difference(program: list[Step], subject: Any, torch: Any) -> Mismatch | None:

@@ -32,7 +32,14 @@ Gaps = dict[str, dict[str, str]]
 
 def known_gaps() -> Gaps:
     """Operation → aspect → reason."""
-    return tomllib.loads(GAPS.read_text(encoding="utf-8")) if GAPS.exists() else {}
+    listed = tomllib.loads(GAPS.read_text(encoding="utf-8")) if GAPS.exists() else {}
+    return {name: aspects for name, aspects in listed.items() if name != "programs"}
+
+
+def known_differences() -> str:
+    """The part of the list that speaks of random programs, as it stands."""
+    page = GAPS.read_text(encoding="utf-8") if GAPS.exists() else ""
+    return page[page.index("[programs]") :].split("\n\n[")[0] if "[programs]" in page else ""
 
 
 def found_gaps(verdicts: Iterable[Verdict]) -> Gaps:
@@ -98,6 +105,8 @@ def write_gaps(verdicts: list[Verdict]) -> None:
     lines = [
         "# Where wengert differs from PyTorch: operation, aspect, reason.",
         "# The suite fails when one of these passes and when another fails, so that the list can only get shorter.",
+        "",
+        known_differences(),
     ]
     for name, aspects in sorted(found_gaps(verdicts).items()):
         lines.append(f"\n[{json.dumps(name)}]")

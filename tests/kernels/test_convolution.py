@@ -24,7 +24,8 @@ CASES = [
 
 
 def form(g, x, w, stride, padding, dilation, groups):
-    """Every product of the trilinear form as (n, o, out, c, tap, position in x), skipping those that fall on padding."""
+    """Every product of the trilinear form as (n, o, out, c, tap, position in x), skipping those that fall on
+    padding."""
     per_out, per_in = w.shape[0] // groups, w.shape[1]
     for n, o, c in product(range(x.shape[0]), range(w.shape[0]), range(per_in)):
         channel = o // per_out * per_in + c

@@ -236,6 +236,14 @@ def test_scalars_cannot_be_indexed():
     assert indexing.advanced(np.array(3.0), None).shape == (1,)
 
 
+def test_where_nothing_is_read_or_written_indices_are_not_looked_at():
+    empty = np.zeros((1, 0))
+    assert indexing.advanced(empty, np.array([7])).shape == (1, 0)
+    assert indexing.put_(empty, np.array([7]), np.zeros(())).shape == (1, 0)
+    with pytest.raises(IndexError, match="index is out of bounds for dimension with size 0"):
+        indexing.advanced(empty.T, np.array([7]))
+
+
 def test_values_that_do_not_fit_are_refused():
     with pytest.raises(RuntimeError, match=r"expanded size of the tensor \(3\) must match the existing size \(2\)"):
         indexing.put_(counted((2, 3)), 0, np.ones(2))

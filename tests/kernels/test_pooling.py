@@ -24,7 +24,10 @@ def windows(case):
     out_space = tuple(pooled_size(*sizes, ceil_mode) for sizes in zip(space, kernel, stride, padding, dilation))
     cover = {}
     for out in np.ndindex(*out_space):
-        taps = (tuple(i * s + k * d - p for i, s, k, d, p in zip(out, stride, tap, dilation, padding)) for tap in np.ndindex(*kernel))
+        taps = (
+            tuple(i * s + k * d - p for i, s, k, d, p in zip(out, stride, tap, dilation, padding))
+            for tap in np.ndindex(*kernel)
+        )
         cover[out] = [at for at in taps if all(0 <= a < size for a, size in zip(at, space))]
     return out_space, cover
 
@@ -70,7 +73,9 @@ def test_sums_counts_and_their_transpose(case, count_include_pad):
     x = rng.standard_normal((2, 3, *space))
     out_space, cover = windows(case)
     total = pooling.sum_pool(x, kernel, stride, padding, out_space)
-    counts = np.broadcast_to(pooling.window_counts(space, kernel, stride, padding, out_space, count_include_pad), out_space)
+    counts = np.broadcast_to(
+        pooling.window_counts(space, kernel, stride, padding, out_space, count_include_pad), out_space
+    )
     g = rng.standard_normal(total.shape)
     expected = np.zeros_like(x)
     for out, places in cover.items():
@@ -82,7 +87,9 @@ def test_sums_counts_and_their_transpose(case, count_include_pad):
     np.testing.assert_allclose(pooling.sum_pool_backward(g, space, kernel, stride, padding), expected)
 
 
-@pytest.mark.parametrize(("space", "out_space"), [((7,), (3,)), ((6, 8), (3, 4)), ((5, 3), (2, 5)), ((4, 5, 6), (2, 3, 6))])
+@pytest.mark.parametrize(
+    ("space", "out_space"), [((7,), (3,)), ((6, 8), (3, 4)), ((5, 3), (2, 5)), ((4, 5, 6), (2, 3, 6))]
+)
 def test_adaptive_windows_cover_the_image(space, out_space):
     rng = np.random.default_rng(3)
     x = rng.standard_normal((2, 3, *space))

@@ -23,15 +23,42 @@ _leaf_lock = threading.Lock()
 
 
 class _State(threading.local):
-    running = 0
-    anomaly = None
+    duals = 0  # how many forward-mode levels are open: then the pass runs on tensors, for these carry tangents
+
+    def __init__(self):
+        self.passes = []
 
 
 state = _State()
+anomaly = None  # while anomaly mode is on: runs a node in place of the pass, see `wengert.autograd.anomaly`
+
+
+class Pass:
+    """One running backward pass, for whoever asks from inside of it."""
+
+    __slots__ = ("roots", "reach", "wanted", "_reachable", "__weakref__")
+
+    def __init__(self, roots, reach, wanted):
+        self.roots, self.reach, self.wanted = roots, reach, wanted
+        self._reachable = None
+
+    def will_run(self, node):
+        """Whether this pass computes the gradient that arrives at `node`."""
+        if self.reach is not None:
+            return node in self.reach or node in self.wanted
+        if self._reachable is None:
+            self._reachable = seen = set(self.roots)
+            stack = list(seen)
+            while stack:
+                for edge in stack.pop().edges:
+                    if edge is not None and edge not in seen:
+                        seen.add(edge)
+                        stack.append(edge)
+        return node in self._reachable
 
 
 def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
-    """Propagate `grads` (arrays, or tensors under create_graph) from `nodes`.
+    """Propagate `grads` (arrays, or tensors under create_graph or forward mode) from `nodes`.
 
     Args:
         wanted: nodes whose gathered gradient is asked for; a dict from node to it is returned. None for all leaves' `.grad`.
@@ -49,76 +76,85 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
             pending[node] = previous + g
     captured = {}
     reach = None if wanted is None else reaching(nodes, wanted)
-    state.running += 1
+    on_tensors = create_graph or state.duals > 0
+    watch = anomaly
+    passes = state.passes
+    passes.append(Pass(nodes, reach, wanted))
+    recording = grad_mode.enabled
+    grad_mode.enabled = create_graph
+    node = None  # the one node that waits, while there is only one: a chain passes through no heap
     try:
-        with _GradMode(create_graph):
-            while ready:
+        while True:
+            if node is None:
+                if not ready:
+                    break
                 node = heappop(ready)[1]
                 g = pending.pop(node)
-                if node.hooks is not None:
-                    g = before(node, g, create_graph)
-                if reach is not None:
-                    if node in wanted:
-                        captured[node] = g
-                    if node not in reach:
-                        continue
-                if type(node) is Output:
-                    parent = node.parent
-                    slots = pending.get(parent)
-                    if slots is None:
-                        pending[parent] = slots = [None] * parent.outputs
-                        heappush(ready, (parent.seq, parent))
-                    slots[node.nr] = g if slots[node.nr] is None else slots[node.nr] + g
+            arrived = g
+            hooks = node.hooks
+            if hooks is not None:
+                g = before_tensor(node, g, on_tensors)
+            if reach is not None:
+                # As in PyTorch: where the pass goes on below, what is asked for is what arrived before the hooks.
+                if node in wanted:
+                    captured[node] = arrived if node in reach else g
+                if node not in reach:
+                    node = None
                     continue
-                if create_graph:
-                    results = node.apply_graph(g)
-                    if not keep:
-                        node.release()
+            if hooks is not None and hooks.pre:
+                g = before_node(node, g, on_tensors)
+            if type(node) is Output:
+                parent = node.parent
+                slots = pending.get(parent)
+                if slots is None:
+                    pending[parent] = slots = [None] * parent.outputs
+                    heappush(ready, (parent.seq, parent))
+                slots[node.nr] = g if slots[node.nr] is None else slots[node.nr] + g
+                node = None
+                continue
+            if watch is not None:
+                results = watch(node, g, keep, on_tensors)
+            elif on_tensors:
+                results = node.apply_graph(g)
+                if not keep:
+                    node.release()
+            else:
+                results = node.apply(g, keep)
+            if hooks is not None and hooks.post:
+                results = after(node, results, g, on_tensors)
+            edges = node.edges
+            node = g = None
+            for edge, d in zip(edges, results):
+                if edge is None or d is None:
+                    continue
+                if not edge.seq:
+                    previous = pending.pop(edge, None)  # taken out and put back, to stand in order of its last use
+                    pending[edge] = d if previous is None else previous + d
+                elif edge is node:
+                    g = g + d
+                elif reach is not None and edge not in reach and edge not in wanted:
+                    continue
+                elif node is None and not ready:
+                    node, g = edge, d
                 else:
-                    results = node.apply(g, keep)
-                if node.hooks is not None and node.hooks.post:
-                    results = after(node, results, g, create_graph)
-                if state.anomaly is not None:
-                    state.anomaly(node, results)
-                for edge, d in zip(node.edges, results):  # noqa: B905 (every apply returns one result for each edge)
-                    if edge is None or d is None:
-                        continue
-                    if edge.seq:
-                        if reach is not None and edge not in reach and edge not in wanted:
-                            continue
-                        previous = pending.get(edge)
-                        if previous is None:
-                            pending[edge] = d
-                            heappush(ready, (edge.seq, edge))
-                        else:
-                            pending[edge] = previous + d
+                    if node is not None:
+                        pending[node] = g
+                        heappush(ready, (node.seq, node))
+                        node = None
+                    previous = pending.get(edge)
+                    if previous is None:
+                        pending[edge] = d
+                        heappush(ready, (edge.seq, edge))
                     else:
-                        previous = pending.pop(edge, None)  # taken out and put back, to stand in order of its last use
-                        pending[edge] = d if previous is None else previous + d
-                del results
-                d = g = None
+                        pending[edge] = previous + d
+            results = d = None
+        if wanted is None:
+            accumulate_all(pending, on_tensors, create_graph)
+            return None
+        return finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph)
     finally:
-        state.running -= 1
-    if wanted is None:
-        accumulate_all(pending, create_graph)
-        return None
-    return finish_wanted(pending, captured, wanted, leaves, create_graph)
-
-
-class _GradMode:
-    """Recording during the pass: on under create_graph, off otherwise."""
-
-    __slots__ = ("mode", "previous")
-
-    def __init__(self, mode):
-        self.mode = mode
-
-    def __enter__(self):
-        self.previous = grad_mode.enabled
-        grad_mode.enabled = self.mode
-
-    def __exit__(self, *exc):
-        grad_mode.enabled = self.previous
+        grad_mode.enabled = recording
+        passes.pop()
 
 
 def reaching(roots, wanted):
@@ -136,15 +172,25 @@ def reaching(roots, wanted):
     return {node for node, is_needed in needed.items() if is_needed}
 
 
-def accumulate_all(pending, create_graph):
+def accumulate_all(pending, on_tensors, create_graph):
     """Give each leaf what was gathered for it."""
     for node, g in pending.items():
-        if node.hooks is not None:
-            g = before(node, g, create_graph)
         pending[node] = None
+        arrive(node, g, on_tensors, create_graph)
+
+
+def arrive(node, g, on_tensors, create_graph):
+    """A gradient comes to a leaf: hooks, `.grad`, hooks."""
+    hooks = node.hooks
+    if hooks is None:
         accumulate(node, g, create_graph)
-        if node.hooks is not None:
-            after_accumulate(node)
+        return
+    g = before_tensor(node, g, on_tensors)
+    if hooks.pre:
+        g = before_node(node, g, on_tensors)
+    arrived = g
+    accumulate(node, g, create_graph)
+    after_accumulate(node, arrived)
 
 
 def accumulate(node, g, create_graph):
@@ -153,6 +199,8 @@ def accumulate(node, g, create_graph):
         old = node.grad
         if create_graph:
             g = fit_tensor(g, node)
+            if not g._array.flags.writeable:  # an expanded gradient, to which a later pass will want to add
+                g = g.clone()
             node.grad = g if old is None else old + g
             return
         g = fit(g, node)
@@ -175,7 +223,7 @@ def accumulate(node, g, create_graph):
 def fit(g, node):
     """A gradient as an array of the leaf's dtype and shape."""
     if type(g) is not np.ndarray:
-        g = np.asarray(g)
+        g = g._array if isinstance(g, Tensor) else np.asarray(g)  # what was only a tensor for its tangent loses it
     dtype = node._dtype.numpy
     if g.dtype is not dtype and g.dtype != dtype:
         g = (g.real if g.dtype.kind == "c" and not node._dtype.is_complex else g).astype(dtype)
@@ -190,51 +238,60 @@ def fit_tensor(g, node):
     return g
 
 
-def finish_wanted(pending, captured, wanted, leaves, create_graph):
+def finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph):
+    """What was asked for: the gradients by node, those of leaves put into `.grad` if `leaves`."""
     for node, g in pending.items():
-        if node in wanted and type(node) is AccumulateGrad:
-            if node.hooks is not None:
-                g = before(node, g, create_graph)
-            captured[node] = g
-    if leaves:
-        for node in wanted:
-            if node in captured and type(node) is AccumulateGrad:
-                g = captured.pop(node)
-                accumulate(node, g, create_graph)
-                if node.hooks is not None:
-                    after_accumulate(node)
+        if node not in wanted:
+            continue
+        if leaves and type(node) is AccumulateGrad:
+            pending[node] = None
+            arrive(node, g, on_tensors, create_graph)
+        else:
+            captured[node] = g if node.hooks is None else before_tensor(node, g, on_tensors)
     return captured
 
 
 # --- hooks --------------------------------------------------------------------------------------------------------------------
 
 
-def before(node, g, create_graph):
-    """Run the hooks on an arriving gradient: those of the tensor, the keeping of `.grad`, those of the node."""
+def before_tensor(node, g, on_tensors):
+    """Run the hooks of the tensor on its gradient, then keep `.grad` if it retains it."""
     hooks = node.hooks
     for hook in tuple(hooks.tensor.values()):
-        g = replaced(hook(as_tensor(g)), g, node, create_graph)
+        g = replaced(hook(as_tensor(g)), g, node, on_tensors)
     if hooks.retain is not None and type(node) is not AccumulateGrad:
         tensor = hooks.retain()
         if tensor is not None:
             kept = as_tensor(g)
-            if not create_graph:
+            if not on_tensors:
                 kept = wrap(np.array(kept._array, copy=True), kept.dtype)
             old = tensor._grad
             tensor._grad = kept if old is None else old + kept
-    if hooks.pre:
-        many = isinstance(g, list)
-        arriving = tuple(None if x is None else as_tensor(x) for x in g) if many else (as_tensor(g),)
-        for hook in tuple(hooks.pre.values()):
-            result = hook(arriving)
-            if result is not None:
-                arriving = result if isinstance(result, tuple) else (result,)
-        back = [None if x is None else (x if create_graph else x._array) for x in arriving]
-        g = back if many else back[0]
     return g
 
 
-def replaced(result, g, node, create_graph):
+def before_node(node, g, on_tensors):
+    """Run the hooks of the node on what arrives at it."""
+    many = isinstance(g, list)
+    arriving = tuple(None if x is None else as_tensor(x) for x in g) if many else (as_tensor(g),)
+    for hook in tuple(node.hooks.pre.values()):
+        result = hook(arriving)
+        if result is not None:
+            result = result if isinstance(result, tuple) else (result,)
+            check_count(result, arriving)
+            arriving = result
+    back = [None if x is None else (x if on_tensors else x._array) for x in arriving]
+    return back if many else back[0]
+
+
+def check_count(result, expected):
+    if len(result) != len(expected):
+        raise RuntimeError(
+            f"hook has returned an incorrect number of values (got {len(result)}, but expected {len(expected)})"
+        )
+
+
+def replaced(result, g, node, on_tensors):
     """A hook's result in place of the gradient, checked."""
     if result is None:
         return g
@@ -247,10 +304,10 @@ def replaced(result, g, node, create_graph):
         raise RuntimeError(
             f"hook has changed the type of value (was {TENSOR_TYPE_NAMES[old.dtype]} got {TENSOR_TYPE_NAMES[result.dtype]})"
         )
-    return result if create_graph else result._array
+    return result if on_tensors else result._array
 
 
-def after(node, results, g, create_graph):
+def after(node, results, g, on_tensors):
     """Run the hooks on what leaves a node."""
     leaving = tuple(None if d is None else as_tensor(d) for d in results)
     arrived = tuple(None if x is None else as_tensor(x) for x in g) if isinstance(g, list) else (as_tensor(g),)
@@ -258,21 +315,18 @@ def after(node, results, g, create_graph):
         result = hook(leaving, arrived)
         if result is not None:
             result = result if isinstance(result, tuple) else (result,)
-            if len(result) != len(leaving):
-                raise RuntimeError(
-                    f"hook has returned an incorrect number of values (got {len(result)}, but expected {len(leaving)})"
-                )
+            check_count(result, leaving)
             leaving = result
-    return tuple(None if d is None else (d if create_graph else d._array) for d in leaving)
+    return tuple(None if d is None else (d if on_tensors else d._array) for d in leaving)
 
 
-def after_accumulate(node):
+def after_accumulate(node, g):
+    """Run the hooks of a leaf whose `.grad` has changed."""
     hooks = node.hooks
-    if hooks.post_accumulate:
-        for hook in tuple(hooks.post_accumulate.values()):
-            hook(node.variable)
+    for hook in tuple(hooks.post_accumulate.values()):
+        hook(node.variable)
     for hook in tuple(hooks.post.values()):
-        hook((), (node.grad,))
+        hook((), (as_tensor(g),))
 
 
 def as_tensor(g):
@@ -296,8 +350,8 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     """
     if grad_variables is not None:
         grad_tensors = grad_variables
-    tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
-    nodes, grads = roots_of(tensors, given_for(tensors, grad_tensors), create_graph)
+    tensors = (tensors,) if isinstance(tensors, Tensor) or is_edge(tensors) else tuple(tensors)
+    nodes, grads = roots_of(tensors, given_for(tensors, grad_tensors), create_graph or state.duals > 0)
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
         run(nodes, grads, keep, create_graph)
@@ -331,7 +385,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     """
     if not only_inputs:
         raise ValueError("only_inputs=False is not supported: use backward() to accumulate in leaves")
-    outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    outputs = (outputs,) if isinstance(outputs, Tensor) or is_edge(outputs) else tuple(outputs)
     inputs = (inputs,) if isinstance(inputs, Tensor) or is_edge(inputs) else tuple(inputs)
     if materialize_grads:
         if allow_unused is False:
@@ -339,7 +393,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         allow_unused = True
     if is_grads_batched:
         return grad_batched(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
-    nodes, grads = roots_of(outputs, given_for(outputs, grad_outputs), create_graph)
+    on_tensors = create_graph or state.duals > 0
+    nodes, grads = roots_of(outputs, given_for(outputs, grad_outputs), on_tensors)
     keep = create_graph if retain_graph is None else retain_graph
     wanted = {}
     for tensor in inputs:
@@ -356,14 +411,14 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
                 )
             results.append(tensor.new_zeros(tensor.shape, requires_grad=create_graph) if materialize_grads else None)
             continue
-        results.append(result_for(g, tensor, create_graph))
+        results.append(result_for(g, tensor, on_tensors))
     return tuple(results)
 
 
-def result_for(g, tensor, create_graph):
+def result_for(g, tensor, on_tensors):
     if is_edge(tensor):
-        return as_tensor(g)
-    if create_graph:
+        return as_tensor(g[tensor.output_nr] if isinstance(g, list) else g)
+    if on_tensors:
         return g if g.dtype is tensor.dtype else g.to(tensor.dtype)
     array = np.asarray(g)
     if array.dtype != tensor.dtype.numpy:
@@ -398,7 +453,7 @@ def is_edge(value):
 def node_wanted(tensor):
     """The node at which the gradient of an asked-for tensor (or GradientEdge) gathers."""
     if is_edge(tensor):
-        return tensor.ownership_token if isinstance(tensor.ownership_token, Output) else tensor.node
+        return tensor.node
     if tensor._node is None:
         raise RuntimeError("One of the differentiated Tensors does not require grad")
     return tensor._node
@@ -413,30 +468,32 @@ def given_for(tensors, grads):
     return given
 
 
-def roots_of(tensors, given, create_graph):
+def roots_of(tensors, given, on_tensors):
     """The nodes and first gradients from which the pass starts."""
     nodes, grads = [], []
     for number, (tensor, g) in enumerate(zip(tensors, given, strict=True)):
         if is_edge(tensor):
-            node = node_wanted(tensor)
-            shape, dtype = node.shape, g.dtype if g is not None else None
+            node, shape, dtype = tensor.node, tensor.node.shape, g.dtype if g is not None else None
+            if node.outputs > 1:
+                shape, dtype = node.results[tensor.output_nr]
+                node = Output(node, tensor.output_nr, shape, dtype)
         else:
             node, shape, dtype = tensor._node, tensor._array.shape, tensor.dtype
         if node is None:
             raise RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
         nodes.append(node)
-        grads.append(first_gradient(g, shape, dtype, number, create_graph))
+        grads.append(first_gradient(g, shape, dtype, number, on_tensors))
     return nodes, grads
 
 
-def first_gradient(g, shape, dtype, number, create_graph):
+def first_gradient(g, shape, dtype, number, on_tensors):
     if g is None:
         if prod(shape) != 1:
             raise RuntimeError("grad can be implicitly created only for scalar outputs")
         if dtype.is_complex or not dtype.is_floating_point:
             raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {dtype}")
         ones = np.ones(shape, dtype.numpy)
-        return wrap(ones, dtype) if create_graph else ones
+        return wrap(ones, dtype) if on_tensors else ones
     if not isinstance(g, Tensor):
         raise TypeError("gradients can be either Tensors or None, but got " + type(g).__name__)
     if g._array.shape != shape:
@@ -449,7 +506,7 @@ def first_gradient(g, shape, dtype, number, create_graph):
             "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
             f"grad_output[{number}] has a dtype of {g.dtype} and output[{number}] has a dtype of {dtype}."
         )
-    if create_graph:
+    if on_tensors:
         return g if dtype is None or g.dtype is dtype else g.to(dtype)
     return g._array if dtype is None or g.dtype is dtype else g._array.astype(dtype.numpy)
 
@@ -499,6 +556,6 @@ graph.Node.__call__ = call_node
 
 def is_running():
     """Whether this thread is inside a backward pass."""
-    return state.running > 0
+    return bool(state.passes)
 
 

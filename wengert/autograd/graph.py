@@ -15,10 +15,12 @@ Two methods do the work of a node:
 - ``apply_graph(g)``: the same formulas on Tensors, recorded, for ``create_graph=True``.
 """
 
+import importlib
+import re
 import threading
 import warnings
 import weakref
-from collections import OrderedDict
+from collections import OrderedDict, namedtuple
 from itertools import count
 
 next_seq = count(-1, -1).__next__  # newest first in a min-heap; thread-safe, since it is one C call
@@ -51,16 +53,18 @@ class Rare:
         self.overrides = threading.local()
 
     def enter(self):
-        self.reasons += 1
-        self.active = True
+        with _rare_lock:
+            self.reasons += 1
+            self.active = True
 
     def leave(self):
-        self.reasons -= 1
-        self.active = self.reasons > 0
+        with _rare_lock:
+            self.reasons -= 1
+            self.active = self.reasons > 0
 
 
-rare = Rare()
 _rare_lock = threading.Lock()
+rare = Rare()
 
 
 class Version:
@@ -154,7 +158,7 @@ def modified_message(node, tensor, expected):
 
     kind = TENSOR_TYPE_NAMES[tensor.dtype]
     source = tensor._node if name_of(tensor._node) else None
-    origin = f", which is output {getattr(source, 'nr', 0)} of {name_of(source)}," if source is not None else ""
+    origin = f", which is output {getattr(source, 'nr', 0)} of {bare_name(source)}," if source is not None else ""
     message = (
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
         f"[{kind} {list(tensor._array.shape)}]{origin} is at version {tensor._counter.value}; expected version {expected} "
@@ -162,7 +166,7 @@ def modified_message(node, tensor, expected):
     )
     written = getattr(tensor._counter, "lines", None)
     hint = "Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
-    return f"{message}. {written or hint + 'torch.autograd.set_detect_anomaly(True).'}"
+    return f"{message}. {written or hint + 'torch.autograd.set_detect_anomaly(True, check_nan=False).'}"
 
 
 def name_of(node):
@@ -170,6 +174,12 @@ def name_of(node):
     if node is None or type(node) is AccumulateGrad:
         return None
     return node.parent.name() if type(node) is Output else node.name()
+
+
+def bare_name(node):
+    """The name of the operation, without the suffix of its node."""
+    name = name_of(node)
+    return None if name is None else re.sub(r"Backward\d*$", "", name)
 
 
 class Handle:
@@ -270,9 +280,7 @@ class Node:
         if name.startswith("_saved_"):
             return saved_value(self, name[7:])
         if name.startswith("_raw_saved_"):
-            from wengert.autograd.saved import SavedTensor
-
-            return SavedTensor(self, name[11:])
+            return above("SavedTensor")(self, name[11:])
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __dir__(self):
@@ -401,3 +409,52 @@ def warn_non_leaf_grad():
         UserWarning,
         stacklevel=3,
     )
+
+
+# --- what users find here ---------------------------------------------------------------------------------------------
+
+
+class GradientEdge(namedtuple("GradientEdge", ["node", "output_nr", "ownership_token"], defaults=(None,))):
+    """A place in the graph where a gradient arrives: result number `output_nr` of `node`."""
+
+    __slots__ = ()
+
+
+def get_gradient_edge(tensor):
+    """The edge at which the gradient of `tensor` arrives, for `grad` in place of the tensor itself.
+
+    Raises RuntimeError for a tensor that does not require grad.
+    """
+    node = tensor._node
+    if node is None:
+        raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
+    return GradientEdge(*public_edge(node))
+
+
+def increment_version(tensor):
+    """Count a write to a tensor (or to each of several) that autograd did not see."""
+    for t in tensor if isinstance(tensor, (list, tuple)) or hasattr(tensor, "__next__") else (tensor,):
+        if t._counter is None:
+            t._counter = Version()
+        t._counter.bump()
+
+
+_ABOVE = {
+    "SavedTensor": "saved",
+    "saved_tensors_hooks": "saved",
+    "disable_saved_tensors_hooks": "saved",
+    "save_on_cpu": "saved",
+    "allow_mutation_on_saved_tensors": "saved",
+    "register_multi_grad_hook": "multi_grad",
+}
+
+
+def above(name):
+    """What belongs to this page but lives on a higher floor."""
+    return getattr(importlib.import_module(f"wengert.autograd.{_ABOVE[name]}"), name)
+
+
+def __getattr__(name):
+    if name in _ABOVE:
+        return above(name)
+    raise AttributeError(f"module 'wengert.autograd.graph' has no attribute '{name}'")

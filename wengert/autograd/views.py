@@ -18,6 +18,7 @@ from wengert.autograd.graph import (
     Node,
     Output,
     Version,
+    bare_name,
     name_of,
     next_seq,
 )
@@ -42,8 +43,6 @@ def check_inplace(tensor):
         if type(node) is AccumulateGrad:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         return
-    if type(base._node) is AccumulateGrad:
-        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     kind = tensor._view_kind
     if kind == "no_grad" and base._node is not None:
         raise RuntimeError(
@@ -61,11 +60,13 @@ def check_inplace(tensor):
         )
     if kind == "custom":
         raise RuntimeError(
-            f"Output 0 of {name_of(node)} is a view and is being modified inplace. This view was created inside a custom "
+            f"Output {getattr(node, 'nr', 0)} of {bare_name(node)} is a view and is being modified inplace. This view was created inside a custom "
             "Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would "
             "override the custom backward associated with the custom Function, leading to incorrect gradients. This "
             "behavior is forbidden. You can fix this by cloning the output of the custom Function."
         )
+    if type(base._node) is AccumulateGrad:
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
 
 
 def set_history(tensor, node):
@@ -291,14 +292,22 @@ class SavedOutput(Tensor):
 
     __slots__ = ()
     _is_saved_output = True
-    _number = None  # which of several results it is
 
     def with_node(self, node):
         tensor = wrap(self._array, self.dtype)
         tensor._counter = self._counter
         if self.dtype.differentiable:
-            tensor._node = node if self._number is None else Output(node, self._number, self._array.shape, self.dtype)
+            tensor._node = node if node.outputs == 1 else Output(node, self.number_in(node), self._array.shape, self.dtype)
+        revived = self.__dict__.get("_revived")  # it had tangents, see autograd.forward_ad
+        if revived is not None:
+            tensor.__class__, tensor._tangents = revived
         return tensor
+
+    def number_in(self, node):
+        """Which of the node's results this is."""
+        if node.outputs == 1:
+            return 0
+        return next(i for i, name in enumerate(node.operation.outputs) if getattr(node, f"s_{name}", None) is self)
 
 
 def copy_of(tensor):

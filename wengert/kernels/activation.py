@@ -1,4 +1,5 @@
-"""Activation functions on arrays. 16-bit floats are computed in 32 bits; integers are refused, as PyTorch refuses them."""
+"""Activation functions on arrays. 16-bit floats are computed in 32 bits; integers are refused, as PyTorch refuses
+them."""
 
 import functools
 
@@ -11,7 +12,8 @@ F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def floating(name, also=""):
-    """Decorate a kernel that takes floats (and dtypes of a kind in `also`); `name` is what PyTorch's refusal calls it."""
+    """Decorate a kernel that takes floats (and dtypes of a kind in `also`); `name` is what PyTorch's refusal calls
+    it."""
 
     def decorate(kernel):
         @functools.wraps(kernel)

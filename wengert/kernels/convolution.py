@@ -1,21 +1,24 @@
 """Convolution in one, two and three dimensions, on arrays: three linear maps of one trilinear form.
 
-Cross-correlation pairs an input ``x`` (N, C, *space), a weight ``w`` (O, C/groups, *kernel) and a cotangent ``g`` (N, O, *out)::
+Cross-correlation pairs an input ``x`` (N, C, *space), a weight ``w`` (O, C/groups, *kernel) and a cotangent ``g``
+(N, O, *out)::
 
-    T(g, x, w) = sum over n, o, c, out, kernel of  g[n, o, out] * w[o, c, kernel] * x[n, c, out*stride + kernel*dilation - padding]
+    T(g, x, w) = sum over n, o, c, out, kernel of  g[n, o, out] * w[o, c, kernel] * x[n, c, out*stride +
+    kernel*dilation - padding]
 
 Holding two of the three fixed and reading off the third gives everything there is to compute: the convolution itself
-(`correlate`), its gradient to the data, which is also the transposed convolution (`correlate_data`), and its gradient to
-the weight (`correlate_weight`).  Because the form is linear in each argument, the derivatives of these three are the same
-three again, so that derivatives of any order need no further kernel.
+(`correlate`), its gradient to the data, which is also the transposed convolution (`correlate_data`), and its
+gradient to the weight (`correlate_weight`).  Because the form is linear in each argument, the derivatives of these
+three are the same three again, so that derivatives of any order need no further kernel.
 
-Each map is a large matrix product over *columns*: copies of all windows laid side by side (im2col).  The copies are made from
-strided views for as many images at a time as fit the processor's second-level cache, and never outlive the call.
-Two layouts of the columns are used, whichever has the longer contiguous runs to copy:
+Each map is a large matrix product over *columns*: copies of all windows laid side by side (im2col).  The copies are
+made from strided views for as many images at a time as fit the processor's second-level cache, and never outlive the
+call. Two layouts of the columns are used, whichever has the longer contiguous runs to copy:
 
 * ``planes``: (channel, kernel) × position, runs along the last axis of the image; for few channels and for 1×1 kernels,
   where the "copy" is a view of the image itself, and for one channel per group;
-* ``rows``: position × (kernel, channel), runs along channels of an image transposed to channels-last; for everything else.
+* ``rows``: position × (kernel, channel), runs along channels of an image transposed to channels-last; for everything
+else.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ from math import prod
 
 import numpy as np
 
-# Columns of one block of images stay below this many bytes: within the second-level cache, measured best from 0.5 to 2 MB.
+# Columns of one block of images stay below this many bytes: within the second-level cache, measured best from 0.5 to
+# 2 MB.
 BLOCK_BYTES = 1 << 20
 
 
@@ -33,7 +37,9 @@ def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
-def transposed_output_size(size: int, kernel: int, stride: int, padding: int, dilation: int, output_padding: int) -> int:
+def transposed_output_size(
+    size: int, kernel: int, stride: int, padding: int, dilation: int, output_padding: int
+) -> int:
     """Length of one axis of a transposed convolution's result."""
     return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
 
@@ -54,8 +60,16 @@ def correlate(x, w, bias=None, *, stride, padding, dilation, groups=1, out_space
     """
     if _is_half(x.dtype):
         wide = None if bias is None else bias.astype(np.float32)
-        out = correlate(x.astype(np.float32), w.astype(np.float32), wide,
-                        stride=stride, padding=padding, dilation=dilation, groups=groups, out_space=out_space)
+        out = correlate(
+            x.astype(np.float32),
+            w.astype(np.float32),
+            wide,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            out_space=out_space,
+        )
         return out.astype(x.dtype)
     kernel = w.shape[2:]
     if out_space is None:
@@ -89,8 +103,15 @@ def correlate_data(g, w, space, *, stride, padding, dilation, groups=1):
         (N, C, *space).
     """
     if _is_half(g.dtype):
-        out = correlate_data(g.astype(np.float32), w.astype(np.float32), space,
-                             stride=stride, padding=padding, dilation=dilation, groups=groups)
+        out = correlate_data(
+            g.astype(np.float32),
+            w.astype(np.float32),
+            space,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+        )
         return out.astype(g.dtype)
     n, o, *out_space = g.shape
     per_group, kernel = w.shape[1], w.shape[2:]
@@ -102,7 +123,9 @@ def correlate_data(g, w, space, *, stride, padding, dilation, groups=1):
         max(stride) == 1
         and min(mirrored) >= 0
         and (o <= 2 * c or prod(kernel) == 1)  # mirroring copies O channels, scattering adds C: they meet near here
-        and all(map(lambda size, *rest: output_size(*rest) == size, space, out_space, kernel, stride, mirrored, dilation))
+        and all(
+            map(lambda size, *rest: output_size(*rest) == size, space, out_space, kernel, stride, mirrored, dilation)
+        )
     ):
         return correlate(g, _mirror(w, groups), stride=stride, padding=mirrored, dilation=dilation, groups=groups)
     return _scatter(g, w, tuple(space), stride, padding, dilation, groups)
@@ -120,8 +143,15 @@ def correlate_weight(g, x, kernel, *, stride, padding, dilation, groups=1):
         (O, C/groups, *kernel).
     """
     if _is_half(g.dtype):
-        out = correlate_weight(g.astype(np.float32), x.astype(np.float32), kernel,
-                               stride=stride, padding=padding, dilation=dilation, groups=groups)
+        out = correlate_weight(
+            g.astype(np.float32),
+            x.astype(np.float32),
+            kernel,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+        )
         return out.astype(g.dtype)
     n, o, *out_space = g.shape
     per_group = x.shape[1] // groups
@@ -210,7 +240,8 @@ def _group_matrix(out, groups):
 
 
 def _blocks(windows, planes, n):
-    """Yield (slice of images, their columns (groups, images, taps, positions)), few enough images at a time to stay in cache."""
+    """Yield (slice of images, their columns (groups, images, taps, positions)), few enough images at a time to stay
+    in cache."""
     axes = (windows.ndim - 3) // 2
     split = 3 + axes if planes else 2 + axes
     rows, cols = prod(windows.shape[2:split]), prod(windows.shape[split:])
@@ -264,7 +295,9 @@ def _scatter(g, w, space, stride, padding, dilation, groups):
         total = np.zeros((n, groups, per_group, *padded), g.dtype)
         taps = taps.transpose(0, *(3 + a for a in spatial), 2, 1)  # groups, kernel, C, O
     else:
-        total = np.zeros((n, *padded, groups, per_group), g.dtype).transpose(0, 1 + axes, *(1 + a for a in spatial), 2 + axes)
+        total = np.zeros((n, *padded, groups, per_group), g.dtype).transpose(
+            0, 1 + axes, *(1 + a for a in spatial), 2 + axes
+        )
         taps = taps.transpose(0, 1, *(3 + a for a in spatial), 2)  # groups, O, kernel, C
     grouped = g.reshape(n, groups, o // groups, -1)
     matrix = taps.reshape(groups, -1, o // groups) if planes else taps.reshape(groups, o // groups, -1)

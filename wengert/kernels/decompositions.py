@@ -268,8 +268,9 @@ def cholesky_inverse(input, upper):
 
 def qr(A, mode):
     if mode == "r":
-        return np.zeros(0, A.dtype), np.linalg.qr(A, "r")
-    return tuple(np.linalg.qr(A, mode))
+        return np.zeros(0, A.dtype), columns(np.linalg.qr(A, "r"))
+    Q, R = np.linalg.qr(A, mode)
+    return columns(Q), columns(R)
 
 
 def geqrf(input):
@@ -278,12 +279,12 @@ def geqrf(input):
     stack = input.reshape(-1, m, n)
     raw = [np.linalg.qr(a, "raw") for a in stack] if min(m, n) else []
     a = np.array([h.T for h, _ in raw], input.dtype).reshape(input.shape)
-    return a, np.array([tau for _, tau in raw], input.dtype).reshape(*input.shape[:-2], min(m, n))
+    return columns(a), np.array([tau for _, tau in raw], input.dtype).reshape(*input.shape[:-2], min(m, n))
 
 
 def eigh(A, UPLO):
     values, vectors = np.linalg.eigh(A, UPLO)
-    return values, vectors
+    return values, columns(vectors)
 
 
 def eig(A):
@@ -291,12 +292,13 @@ def eig(A):
         raise RuntimeError("torch.linalg.eig: input tensor should not contain infs or NaNs.")
     values, vectors = np.linalg.eig(A)
     kind = np.complex64 if real_of(A.dtype) == np.float32 else np.complex128
-    return values.astype(kind), vectors.astype(kind)
+    return values.astype(kind), columns(vectors.astype(kind))
 
 
 def svd(A, full_matrices):
     try:
-        return tuple(np.linalg.svd(A, full_matrices=full_matrices))
+        U, S, Vh = np.linalg.svd(A, full_matrices=full_matrices)
+        return columns(U), S, columns(Vh)
     except np.linalg.LinAlgError:
         raise LinAlgError(
             "linalg.svd: The algorithm failed to converge because the input matrix is ill-conditioned or has too many repeated "
@@ -316,7 +318,6 @@ PADE = (64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796
 
 def matrix_exp(A):
     """Scaling and squaring around the Padé approximant of order 13: N. J. Higham, SIAM J. Matrix Anal. Appl. 26 (2005)."""
-    checked(A, "linalg.matrix_exp", square=True)
     if not A.size:
         return A.copy()
     largest = float(np.nan_to_num(np.abs(A).sum(-2).max(), posinf=1.0))

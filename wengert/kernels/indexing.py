@@ -88,7 +88,7 @@ def plan(shape, index):
             arrays.extend([None] * width)
             axis += width
         elif isinstance(item, slice):
-            basic.append(_positive(item, shape[axis]))
+            basic.append(_checked(item, shape[axis]))
             arrays.append(None)
             axis += 1
         elif isinstance(item, np.ndarray):
@@ -188,12 +188,16 @@ def _refuse_on_scalar(item):
         raise IndexError("slice() cannot be applied to a 0-dim tensor.")
 
 
-def _positive(piece, size):
-    start, stop, step = piece.indices(size) if piece.step is None or positive_step(piece) else None
-    return piece if start == 0 and stop == size and step == 1 and piece == slice(None) else slice(start, stop, step)
+def _checked(piece, size):
+    """The slice itself, if its step is positive and its bounds are integers."""
+    if piece.step is not None:
+        positive_step(piece)
+    piece.indices(size)
+    return piece
 
 
 def positive_step(piece):
+    """The step of a slice; raises ValueError unless it is positive."""
     step = operator.index(piece.step)
     if step == 0:
         raise ValueError("slice step cannot be zero")
@@ -324,12 +328,12 @@ def put_at(input, arrays, value):
         fill_where(input, mask, value.reshape(()).astype(input.dtype, copy=False))
         return
     arrays = _expand_masks(arrays)
-    shape = _result_shape(input.shape, arrays)
-    value = _fit_result(value, shape)
     try:
         input[_key(arrays)] = value
-    except IndexError:
-        _in_range(input.shape, arrays)
+    except (IndexError, ValueError):  # say it in PyTorch's words
+        _fit_result(value, _result_shape(input.shape, arrays))
+        if _in_range(input.shape, arrays):  # else there is nothing to write
+            raise
 
 
 def accumulate_at(input, arrays, value):
@@ -586,10 +590,17 @@ def _positions(shape, dim, index):
         if d == dim:
             along = stride
         elif index.shape[d] > 1:
-            places = np.arange(0, index.shape[d] * stride, stride)
+            places = np.arange(index.shape[d]) * stride
             positions = positions + places.reshape(-1, *(1,) * (index.ndim - 1 - d))
         stride *= shape[d]
     return index * along + positions
+
+
+def along(input, indices, dim):
+    """The elements of `input` at `indices` along `dim`, nothing checked; ``np.take_along_axis``, in half the time."""
+    if not input.flags.c_contiguous or input.size == 0:
+        return np.take_along_axis(input, indices, dim)
+    return input.reshape(-1).take(_positions(input.shape, dim % input.ndim, indices))
 
 
 def gather(input, dim, index):
@@ -675,6 +686,8 @@ def _write_flat(input, write):
 
 def like_source(input, source):
     """`input` in the memory order of `source`: gaps closed; contiguous if elements of `source` overlap."""
+    if input.flags.c_contiguous and source.flags.c_contiguous and input is not source:
+        return input
     overlaps = any(stride == 0 and size > 1 for stride, size in zip(source.strides, source.shape, strict=True))
     out = np.empty_like(source, dtype=input.dtype, order="C" if overlaps else "K")
     if out.strides == input.strides and input is not source:

@@ -4,6 +4,8 @@ import numpy as np
 
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
 
+F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
+
 
 def refuse(name, dtype, kinds="f"):
     """Raise PyTorch's refusal unless `dtype` is a float (or of another kind in `kinds`)."""
@@ -17,7 +19,7 @@ def is_half(dtype):
 
 
 def reduce(values, reduction):
-    """"none", "mean" or "sum" over all elements; 16-bit floats are summed in 32 bits."""
+    """ "none", "mean" or "sum" over all elements; 16-bit floats are summed in 32 bits."""
     if reduction == "none":
         return values
     dtype = values.dtype
@@ -43,7 +45,7 @@ def mse(input, target, reduction="mean"):
     return np.asarray(total, dtype)
 
 
-# --- losses of corresponding elements --------------------------------------------------------------------------------------
+# --- losses of corresponding elements --------------------------------------------------------------------------------
 
 
 def floats(name, *arrays):
@@ -87,7 +89,17 @@ def soft_margin(input, target, reduction="mean"):
     return reduce(np.log1p(np.exp(-target * input)).astype(dtype, copy=False), reduction)
 
 
-# --- classification by class index ----------------------------------------------------------------------------------------
+def mse_gradient(g, input, target, reduction):
+    slopes = input - target
+    if reduction == "mean":
+        g = g * (2 / max(slopes.size, 1))
+        slopes *= g
+    else:
+        slopes *= 2 * g
+    return slopes
+
+
+# --- classification by class index -----------------------------------------------------------------------------------
 
 
 def class_last(x):
@@ -109,13 +121,14 @@ def class_back(rows, shape):
 
 
 def counted(target, classes, ignore_index):
-    """(safe flat target, mask of targets that count or None for all); raises IndexError for classes that don't exist."""
+    """(safe flat target, mask of targets that count or None for all); raises IndexError for classes that don't
+    exist."""
     flat = target.ravel()
     if not flat.size:
         return flat, None
     if flat.dtype.kind == "u":
         flat = flat.astype(np.int64)
-    if flat.min() >= 0 and flat.max() < classes:
+    if np.maximum.reduce(flat.view(np.uint64)) < classes:  # read as unsigned, negative numbers are large
         if 0 <= ignore_index < classes:
             mask = flat != ignore_index
             return flat, None if mask.all() else mask
@@ -128,7 +141,8 @@ def counted(target, classes, ignore_index):
 
 
 def shares(target, classes, weight, ignore_index, reduction, dtype):
-    """(flat target, the factor of each position in the reduced loss): weight of its class, over their sum for a mean."""
+    """(flat target, the factor of each position in the reduced loss): weight of its class, over their sum for a
+    mean."""
     flat, mask = counted(target, classes, ignore_index)
     if weight is None:
         share = np.ones(flat.shape, dtype) if mask is None else mask.astype(dtype)
@@ -141,35 +155,39 @@ def shares(target, classes, weight, ignore_index, reduction, dtype):
 
 
 def cross_entropy(input, target, ignore_index=-100, reduction="mean"):
-    """-log softmax(input)[target] over dimension 1, all classes weighing the same: (N, C, *space), (N, *space)."""
+    """-log softmax(input)[target] over dimension 1, all classes weighing the same: (N, C, *space), (N, *space).
+
+    Returns:
+        The loss, and what its gradient can use again: the exponentials of all scores and their sums.
+    """
     dtype = input.dtype
     rows = class_last(input)
-    if dtype.kind != "f" or dtype.itemsize == 2:
+    if dtype is not F32 and dtype is not F64:
         refuse("log_softmax_lastdim_kernel_impl", dtype)
         rows = rows.astype(np.float32)
     flat, mask = counted(target, rows.shape[1], ignore_index)
-    shifted = rows - rows.max(1, keepdims=True)
-    losses = np.log(np.exp(shifted).sum(1))
+    shifted = rows - np.maximum.reduce(rows, 1, keepdims=True)
+    exponentials = np.exp(shifted)
+    sums = np.add.reduce(exponentials, 1, keepdims=True)
+    losses = np.log(sums[:, 0])
     losses -= shifted[np.arange(len(flat)), flat]
     if mask is not None:
         losses[~mask] = 0
+    kept = exponentials, sums
     if reduction == "none":
-        return losses.reshape(target.shape).astype(dtype, copy=False)
-    total = losses.sum()
+        return losses.reshape(target.shape).astype(dtype, copy=False), kept
+    total = np.add.reduce(losses)
     if reduction == "mean":
-        count = len(losses) if mask is None else mask.sum()
-        total = total / losses.dtype.type(count)
-    return np.asarray(total, dtype)
+        total = total / losses.dtype.type(len(losses) if mask is None else mask.sum())
+    return np.asarray(total, dtype), kept
 
 
-def cross_entropy_gradient(g, input, target, ignore_index, reduction):
-    """The cotangent of the input of `cross_entropy`: (softmax(input) - one-hot of target) times what reaches each position."""
-    rows = class_last(input)
-    if is_half(rows.dtype):
-        rows = rows.astype(np.float32)
-    flat, mask = counted(target, rows.shape[1], ignore_index)
-    p = np.exp(rows - rows.max(1, keepdims=True))
-    p /= p.sum(1, keepdims=True)
+def cross_entropy_gradient(g, input, target, ignore_index, reduction, kept):
+    """The cotangent of the input of `cross_entropy`: (softmax(input) - one-hot of target) times what reaches each
+    position."""
+    exponentials, sums = kept
+    p = exponentials / sums
+    flat, mask = counted(target, p.shape[1], ignore_index)
     p[np.arange(len(flat)), flat] -= 1
     if reduction == "mean":
         g = g / p.dtype.type(len(flat) if mask is None else mask.sum())
@@ -226,7 +244,7 @@ def nll_spread(c, target, weight, ignore_index, reduction, shape):
     return class_back(rows, shape)
 
 
-# --- connectionist temporal classification ---------------------------------------------------------------------------------
+# --- connectionist temporal classification ---------------------------------------------------------------------------
 
 
 def extended_labels(targets, target_lengths, blank):
@@ -276,7 +294,8 @@ def ctc(log_probs, labels, skip, input_lengths, target_lengths):
 
 
 def ctc_slope(c, log_probs, labels, skip, input_lengths, target_lengths, losses, alpha, zero_infinity):
-    """The cotangent of `log_probs`, by the backward recursion: minus the share of all paths that emit each class at each time."""
+    """The cotangent of `log_probs`, by the backward recursion: minus the share of all paths that emit each class at
+    each time."""
     dtype = log_probs.dtype
     c, log_probs = c.astype(np.float64), log_probs.astype(np.float64)
     t, n, _ = log_probs.shape
@@ -321,8 +340,6 @@ def _advance(alpha, skip):
     return np.logaddexp(np.logaddexp(alpha, moved), jumped)
 
 
-
-
 def ctc_losses(log_probs, labels, skip, input_lengths, target_lengths, zero_infinity):
     """`ctc` with its intermediate values: (losses to return, losses, alpha)."""
     refuse("ctc_loss_cpu", log_probs.dtype)
@@ -350,14 +367,16 @@ def check_ctc(log_probs, targets, input_lengths, target_lengths, blank):
     if len(target_lengths) != n:
         raise RuntimeError("target_lengths must be of size batch_size")
     if (input_lengths < 0).any() or (input_lengths > t).any():
-        raise RuntimeError(f"Expected input_lengths to have value at most {t}, but got value {input_lengths.max(initial=0)}")
+        raise RuntimeError(
+            f"Expected input_lengths to have value at most {t}, but got value {input_lengths.max(initial=0)}"
+        )
     if (target_lengths < 0).any():
         raise RuntimeError(f"Expected target_lengths to have value at least 0, but got value {target_lengths.min()}")
     if targets.ndim == 1 and n > 1 and targets.size != target_lengths.sum():
         raise RuntimeError(f"Expected targets to hold {target_lengths.sum()} labels, but it holds {targets.size}")
 
 
-# --- several labels per row -------------------------------------------------------------------------------------------------
+# --- several labels per row ------------------------------------------------------------------------------------------
 
 
 def clipped(labels):

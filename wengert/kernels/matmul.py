@@ -2,18 +2,15 @@
 
 import numpy as np
 
-HALF = ("float16", "bfloat16")
-
 
 def product(a, b):
     """``a @ b`` with the result in the dtype of `a`."""
-    if a.dtype is not b.dtype and a.dtype != b.dtype:
-        raise RuntimeError(
-            f"expected m1 and m2 to have the same dtype, but got: {c_name(a.dtype)} != {c_name(b.dtype)}"
-        )
-    if a.dtype.name in HALF:
-        return np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
-    if a.dtype.kind == "b":
+    dtype = a.dtype
+    if dtype is not b.dtype and dtype != b.dtype:
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {c_name(dtype)} != {c_name(b.dtype)}")
+    if dtype.itemsize == 2 and dtype.kind in "fV":
+        return np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(dtype)
+    if dtype.kind == "b":
         raise NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'")
     return np.matmul(a, b)
 

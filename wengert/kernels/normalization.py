@@ -1,8 +1,8 @@
 """Standardizing over some axes, then a scale and a shift: the arithmetic that all normalization layers share.
 
 ``out = (x - mean) * rstd * weight + bias``, where mean and rstd (1 / standard deviation) come from `statistics` or from
-running averages.  Groups are axes of their own: `shape` is how `x` is seen while it is standardized, `affine` the shape in
-which weight and bias broadcast against `x`.
+running averages.  Groups are axes of their own: `shape` is how `x` is seen while it is standardized, `affine` the
+shape in which weight and bias broadcast against `x`.
 """
 
 from math import prod
@@ -22,10 +22,11 @@ def wide(array):
 def statistics(x, shape, axes):
     """Mean and (biased) variance of `x`, seen in `shape`, over `axes`, these kept as ones."""
     x = wide(x).reshape(shape)
-    mean = x.mean(axes, keepdims=True)
+    count = x.dtype.type(prod(x.shape[a] for a in axes))
+    mean = np.add.reduce(x, axes, keepdims=True) / count
     centred = x - mean
-    count = prod(x.shape[a] for a in axes)
-    variance = np.square(centred, out=centred).sum(axes, keepdims=True) / x.dtype.type(count)
+    centred *= centred
+    variance = np.add.reduce(centred, axes, keepdims=True) / count
     return mean, variance
 
 

@@ -1,8 +1,9 @@
 """Pooling in one, two and three dimensions, on arrays (N, C, *space): one number for every window.
 
-A window has a few *taps*, one per element of the kernel.  Instead of gathering windows, each tap is taken for all windows
-at once, as a strided slice of the padded image, and the slices are combined elementwise: a 2×2 pool is four slices and three
-`maximum` calls, whatever the image.  Gradients go the same way back.
+A window has a few *taps*, one per element of the kernel.  Instead of gathering windows, each tap is taken for all
+windows
+at once, as a strided slice of the padded image, and the slices are combined elementwise: a 2×2 pool is four slices
+and three `maximum` calls, whatever the image.  Gradients go the same way back.
 
 The position of a maximum is its flat index in the unpadded plane of one image and channel; backward and
 unpooling scatter by it.
@@ -18,7 +19,8 @@ from wengert.kernels.convolution import is_channels_last, output_size
 
 
 def pooled_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False) -> int:
-    """Number of windows along one axis; in ceil mode a last partial window counts if it starts inside image or left padding."""
+    """Number of windows along one axis; in ceil mode a last partial window counts if it starts inside image or left
+    padding."""
     if not ceil_mode:
         return output_size(size, kernel, stride, padding, dilation)
     span = size + 2 * padding - dilation * (kernel - 1) - 1
@@ -53,7 +55,8 @@ def max_pool_with_indices(x, kernel, stride, padding, dilation, out_space):
             best, which = seen.copy(), np.zeros(seen.shape, small)
             continue
         # A later winner has the greater number, so the greatest number of all winners is the last winner's.
-        np.maximum(which, np.multiply(seen > best, small(number), dtype=small), out=which)
+        better = (seen > best).view(np.uint8)
+        np.maximum(which, better * small(number), out=which)
         np.maximum(best, seen, out=best)
     if best.dtype.kind not in "biu" and np.isnan(best).any():
         _correct_for_nan(image, which, kernel, stride, dilation, out_space)
@@ -207,7 +210,7 @@ def fractional_max_with_indices(x, starts, kernel):
         shape = [n, c] + [1] * (2 * axes)
         shape[2 + axis], shape[2 + axes + axis] = start.shape[-1], length
         position = position * size + along.reshape(shape)
-    position = position.reshape(*position.shape[: 2 + axes], -1)
+    position = position.reshape(*position.shape[: 2 + axes], prod(kernel))
     values = gather_windows(x, position)
     best = _first_maximum(values)
     take = lambda a: np.take_along_axis(a, best[..., None], -1)[..., 0]
@@ -237,7 +240,8 @@ def _tap_slices(tap, out_space, stride, dilation):
 
 
 def _pad_for_windows(x, kernel, stride, padding, dilation, out_space, value):
-    """`x` itself if all windows lie inside, else a copy with `value` around, wide enough for ceil mode's last windows too."""
+    """`x` itself if all windows lie inside, else a copy with `value` around, wide enough for ceil mode's last
+    windows too."""
     space = x.shape[2:]
     reach = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(out_space, stride, dilation, kernel)]
     if not any(padding) and all(r <= size for r, size in zip(reach, space)):
@@ -272,7 +276,8 @@ def _flat_positions(which, space, kernel, stride, padding, dilation, out_space):
 def _absolute(indices, plane_size):
     """Positions in planes as positions in the flattened stack of all planes."""
     planes = prod(indices.shape[:2])
-    flat = indices.reshape(planes, -1) + np.arange(0, planes * plane_size, plane_size)[:, None] if plane_size else indices
+    starts = np.arange(0, planes * plane_size, plane_size)[:, None] if plane_size else 0
+    flat = indices.reshape(planes, prod(indices.shape[2:])) + starts
     return flat.ravel()
 
 

@@ -1,8 +1,8 @@
 """Linear maps along the axes of an image that read few elements each: resampling and the paddings that repeat elements.
 
 Along one axis such a map is a handful of *taps*: for every output position an input position and a weight, so that
-``out[i] = sum over taps of weight[tap, i] * x[index[tap, i]]``.  A two-dimensional resize is one such map for each axis, one after
-the other.  The transpose, which carries gradients, adds up what reads the same element.
+``out[i] = sum over taps of weight[tap, i] * x[index[tap, i]]``.  A two-dimensional resize is one such map for each
+axis, one after the other.  The transpose, which carries gradients, adds up what reads the same element.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ def resize_taps(mode, size, count, align_corners, scale, antialias, dtype):
         offset = np.float32(0.5 if mode == "nearest-exact" else 0)
         position = (np.arange(count, dtype=np.float32) + offset) * step
         return np.minimum(position.astype(np.int64), size - 1)[None], None
+    if size == count and (antialias or mode == "linear"):  # whatever the factor was
+        return None
     step = _step(size, count, align_corners, scale)
     if antialias:
-        if size == count:
-            return None
         return _antialias_taps(mode, size, count, step, dtype)
     place = np.arange(count, dtype=dtype)
     source = place * dtype(step) if align_corners else (place + dtype(0.5)) * dtype(step) - dtype(0.5)
@@ -156,7 +156,8 @@ def _along(values, axis, ndim):
 
 
 def base_grid(space, align_corners, dtype):
-    """Homogeneous coordinates from -1 to 1 of the points of a grid: (*space, axes + 1), the last axis of space first."""
+    """Homogeneous coordinates from -1 to 1 of the points of a grid: (*space, axes + 1), the last axis of space
+    first."""
     n = len(space)
     out = np.ones((*space, n + 1), dtype)
     for axis, size in enumerate(space):

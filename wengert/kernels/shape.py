@@ -37,6 +37,11 @@ def resolve_shape(shape, size):
 
 def view(input, size):
     """The same elements in another shape; a view."""
+    if input.flags.c_contiguous:
+        try:
+            return input.reshape(size)
+        except ValueError:
+            pass  # a shape that does not fit, explained below
     size = resolve_shape(size, input.size)
     strides = view_strides(input, size)
     if strides is None:
@@ -133,7 +138,11 @@ def expand(input, size):
 
 
 def expand_to(input, shape):
-    return input if input.shape == tuple(shape) else np.broadcast_to(input, shape)
+    if input.shape == tuple(shape):
+        return input
+    if not input.shape:  # what np.broadcast_to does, without its preparations
+        return np.ndarray(shape, input.dtype, np.asarray(input), 0, (0,) * len(shape))
+    return np.broadcast_to(input, shape)
 
 
 def transpose(input, dim0, dim1):

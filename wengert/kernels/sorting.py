@@ -9,17 +9,18 @@ Functions return arrays, or tuples of arrays (values before indices); indices ar
 
 import functools
 
+import ml_dtypes
 import numpy as np
 
-from wengert.kernels.indexing import like_source, scalar_name, wrap_dim
+from wengert.kernels.indexing import along, like_source, scalar_name, wrap_dim
 
 
 def _sortable(input):
     """The array in a dtype that NumPy sorts with NaN last: the small floats of ml_dtypes go through float32."""
-    return input.astype(np.float32) if input.dtype.kind == "V" or input.dtype.name.startswith(_SMALL) else input
+    return input.astype(np.float32) if input.dtype.kind == "V" or input.dtype in _SMALL else input
 
 
-_SMALL = ("bfloat16", "float8")
+_SMALL = (ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2)
 
 
 def _refuse(input, kinds, error):
@@ -69,7 +70,7 @@ def sort(input, dim, descending=False, stable=True):
     """
     _refuse(input, "c", RuntimeError(" Sort does not support complex dtypes on CPU"))
     order = _order(input, dim, descending)
-    return like_source(np.take_along_axis(input, order, dim), input), like_source(order, input)
+    return like_source(along(input, order, dim), input), like_source(order, input)
 
 
 def argsort(input, dim=-1, descending=False, stable=True):
@@ -103,9 +104,9 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     if candidates is None:
         indices = _slice(_order(input, dim, largest), dim, 0, k)
     else:
-        order = _slice(_order(np.take_along_axis(input, candidates, dim), dim, largest), dim, 0, k)
-        indices = np.take_along_axis(candidates, order, dim)
-    return np.ascontiguousarray(np.take_along_axis(input, indices, dim)), np.ascontiguousarray(indices)
+        order = _slice(_order(along(input, candidates, dim), dim, largest), dim, 0, k)
+        indices = along(candidates, order, dim)
+    return np.ascontiguousarray(along(input, indices, dim)), np.ascontiguousarray(indices)
 
 
 def _candidates(keys, dim, k, largest):
@@ -143,7 +144,7 @@ def _need_elements(input, dim, name):
 
 def _pick(input, indices, dim, keepdim):
     """(values, indices) of one element per vector along `dim`; `indices` has size one along `dim`."""
-    values = np.ascontiguousarray(np.take_along_axis(input, indices, dim))
+    values = np.ascontiguousarray(along(input, indices, dim))
     indices = np.ascontiguousarray(indices)
     return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
 
@@ -190,7 +191,7 @@ def _median(input, dim, keepdim, ignore_nan):
     else:
         rank = np.where(nans > 0, size - nans, (size - 1) // 2)  # NaNs are last, the first of them at size - nans
     rank = np.broadcast_to(rank, (*input.shape[:dim], 1, *input.shape[dim + 1 :]))
-    return _pick(input, np.take_along_axis(order, rank, dim), dim, keepdim)
+    return _pick(input, along(order, rank, dim), dim, keepdim)
 
 
 def median_of_all(input, ignore_nan=False):
@@ -214,7 +215,7 @@ def mode(input, dim, keepdim=False):
     _refuse(input, "c", NotImplementedError('"mode_cpu" not implemented for complex dtypes'))
     _need_elements(input, dim, "mode")
     order = _order(input, dim, False)
-    values = np.take_along_axis(input, order, dim)
+    values = along(input, order, dim)
     size = input.shape[dim]
     place = np.arange(size).reshape(-1, *(1,) * (input.ndim - 1 - dim))
     starts = np.ones(values.shape, bool)
@@ -222,7 +223,7 @@ def mode(input, dim, keepdim=False):
     run_start = np.maximum.accumulate(np.where(starts, place, 0), axis=dim)
     # Within its run the k-th occurrence holds k, so the first maximum is the end of the first longest run.
     last = np.argmax(place - run_start, axis=dim, keepdims=True)
-    return _pick(input, np.take_along_axis(order, last, dim), dim, keepdim)
+    return _pick(input, along(order, last, dim), dim, keepdim)
 
 
 def _running_extreme(ufunc):
@@ -313,6 +314,8 @@ def _slices(input, dim):
     if input.ndim == 0:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     dim = wrap_dim(dim, input.ndim)
+    if input.shape.count(0) > 1:
+        raise RuntimeError("Number of zero sized dimensions is more than one, so unique cannot be applied ")
     if input.size == 0 and input.shape[dim] != 0:
         raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
     moved = np.moveaxis(input, dim, 0)
@@ -322,6 +325,9 @@ def _slices(input, dim):
 def isin(elements, test_elements, assume_unique=False, invert=False):
     """Whether each of `elements` is among `test_elements` (or is not, if `invert`)."""
     elements, tests = np.asarray(elements), np.asarray(test_elements)
+    for array in (elements, tests):
+        if array.dtype.kind in "bc":
+            raise RuntimeError(f"Unsupported input type encountered for isin(): {scalar_name(array)}")
     return np.isin(_sortable(elements), _sortable(tests), assume_unique=assume_unique, invert=invert)
 
 
@@ -348,7 +354,7 @@ def searchsorted(sorted_sequence, values, out_int32=False, right=False, side=Non
     right = right or side == "right"
     keys = _sortable(sorted_sequence)
     if sorter is not None:
-        keys = np.take_along_axis(keys, sorter, -1)
+        keys = along(keys, sorter, -1)
     wanted = _sortable(values)
     common = np.result_type(keys, wanted)
     keys, wanted = keys.astype(common, copy=False), wanted.astype(common, copy=False)
@@ -397,7 +403,7 @@ def _bisect(keys, wanted, right):
     for _ in range(int(keys.shape[-1]).bit_length()):
         middle = (low + high) // 2
         probe = np.minimum(middle, keys.shape[-1] - 1)
-        found = keys[probe] if keys.ndim == 1 else np.take_along_axis(keys, probe, -1)
+        found = keys[probe] if keys.ndim == 1 else along(keys, probe, -1)
         go_on = ~(found > wanted) if right else ~(found >= wanted)
         active = low < high
         low, high = np.where(active & go_on, middle + 1, low), np.where(active & ~go_on, middle, high)

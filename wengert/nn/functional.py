@@ -24,8 +24,8 @@ _DECLARED = FUNCTIONS["nn.functional"]
 _FROM_TORCH = ("sigmoid", "tanh", "prelu", "hardshrink")
 
 for _module in (
-    "activation", "attention", "convolution", "distance", "dropout", "embedding", "linear", "losses", "normalization", "padding",
-    "pooling", "resampling",
+    "activation", "attention", "convolution", "distance", "dropout", "embedding", "linear", "losses",
+    "normalization", "padding", "pooling", "resampling",
 ):  # fmt: skip
     del globals()[_module]  # some functions have the names of the modules that declare them
 

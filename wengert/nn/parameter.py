@@ -77,7 +77,7 @@ class UninitializedTensorMixin:
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         name = getattr(func, "__name__", str(func))
         if name in _ALLOWED_BEFORE_SHAPE:
-            return super().__torch_function__(func, types, args, kwargs or {})
+            return Tensor.__torch_function__.__func__(cls, func, types, args, kwargs)
         raise ValueError(
             f"Attempted to use an uninitialized parameter in {func}. This error happens when you are using a "
             f"`LazyModule` or explicitly manipulating `torch.nn.parameter.{cls.__name__}` objects. When using "
@@ -87,9 +87,10 @@ class UninitializedTensorMixin:
 
 _ALLOWED_BEFORE_SHAPE = frozenset(
     (
-        "__get__ __set__ __hash__ is_floating_point is_complex detach to cpu cuda half float double bfloat16 type char "
-        "short int long copy_ data grad requires_grad dtype device is_leaf grad_fn requires_grad_ empty_like"
-    ).split()
+        "__get__", "__hash__", "__set__", "bfloat16", "char", "copy_", "cpu", "cuda", "data", "detach", "device",
+        "double", "dtype", "empty_like", "float", "grad", "grad_fn", "half", "int", "is_complex", "is_floating_point",
+        "is_leaf", "long", "requires_grad", "requires_grad_", "short", "to", "to_copy", "type",
+    )
 )
 
 

@@ -5,12 +5,15 @@ At a kink the derivative is the one PyTorch chose, mostly 0.
 
 import math
 
+import numpy as np
+
 from wengert import dtypes
 from wengert.kernels import activation as kernels
 from wengert.ops.declare import FUNCTIONS, composite, pointwise, primitive
 from wengert.ops.flat import InplaceOnly, WithInplace
-from wengert.ops.shape import concatenate, narrow_to
 from wengert.ops.pointwise import erf, exp, relu, select, sigmoid, softplus, tanh, threshold
+from wengert.ops.shape import concatenate, narrow_to
+from wengert.tensor import wrap
 
 HIDDEN = {"function": False, "method": False}
 
@@ -99,7 +102,7 @@ def glu_gradient(g, input, dim):
     return concatenate([g * gate, g * value * gate * (1 - gate)], dim)
 
 
-# --- functions that choose among these -------------------------------------------------------------------------------------
+# --- functions that choose among these -------------------------------------------------------------------------------
 
 
 @composite(namespace="nn.functional", method=False)
@@ -183,22 +186,31 @@ def _exponential_like(x):
     return empty_like(x).exponential_()
 
 
+def random_slopes(input, lower, upper):
+    """1 for positive elements, a number drawn for each of the others, one after the other and in 64 bits."""
+    from wengert import empty
+
+    negative = input._array <= 0
+    slopes = np.ones(negative.shape, input._array.dtype)
+    drawn = empty(int(negative.sum()), dtype=dtypes.float64).uniform_(lower, upper)
+    slopes[negative] = drawn._array.astype(slopes.dtype)
+    return wrap(slopes)
+
+
 @composite(namespace="nn.functional", method=False)
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
-    """leaky_relu with a slope drawn between `lower` and `upper` for each negative element; their mean when not training."""
+    """leaky_relu with a slope drawn between `lower` and `upper` for each negative element; their mean when not
+    training."""
     if not lower <= upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if training:
-        from wengert import empty_like
-
-        slope = empty_like(input).uniform_(lower, upper)
-        result = select(input > 0, input, input * slope)
-    else:
-        result = leaky_relu(input, (lower + upper) / 2)
-    return input.copy_(result) if inplace else result
+        slopes = random_slopes(input, lower, upper)
+        return input.mul_(slopes) if inplace else input * slopes
+    run = leaky_relu.variant("inplace") if inplace else leaky_relu
+    return run(input, (lower + upper) / 2)
 
 
-# --- functions with an `inplace` argument -----------------------------------------------------------------------------------
+# --- functions with an `inplace` argument ----------------------------------------------------------------------------
 
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
@@ -209,7 +221,7 @@ WITH_INPLACE = [
     WithInplace("leaky_relu", leaky_relu, "negative_slope=0.01", doc="max(0, x) + negative_slope * min(0, x)."),
     WithInplace("hardtanh", hardtanh, "min_val=-1.0, max_val=1.0", doc="x kept between min_val and max_val."),
     WithInplace("elu", elu, "alpha=1.0", "alpha", doc="x, or alpha * (exp(x) - 1) if x < 0 (Clevert et al., 2016)."),
-    WithInplace("selu", elu, "", f"{SELU_ALPHA}, {SELU_SCALE}", doc="The self-normalizing elu (Klambauer et al., 2017)."),
+    WithInplace("selu", elu, "", f"{SELU_ALPHA}, {SELU_SCALE}", doc="Self-normalizing elu (Klambauer et al., 2017)."),
     WithInplace("celu", celu_of, "alpha=1.0", "alpha, 1.0, 1.0 / alpha",
                 doc="x, or alpha * (exp(x / alpha) - 1) if x < 0 (Barron, 2017)."),
     WithInplace("silu", silu, doc="x * sigmoid(x) (Elfwing et al., 2017)."),
@@ -222,7 +234,6 @@ WITH_INPLACE = [
 for _function in WITH_INPLACE:
     if _function.name in ("relu", "leaky_relu", "hardtanh", "elu", "selu", "celu", "threshold"):
         InplaceOnly(f"{_function.name}_", _function)
-InplaceOnly("rrelu_", rrelu)
 
 # PyTorch offers these under `torch` as well.
 for _operation in (rrelu,):
@@ -232,3 +243,44 @@ for _operation in (rrelu,):
 for _name, _operation in (("logsigmoid", logsigmoid), ("softshrink", softshrink), ("softplus", softplus)):
     FUNCTIONS["nn.functional"][_name] = _operation
 FUNCTIONS["nn.functional"]["_threshold"] = FUNCTIONS["nn.functional"]["threshold"]
+
+# --- under `torch` itself, without the `inplace` argument -------------------------------------------------------------
+
+
+@composite(method=False)
+def celu(input, alpha=1.0):
+    """`nn.functional.celu`."""
+    return celu_of(input, alpha, 1.0, 1.0 / alpha)
+
+
+@composite(method=False)
+def celu_(input, alpha=1.0):
+    """`celu` in place."""
+    return celu_of.variant("inplace")(input, alpha, 1.0, 1.0 / alpha)
+
+
+@composite(method=False)
+def selu(input):
+    """`nn.functional.selu`."""
+    return elu(input, SELU_ALPHA, SELU_SCALE)
+
+
+@composite(method=False)
+def selu_(input):
+    """`selu` in place."""
+    return elu.variant("inplace")(input, SELU_ALPHA, SELU_SCALE)
+
+
+@composite(method=False)
+def threshold_(input, threshold, value):
+    """`threshold` in place."""
+    return WITH_INPLACE[-1](input, threshold, value, inplace=True)
+
+
+@composite(method=False)
+def rrelu_(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
+    """`rrelu` in place."""
+    return rrelu(input, lower, upper, training, inplace=True)
+
+
+rrelu_.export(namespace="nn.functional", method=False)

@@ -4,7 +4,10 @@ import math
 
 from wengert import dtypes
 from wengert.ops.declare import composite
+from wengert.ops.dropout import dropout
 from wengert.ops.linear import linear
+from wengert.ops.padding import pad
+from wengert.ops.shape import cat
 
 
 @composite(namespace="nn.functional", method=False)
@@ -25,6 +28,11 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
         value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
+    dtype = query.dtype
+    if dtype.itemsize == 2:  # 16-bit floats: computed in 32 bits
+        query, key, value = query.float(), key.float(), value.float()
+        if attn_mask is not None and attn_mask.dtype is dtype:
+            attn_mask = attn_mask.float()
     root = math.sqrt(1 / math.sqrt(query.shape[-1]) if scale is None else scale)
     scores = (query * root).matmul(key.transpose(-2, -1) * root)
     if is_causal:
@@ -39,10 +47,8 @@ def scaled_dot_product_attention(
     else:
         weights = (scores + attn_mask).softmax(-1)
     if dropout_p > 0:
-        from wengert.nn.functional import dropout
-
         weights = dropout(weights, dropout_p)
-    return weights.matmul(value)
+    return weights.matmul(value).to(dtype)
 
 
 def check(query, key, value, attn_mask, is_causal):
@@ -58,7 +64,9 @@ def check(query, key, value, attn_mask, is_causal):
         )
     if attn_mask is not None:
         if is_causal:
-            raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
+            raise RuntimeError(
+                "_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
+            )
         if attn_mask.dtype is not dtypes.bool_ and attn_mask.dtype is not query.dtype:
             raise RuntimeError(
                 "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: "
@@ -68,10 +76,10 @@ def check(query, key, value, attn_mask, is_causal):
 
 @composite(namespace="nn.functional", method=False)
 def multi_head_attention_forward(
-    query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn, dropout_p,
-    out_proj_weight, out_proj_bias, training=True, key_padding_mask=None, need_weights=True, attn_mask=None,
-    use_separate_proj_weight=False, q_proj_weight=None, k_proj_weight=None, v_proj_weight=None, static_k=None, static_v=None,
-    average_attn_weights=True, is_causal=False,
+    query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn,
+    dropout_p, out_proj_weight, out_proj_bias, training=True, key_padding_mask=None, need_weights=True, attn_mask=None,
+    use_separate_proj_weight=False, q_proj_weight=None, k_proj_weight=None, v_proj_weight=None, static_k=None,
+    static_v=None, average_attn_weights=True, is_causal=False,
 ):  # fmt: skip
     """What `nn.MultiheadAttention` computes; (L, N, E) queries, (S, N, E) keys and values, or without N.
 
@@ -125,8 +133,6 @@ def multi_head_attention_forward(
     scores = (q * math.sqrt(1 / head)).bmm(k.transpose(1, 2))
     attention = (scores if mask is None else scores + mask).softmax(-1)
     if training and dropout_p > 0:
-        from wengert.nn.functional import dropout
-
         attention = dropout(attention, dropout_p)
     out = attention.bmm(v).transpose(0, 1).reshape(length * batch, width)
     out = linear(out, out_proj_weight, out_proj_bias).reshape(length, batch, -1)
@@ -145,16 +151,20 @@ def check_heads(query, key, value, key_padding_mask, attn_mask, num_heads):
         )
     if not query.ndim == key.ndim == value.ndim:
         raise AssertionError(
-            f"For {'batched (3-D)' if query.ndim == 3 else 'unbatched (2-D)'} `query`, expected `key` and `value` to be "
+            f"For {'batched (3-D)' if query.ndim == 3 else 'unbatched (2-D)'} `query`, expected `key` and `value` to "
+            f"be "
             f"{query.ndim}-D but found {key.ndim}-D and {value.ndim}-D tensors respectively"
         )
     if key_padding_mask is not None and key_padding_mask.ndim != query.ndim - 1:
         raise AssertionError(
-            f"For {'batched (3-D)' if query.ndim == 3 else 'unbatched (2-D)'} `query`, expected `key_padding_mask` to be `None` "
+            f"For {'batched (3-D)' if query.ndim == 3 else 'unbatched (2-D)'} `query`, expected `key_padding_mask` "
+            f"to be `None` "
             f"or {query.ndim - 1}-D but found {key_padding_mask.ndim}-D tensor instead"
         )
     if attn_mask is not None and attn_mask.ndim not in (2, 3):
-        raise AssertionError(f"expected `attn_mask` to be `None`, 2-D or 3-D but found {attn_mask.ndim}-D tensor instead")
+        raise AssertionError(
+            f"expected `attn_mask` to be `None`, 2-D or 3-D but found {attn_mask.ndim}-D tensor instead"
+        )
 
 
 def added(mask, dtype):
@@ -167,13 +177,9 @@ def added(mask, dtype):
 
 
 def joined(x, more, dim=0):
-    from wengert import cat
-
     return cat([x, more], dim)
 
 
 def one_more(mask):
     """A mask with one further source position, which is seen."""
-    from wengert.nn.functional import pad
-
     return None if mask is None else pad(mask, (0, 1))

@@ -1,8 +1,8 @@
 """Convolutions: one trilinear form, its three partial maps, and the functions of `torch.nn.functional` on top.
 
-`correlate`, `correlate_data` and `correlate_weight` (see `wengert.kernels.convolution`) are each bilinear, and each one's
-derivatives are the other two.  So all derivatives of all orders, of convolutions and of transposed convolutions, are in the
-three declarations below.
+`correlate`, `correlate_data` and `correlate_weight` (see `wengert.kernels.convolution`) are each bilinear, and each
+one's derivatives are the other two.  So all derivatives of all orders, of convolutions and of transposed
+convolutions, are in the three declarations below.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from wengert.kernels import convolution as kernels
 from wengert.kernels.convolution import transposed_output_size
 from wengert.ops.declare import Primitive, composite
 
-# --- the three maps; what follows the tensors is one int per axis of space ------------------------------------------------
+# --- the three maps; what follows the tensors is one int per axis of space -------------------------------------------
 
 
 def _correlate(x, w, space, stride, padding, dilation, groups):
@@ -33,11 +33,11 @@ correlate = Primitive(
     "correlate",
     _correlate,
     {
-        "x": lambda g, w, x_shape, stride, padding, dilation, groups: (
-            correlate_data(g, w, x_shape[2:], stride, padding, dilation, groups)
+        "x": lambda g, w, x_shape, stride, padding, dilation, groups: correlate_data(
+            g, w, x_shape[2:], stride, padding, dilation, groups
         ),
-        "w": lambda g, x, w_shape, stride, padding, dilation, groups: (
-            correlate_weight(g, x, w_shape[2:], stride, padding, dilation, groups)
+        "w": lambda g, x, w_shape, stride, padding, dilation, groups: correlate_weight(
+            g, x, w_shape[2:], stride, padding, dilation, groups
         ),
     },
     node="ConvolutionBackward0",
@@ -46,11 +46,11 @@ correlate_data = Primitive(
     "correlate_data",
     _correlate_data,
     {
-        "c": lambda g, w, c_shape, stride, padding, dilation, groups: (
-            correlate(g, w, c_shape[2:], stride, padding, dilation, groups)
+        "c": lambda g, w, c_shape, stride, padding, dilation, groups: correlate(
+            g, w, c_shape[2:], stride, padding, dilation, groups
         ),
-        "w": lambda g, c, w_shape, stride, padding, dilation, groups: (
-            correlate_weight(c, g, w_shape[2:], stride, padding, dilation, groups)
+        "w": lambda g, c, w_shape, stride, padding, dilation, groups: correlate_weight(
+            c, g, w_shape[2:], stride, padding, dilation, groups
         ),
     },
     node="ConvolutionBackwardBackward0",
@@ -59,20 +59,22 @@ correlate_weight = Primitive(
     "correlate_weight",
     _correlate_weight,
     {
-        "c": lambda g, x, c_shape, stride, padding, dilation, groups: (
-            correlate(x, g, c_shape[2:], stride, padding, dilation, groups)
+        "c": lambda g, x, c_shape, stride, padding, dilation, groups: correlate(
+            x, g, c_shape[2:], stride, padding, dilation, groups
         ),
-        "x": lambda g, c, x_shape, stride, padding, dilation, groups: (
-            correlate_data(c, g, x_shape[2:], stride, padding, dilation, groups)
+        "x": lambda g, c, x_shape, stride, padding, dilation, groups: correlate_data(
+            c, g, x_shape[2:], stride, padding, dilation, groups
         ),
     },
     node="ConvolutionBackwardBackward0",
 )
 
-# --- the operation that users meet ----------------------------------------------------------------------------------------
+# --- the operation that users meet -----------------------------------------------------------------------------------
 
 
-def _convolve(input, weight, bias=None, stride=(1,), padding=(0,), dilation=(1,), transposed=False, output_padding=(0,), groups=1):
+def _convolve(
+    input, weight, bias=None, stride=(1,), padding=(0,), dilation=(1,), transposed=False, output_padding=(0,), groups=1
+):
     if not transposed:
         return kernels.correlate(
             input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups
@@ -165,12 +167,14 @@ def check_shapes(input, weight, bias, groups, transposed):
     x, w = input._array.shape, weight._array.shape
     if len(x) != len(w):
         raise RuntimeError(
-            f"Expected {len(w)}-dimensional input for {len(w)}-dimensional weight {list(w)}, but got {len(x)}-dimensional "
+            f"Expected {len(w)}-dimensional input for {len(w)}-dimensional weight {list(w)}, but got "
+            f"{len(x)}-dimensional "
             f"input of size {list(x)} instead"
         )
     if w[0] % groups or w[0] < groups:
         raise RuntimeError(
-            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of "
+            f"size "
             f"[{list(w)}] instead"
         )
     expected = w[0] if transposed else w[1] * groups
@@ -184,7 +188,8 @@ def check_shapes(input, weight, bias, groups, transposed):
     if bias is not None and bias._array.shape != (filters,):
         kind = "transposed=1, weight" if transposed else "weight"
         raise RuntimeError(
-            f"Given {kind} of size {list(w)}, expected bias to be 1-dimensional with {filters} elements, but got bias of "
+            f"Given {kind} of size {list(w)}, expected bias to be 1-dimensional with {filters} elements, but got "
+            f"bias of "
             f"size {list(bias._array.shape)} instead"
         )
 
@@ -214,7 +219,8 @@ def per_axis(name, value, axes):
         raise TypeError(f"argument '{name}' must be tuple of ints, not str")
     if len(value) not in (1, axes):
         raise RuntimeError(
-            f"expected {name} to be a single integer value or a list of {axes} values to match the convolution dimensions, "
+            f"expected {name} to be a single integer value or a list of {axes} values to match the convolution "
+            f"dimensions, "
             f"but got {name}={list(value)}"
         )
     return tuple(value) if len(value) == axes else tuple(value) * axes
@@ -225,7 +231,7 @@ def by(sizes):
     return f"({' x '.join(map(str, sizes))})"
 
 
-# --- the functions, for one, two and three axes ---------------------------------------------------------------------------
+# --- the functions, for one, two and three axes ----------------------------------------------------------------------
 
 
 def batched(name, input, axes):
@@ -299,7 +305,7 @@ def declare_for(axes):
     Raises:
         RuntimeError: shapes, dtypes and options do not fit together.
     """
-    conv_transpose.__doc__ = f"""The transpose of a convolution over {axes} dimensions, which upsamples where that strides.
+    conv_transpose.__doc__ = f"""The transpose of a convolution over {axes} dimensions: it upsamples where that strides.
 
     Args:
         input: (N, C, {space}) or (C, {space}).

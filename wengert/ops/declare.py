@@ -22,6 +22,7 @@ import linecache
 import sys
 import types
 import warnings
+from functools import cached_property
 from weakref import ref
 
 import numpy as np
@@ -85,8 +86,9 @@ class Operation:
             found = self._variants[kind] = self.generate(kind)
         return found
 
-    @property
+    @cached_property
     def function(self):
+        """The public function, generated on first use."""
         return self.variant("function")
 
     def __call__(self, *args, **kwargs):
@@ -105,7 +107,7 @@ class Operation:
         if out is not None:
             return self.write(out, values)
         plain = self.prepare(values)
-        if any(getattr(value, "_tangent", None) is not None for value in plain.values()):
+        if any(getattr(value, "_tangent", None) is not None for value in flattened(plain.values())):
             return forward_mode(self, plain, kind)
         return observed(self, plain, self.run(values, plain))
 
@@ -267,11 +269,18 @@ class Choice(Operation):
     `choose` has the public parameters and returns (operation, arguments): `div` with a rounding mode is another operation.
     """
 
+    def __init__(self, name, choose, doc=None, usual=None):
+        super().__init__(name, choose, doc)
+        self.usual = usual  # what two arguments without keywords mean, where that needs no choosing
+
     def generate(self, kind):
         choose = self.kernel
         takes_out = kind == "function"
+        usual = None if self.usual is None else self.usual.variant(kind)
 
         def function(*args, **kwargs):
+            if usual is not None and not kwargs and len(args) == 2:
+                return usual(*args)
             out = kwargs.pop("out", None) if takes_out else None
             chosen, arguments, *options = choose(*args, **kwargs)
             run = chosen.variant(kind)
@@ -297,9 +306,9 @@ class Choice(Operation):
         return run
 
 
-def choice(name, choose, *, inplace=True, alias=(), function=True, method=True, namespace="", doc=None):
-    """Declare a public name whose arguments choose the operation."""
-    operation = Choice(name, choose, doc)
+def choice(name, choose, *, inplace=True, alias=(), function=True, method=True, namespace="", doc=None, usual=None):
+    """Declare a public name whose arguments choose the operation; `usual` is what two plain arguments mean."""
+    operation = Choice(name, choose, doc, usual)
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
 
@@ -502,6 +511,11 @@ class Pointwise(Primitive):
         self.with_number = self.generate("body", self.tensors[1:])
         return self.with_number(tensor, number)
 
+    def with_number_inplace(self, tensor, number):
+        """Likewise for the in-place form."""
+        self.with_number_inplace = self.generate("inplace body", self.tensors[1:])
+        return self.with_number_inplace(tensor, number)
+
     def prepare_inplace(self, values):
         self.check_types(values)
         target = values[self.tensors[0]]
@@ -593,6 +607,14 @@ def scalar_array(value, dtype):
         if dtype.is_signed and value >> (bits - 1):
             value -= 1 << bits
     return np.array(value).astype(dtype.numpy)
+
+
+def constant(dtype, number):
+    """A Python number as an array of no dimensions, remembered by the dtype (but for zeros, whose sign a dict can't tell)."""
+    array = np.array(number, dtype.numpy)
+    if number and len(dtype.numbers) < 1000:
+        dtype.numbers[number] = array
+    return array
 
 
 def cast(tensor, dtype):
@@ -708,7 +730,7 @@ COMMON = {
     "Tensor": Tensor, "Parameter": Parameter, "new": new, "ndarray": np.ndarray, "asarray": np.asarray, "ascontiguousarray": np.ascontiguousarray,
     "grad_mode": grad_mode, "rare": rare, "next_seq": next_seq, "verify": verify,
     "Version": Version, "FREED": FREED, "Output": Output, "FROM_NUMPY": FROM_NUMPY, "bool_": dtypes.bool_,
-    "unbroadcast": unbroadcast, "recover": recover, "wrap": wrap, "ref": ref, "views": views, "SavedOutput": views.SavedOutput, "conj": np.conjugate,
+    "unbroadcast": unbroadcast, "constant": constant, "recover": recover, "wrap": wrap, "ref": ref, "views": views, "SavedOutput": views.SavedOutput, "conj": np.conjugate,
     "restore": graph.restore, "zeros": np.zeros, "may_share_memory": np.may_share_memory,
 }  # fmt: skip
 
@@ -820,13 +842,15 @@ class Emitter:
     def number_case(self):
         """``tensor op number``: as quick as two tensors, if the number fits the dtype as it is."""
         op = self.op
-        if self.inplace or not isinstance(op, Pointwise) or len(op.tensors) != 2 or len(op.signature) != 2:
+        if not isinstance(op, Pointwise) or len(op.tensors) != 2 or len(op.signature) != 2:
+            return
+        if self.inplace and (op.promote == "bool" or not isinstance(op.kernel, np.ufunc)):
             return
         tensor, number = op.tensors
         plain = f"(type({tensor}) is Tensor or type({tensor}) is Parameter) and {tensor}.dtype.takes_numbers"
         rest = "".join([" and out is None" if self.has_out() else "", " and not rare.active"])
         self.add(f"if (type({number}) is float or type({number}) is int) and {plain}{rest}:")
-        self.add(f"return op.with_number({tensor}, {number})", 2)
+        self.add(f"return op.with_number{'_inplace' if self.inplace else ''}({tensor}, {number})", 2)
 
     def defaults(self, parameters, namespace):
         for parameter in parameters:
@@ -906,7 +930,15 @@ class Emitter:
         target = f"({', '.join(f'r_{n}' for n in self.op.outputs)}{residuals})" if self.op.outputs else f"r{residuals}"
         arguments = self.arguments()
         self.add("try:", indent)
-        self.add(f"{target} = kernel({', '.join(arguments)})", indent + 1)
+        if self.scalars and isinstance(self.op.kernel, np.ufunc):
+            # A ufunc takes a Python number at twice the price of an array of no dimensions.
+            tensor, number = self.first(), self.scalars[0]
+            self.add(f"number = {tensor}.dtype.numbers.get({number})", indent + 1)
+            self.add("if number is None:", indent + 1)
+            self.add(f"number = constant({tensor}.dtype, {number})", indent + 2)
+            self.add(f"{target} = kernel({tensor}._array, number)", indent + 1)
+        else:
+            self.add(f"{target} = kernel({', '.join(arguments)})", indent + 1)
         self.add("except Exception as error:", indent)
         positional = [a for a in arguments if "=" not in a.split("(")[0]]
         keywords = [a for a in arguments if "=" in a.split("(")[0]]
@@ -918,9 +950,9 @@ class Emitter:
             return "bool_"
         if self.op.promote == "real":
             return None
-        if self.op.promote or self.op.view is True:
+        if (self.op.promote and self.op.holomorphic) or self.op.view is True:
             return f"{self.first()}.dtype"
-        return None
+        return None  # the kernel's: the absolute value of complex numbers is real
 
     def first(self):
         """The input whose dtype is the result's."""
@@ -1014,7 +1046,9 @@ class Emitter:
         for name in saved.outputs:
             tensor = "t" if name == "out" else f"t_{name}"
             if self.inplace:
-                self.add(f"node.s_{name} = views.saved_output({saved.inputs[0]})", indent)
+                condition = saved.condition(name)
+                condition = f" if {condition} else None" if condition else ""
+                self.add(f"node.s_{name} = views.saved_output({saved.inputs[0]}){condition}", indent)
             else:
                 # As views.saved_output does, without the call.
                 self.add(f"counter = {tensor}._counter = new(Version)", indent)
@@ -1025,8 +1059,6 @@ class Emitter:
                 self.add(f"kept.dtype = {tensor}.dtype", indent)
                 self.add("kept._node = kept._base = None", indent)
                 self.add("kept._counter = counter", indent)
-                if op.outputs:
-                    self.add(f"kept._number = {op.outputs.index(name)}", indent)
         tracked = [n for n in saved.tensors]
         if not tracked and not (saved.outputs and self.inplace):
             self.add("node.versions = None", indent)
@@ -1036,7 +1068,9 @@ class Emitter:
             self.add(f"c_{name} = {missing}{name}._counter", indent)
         if clone:
             self.add(f"c_{saved.inputs[0]} = None", indent)
-        values = [f"0 if c_{n} is None else c_{n}.value" for n in tracked]
+        # What shares the memory that was just written (``x.mul_(x)``) was kept as it was before: backward must notice.
+        before = " - (c_{0} is counter)" if self.inplace else ""
+        values = [f"0 if c_{n} is None else c_{n}.value{before.format(n)}" for n in tracked]
         if self.inplace:
             values += ["counter.value" for _ in saved.outputs]
             self.add(f"counter = {saved.inputs[0]}._counter", indent)
@@ -1126,7 +1160,7 @@ def make_node_class(op, scalars, is_complex, full):
     lines = ["def apply(self, g, keep):", *apply_source(op, saved, tracked, is_complex, arrays=True)]
     lines += ["def apply_graph(self, g):", *apply_source(op, saved, tracked, is_complex, arrays=False)]
     lines.append("def release(self):")
-    freed = [*tracked, *saved.residuals]
+    freed = freed_by(op, saved)
     lines += [f"    self.s_{name} = None" for name in freed] + ["    self.versions = FREED" if freed else "    pass"]
     for number, formula in enumerate(saved.formulas.values()):
         namespace[f"f{number}"] = rebound(formula)
@@ -1153,6 +1187,11 @@ def make_node_class(op, scalars, is_complex, full):
             "release": namespace["release"],
         },
     )
+
+
+def freed_by(op, saved):
+    """What a node drops after use: all but where a view lies, which is no memory."""
+    return [*saved.tensors, *saved.outputs, *(() if op.view else saved.residuals)]
 
 
 def apply_source(op, saved, tracked, is_complex, *, arrays):
@@ -1195,6 +1234,8 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
             return f"({', '.join(f'{e} is not None' for e in edges)},)"
         if parameter in tracked:
             value = f"s_{parameter}._array" if arrays else f"s_{parameter}"
+            if arrays and op.promote:  # NumPy's scalars are quick among themselves, slow with arrays of no dimensions
+                value = f"({value} if type(g) is ndarray else {value}[()])"
             return f"(None if s_{parameter} is None else {value})" if arrays and parameter in saved.optional else value
         if parameter in saved.residuals and not arrays:
             return f"wrap(self.s_{parameter}) if type(self.s_{parameter}) is ndarray else self.s_{parameter}"
@@ -1217,13 +1258,13 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
         for n in saved.differentiable:
             add(f"if d_{n} is not None:")
             add(f"    d_{n} = {conj}(d_{n})")
-    if arrays and (tracked or saved.residuals):
+    if arrays and freed_by(op, saved):
         add("if not keep:")
-        for name in [*tracked, *saved.residuals]:
+        for name in freed_by(op, saved):
             add(f"    self.s_{name} = None")
         # What no derivative asked for was not kept, so it can't be missed by another pass.
-        sure = saved.residuals or not all(saved.condition(name) for name in tracked)
-        kept = " or ".join(f"s_{name} is not None" for name in tracked)
+        sure = (saved.residuals and not op.view) or not all(saved.condition(name) for name in tracked)
+        kept = " or ".join(f"s_{name} is not None" for name in tracked) or "False"
         add("    self.versions = FREED" if sure else f"    if {kept}: self.versions = FREED")
     add(f"return {', '.join(f'd_{n}' for n in saved.differentiable)},")
     return ["    " + line for line in lines]

@@ -800,8 +800,19 @@ def exp_gradient(g, A):
     return narrow_to(narrow_to(exp_op(both), -2, 0, n), -1, n, n)
 
 
-matrix_exp = composite(lambda input: exp_op(check(input, "linalg.matrix_exp", square=True)), name="matrix_exp")
-composite(lambda A: exp_op(check(A, "linalg.matrix_exp", square=True)), name="matrix_exp", **LINALG)
+def linalg_matrix_exp(A):
+    """The sum of A^k / k! over all k."""
+    if A.dtype.category < 2:
+        raise RuntimeError(f"linalg.matrix_exp: Expected a floating point or complex tensor as input. Got {dtypes.SCALAR_NAMES[A.dtype]}")
+    if A.ndim < 2:
+        raise RuntimeError("linalg.matrix_exp: The input tensor A must have at least 2 dimensions.")
+    if A.shape[-1] != A.shape[-2]:
+        raise RuntimeError(f"linalg.matrix_exp: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices")
+    return exp_op(A)
+
+
+composite(linalg_matrix_exp, name="matrix_exp", **LINALG)
+matrix_exp = composite(lambda input: linalg_matrix_exp(input), name="matrix_exp")
 
 
 def linalg_matrix_power(A, n):
@@ -811,7 +822,7 @@ def linalg_matrix_power(A, n):
     if A.shape[-1] != A.shape[-2]:
         raise RuntimeError(f"linalg.matrix_power: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices")
     if n == 0:
-        return identity_like(A).expand(A.shape).clone(memory_format=dtypes.contiguous_format)
+        return A * 0 + identity_like(A)
     if n < 0:
         A, n = inv(A), -n
     result = None
@@ -901,6 +912,8 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
         return norm_op(A, 2, (first, second), keepdim)
     if ord in ("nuc", 2, -2):
         checked(A._array, "linalg.matrix_norm")
+        if not A.numel() and ord != "nuc":
+            return empty_norm(A, first, second, keepdim, ord)
         values = svdvals_op(A.movedim((first, second), (-2, -1)))
         result = sum(values, -1) if ord == "nuc" else values.amax(-1) if ord == 2 else values.amin(-1)
         if keepdim:
@@ -909,6 +922,8 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
         return result
     if isinstance(ord, str) or abs(ord) not in (1, math.inf):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported." if not isinstance(ord, str) else f"linalg.matrix_norm: Order {ord} not supported.")
+    if not A.numel():
+        return empty_norm(A, first, second, keepdim, ord)
     along, across = (first, second) if abs(ord) == 1 else (second, first)
     sums = norm_op(A, 1, along, True)
     result = sums.amax(across, True) if ord > 0 else sums.amin(across, True)
@@ -917,6 +932,13 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     for d in sorted((first, second), reverse=True):
         result = result.squeeze(d)
     return result
+
+
+def empty_norm(A, first, second, keepdim, ord):
+    """The norm of matrices without elements: 0, where the maximum is taken over no sums."""
+    if ord < 0:
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord} has no value for matrices without elements.")
+    return sum(A.abs(), (first, second), keepdim)
 
 
 @composite(**LINALG)

@@ -58,6 +58,11 @@ def pdist(input, p=2.0):
         return difference.abs().amax(-1)
     return difference.norm(p, -1)
 
+
 # PyTorch offers these under `torch` as well.
-for _operation in (cosine_similarity, pairwise_distance, pdist,):
+for _operation in (
+    cosine_similarity,
+    pairwise_distance,
+    pdist,
+):
     _operation.export(method=False)

@@ -6,6 +6,7 @@ Looking rows up is linear in the table; `spread_rows` is its transpose.
 import numpy as np
 
 from wengert import dtypes
+from wengert.autograd import views
 from wengert.kernels.indexing import accumulate_rows
 from wengert.ops.declare import composite, primitive
 from wengert.tensor import wrap
@@ -79,15 +80,13 @@ def checked_indices(input, count, function="embedding"):
             f"torch.{dtypes.SCALAR_NAMES[input.dtype]}Tensor instead (while checking arguments for {function})"
         )
     indices = input._array
-    if indices.size and not (0 <= indices.min() and indices.max() < count):
+    if indices.size and not (indices.min() >= 0 and indices.max() < count):
         raise IndexError("index out of range in self")
     return indices
 
 
 @composite(namespace="nn.functional", method=False)
-def embedding(
-    input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False
-):
+def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
     """Rows of a table.
 
     Args:
@@ -130,13 +129,15 @@ def shorten(weight, indices, max_norm, norm_type):
     long = lengths > max_norm
     if long.any():
         weight._array[used[long]] = rows[long] * (max_norm / (lengths[long] + 1e-7))[:, None].astype(rows.dtype)
-        weight.detach()._counter.bump()
+        views.bump(weight)
 
 
 @composite(method=False, name="embedding")
 def torch_embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
     """`nn.functional.embedding` with its arguments in the order of `torch.embedding`."""
-    return embedding.kernel(indices, weight, None if padding_idx < 0 else padding_idx, None, 2.0, scale_grad_by_freq, sparse)
+    return embedding.kernel(
+        indices, weight, None if padding_idx < 0 else padding_idx, None, 2.0, scale_grad_by_freq, sparse
+    )
 
 
 @composite(namespace="nn.functional", method=False)
@@ -162,7 +163,8 @@ def embedding_bag(
         raise ValueError("mode has to be one of sum or mean or max")
     if per_sample_weights is not None and input.shape != per_sample_weights.shape:
         raise ValueError(
-            f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then it must have the same shape "
+            f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then it must have the "
+            f"same shape "
             f"as the input ({input.shape})"
         )
     if weight.ndim != 2:
@@ -170,7 +172,8 @@ def embedding_bag(
     if input.ndim == 2:
         if offsets is not None:
             raise ValueError(
-                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length sequences. "
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length "
+                "sequences. "
                 f"However, found offsets of type {type(offsets)}"
             )
         bags = np.repeat(np.arange(input.shape[0]), input.shape[1])
@@ -181,7 +184,8 @@ def embedding_bag(
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
     if per_sample_weights is not None and mode != "sum":
         raise NotImplementedError(
-            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' (got mode="
+            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' "
+            "(got mode="
             f"'{mode}'). Please open a feature request on GitHub."
         )
     padding_idx = wrapped_padding(padding_idx, weight)
@@ -215,9 +219,14 @@ def bags_from(offsets, total, include_last_offset):
     if not starts.size and include_last_offset:
         raise RuntimeError("include_last_offset: number of offset should be at least 1")
     if starts.size and starts[0] != 0:
-        raise RuntimeError(f"offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, got {starts[0]}")
+        raise RuntimeError(
+            f"offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. "
+            f"However, got {starts[0]}"
+        )
     if starts.size and starts[-1] > total:
-        raise RuntimeError(f"offsets[-1] can not be greater than input's length: {total}; got offsets[-1] of {starts[-1]}")
+        raise RuntimeError(
+            f"offsets[-1] can not be greater than input's length: {total}; got offsets[-1] of {starts[-1]}"
+        )
     if include_last_offset:
         starts = starts[:-1]
     ends = np.append(starts[1:], total) if len(starts) else starts

@@ -44,7 +44,9 @@ class WithInplace:
     def __init__(self, name, operation, parameters="", arguments=None, doc=None):
         self.name, self.operation, self.doc = name, operation, doc
         self.parameters = parameters
-        self.arguments = ", ".join(p.split("=")[0].strip() for p in parameters.split(",")) if arguments is None else arguments
+        self.arguments = (
+            ", ".join(p.split("=")[0].strip() for p in parameters.split(",")) if arguments is None else arguments
+        )
         self._function = None
         FUNCTIONS.setdefault("nn.functional", {})[name] = self
 

@@ -30,6 +30,7 @@ from wengert.ops.shape import (
     diagonal,
     expand_op,
     gather_positions,
+    pad_select,
     reshape_to,
     select,
     slice_along,
@@ -52,14 +53,30 @@ def writing(operation, in_place):
     return operation
 
 
-def exact_out(operation, *kinds):
+OVERLAP = (
+    "unsupported operation: {} to a single memory location. Please clone() the tensor before performing the operation."
+)
+
+
+def refuse_overlap(target, values):
+    """Raise RuntimeError if `target` overlaps itself or one of the tensors that are read while it is written."""
+    array = target._array
+    if array.size and any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)):
+        raise RuntimeError(OVERLAP.format("more than one element of the written-to tensor refers"))
+    if any(isinstance(value, Tensor) and np.may_share_memory(array, value._array) for value in values):
+        raise RuntimeError(OVERLAP.format("some elements of the input tensor and the written-to tensor refer"))
+
+
+def exact_out(operation, *kinds, apart=False):
     """Let `out=` of `operation` take tensors of exactly these dtypes: an argument's, a given one, or a function's
-    of the arguments."""
+    of the arguments; `apart` from the memory that is read."""
     write_any = operation.write
 
     def write(out, values):
         targets = out if isinstance(out, (tuple, list)) else (out,)
         for target, kind in zip(targets, kinds, strict=False):
+            if apart and isinstance(target, Tensor):
+                refuse_overlap(target, values.values())
             wanted = values[kind].dtype if isinstance(kind, str) else kind(values) if callable(kind) else kind
             if isinstance(target, Tensor) and target.dtype is not wanted:
                 raise RuntimeError(
@@ -135,7 +152,10 @@ scatter_value_reduced = primitive(
     tensors=("input", "index"), node="NotImplemented", **INNER, input=lambda g: no_derivative("aten::scatter"),
 )  # fmt: skip
 writing(scatter_src, kernels.scatter_)
-writing(scatter_value, lambda input, dim, index, value: kernels.scatter_(input, dim, index, fitting(value, input.dtype)))
+writing(
+    scatter_value,
+    lambda input, dim, index, value: kernels.scatter_(input, dim, index, fitting(value, input.dtype)),
+)
 writing(scatter_src_reduced, kernels.scatter_)
 writing(scatter_value_reduced, kernels.scatter_)
 
@@ -197,8 +217,8 @@ def scatter_reduce_gradients(g, input, src, out, dim, index, reduce, include_sel
 def combining_gradients(g, input, src, out, reduce, include_self, *, read, add, clear, again):
     """The gradients of `input` and `src`, of which elements were combined into `out`.
 
-    `read` takes a value of the shape of `out` to where `src` was put, `add` adds one of the shape of `src` there, `clear`
-    sets the places that were written to 0, `again` is the operation itself on other operands.
+    `read` takes a value of the shape of `out` to where `src` was put, `add` adds one of the shape of `src` there,
+    `clear` sets the places that were written to 0, `again` is the operation itself on other operands.
     """
     if reduce == "sum":
         d_input, d_src = g, read(g)
@@ -295,7 +315,7 @@ writing(fill_slices_with_tensor, kernels.index_fill_)
 
 
 def _index_fill(input, dim, index, value):
-    """`input` with the slices `index` (int64) along `dim` filled with `value`, a number or a tensor of no dimensions."""
+    """`input` with the slices `index` (int64) along `dim` filled with `value`, a number or a 0-d tensor."""
     chosen = fill_slices_with_tensor if isinstance(value, Tensor) else fill_slices
     return chosen, (input, dim, index, value)
 
@@ -370,7 +390,8 @@ mask_with_number = primitive(
     input=lambda g, mask, input_shape: sum_to(mask_with_number(g, mask, 0), input_shape),
 )  # fmt: skip
 mask_with_tensor = primitive(
-    "masked_fill", lambda input, mask, value: kernels.masked_fill(input, mask, real_enough(value, input)), tensors=("input", "mask", "value"), node="MaskedFillBackward1", **INNER,
+    "masked_fill", lambda input, mask, value: kernels.masked_fill(input, mask, real_enough(value, input)),
+    tensors=("input", "mask", "value"), node="MaskedFillBackward1", **INNER,
     input=lambda g, mask, input_shape: sum_to(mask_with_number(g, mask, 0), input_shape),
     value=lambda g, mask: sum_all(choose(mask, g, 0)),
 )  # fmt: skip
@@ -574,7 +595,7 @@ clear_positions = primitive(
 )  # fmt: skip
 
 
-# --- index tensors: x[i], x[mask], x[i, :, j] = values ------------------------------------------------------------------
+# --- index tensors: x[i], x[mask], x[i, :, j] = values ----------------------------------------------------------------
 
 
 class IndexNode(Node):
@@ -628,7 +649,7 @@ class IndexBackward0(IndexNode):
 
 
 class IndexPutBackward0(IndexNode):
-    """Reads, for the values, what arrived where they were written; what was there before gets nothing from these places."""
+    """Reads, for the values, what arrived where they were written; what stood there before gets nothing."""
 
     __slots__ = ()
     saved = {"indices": "s_indices", "accumulate": "s_accumulate"}
@@ -846,15 +867,22 @@ def getitem(self, index):
             from wengert import overrides
 
             return overrides.handle(Tensor.__getitem__, overridden, (self, index), {})
-    elif kind is int:
-        array = self._array
-        if array.ndim and -len(array) <= index < len(array):
-            return select(self, 0, index)
-    elif kind is Tensor and index._array.ndim and index.dtype in WHOLE_INDEX:
-        if index.dtype is not bool_ or index._array.shape == self._array.shape:
-            if self._array.ndim:
-                return run_index(self, (index,))
-    elif kind is slice and self._array.ndim:
+    elif kind is Tensor:
+        if is_whole_index(index, self):
+            return run_index(self, (index,))
+    elif self._node is None:
+        try:
+            if kind is int:
+                return as_view_of(self, self._array[index, ...])
+            if kind is slice and step_is_plain(index):
+                return as_view_of(self, self._array[index])
+            if kind is tuple and (key := numpy_key(index)) is not None:
+                return as_view_of(self, self._array[key])
+        except (IndexError, TypeError):
+            pass  # said below, in PyTorch's words
+    elif kind is int and (extents := self._array.shape) and -extents[0] <= index < extents[0]:
+        return row.function(self, 0, index)
+    if kind is slice and self._array.ndim:
         return sliced(self, 0, index)
     basic, arrays, tensors = planned(self, index)
     if not arrays:
@@ -862,7 +890,38 @@ def getitem(self, index):
     return read(windowed(self, basic), tensors)
 
 
+# x[3], recorded: `select` with nothing left to check.
+row = primitive(
+    "select", lambda input, dim, index: input[index, ...], view=True, **INNER,
+    input=lambda g, input_shape, dim, index: pad_select(g, input_shape, dim, index),
+)  # fmt: skip
 WHOLE_INDEX = frozenset({bool_, int32, int64})  # what reaches the kernel as it is
+
+
+def is_whole_index(index, tensor):
+    """Whether one index tensor is all there is, and needs no looking at: integers, or a mask of all elements."""
+    if type(index) is not Tensor or index.dtype not in WHOLE_INDEX or not index._array.ndim or not tensor._array.ndim:
+        return False
+    return index.dtype is not bool_ or index._array.shape == tensor._array.shape
+
+
+def step_is_plain(piece):
+    return piece.step is None or (type(piece.step) is int and piece.step > 0)
+
+
+def numpy_key(index):
+    """The tuple with which NumPy reads a basic index as PyTorch does, and gives an array; None for other indices."""
+    seen = False
+    for entry in index:
+        kind = type(entry)
+        if kind is slice:
+            if not step_is_plain(entry):
+                return None
+        elif entry is Ellipsis:
+            seen = True
+        elif kind is not int and entry is not None:
+            return None
+    return index if seen else (*index, ...)
 
 
 def sliced(tensor, dim, piece):
@@ -924,11 +983,18 @@ def windowed(self, basic):
             tensor = select(tensor, dim, entry)
             continue
         else:
-            start, stop, step = entry.indices(tensor._array.shape[dim])
-            if start != 0 or stop != tensor._array.shape[dim] or step != 1:
-                tensor = slice_along(tensor, dim, start, stop, step)
+            size = tensor._array.shape[dim]
+            if not is_written_whole(entry, size):
+                tensor = slice_along(tensor, dim, *entry.indices(size))
         dim += 1
     return tensor
+
+
+def is_written_whole(piece, size):
+    """Whether a slice is all of a dimension as it is written, which PyTorch leaves out (not so ``-size:``)."""
+    from_start = piece.start is None or operator.index(piece.start) == 0
+    to_end = piece.stop is None or operator.index(piece.stop) >= size
+    return from_start and to_end and (piece.step is None or operator.index(piece.step) == 1)
 
 
 def setitem(self, index, value):
@@ -947,13 +1013,40 @@ def setitem(self, index, value):
 
             return overrides.handle(Tensor.__setitem__, overridden, (self, index, value), {})
     if not isinstance(value, Tensor):
+        if self._node is None and self._base is None and not rare.active and assigned_plainly(self, index, value):
+            return None
         value = wrap(number_for(self, value), self.dtype)
-    basic, arrays, tensors = planned(self, index)
-    if not grad_mode.enabled or (self._node is None and self._base is None and value._node is None):
-        if not rare.active:
-            return assign(self, basic, arrays, tensors, value)
-    with_history(self, basic, tensors, value)
+    if index is False:  # chooses nothing, and does not count as a write
+        return None
+    if is_whole_index(index, self):
+        basic, arrays, tensors = (), [index._array], (index,)
+    else:
+        basic, arrays, tensors = planned(self, index)
+    nothing_to_record = not grad_mode.enabled or (self._node is None and self._base is None and value._node is None)
+    if nothing_to_record and not rare.active and self._tangent is None and value._tangent is None:
+        assign(self, basic, arrays, tensors, value)
+    else:
+        with_history(self, basic, tensors, value)
     return None
+
+
+def assigned_plainly(self, index, value):
+    """Write an ordinary number where a basic index points, if that is all there is to it."""
+    kind, target = type(index), self.dtype
+    if not target.takes_numbers or type(value) not in (int, float) or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
+        return False
+    if kind is tuple:
+        index = numpy_key(index)
+        if index is None:
+            return False
+    elif kind is not int and not (kind is slice and step_is_plain(index)):
+        return False
+    try:
+        self._array[index] = value
+    except (IndexError, TypeError, ValueError):
+        return False  # the long way finds the words
+    views.bump(self)
+    return True
 
 
 def assign(self, basic, arrays, tensors, value):
@@ -994,7 +1087,8 @@ def number_for(self, value):
         name = type(value).__name__
         module = type(value).__module__
         raise TypeError(
-            f"can't assign a {name if module == 'builtins' else f'{module}.{name}'} to a {TENSOR_TYPE_NAMES[self.dtype]}"
+            f"can't assign a {name if module == 'builtins' else f'{module}.{name}'} "
+            f"to a {TENSOR_TYPE_NAMES[self.dtype]}"
         )
     return np.asarray(fitting(value, self._array.dtype))
 
@@ -1034,12 +1128,15 @@ C_NAMES = {"float32": "float", "float64": "double", "bool": "bool", "float16": "
 
 
 def overflow(dtype):
-    return RuntimeError(f"value cannot be converted to type {C_NAMES.get(dtype.name, f'{dtype.name}_t')} without overflow")
+    name = C_NAMES.get(dtype.name, f"{dtype.name}_t")
+    return RuntimeError(f"value cannot be converted to type {name} without overflow")
 
 
-for _operation in (gather, scatter_src, scatter_value, scatter_src_reduced, scatter_value_reduced, scatter_add,
-                   scatter_reduce, index_select, index_add, index_copy, index_reduce, take, take_along_dim,
-                   masked_select, select_scatter, slice_scatter, diagonal_scatter, as_strided_scatter):  # fmt: skip
+for _operation in (gather, index_select, take, masked_select):
+    exact_out(_operation, "input", apart=True)
+for _operation in (scatter_src, scatter_value, scatter_src_reduced, scatter_value_reduced, scatter_add,
+                   scatter_reduce, index_add, index_copy, index_reduce, take_along_dim,
+                   select_scatter, slice_scatter, diagonal_scatter, as_strided_scatter):  # fmt: skip
     exact_out(_operation, "input")
 for _operation in (nonzero, argwhere):
     exact_out(_operation, int64)

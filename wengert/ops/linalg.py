@@ -64,9 +64,10 @@ matmul = choice("matmul", _matmul, inplace=False)
 
 
 def _matmul_operator(self, other):
-    if not isinstance(other, Tensor):
-        if isinstance(other, NUMBERS) or not hasattr(type(other), "__torch_function__"):
-            return NotImplemented
+    if not isinstance(other, Tensor) and (isinstance(other, NUMBERS) or not hasattr(type(other), "__torch_function__")):
+        return NotImplemented
+    if isinstance(self, Tensor) and isinstance(other, Tensor):
+        return BY_RANKS.get((self._array.ndim, other._array.ndim), batched_matmul).function(self, other)
     return matmul.function(self, other)
 
 

@@ -7,6 +7,21 @@ from wengert.ops.declare import composite, primitive
 
 
 def _linear(input, weight, bias=None):
+    if (
+        bias is not None
+        and input.dtype is weight.dtype is bias.dtype
+        and input.ndim == weight.ndim == 2
+        and input.shape[1] == weight.shape[1]
+        and bias.shape == weight.shape[:1]
+        and input.dtype.itemsize > 2
+    ):
+        out = input.dot(weight.T)
+        out += bias
+        return out
+    return _general(input, weight, bias)
+
+
+def _general(input, weight, bias):
     if input.dtype != weight.dtype:
         names = (dtypes.SCALAR_NAMES[dtypes.FROM_NUMPY[a.dtype]].lower() for a in (input, weight))
         raise RuntimeError("expected m1 and m2 to have the same dtype, but got: {} != {}".format(*names))
@@ -17,7 +32,8 @@ def _linear(input, weight, bias=None):
     if input.shape[-1] != weight.shape[1]:
         rows = input.size // max(input.shape[-1], 1) if input.ndim > 1 else 1
         raise RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1]} and {weight.shape[1]}x{weight.shape[0]})"
+            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1]} and "
+            f"{weight.shape[1]}x{weight.shape[0]})"
         )
     if input.dtype.itemsize == 2:
         return _half(input, weight, bias)
@@ -29,7 +45,8 @@ def _linear(input, weight, bias=None):
         if bias.ndim > out.ndim or (bias.shape and bias.shape[-1] not in (1, out.shape[-1])):
             raise RuntimeError(
                 f"The expanded size of the tensor ({out.shape[-1]}) must match the existing size ({bias.shape[-1]}) at "
-                f"non-singleton dimension {out.ndim - 1}.  Target sizes: {list(out.shape)}.  Tensor sizes: {list(bias.shape)}"
+                f"non-singleton dimension {out.ndim - 1}.  Target sizes: {list(out.shape)}.  Tensor sizes: "
+                f"{list(bias.shape)}"
             )
         out += bias
     return out
@@ -38,7 +55,7 @@ def _linear(input, weight, bias=None):
 def _half(input, weight, bias):
     """16-bit floats (and integers) are multiplied and summed in 32 bits."""
     wide = np.int32 if input.dtype.kind == "i" else np.float32
-    out = _linear(input.astype(wide), weight.astype(wide), None if bias is None else bias.astype(wide))
+    out = _general(input.astype(wide), weight.astype(wide), None if bias is None else bias.astype(wide))
     return out.astype(input.dtype)
 
 
@@ -74,9 +91,40 @@ def to_bias(g, bias_shape):
     return total if len(bias_shape) == 1 and bias_shape[0] == total.shape[0] else total.sum().reshape(bias_shape)
 
 
+def _weight_arrays(g, input, weight_shape):
+    if g.ndim == 2 and len(weight_shape) == 2 and g.dtype.itemsize > 2:
+        return g.T.dot(input)  # `dot` is called at a third of the cost of `matmul`
+    if len(weight_shape) == 1:
+        return (g.reshape(1, -1) @ input.reshape(-1, weight_shape[0])).reshape(weight_shape)
+    wide = np.float32 if g.dtype.itemsize == 2 else g.dtype
+    flat, rows = g.reshape(-1, weight_shape[0]), input.reshape(-1, weight_shape[1])
+    return flat.T.astype(wide, copy=False).dot(rows.astype(wide, copy=False)).astype(g.dtype, copy=False)
+
+
+def _input_arrays(g, weight):
+    if g.ndim == 2 and weight.ndim == 2 and g.dtype.itemsize > 2:
+        return g.dot(weight)
+    if weight.ndim == 1:
+        return g[..., None] * weight
+    wide = np.float32 if g.dtype.itemsize == 2 else g.dtype
+    return (g.astype(wide, copy=False) @ weight.astype(wide, copy=False)).astype(g.dtype, copy=False)
+
+
+def _bias_arrays(g, bias_shape):
+    if g.ndim == 2 and bias_shape == g.shape[1:]:
+        return np.add.reduce(g, 0)
+    total = np.add.reduce(g.reshape(-1, g.shape[-1]), 0)
+    return total if bias_shape == total.shape else total.sum().reshape(bias_shape)
+
+
+for _on_tensors, _on_arrays in ((to_input, _input_arrays), (to_weight, _weight_arrays), (to_bias, _bias_arrays)):
+    _on_tensors._on_tensors, _on_tensors._on_arrays = True, _on_arrays
+
 linear = primitive(
     "linear", _linear, function=False, method=False, namespace="nn.functional", node="AddmmBackward0",
-    tensors=("input", "weight", "bias"), input=to_input, weight=to_weight, bias=to_bias,
+    tensors=("input", "weight", "bias"), input=lambda g, weight: to_input(g, weight),
+    weight=lambda g, input, weight_shape: to_weight(g, input, weight_shape),
+    bias=lambda g, bias_shape: to_bias(g, bias_shape),
     doc="""input @ weight.T + bias.
 
     Args:
@@ -95,9 +143,7 @@ linear.export(namespace="nn.functional", method=False)
 def bilinear(input1, input2, weight, bias=None):
     """out[*, o] = input1[*, i] weight[o, i, j] input2[*, j] + bias[o]."""
     if input1.ndim != input2.ndim:
-        raise RuntimeError(
-            f"bilinear(): input dimensions do not match: got {input1.ndim} and {input2.ndim}"
-        )
+        raise RuntimeError(f"bilinear(): input dimensions do not match: got {input1.ndim} and {input2.ndim}")
     if input1.shape[:-1] != input2.shape[:-1]:
         raise RuntimeError("bilinear(): input batch dimensions do not match")
     if weight.ndim != 3 or input1.shape[-1] != weight.shape[1]:

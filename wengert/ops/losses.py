@@ -1,7 +1,8 @@
 """Losses.
 
-Those that a training loop meets at every step (`mse_loss`, `cross_entropy`, `binary_cross_entropy_with_logits`, ...) are one
-operation each, reduction included.  The others are written with other operations and get their derivatives from those.
+Those that a training loop meets at every step (`mse_loss`, `cross_entropy`, `binary_cross_entropy_with_logits`, ...)
+are one operation each, reduction included.  The others are written with other operations and get their derivatives
+from those.
 """
 
 import functools
@@ -12,8 +13,8 @@ import warnings
 from wengert import dtypes
 from wengert.autograd.modes import no_grad
 from wengert.kernels import losses as kernels
-from wengert.ops.declare import composite, pointwise, primitive
 from wengert.ops.activation import logsigmoid as log_sigmoid
+from wengert.ops.declare import composite, pointwise, primitive
 from wengert.ops.distance import pairwise_distance
 from wengert.ops.flat import Flat
 from wengert.ops.linear import linear
@@ -23,7 +24,7 @@ from wengert.tensor import Tensor, wrap
 
 HIDDEN = {"function": False, "method": False, "inplace": False}
 
-# --- reductions -----------------------------------------------------------------------------------------------------------
+# --- reductions ------------------------------------------------------------------------------------------------------
 
 
 def legacy_reduction(size_average, reduce):
@@ -42,6 +43,12 @@ def checked(reduction):
         raise ValueError(f"{reduction} is not a valid value for reduction")
 
 
+def must_be_tensors(**arguments):
+    for position, (name, value) in enumerate(arguments.items(), 1):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
+
+
 def reduced(values, reduction):
     """`values`, their mean or their sum."""
     checked(reduction)
@@ -56,17 +63,22 @@ def spread(g, slopes, reduction):
 def warn_of_broadcast(input, target):
     if target._array.shape != input._array.shape:
         warnings.warn(
-            f"Using a target size ({target.shape!r}) that is different to the input size ({input.shape!r}). This will likely "
+            f"Using a target size ({target.shape!r}) that is different to the input size ({input.shape!r}). This "
+            f"will likely "
             "lead to incorrect results due to broadcasting. Please ensure they have the same size.",
             stacklevel=4,
         )
 
 
-# --- losses of corresponding elements --------------------------------------------------------------------------------------
+# --- losses of corresponding elements --------------------------------------------------------------------------------
 
 
-def mse_slope(input, target):
-    return 2 * (input - target)
+def mse_gradient(g, input, target, reduction):
+    return spread(g, 2 * (input - target), reduction)
+
+
+mse_gradient._on_tensors = True
+mse_gradient._on_arrays = kernels.mse_gradient
 
 
 def smooth_l1_slope(input, target, beta):
@@ -93,8 +105,8 @@ def soft_margin_slope(input, target):
 
 mse = pointwise(
     "mse_loss", kernels.mse, tensors=("input", "target"), **HIDDEN,
-    input=lambda g, input, target, reduction: spread(g, mse_slope(input, target), reduction),
-    target=lambda g, input, target, reduction: spread(g, -mse_slope(input, target), reduction),
+    input=lambda g, input, target, reduction: mse_gradient(g, input, target, reduction),
+    target=lambda g, input, target, reduction: -mse_gradient(g, input, target, reduction),
 )  # fmt: skip
 smooth_l1 = pointwise(
     "smooth_l1_loss", kernels.smooth_l1, tensors=("input", "target"), node="SmoothL1LossBackward0", **HIDDEN,
@@ -121,11 +133,12 @@ soft_margin = pointwise(
     input=lambda g, input, target, reduction: spread(g, soft_margin_slope(input, target), reduction),
 )  # fmt: skip
 
-# --- classification by class index ----------------------------------------------------------------------------------------
+# --- classification by class index -----------------------------------------------------------------------------------
 
 
-def cross_entropy_gradient(g, input, target, ignore_index, reduction):
-    """(softmax(input) - one-hot of target) times what reaches each position, as a formula that can be differentiated again."""
+def cross_entropy_gradient(g, input, target, ignore_index, reduction, kept):
+    """(softmax(input) - one-hot of target) times what reaches each position, as a formula that can be differentiated
+    again."""
     one_hot, share = kernels.one_hot_and_shares(target._array, input._array, ignore_index, reduction)
     if reduction == "none":
         g = g.reshape(share.shape)
@@ -137,8 +150,9 @@ cross_entropy_gradient._on_arrays = kernels.cross_entropy_gradient
 
 cross_entropy_of_classes = primitive(
     "nll_loss", kernels.cross_entropy, tensors=("input", "target"), **HIDDEN,
-    input=lambda g, input, target, ignore_index, reduction: (
-        cross_entropy_gradient(g, input, target, ignore_index, reduction)
+    residuals=("kept",),
+    input=lambda g, input, target, ignore_index, reduction, kept: (
+        cross_entropy_gradient(g, input, target, ignore_index, reduction, kept)
     ),
 )  # fmt: skip
 # `nll` is linear in its input, and `nll_spread` is its transpose; target and weight are plain arrays to both.
@@ -185,7 +199,8 @@ def check_classes(input, target, weight):
     if weight is not None:
         if weight._array.shape != (count,):
             raise RuntimeError(
-                f"weight tensor should be defined either for all {count} classes or no classes but got weight tensor of "
+                f"weight tensor should be defined either for all {count} classes or no classes but got weight tensor "
+                f"of "
                 f"shape: {list(weight._array.shape)}"
             )
         if weight.dtype is not input.dtype:
@@ -250,6 +265,7 @@ def general_cross_entropy(input, target, weight, size_average, ignore_index, red
     if size_average is not None or reduce is not None:
         reduction = legacy_reduction(size_average, reduce)
     checked(reduction)
+    must_be_tensors(input=input, target=target)
     if input._array.shape == target._array.shape and target.dtype.is_floating_point:
         return cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
     check_classes(input, target, weight)
@@ -284,7 +300,8 @@ def cross_entropy_of_probabilities(input, target, weight, reduction, label_smoot
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     if weight is not None and weight._array.shape != (count,):
         raise RuntimeError(
-            f"cross_entropy: weight tensor should be defined either for all {count} classes or no classes but got weight "
+            f"cross_entropy: weight tensor should be defined either for all {count} classes or no classes but got "
+            f"weight "
             f"tensor of shape: {list(weight.shape)}"
         )
     if label_smoothing:
@@ -298,14 +315,21 @@ def cross_entropy_of_probabilities(input, target, weight, reduction, label_smoot
     return total if reduction == "sum" else total / max(math.prod(input.shape) // max(count, 1), 1)
 
 
-# --- the public functions of the elementwise losses ------------------------------------------------------------------------
+# --- the public functions of the elementwise losses ------------------------------------------------------------------
 
 
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """The mean (or sum, or each) of (input - target)²; tensors of one shape, `weight` weighing the elements."""
-    if weight is None and size_average is None and reduce is None and input._array.shape == target._array.shape:
-        if reduction == "mean" or reduction == "sum" or reduction == "none":
-            return mse_form(input, target, reduction)
+    if (
+        weight is None
+        and size_average is None
+        and reduce is None
+        and type(input) is Tensor
+        and type(target) is Tensor
+        and input._array.shape == target._array.shape
+        and (reduction == "mean" or reduction == "sum" or reduction == "none")
+    ):
+        return mse_form(input, target, reduction)
     return weighted(mse_form, input, target, weight, size_average, reduce, reduction)
 
 
@@ -313,8 +337,8 @@ def weighted(loss, input, target, weight, size_average, reduce, reduction):
     """A loss of elements with everything that is unusual: retired arguments, broadcasting, weights."""
     if size_average is not None or reduce is not None:
         reduction = legacy_reduction(size_average, reduce)
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{reduction} is not a valid value for reduction")
+    checked(reduction)
+    must_be_tensors(input=input, target=target)
     warn_of_broadcast(input, target)
     if weight is None:
         return loss(input, target, reduction)
@@ -377,7 +401,8 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     checked(reduction)
     if target.shape != input.shape:
         raise ValueError(
-            f"Using a target size ({target.shape!r}) that is different to the input size ({input.shape!r}) is deprecated. "
+            f"Using a target size ({target.shape!r}) that is different to the input size ({input.shape!r}) is "
+            f"deprecated. "
             "Please ensure they have the same size."
         )
     if input.dtype is not target.dtype:
@@ -413,7 +438,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         raise ValueError(f"{reduction} is not a valid value for reduction")
     if reduction == "mean":
         warnings.warn(
-            "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by "
+            "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' "
+            "divides only by "
             "the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the same as "
             "'batchmean' in the next major release.",
             stacklevel=4,
@@ -483,7 +509,8 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
     checked(reduction)
     if not input1.ndim == input2.ndim == target.ndim:
         raise RuntimeError(
-            f"margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: {input1.shape}, "
+            f"margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
+            f"{input1.shape}, "
             f"input2: {input2.shape}, target: {target.shape} "
         )
     return reduced(clamp_min(-target * (input1 - input2) + margin, 0), reduction)
@@ -495,7 +522,8 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     checked(reduction)
     if target.ndim > 1 or not (input1.ndim == input2.ndim and input1.ndim in (target.ndim + 1,)):
         raise RuntimeError(
-            f"{'1D' if target.ndim == 1 else '0D'} target tensor expects {target.ndim + 1}D input tensors, but found inputs "
+            f"{'1D' if target.ndim == 1 else '0D'} target tensor expects {target.ndim + 1}D input tensors, but found "
+            f"inputs "
             f"with sizes {list(input1.shape)} and {list(input2.shape)}."
             if target.ndim <= 1
             else "0D or 1D target tensor expected, multi-target not supported"
@@ -520,7 +548,8 @@ def triplet_margin_loss(
         raise ValueError(f"margin must be greater than 0, got {margin}")
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise RuntimeError(
-            f"The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: anchor "
+            f"The anchor, positive, and negative tensors are expected to have the same number of dimensions, but "
+            f"got: anchor "
             f"{anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
         )
     distance = functools.partial(pairwise_distance, p=p, eps=eps)
@@ -545,16 +574,15 @@ def triplet_margin_with_distance_loss(
         raise ValueError(f"margin must be greater than 0, got {margin}")
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise RuntimeError(
-            f"The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: anchor "
+            f"The anchor, positive, and negative tensors are expected to have the same number of dimensions, but "
+            f"got: anchor "
             f"{anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
         )
     return triplet(anchor, positive, negative, distance_function or pairwise_distance, margin, swap, reduction)
 
 
 @loss
-def multi_margin_loss(
-    input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
-):
+def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     """Sum over other classes of max(0, margin - input[target] + input[class])^p, over the number of classes."""
     checked(reduction)
     if p not in (1, 2):
@@ -569,7 +597,7 @@ def multi_margin_loss(
     if target.ndim > 1 or target.numel() != rows.shape[0]:
         raise RuntimeError(f"inconsistent target size, expected {[rows.shape[0]]} but got {list(target.shape)}")
     at = target.reshape(-1, 1)
-    if at.numel() and not (0 <= int(at.min()) and int(at.max()) < rows.shape[1]):
+    if at.numel() and not (int(at.min()) >= 0 and int(at.max()) < rows.shape[1]):
         raise RuntimeError("target out of range")
     z = clamp_min(margin - rows.gather(1, at) + rows, 0)
     z = z if p == 1 else z * z
@@ -592,7 +620,10 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
             f"inconsistent size {list(target.shape)} for argument #2 'target': it should be that of the input, "
             f"{list(input.shape)}, a non-empty vector or matrix"
         )
-    rows, labels = input.reshape(-1, max(input.shape[-1:], default=1)), target.reshape(-1, max(input.shape[-1:], default=1))
+    rows, labels = (
+        input.reshape(-1, max(input.shape[-1:], default=1)),
+        target.reshape(-1, max(input.shape[-1:], default=1)),
+    )
     valid, is_target = kernels.multilabel_masks(labels._array)
     chosen = rows.gather(1, wrap(kernels.clipped(labels._array)))
     z = clamp_min(1 - chosen.unsqueeze(2) + rows.unsqueeze(1), 0)
@@ -620,12 +651,12 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     return soft_margin(input, target, reduction)
 
 
-# --- connectionist temporal classification ---------------------------------------------------------------------------------
+# --- connectionist temporal classification ---------------------------------------------------------------------------
 
 ctc_of = primitive(
     "ctc_loss", kernels.ctc_losses, tensors=("log_probs",), residuals=("losses", "alpha"), **HIDDEN,
-    log_probs=lambda g, log_probs, labels, skip, input_lengths, target_lengths, zero_infinity, losses, alpha: ctc_gradient(
-        g, log_probs, labels, skip, input_lengths, target_lengths, losses, alpha, zero_infinity
+    log_probs=lambda g, log_probs, labels, skip, input_lengths, target_lengths, zero_infinity, losses, alpha: (
+        ctc_gradient(g, log_probs, labels, skip, input_lengths, target_lengths, losses, alpha, zero_infinity)
     ),
 )  # fmt: skip
 
@@ -639,9 +670,7 @@ ctc_gradient._on_arrays = kernels.ctc_slope
 
 
 @composite(namespace="nn.functional", method=False)
-def ctc_loss(
-    log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
-):
+def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
     """Minus the log-probability of label sequences of unknown alignment (Graves et al., 2006).
 
     Args:
@@ -665,7 +694,6 @@ def ctc_loss(
     if reduction == "sum":
         return losses.sum()
     return losses.squeeze(0) if single else losses
-
 
 
 @composite(namespace="nn.functional", method=False)

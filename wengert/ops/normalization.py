@@ -9,13 +9,15 @@ import math
 import numpy as np
 
 from wengert import dtypes
+from wengert.autograd import views
 from wengert.kernels import normalization as kernels
 from wengert.ops.declare import composite, primitive
 from wengert.tensor import wrap
 
 
 def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs):
-    """As `kernels.gradients`, on Tensors: what depends on the input is computed anew, so that it can be differentiated."""
+    """As `kernels.gradients`, on Tensors: what depends on the input is computed anew, so that it can be
+    differentiated."""
     seen = input.reshape(shape)
     if fixed:
         mean, rstd = wrap(mean).to(input.dtype), wrap(rstd).to(input.dtype)
@@ -77,13 +79,11 @@ def floating(name, input):
         raise NotImplementedError(f"\"{name}\" not implemented for '{dtypes.SCALAR_NAMES[input.dtype]}'")
 
 
-# --- by batch and by instance ----------------------------------------------------------------------------------------------
+# --- by batch and by instance ----------------------------------------------------------------------------------------
 
 
 @composite(namespace="nn.functional", method=False)
-def batch_norm(
-    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
-):
+def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
     """Standardize each channel over batch and space (Ioffe and Szegedy, 2015).
 
     Args:
@@ -128,8 +128,7 @@ def update(running, new, momentum):
     if running is not None:
         array = running._array
         array[...] = (1 - momentum) * array + momentum * new.astype(array.dtype, copy=False)
-        if running._counter is not None:
-            running._counter.bump()
+        views.bump(running)
 
 
 def check_channels(input, running_mean, running_var, weight, bias):
@@ -167,11 +166,12 @@ def instance_norm(
     return by_batch(input, weight, bias, mean, reciprocal_root(variance, eps), shape, axes, affine, False, eps)
 
 
-# --- by layer and by group -------------------------------------------------------------------------------------------------
+# --- by layer and by group -------------------------------------------------------------------------------------------
 
 
 def trailing(normalized_shape, input, weight, bias):
-    """The normalized shape as a tuple; raises RuntimeError unless it is the end of the input's, and that of the parameters."""
+    """The normalized shape as a tuple; raises RuntimeError unless it is the end of the input's, and that of the
+    parameters."""
     given = normalized_shape
     normalized = (given,) if isinstance(given, int) else tuple(given)
     if not normalized:
@@ -182,7 +182,8 @@ def trailing(normalized_shape, input, weight, bias):
     for name, value in (("weight", weight), ("bias", bias)):
         if value is not None and tuple(value.shape) != normalized:
             raise RuntimeError(
-                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(value.shape)} and "
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
+                f"{list(value.shape)} and "
                 f"normalized_shape = {list(normalized)}"
             )
     if tuple(input.shape[-len(normalized) :]) != normalized:
@@ -215,13 +216,15 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
         raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
     if channels % num_groups:
         raise RuntimeError(
-            f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(shape)} and "
+            f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{list(shape)} and "
             f"num_groups={num_groups}"
         )
     for name, value in (("weight", weight), ("bias", bias)):
         if value is not None and tuple(value.shape) != (channels,):
             raise RuntimeError(
-                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
+                f"shape "
                 f"{list(value.shape)} and input of shape {list(shape)}"
             )
     size = math.prod(shape[2:]) * (channels // num_groups)
@@ -275,7 +278,7 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     return div(input, length, out=out)
 
 
-# --- under `torch` itself, with the arguments of the operations beneath -----------------------------------------------------
+# --- under `torch` itself, with the arguments of the operations beneath ----------------------------------------------
 
 
 @composite(method=False, name="batch_norm")
@@ -285,9 +288,7 @@ def torch_batch_norm(input, weight, bias, running_mean, running_var, training, m
 
 
 @composite(method=False, name="instance_norm")
-def torch_instance_norm(
-    input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled
-):
+def torch_instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled):
     """`nn.functional.instance_norm` with its arguments in the order of `torch.instance_norm`."""
     return instance_norm.kernel(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
 
@@ -302,3 +303,6 @@ def torch_layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, 
 def torch_group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enabled=True):
     """`nn.functional.group_norm`."""
     return group_norm.kernel(input, num_groups, weight, bias, eps)
+
+
+rms_norm.export(method=False)

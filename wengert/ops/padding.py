@@ -27,9 +27,7 @@ def _fold_back(c, mode, pads, space):
     return kernels.resample_transpose(c, taps, space)
 
 
-fold_back = primitive(
-    "pad_backward", _fold_back, **HIDDEN, c=lambda g, mode, pads: REPEAT["reflect", 1](g, mode, pads)
-)
+fold_back = primitive("pad_backward", _fold_back, **HIDDEN, c=lambda g, mode, pads: repeat(g, mode, pads))
 NODES = {"reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
 REPEAT = {
     (mode, axes): primitive(
@@ -41,6 +39,11 @@ REPEAT = {
 }  # fmt: skip
 
 
+repeat = REPEAT[
+    "replicate", 2
+]  # under one name, for `fold_back`: formulas find operations by the names of their module
+
+
 @composite(method=False)
 def constant_pad_nd(input, pad, value=0):
     """Surround `input` with `value`; `pad` holds (before, after) for the last dimension, then the one before it, ..."""
@@ -49,7 +52,8 @@ def constant_pad_nd(input, pad, value=0):
     count = len(pad) // 2
     if count > input.ndim:
         raise RuntimeError(
-            f"Length of pad should be no more than twice the number of dimensions of the input. Pad length is {len(pad)} while "
+            f"Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
+            f"{len(pad)} while "
             f"the input has {input.ndim} dimensions."
         )
     pairs = [(int(pad[2 * i]), int(pad[2 * i + 1])) for i in reversed(range(count))]
@@ -57,7 +61,8 @@ def constant_pad_nd(input, pad, value=0):
     for size, (before, after) in zip(input.shape, pads, strict=True):
         if size + before + after < 0:
             raise RuntimeError(
-                f"The input size {size}, plus negative padding {before} and {after} resulted in a negative output size, which "
+                f"The input size {size}, plus negative padding {before} and {after} resulted in a negative output "
+                f"size, which "
                 f"is invalid. Check dimension of your input."
             )
     return constant(input, pads, value)
@@ -77,7 +82,8 @@ def pad(input, pad, mode="constant", value=None):
         raise RuntimeError(f"Padding length must be divisible by 2. Got padding length {len(pad)}.")
     if len(pad) // 2 > input.ndim:
         raise RuntimeError(
-            f"Padding length should be less than or equal to two times the input dimension but got padding length {len(pad)} "
+            f"Padding length should be less than or equal to two times the input dimension but got padding length "
+            f"{len(pad)} "
             f"and input of dimension {input.ndim}"
         )
     if mode == "constant":
@@ -88,9 +94,7 @@ def pad(input, pad, mode="constant", value=None):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     axes = len(pad) // 2
     if axes not in (1, 2, 3) or input.ndim not in (axes + 1, axes + 2):
-        raise NotImplementedError(
-            "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now"
-        )
+        raise NotImplementedError("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now")
     single = input.ndim == axes + 1
     batch = input.unsqueeze(0) if single else input
     pads = tuple((int(pad[2 * i]), int(pad[2 * i + 1])) for i in reversed(range(axes)))
@@ -104,19 +108,21 @@ def check(input, mode, pads):
     for axis, (size, (before, after)) in enumerate(zip(space, pads, strict=True), 2):
         if mode == "reflect" and (before >= size or after >= size):
             raise RuntimeError(
-                f"Padding size should be less than the corresponding input dimension, but got: padding ({before}, {after}) at "
+                f"Padding size should be less than the corresponding input dimension, but got: padding ({before}, "
+                f"{after}) at "
                 f"dimension {axis} of input {list(input.shape)}"
             )
         if mode == "circular" and (before > size or after > size):
             raise RuntimeError("Padding value causes wrapping around more than once.")
-        if mode == "circular" and size + before + after < 0:
+        if mode == "circular" and size + min(before, 0) + min(after, 0) <= 0 < max(before, after):
             raise RuntimeError("Negative padding value is resulting in an empty dimension")
-        if size + before + after < 1:
+        if size + before + after < 0:
             raise RuntimeError(
                 f"input {by(space)} is too small. Calculated output "
                 f"{by(s + b + a for s, (b, a) in zip(space, pads, strict=True))}"
             )
     if mode != "circular" and 0 in input.shape[1:]:
         raise RuntimeError(
-            f"Expected a tensor with possibly 0 batch size and other non-zero dimensions for input, but got: {list(input.shape)}"
+            f"Expected a tensor with possibly 0 batch size and other non-zero dimensions for input, but got: "
+            f"{list(input.shape)}"
         )

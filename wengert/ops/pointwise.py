@@ -63,8 +63,18 @@ fmod = pointwise(
     "fmod", kernels.fmod, node="FmodBackward1", scalar_node="FmodBackward0",
     input=lambda g: g, other=lambda g, input, other: -g * trunc(input / other),
 )  # fmt: skip
+
+
+def refuse_fractions(values):
+    """An integer to a negative number as power would be a fraction."""
+    input, exponent = values["input"], values["exponent"]
+    integral = isinstance(input, Tensor) and not input.dtype.differentiable
+    if integral and isinstance(exponent, int) and exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+
+
 pow = pointwise(
-    "pow", kernels.pow, node="PowBackward1", scalar_node="PowBackward0", tensors=("input", "exponent"),
+    "pow", kernels.pow, node="PowBackward1", scalar_node="PowBackward0", tensors=("input", "exponent"), check=refuse_fractions,
     input=lambda g, input, exponent: power_gradient(g, input, exponent),
     exponent=lambda g, input, exponent, out: exponent_gradient(g, input, exponent, out),
 )  # fmt: skip
@@ -111,9 +121,9 @@ def _divide(input, other, *, rounding_mode=None):
     return (floor_div if rounding_mode == "floor" else trunc_div), (input, other)
 
 
-add = choice("add", _scaled(plain_add, scaled_add))
-sub = choice("sub", _scaled(plain_sub, scaled_sub), alias=("subtract",))
-div = choice("div", _divide, alias=("divide",))
+add = choice("add", _scaled(plain_add, scaled_add), usual=plain_add)
+sub = choice("sub", _scaled(plain_sub, scaled_sub), usual=plain_sub, alias=("subtract",))
+div = choice("div", _divide, usual=true_div, alias=("divide",))
 true_divide = choice("true_divide", lambda input, other: (true_div, (input, other)))
 rsub = choice(
     "rsub", lambda input, other, *, alpha=1: (plain_rsub, (input, other)) if alpha == 1 else (scaled_sub, (other, input, alpha)),
@@ -162,8 +172,18 @@ def is_complex(x):
 
 neg = pointwise("neg", np.negative, input=lambda g: -g, alias=("negative",))
 abs = pointwise(
-    "abs", kernels.absolute, promote="real", node="AbsBackward0", holomorphic=False, alias=("absolute",), input=lambda g, input: g * sgn(input),
+    "abs", kernels.absolute, promote="real", inplace=False, node="AbsBackward0", holomorphic=False, alias=("absolute",), input=lambda g, input: g * sgn(input),
 )  # fmt: skip
+
+
+def abs_(self):
+    """The absolute values, in place; raises RuntimeError for complex numbers, whose absolute values are real."""
+    if self.dtype.is_complex:
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return abs.variant("inplace")(self)
+
+
+Tensor.abs_ = Tensor.absolute_ = abs_
 sign = pointwise("sign", kernels.sign, input=lambda g: zeros_of(g))
 sgn = pointwise(
     "sgn", kernels.sgn, holomorphic=False, input=lambda g, input, out: sgn_gradient(g, input, out),
@@ -189,7 +209,7 @@ acos = pointwise("acos", np.arccos, promote="float", input=lambda g, input: g * 
 atan = pointwise("atan", np.arctan, promote="float", input=lambda g, input: g / (input * input + 1), alias=("arctan",))
 sinh = pointwise("sinh", np.sinh, promote="float", input=lambda g, input: g * cosh(input))
 cosh = pointwise("cosh", np.cosh, promote="float", input=lambda g, input: g * sinh(input))
-tanh = pointwise("tanh", np.tanh, promote="float", input=lambda g, out: g * (1 - out * out))
+tanh = pointwise("tanh", np.tanh, promote="float", input=lambda g, out: g - g * (out * out))
 asinh = pointwise("asinh", np.arcsinh, promote="float", input=lambda g, input: g * rsqrt(input * input + 1), alias=("arcsinh",))
 acosh = pointwise("acosh", np.arccosh, promote="float", input=lambda g, input: g * (rsqrt(input - 1) * rsqrt(input + 1)),
                   alias=("arccosh",))  # fmt: skip

@@ -1,8 +1,8 @@
 """Pools: maxima, averages and power means over windows, over windows of given number, and over random ones.
 
-A pool of maxima reads its input at the positions of the maxima; its derivative writes there.  Reading (`gather_windows`) and
-writing (`scatter_windows`) are linear and each other's transposes, so second derivatives follow.  Averages are linear
-themselves, with a transpose that spreads (`spread_average`).
+A pool of maxima reads its input at the positions of the maxima; its derivative writes there.  Reading
+(`gather_windows`) and writing (`scatter_windows`) are linear and each other's transposes, so second derivatives
+follow.  Averages are linear themselves, with a transpose that spreads (`spread_average`).
 """
 
 from math import prod
@@ -16,7 +16,7 @@ from wengert.kernels.pooling import pooled_size
 from wengert.ops.convolution import by
 from wengert.ops.declare import Primitive, composite, primitive
 
-# --- reading at positions and writing to them -----------------------------------------------------------------------------
+# --- reading at positions and writing to them ------------------------------------------------------------------------
 
 gather_windows = Primitive(
     "gather_windows",
@@ -75,7 +75,7 @@ def _max_values(input, window, stride, padding, dilation, out_space):
 
 max_values = Primitive("max_pool", _max_values, {}, tensors=("input",))
 
-# --- averages -------------------------------------------------------------------------------------------------------------
+# --- averages --------------------------------------------------------------------------------------------------------
 
 
 def divided(total, divisor):
@@ -113,13 +113,17 @@ def is_half(array):
 spread_average = Primitive(
     "spread_average",
     _spread_average,
-    {"c": lambda g, c_shape, window, stride, padding, divisor: average(g, window, stride, padding, c_shape[2:], divisor)},
+    {
+        "c": lambda g, c_shape, window, stride, padding, divisor: average(
+            g, window, stride, padding, c_shape[2:], divisor
+        )
+    },
     node="AvgPool2DBackwardBackward0",
 )
 spread_adaptive_average = Primitive(
     "spread_adaptive_average",
     _spread_adaptive_average,
-    {"c": lambda g, c_shape: ADAPTIVE_AVERAGE[2](g, c_shape[2:])},
+    {"c": lambda g, c_shape: adaptive_average(g, c_shape[2:])},
     node="AdaptiveAvgPool2DBackwardBackward0",
 )
 AVERAGE = {
@@ -127,8 +131,8 @@ AVERAGE = {
         "avg_pool",
         _average,
         {
-            "input": lambda g, input_shape, window, stride, padding, divisor: (
-                spread_average(g, input_shape[2:], window, stride, padding, divisor)
+            "input": lambda g, input_shape, window, stride, padding, divisor: spread_average(
+                g, input_shape[2:], window, stride, padding, divisor
             )
         },
         node=f"AvgPool{max(n, 2)}DBackward0",
@@ -146,7 +150,9 @@ ADAPTIVE_AVERAGE = {
     for n in (1, 2, 3)
 }
 
-# --- arguments ------------------------------------------------------------------------------------------------------------
+adaptive_average = ADAPTIVE_AVERAGE[2]
+
+# --- arguments -------------------------------------------------------------------------------------------------------
 
 COUNTS = {1: "one int", 2: "two ints", 3: "three ints"}
 
@@ -176,12 +182,14 @@ def batched(function, input, axes):
         raise ValueError(f"Input dimension should be at least {axes + 1}")
     else:
         raise RuntimeError(
-            f"{function}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size for input, "
+            f"{function}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size for "
+            f"input, "
             f"but got:{list(shape)}"
         )
     if 0 in input.shape[1:]:
         raise RuntimeError(
-            f"{function}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size for input, "
+            f"{function}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size for "
+            f"input, "
             f"but got:{list(shape)}"
         )
     return input, single
@@ -229,7 +237,9 @@ def adaptive_extent(function, output_size, input, axes):
     else:
         sizes = extents(function, "output_size", output_size, axes)
     if min(sizes) < 0:
-        raise RuntimeError(f"{function}: elements of output_size must be greater than or equal to 0 but received {list(sizes)}")
+        raise RuntimeError(
+            f"{function}: elements of output_size must be greater than or equal to 0 but received {list(sizes)}"
+        )
     return sizes
 
 
@@ -251,7 +261,7 @@ def floating_or_integer(function, input):
         raise NotImplementedError(f"\"{function}\" not implemented for 'Bool'")
 
 
-# --- the functions, for one, two and three axes ---------------------------------------------------------------------------
+# --- the functions, for one, two and three axes ----------------------------------------------------------------------
 
 
 def declare_pools(n):
@@ -281,6 +291,8 @@ def declare_pools(n):
         kernel, stride, padding, _, out_space = windows(
             f"avg_pool{n}d", input, kernel_size, stride, padding, 1, ceil_mode, n
         )
+        if n == 3 and any(size < k for size, k in zip(input.shape[2:], kernel, strict=True)):
+            raise RuntimeError(f"input image {by(input.shape[2:])} smaller than kernel size {by(kernel)}")
         divisor = divisor_override
         if divisor is None:
             divisor = prod(kernel)
@@ -363,7 +375,7 @@ def declare_pools(n):
     }
 
 
-# --- unpooling ------------------------------------------------------------------------------------------------------------
+# --- unpooling -------------------------------------------------------------------------------------------------------
 
 unpool = Primitive(
     "max_unpool",
@@ -378,20 +390,24 @@ def check_indices(n, input, indices):
         raise RuntimeError(f"elements in indices should be type int64 but got: {dtypes.SCALAR_NAMES[indices.dtype]}")
     if input.ndim not in (n + 1, n + 2):
         raise RuntimeError(
-            f"Input to max_unpooling{n}d should be a {n + 1}d or {n + 2}d Tensor, but got a tensor with {input.ndim} dims."
+            f"Input to max_unpooling{n}d should be a {n + 1}d or {n + 2}d Tensor, but got a tensor with {input.ndim} "
+            f"dims."
         )
     if input.shape != indices.shape:
         raise RuntimeError(
-            f"Expected shape of indices to be the same as that of the input tensor ({list(input.shape)}) but got indices "
+            f"Expected shape of indices to be the same as that of the input tensor ({list(input.shape)}) but got "
+            f"indices "
             f"tensor with shape: {list(indices.shape)}"
         )
 
 
 def check_positions(indices, space, n):
     size = prod(space)
-    if indices.size and not (0 <= indices.min() and indices.max() < size):
+    if indices.size and not (indices.min() >= 0 and indices.max() < size):
         wrong = indices.min() if indices.min() < 0 else indices.max()
-        raise RuntimeError(f"Found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, space))})")
+        raise RuntimeError(
+            f"Found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, space))})"
+        )
 
 
 def unpooled_extent(space, kernel, stride, padding, output_size):
@@ -402,7 +418,8 @@ def unpooled_extent(space, kernel, stride, padding, output_size):
     size = tuple(output_size[-n:]) if len(output_size) == n + 2 else tuple(output_size)
     if len(size) != n:
         raise ValueError(
-            f"output_size should be a sequence containing {n} or {n + 2} elements, but it has a length of '{len(output_size)}'"
+            f"output_size should be a sequence containing {n} or {n + 2} elements, but it has a length of "
+            f"'{len(output_size)}'"
         )
     for asked, usual, s in zip(size, natural, stride, strict=True):
         if not usual - s < asked < usual + s:
@@ -411,7 +428,7 @@ def unpooled_extent(space, kernel, stride, padding, output_size):
     return size
 
 
-# --- fractional pools -----------------------------------------------------------------------------------------------------
+# --- fractional pools ------------------------------------------------------------------------------------------------
 
 
 def fractional(n):
@@ -438,9 +455,15 @@ def fractional(n):
             from wengert import rand
 
             samples = rand(*batch.shape[:2], n, dtype=input.dtype)
-        if samples.ndim != 3 or samples.shape[:2] != batch.shape[:2] or samples.shape[2] != n:
-            raise RuntimeError(f"Expect _random_samples to have shape {[*batch.shape[:2], n]} but got {list(samples.shape)}")
-        draws = samples._array
+        if samples.ndim != 3:
+            raise RuntimeError(f"Expect _random_samples to have 3 dimensions, got {samples.ndim}")
+        if samples.shape[0] < batch.shape[0]:
+            raise RuntimeError("Expect _random_samples.size(0) no less then input batch size.")
+        if samples.shape[1] != batch.shape[1]:
+            raise RuntimeError("Expect _random_samples.size(1) equals to input channel size.")
+        if samples.shape[2] != n:
+            raise RuntimeError(f"Expect _random_samples.size(2) equals to {n}; got {samples.shape[2]}.")
+        draws = samples._array[: batch.shape[0]]
         # In two dimensions the samples are (for width, for height); in three they follow the axes.
         order = (1, 0) if n == 2 else range(n)
         starts = [
@@ -454,7 +477,7 @@ def fractional(n):
     ):
         return fractional_max_pool(input, kernel_size, output_size, output_ratio, True, _random_samples)
 
-    fractional_max_pool.__doc__ = f"""The maximum of windows in random places (Graham, "Fractional max-pooling", 2014), {n} dimensions.
+    fractional_max_pool.__doc__ = """The maximum of windows in random places (Graham, "Fractional max-pooling", 2014).
 
     Args:
         input: (N, C, *space) or (C, *space).

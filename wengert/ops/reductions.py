@@ -5,12 +5,13 @@ The gradient of a reduction is its result's gradient, spread back over the dimen
 
 from functools import partial
 
+import numpy as np
+
 from wengert.kernels import reductions as kernels
 from wengert.ops.declare import choice, composite, primitive
 from wengert.ops.pointwise import exp, pow, select, sgn, zeros_of
 from wengert.ops.shape import concatenate, expand_to, flip, narrow_to, put_along, reshape_to
-from wengert.tensor import Tensor
-
+from wengert.tensor import Tensor, wrap
 
 reduction = partial(primitive, dense=True)
 
@@ -23,6 +24,8 @@ def reduced_shape(shape, dim):
 
 def spread(g, shape, dim, keepdim=False):
     """What was reduced over `dim` (a gradient or a result), over the whole `shape` again."""
+    if dim is None and not keepdim:
+        return expand_to(g, shape)
     return expand_to(kept(g, shape, dim, keepdim), shape)
 
 
@@ -326,6 +329,36 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     if dtype is not None:
         input = input.to(dtype)
     return norm_op(input, order, dim, keepdim)
+
+
+@composite
+def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Element by element, whether |input - other| <= atol + rtol * |other|; infinities are close to themselves."""
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"{input.dtype} did not match {other.dtype}")
+    if rtol < 0 or atol < 0:
+        raise RuntimeError("rtol and atol must be greater than or equal to zero")
+    a, b = input._array, other._array
+    if a.dtype.kind in "biu":
+        a, b = a.astype(np.float64), b.astype(np.float64)
+    with np.errstate(all="ignore"):
+        near = np.isfinite(b) & np.isfinite(a) & (np.abs(a - b) <= atol + np.abs(rtol * b))
+        close = (a == b) | near
+    if equal_nan:
+        close = close | (np.isnan(a) & np.isnan(b))
+    return wrap(np.asarray(close))
+
+
+@composite
+def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Whether all elements are close, as `isclose` says."""
+    return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
+
+
+@composite
+def equal(input, other):
+    """Whether two tensors have the same shape and the same elements (NaN is equal to nothing)."""
+    return bool(np.array_equal(input._array, other._array))
 
 
 @composite

@@ -1,5 +1,5 @@
-"""Images of another size or arrangement: resizing, windows as columns and back, pixels moved between channels and space,
-sampling at given places."""
+"""Images of another size or arrangement: resizing, windows as columns and back, pixels moved between channels and
+space, sampling at given places."""
 
 import math
 import warnings
@@ -9,13 +9,14 @@ import numpy as np
 from wengert.kernels import convolution as columns
 from wengert.kernels import resampling as kernels
 from wengert.kernels.pooling import laid_out_like
+from wengert.ops import pooling  # noqa: F401 (declares adaptive_avg_pool, which is what "area" means)
 from wengert.ops.convolution import per_axis
-from wengert.ops.declare import composite, primitive
+from wengert.ops.declare import FUNCTIONS, composite, primitive
 from wengert.tensor import wrap
 
 HIDDEN = {"function": False, "method": False}
 
-# --- resizing: one linear map per axis -------------------------------------------------------------------------------------
+# --- resizing: one linear map per axis -------------------------------------------------------------------------------
 
 NODES = {
     "nearest": "UpsampleNearest{}DBackward0", "nearest-exact": "UpsampleNearestExact{}DBackward0",
@@ -55,8 +56,8 @@ def _resize_back(c, mode, space, align_corners, scales, antialias):
 
 resize_back = primitive(
     "upsample_backward", _resize_back, **HIDDEN,
-    c=lambda g, c_shape, mode, align_corners, scales, antialias: RESIZE[mode, len(c_shape) - 2](
-        g, mode, c_shape[2:], align_corners, scales, antialias
+    c=lambda g, c_shape, mode, align_corners, scales, antialias: (
+        resize(g, mode, c_shape[2:], align_corners, scales, antialias)
     ),
 )  # fmt: skip
 RESIZE = {
@@ -71,10 +72,20 @@ RESIZE = {
     if AXES.get(mode, n) == n
 }  # fmt: skip
 
+resize = RESIZE[
+    "nearest", 2
+]  # under one name, for `resize_back`: formulas find operations by the names of their module
+
 
 @composite(namespace="nn.functional", method=False)
 def interpolate(
-    input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+    input,
+    size=None,
+    scale_factor=None,
+    mode="nearest",
+    align_corners=None,
+    recompute_scale_factor=None,
+    antialias=False,
 ):
     """Resize images.
 
@@ -89,28 +100,30 @@ def interpolate(
     if mode in ("nearest", "area", "nearest-exact"):
         if align_corners is not None:
             raise ValueError(
-                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | "
+                "trilinear"
             )
     elif align_corners is None:
         align_corners = False
     n = input.ndim - 2
     size, scales = resized(input, size, scale_factor, n)
     if antialias and not (mode in ("bilinear", "bicubic") and input.ndim == 4):
-        raise ValueError("Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input")
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
+        )
     if recompute_scale_factor:
         if scales is None:
             raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
         scales = None
     if mode == "area":
-        from wengert.nn import functional
-
         if n not in (1, 2, 3):
             raise NotImplementedError(f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D)")
-        return getattr(functional, f"adaptive_avg_pool{n}d")(input, size)
+        return FUNCTIONS["nn.functional"][f"adaptive_avg_pool{n}d"](input, size)
     if mode not in NODES:
         raise NotImplementedError(
             "Input Error: Only 3D, 4D and 5D input Tensors supported "
-            f"(got {input.ndim}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact "
+            f"(got {input.ndim}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | area | "
+            f"nearest-exact "
             f"(got {mode})"
         )
     if AXES.get(mode, n) != n or n not in (1, 2, 3):
@@ -121,7 +134,8 @@ def interpolate(
         )
     if min(size) <= 0 or min(input.shape[2:]) <= 0:
         raise RuntimeError(
-            f"Input and output sizes should be greater than 0, but got input (sizes: {list(input.shape[2:])}) output (sizes: "
+            f"Input and output sizes should be greater than 0, but got input (sizes: {list(input.shape[2:])}) output "
+            f"(sizes: "
             f"{list(size)})"
         )
     if not (input.dtype.is_floating_point or (input.dtype.name == "uint8" and n < 3)):
@@ -141,12 +155,15 @@ def resized(input, size, scale_factor, n):
         if len(given) != n:
             if name == "size":
                 raise ValueError(
-                    "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions of "
-                    f"{list(input.shape[2:])} and output size of {size}. Please provide input tensor in (N, C, d1, d2, ...,dK) "
+                    "Input and output must have the same number of spatial dimensions, but got input with spatial "
+                    "dimensions of "
+                    f"{list(input.shape[2:])} and output size of {size}. Please provide input tensor in (N, C, d1, "
+                    f"d2, ...,dK) "
                     "format and output size in (o1, o2, ...,oK) format."
                 )
             raise ValueError(
-                "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions "
+                "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial "
+                "dimensions "
                 f"of {list(input.shape[2:])} and scale_factor of shape {scale_factor}. Please provide input tensor in "
                 "(N, C, d1, d2, ...,dK) format and scale_factor in (s1, s2, ...,sK) format."
             )
@@ -187,7 +204,7 @@ def upsample_bilinear(input, size=None, scale_factor=None):
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
 
 
-# --- windows as columns ----------------------------------------------------------------------------------------------------
+# --- windows as columns ----------------------------------------------------------------------------------------------
 
 
 def _im2col(input, window, dilation, padding, stride):
@@ -221,7 +238,8 @@ def window_options(kernel_size, dilation, padding, stride):
         least = 0 if name == "padding" else 1
         if min(value) < least:
             raise RuntimeError(
-                f"{name} should be {'non-negative' if not least else 'greater than zero'}, but got {name.replace(' ', '_')} "
+                f"{name} should be {'non-negative' if not least else 'greater than zero'}, but got "
+                f"{name.replace(' ', '_')} "
                 f"height: {value[0]} width: {value[1]}"
             )
     return options
@@ -237,15 +255,18 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     """All windows of images as columns: (N, C, H, W) → (N, C × kernel, windows)."""
     if input.ndim not in (3, 4) or 0 in input.shape[1 if input.ndim == 4 else 0 :]:
         raise RuntimeError(
-            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but "
+            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for "
+            "input, but "
             f"got: {list(input.shape)}"
         )
     options = window_options(kernel_size, dilation, padding, stride)
     counts = window_counts(input.shape[-2:], options)
     if min(counts) < 1:
         raise RuntimeError(
-            f"Given input with spatial size {tuple(input.shape[-2:])}, kernel_size={options[0]}, dilation={options[1]}, "
-            f"padding={options[2]}, calculated shape of the array of sliding blocks as {tuple(counts)}, but its components must "
+            f"Given input with spatial size {tuple(input.shape[-2:])}, kernel_size={options[0]}, "
+            f"dilation={options[1]}, "
+            f"padding={options[2]}, calculated shape of the array of sliding blocks as {tuple(counts)}, but its "
+            f"components must "
             "be at least one."
         )
     single = input.ndim == 3
@@ -258,7 +279,8 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     """Put columns back as windows of an image, overlaps added: (N, C × kernel, windows) → (N, C, *output_size)."""
     if input.ndim not in (2, 3) or 0 in input.shape[-2:]:
         raise RuntimeError(
-            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, but "
+            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for "
+            "input, but "
             f"got: {list(input.shape)}"
         )
     space = per_axis("output_size", output_size, 2)
@@ -273,7 +295,8 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     if min(counts) < 1 or math.prod(counts) != input.shape[-1]:
         raise RuntimeError(
             f"Given output_size={space}, kernel_size={options[0]}, dilation={options[1]}, padding={options[2]}, "
-            f"stride={options[3]}, expected size of input's dimension 2 to match the calculated number of sliding blocks "
+            f"stride={options[3]}, expected size of input's dimension 2 to match the calculated number of sliding "
+            f"blocks "
             f"{counts[0]} * {counts[1]} = {math.prod(counts)}, but got input.size(2)={input.shape[-1]}."
         )
     single = input.ndim == 2
@@ -281,7 +304,7 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     return out.squeeze(0) if single else out
 
 
-# --- pixels between channels and space -------------------------------------------------------------------------------------
+# --- pixels between channels and space -------------------------------------------------------------------------------
 
 
 @composite(namespace="nn.functional", method=False)
@@ -289,13 +312,16 @@ def pixel_shuffle(input, upscale_factor):
     """(*, C r², H, W) → (*, C, H r, W r) (Shi et al., 2016)."""
     r = upscale_factor
     if input.ndim < 3:
-        raise RuntimeError(f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)")
+        raise RuntimeError(
+            f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)"
+        )
     if r <= 0:
         raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
     *outer, c, h, w = input.shape
     if c % (r * r):
         raise RuntimeError(
-            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
+            "but "
             f"input.size(-3)={c} is not divisible by {r * r}"
         )
     k = len(outer)
@@ -309,14 +335,17 @@ def pixel_unshuffle(input, downscale_factor):
     """The inverse of `pixel_shuffle`: (*, C, H r, W r) → (*, C r², H, W)."""
     r = downscale_factor
     if input.ndim < 3:
-        raise RuntimeError(f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)")
+        raise RuntimeError(
+            f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)"
+        )
     if r <= 0:
         raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
     *outer, c, h, w = input.shape
     for name, extent, at in (("height", h, -2), ("width", w, -1)):
         if extent % r:
             raise RuntimeError(
-                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({at})={extent} is not "
+                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({at})={extent} "
+                f"is not "
                 f"divisible by {r}"
             )
     k = len(outer)
@@ -340,18 +369,20 @@ def channel_shuffle(input, groups):
 
 channel_shuffle.export(namespace="nn.functional", method=False, alias=("native_channel_shuffle",))
 
-# --- sampling at given places ----------------------------------------------------------------------------------------------
+# --- sampling at given places ----------------------------------------------------------------------------------------
 
 
 @composite(namespace="nn.functional", method=False)
 def affine_grid(theta, size, align_corners=None):
-    """The places (N, *space, axes) that affine maps `theta` (N, axes, axes + 1) send the points of a regular grid to."""
+    """The places (N, *space, axes) that affine maps `theta` (N, axes, axes + 1) send the points of a regular grid
+    to."""
     if not theta.dtype.is_floating_point:
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
     n = len(size) - 2
     if n not in (2, 3):
         raise NotImplementedError(
-            f"affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. Got size {size}."
+            f"affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. Got size "
+            f"{size}."
         )
     if theta.ndim != 3 or tuple(theta.shape[-2:]) != (n, n + 1):
         raise ValueError(
@@ -391,12 +422,14 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     n = input.ndim - 2
     if n not in (2, 3) or grid.ndim != n + 2 or grid.shape[-1] != n or grid.shape[0] != input.shape[0]:
         raise RuntimeError(
-            f"grid_sampler(): expected 4D or 5D input and grid with matching batch size and dimensions, but got input with "
+            f"grid_sampler(): expected 4D or 5D input and grid with matching batch size and dimensions, but got "
+            f"input with "
             f"sizes {list(input.shape)} and grid with sizes {list(grid.shape)}"
         )
     if min(input.shape[2:]) < 1:
         raise RuntimeError(
-            f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(input.shape)}"
+            f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes "
+            f"{list(input.shape)}"
         )
     if n == 3 and mode == "bicubic":
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
@@ -473,6 +506,12 @@ def cubic_weight(distance, near, a=-0.75):
         return ((a + 2) * distance - (a + 3)) * distance * distance + 1
     return ((distance - 5) * distance + 8) * distance * a - 4 * a
 
+
 # PyTorch offers these under `torch` as well.
-for _operation in (pixel_shuffle, pixel_unshuffle, channel_shuffle,):
+for _operation in (
+    pixel_shuffle,
+    pixel_unshuffle,
+    channel_shuffle,
+):
     _operation.export(method=False)
+channel_shuffle.export(method=False, alias=("native_channel_shuffle",))

@@ -1,7 +1,7 @@
 """Views, rearrangements and joins. The derivative of a view is the adjoint of looking: put back where it was seen."""
 
-from functools import cache
 import numbers
+from functools import cache
 from weakref import ref
 
 import numpy as np
@@ -153,9 +153,17 @@ def view(self, *size):
     Raises:
         RuntimeError: the shape does not fit, or the strides do not allow a view.
     """
-    if len(size) == 1 and isinstance(size[0], dtype_class):
-        return view_dtype(self, size[0])
-    return view_op.function(self, dims_given(size))
+    if len(size) == 1:
+        first = size[0]
+        if isinstance(first, dtype_class):
+            return view_dtype(self, first)
+        if isinstance(first, (tuple, list)):
+            size = first
+    for n in size:
+        if type(n) is not int:
+            size = dims_given(size)
+            break
+    return view_op.function(self, size)
 
 
 def view_dtype(self, dtype):
@@ -178,12 +186,17 @@ def view_dtype(self, dtype):
 
 def as_view_of(source, array, dtype=None):
     """A tensor for `array`, a view of `source`'s memory, outside the graph but sharing the version counter."""
-    result = wrap(array, dtype or source.dtype)
-    if source._counter is None:
-        source._counter = Version()
-    result._counter = source._counter
-    result._base = source if source._base is None else source._base
-    source._counter.register(ref(result))
+    result = new(Tensor)
+    result._array = array
+    result.dtype = source.dtype if dtype is None else dtype
+    result._node = None
+    base = source._base
+    result._base = source if base is None else base
+    counter = source._counter
+    if counter is None:
+        counter = source._counter = Version()
+    result._counter = counter
+    counter.register(ref(result))
     return result
 
 
@@ -279,8 +292,8 @@ def unflatten(input, dim, sizes):
 
 @composite
 def ravel(input):
-    """All elements in one dimension."""
-    return reshape(input, (-1,))
+    """All elements in one dimension: a view of a contiguous tensor, a copy of any other."""
+    return reshape(contiguous(input), (-1,))
 
 
 @composite
@@ -357,6 +370,14 @@ def _laid_out(input, layout):
 clone_in = primitive("clone", _laid_out, **INNER, node="CloneBackward0", input=lambda g: g)
 
 
+def is_set_to(self, tensor):
+    """Whether both look at the same memory from the same place with the same shape and strides."""
+    mine, other = self._array, tensor._array
+    if mine.shape != other.shape or mine.strides != other.strides or mine.dtype != other.dtype:
+        return False
+    return kernels.address(mine) == kernels.address(other)
+
+
 def storage_offset(self):
     """How many elements lie in the storage before the first."""
     array = self._array
@@ -368,7 +389,7 @@ def storage_offset(self):
 for _name, _function in {
     "view": view, "expand": expand, "permute": permute, "reshape": reshape, "squeeze": squeeze, "narrow": narrow,
     "sum_to_size": sum_to_size, "contiguous": contiguous, "is_contiguous": is_contiguous, "clone": clone,
-    "storage_offset": storage_offset,
+    "storage_offset": storage_offset, "is_set_to": is_set_to,
 }.items():  # fmt: skip
     setattr(Tensor, _name, _function)
 Tensor.real = property(real, lambda self, value: real(self).copy_(value))
@@ -448,9 +469,9 @@ def opposite(shifts):
     return tuple(-s for s in shifts) if isinstance(shifts, (tuple, list)) else -shifts
 
 
-def flip_dims(input, *dims):
+def flip_dims(input, *dims, **named):
     """Reversed along dimensions `dims`; a copy."""
-    return flip.function(input, dims_given(dims))
+    return flip.function(input, dims_given(named.values() if named else dims))
 
 
 def repeat(self, *repeats):
@@ -526,8 +547,13 @@ class UnbindBackward0(_Pieces):
         return np.stack(pieces, self.dim) if arrays else stack(pieces, self.dim)
 
 
-def pieces_of(tensor, arrays, dim, node_class):
-    """Views of `tensor`, made together; outputs of one node where it is recorded."""
+def pieces_of(tensor, cut, dim, node_class):
+    """The views of `tensor` that ``cut(array)`` makes together; outputs of one node where it is recorded."""
+    if tensor._tangent is not None:
+        from wengert.autograd import forward_ad
+
+        return forward_ad.pieces(tensor, lambda t: pieces_of(t, cut, dim, node_class))
+    arrays = cut(tensor._array)
     results = [as_view_of(tensor, array) for array in arrays]
     for piece in results:
         piece._view_kind = "multi"
@@ -554,6 +580,10 @@ def _cut(array, axis, sizes):
     return arrays
 
 
+def _slices(array, axis):
+    return [array[(*(slice(None),) * axis, i, ...)] for i in range(array.shape[axis])]
+
+
 @composite
 def split(tensor, split_size_or_sections, dim=0):
     """Consecutive pieces along `dim`: of one size (the last may be smaller), or of the given sizes; views."""
@@ -568,7 +598,7 @@ def split(tensor, split_size_or_sections, dim=0):
                 f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {axis}), but got "
                 f"split_sizes={sizes}"
             )
-        return pieces_of(tensor, _cut(tensor._array, axis, sizes), axis, SplitWithSizesBackward0)
+        return pieces_of(tensor, lambda array: _cut(array, axis, sizes), axis, SplitWithSizesBackward0)
     size = index_of(split_size_or_sections)
     if size < 0:
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
@@ -576,7 +606,7 @@ def split(tensor, split_size_or_sections, dim=0):
         raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
     count = max(-(-n // size), 1) if size else 1
     sizes = [size] * (count - 1) + [n - size * (count - 1)]
-    return pieces_of(tensor, _cut(tensor._array, axis, sizes), axis, SplitBackward0)
+    return pieces_of(tensor, lambda array: _cut(array, axis, sizes), axis, SplitBackward0)
 
 
 @composite
@@ -626,9 +656,7 @@ def unbind(input, dim=0):
     if not input.ndim:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     axis = axis_of(dim, input.ndim)
-    array = input._array
-    arrays = [array[(slice(None),) * axis + (i,)] if array.ndim > 1 else array[i, ...] for i in range(array.shape[axis])]
-    return pieces_of(input, arrays, axis, UnbindBackward0)
+    return pieces_of(input, lambda array: _slices(array, axis), axis, UnbindBackward0)
 
 
 @composite(method=False)

@@ -31,7 +31,7 @@ PICKING = {"outputs": ("values", "indices"), "nodiff_outputs": ("indices",), "te
 # --- sorting ----------------------------------------------------------------------------------------------------------
 
 
-def _sort(input, dim=-1, descending=False, stable=False):
+def _sort(input, dim=-1, descending=False):
     return kernels.sort(input, dim, descending=bool(descending))
 
 
@@ -43,21 +43,39 @@ def _topk(input, k, dim=-1, largest=True, sorted=True):
     return kernels.topk(input, int(k), dim, bool(largest), sorted)
 
 
-sort = primitive("sort", _sort, **PICKING, input=lambda g, indices, input_shape, dim: picked(g, indices, input_shape, dim))
+sort_op = primitive(
+    "sort", _sort, **PICKING, **INNER, input=lambda g, indices, input_shape, dim: picked(g, indices, input_shape, dim),
+)  # fmt: skip
+stable_sort = primitive(
+    "sort", _sort, **PICKING, **INNER, node="SortBackward1",
+    input=lambda g, indices, input_shape, dim: picked(g, indices, input_shape, dim),
+)  # fmt: skip
+
+
+def _choose_sort(input, dim=-1, descending=False, *, stable=None):
+    """`input` sorted along `dim`, and the indices that sort it; NaN is the greatest number, ties stay in order."""
+    return (sort_op if stable is None else stable_sort), (input, dim, descending)
+
+
+sort = choice("sort", _choose_sort, inplace=False)
 argsort = primitive("argsort", _argsort, tensors=("input",))
-topk = primitive("topk", _topk, **PICKING, input=lambda g, indices, input_shape, dim: picked(g, indices, input_shape, dim))
+topk = primitive(
+    "topk", _topk, **PICKING, input=lambda g, indices, input_shape, dim: picked(g, indices, input_shape, dim),
+)  # fmt: skip
 
 
 @composite
 def msort(input):
     """`input` sorted along its first dimension."""
-    return sort(input, 0)[0]
+    return sort_op(input, 0)[0]
 
 
 # --- selection by rank ------------------------------------------------------------------------------------------------
 
 
 def _kthvalue(input, k, dim=-1, keepdim=False):
+    if input.ndim == 0 and k == 1:  # whatever its dtype
+        return kernels.sort(input, dim)
     return kernels.kthvalue(input, dim, k=int(k), keepdim=keepdim)
 
 
@@ -81,8 +99,12 @@ mode = primitive(
     "mode", _mode, **PICKING,
     input=lambda g, indices, input_shape, dim, keepdim: picked(g, indices, input_shape, dim, keepdim),
 )  # fmt: skip
-cummax = primitive("cummax", _cummax, **PICKING, input=lambda g, indices, input_shape, dim: picked(g, indices, input_shape, dim))
-cummin = primitive("cummin", _cummin, **PICKING, input=lambda g, indices, input_shape, dim: picked(g, indices, input_shape, dim))
+cummax = primitive(
+    "cummax", _cummax, **PICKING, input=lambda g, indices, input_shape, dim: picked(g, indices, input_shape, dim),
+)  # fmt: skip
+cummin = primitive(
+    "cummin", _cummin, **PICKING, input=lambda g, indices, input_shape, dim: picked(g, indices, input_shape, dim),
+)  # fmt: skip
 
 
 def _median(input, dim, keepdim=False):
@@ -126,10 +148,12 @@ def _median_of(of_all, along, doc):
 
 
 median = choice("median", _median_of(
-    median_of_all, median_along, "The lower median of all elements, or along `dim` with its indices; NaN if there is one.",
+    median_of_all, median_along,
+    "The lower median of all elements, or along `dim` with its indices; NaN if there is one.",
 ), inplace=False)  # fmt: skip
 nanmedian = choice("nanmedian", _median_of(
-    nanmedian_of_all, nanmedian_along, "The lower median of what is not NaN: of all elements, or along `dim` with its indices.",
+    nanmedian_of_all, nanmedian_along,
+    "The lower median of what is not NaN: of all elements, or along `dim` with its indices.",
 ), inplace=False)  # fmt: skip
 
 
@@ -224,7 +248,9 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     return wrap(kernels.isin(*arrays, assume_unique, invert), bool_)
 
 
-count_bins = primitive("bincount", lambda input, minlength: kernels.bincount(input, None, minlength), tensors=("input",), **INNER)
+count_bins = primitive(
+    "bincount", lambda input, minlength: kernels.bincount(input, None, minlength), tensors=("input",), **INNER,
+)  # fmt: skip
 weigh_bins = primitive(
     "bincount", lambda input, weights, minlength: kernels.bincount(input, weights, minlength),
     tensors=("input", "weights"), node="NotImplemented", **INNER, weights=lambda g: no_derivative("aten::bincount"),
@@ -263,7 +289,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
 
 @composite(method=False)
 def histogramdd(input, bins, *, range=None, weight=None, density=False):
-    """As :func:`histogram` for points of d coordinates, `input` (..., d): (hist of d dimensions, d vectors of edges)."""
+    """As :func:`histogram` for points of d coordinates, `input` (..., d): hist of d dimensions, d vectors of edges."""
     if isinstance(bins, (list, tuple)):
         bins = [b._array if isinstance(b, Tensor) else b for b in bins]
     hist, edges = kernels.histogramdd(input._array, *_plain(bins, range, weight), density)
@@ -278,7 +304,8 @@ def _plain(bins, range, weight):
     )
 
 
-for _operation in (sort, topk, kthvalue, mode, median_along, nanmedian_along, cummax, cummin):
+exact_out(kthvalue, "input", int64, apart=True)
+for _operation in (sort_op, stable_sort, topk, mode, median_along, nanmedian_along, cummax, cummin):
     exact_out(_operation, "input", int64)
 for _operation in (msort, histc):
     exact_out(_operation, "input")

@@ -72,5 +72,7 @@ class ASGD(ArrayOptimizer):
             average += t
         else:
             np.copyto(average, p)
-        eta[...] = lr / (1 + lambd * lr * step) ** group["alpha"]
-        mu[...] = 1 / max(1, step - group["t0"])
+        # By way of the default dtype, as PyTorch does: a loaded eta may be wider.
+        number = wengert.get_default_dtype().numpy.type
+        eta[...] = number(lr / (1 + lambd * lr * step) ** group["alpha"])
+        mu[...] = number(1 / max(1, step - group["t0"]))

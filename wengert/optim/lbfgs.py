@@ -22,6 +22,11 @@ def _cubic_minimum(x1, f1, g1, x2, f2, g2, bounds=None):
     return min(max(x, low), high)
 
 
+def _number(loss):
+    """A closure's loss, as a Python number."""
+    return float(loss.detach() if isinstance(loss, wengert.Tensor) else loss)
+
+
 class _Point:
     """A trial step length t with the function's value, gradient, and slope along the direction there."""
 
@@ -161,7 +166,7 @@ class LBFGS(Optimizer):
     def _evaluate_at(self, closure, start, t, direction):
         """Loss and gradient at start + t · direction; the parameters are put back."""
         self._move(t, direction)
-        loss = float(closure())
+        loss = _number(closure())
         gradient = self._flat_grad()
         for p, value in zip(self._params, start, strict=True):
             p.copy_(value)
@@ -212,7 +217,7 @@ class LBFGS(Optimizer):
         state.setdefault("func_evals", 0)
         state.setdefault("n_iter", 0)
         orig_loss = closure()
-        loss = float(orig_loss)
+        loss = _number(orig_loss)
         evaluations = 1
         state["func_evals"] += 1
         flat_grad = self._flat_grad()
@@ -243,7 +248,7 @@ class LBFGS(Optimizer):
                 self._move(t, d)
                 converged = False
                 if iteration != group["max_iter"]:
-                    loss = float(closure())
+                    loss = _number(closure())
                     flat_grad = self._flat_grad()
                     converged = float(flat_grad.abs().max()) <= group["tolerance_grad"]
                     used = 1

@@ -12,7 +12,7 @@ from wengert.autograd import Function
 from wengert.tensor import Tensor
 
 
-class _Identity(Function):
+class BackwardHookFunction(Function):
     """Pass tensors through unchanged, as views of themselves, so that one node stands around all of them."""
 
     @staticmethod
@@ -52,7 +52,7 @@ class BackwardHook:
         tensors = [args[i] for i in positions]
         if not (wengert.is_grad_enabled() and any(t.requires_grad for t in tensors)):
             return args, None
-        new = _as_tuple(_Identity.apply(*tensors))
+        new = _as_tuple(BackwardHookFunction.apply(*tensors))
         node = next(t.grad_fn for t in new if t.grad_fn is not None)
         node_hook_of(node)
         args = list(args)

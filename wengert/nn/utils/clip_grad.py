@@ -2,20 +2,13 @@
 
 import warnings
 
+import numpy as np
+
 import wengert
+from wengert.autograd.views import bump
 from wengert.tensor import Tensor
 
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
-
-
-def _no_grad(function):
-    def wrapped(*args, **kwargs):
-        with wengert.no_grad():
-            return function(*args, **kwargs)
-
-    wrapped.__name__ = function.__name__
-    wrapped.__doc__ = function.__doc__
-    return wrapped
 
 
 def _gradients(parameters):
@@ -23,7 +16,16 @@ def _gradients(parameters):
     return [p.grad for p in parameters if p.grad is not None]
 
 
-@_no_grad
+def _norm(array, order):
+    """The norm of all elements of an array, as a NumPy number; of half precision in single."""
+    flat = array.ravel()
+    if flat.dtype.itemsize == 2:
+        flat = flat.astype(np.float32)
+    if order == 2 and flat.dtype.kind == "f":
+        return np.sqrt(np.dot(flat, flat))
+    return np.linalg.norm(flat, order) if flat.size else flat.dtype.type(0)
+
+
 def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=None):
     """The norm of all tensors together, as if they were one vector: a 0-d tensor.
 
@@ -34,29 +36,31 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
     norm_type = float(norm_type)
     if not tensors:
         return wengert.tensor(0.0)
-    norms = [wengert.linalg.vector_norm(t, norm_type) for t in tensors]
-    device = tensors[0].device
-    total = wengert.linalg.vector_norm(wengert.stack([n.to(device) for n in norms]), norm_type)
-    if error_if_nonfinite and not bool(wengert.isfinite(total)):
+    total = _norm(np.stack([_norm(t._array, norm_type) for t in tensors]), norm_type)
+    if error_if_nonfinite and not np.isfinite(total):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
             "clipped. To disable this error and scale the gradients by the non-finite norm anyway, set "
             "`error_if_nonfinite=False`"
         )
-    return total
+    dtype = tensors[0].dtype.to_real() if tensors[0].dtype.is_complex else tensors[0].dtype
+    return wengert.tensor(float(total), dtype=dtype)
 
 
-@_no_grad
 def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     """Scale the gradients by max_norm / (total_norm + 1e-6) if that is less than one."""
-    coefficient = float(max_norm) / (total_norm + 1e-6)
-    # Multiplying by a clamped one costs less than finding out whether it is needed, where that means waiting for a GPU.
-    coefficient = wengert.clamp(coefficient, max=1.0)
-    for grad in _gradients(parameters):
-        grad.mul_(coefficient.to(grad.device))
+    coefficient = float(max_norm) / (float(total_norm) + 1e-6)
+    if coefficient >= 1.0:
+        return
+    for grad in _gradients(parameters):  # by NaN too, if that is what the norm is
+        array = grad._array
+        if array.dtype.itemsize == 2:
+            array[...] = array.astype(np.float32) * np.float32(coefficient)
+        else:
+            array *= coefficient
+        bump(grad)
 
 
-@_no_grad
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
     """Scale the gradients so that their norm, taken together, is at most `max_norm`; returns the norm before."""
     parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
@@ -75,9 +79,9 @@ def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 
 
-@_no_grad
 def clip_grad_value_(parameters, clip_value, foreach=None):
     """Clamp every element of the gradients to [-clip_value, clip_value]."""
     bound = float(clip_value)
-    for grad in _gradients(parameters):
-        grad.clamp_(min=-bound, max=bound)
+    with wengert.no_grad():
+        for grad in _gradients(parameters):
+            grad.clamp_(min=-bound, max=bound)

@@ -144,9 +144,9 @@ class _WeightNorm(Module):
 def _norm_except(v, dim):
     """The 2-norm over all dimensions but `dim` (-1: over all), kept as dimensions of one."""
     if dim == -1:
-        return wengert.linalg.vector_norm(v)
+        return v.norm(2)
     others = [d for d in range(v.dim()) if d != dim]
-    return wengert.linalg.vector_norm(v, dim=others, keepdim=True)
+    return v.norm(2, others, keepdim=True)
 
 
 def weight_norm(module, name="weight", dim=0):

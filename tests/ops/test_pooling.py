@@ -1,0 +1,77 @@
+"""Pools as users call them. The arithmetic is tested with the kernels."""
+
+import pytest
+
+import wengert
+from wengert.nn import functional as F
+
+IMAGE = [[[[1.0, 5.0, 2.0, 0.0], [3.0, 4.0, 8.0, 1.0]]]]
+
+
+def test_maxima_and_where_they_are():
+    values, indices = F.max_pool2d(wengert.tensor(IMAGE), 2, return_indices=True)
+    assert values.tolist() == [[[[5, 8]]]]
+    assert indices.tolist() == [[[[1, 6]]]]
+    assert indices.dtype is wengert.int64
+    assert F.max_unpool2d(values, indices, 2).tolist() == [[[[0, 5, 0, 0], [0, 0, 8, 0]]]]
+
+
+def test_only_maxima_get_gradient():
+    x = wengert.tensor(IMAGE).requires_grad_()
+    out = F.max_pool2d(x, (2, 3), stride=1)
+    out.sum().backward()
+    assert out.grad_fn.name() == "MaxPool2DWithIndicesBackward0"
+    assert x.grad.tolist() == [[[[0, 0, 0, 0], [0, 0, 2, 0]]]]
+
+
+def test_averages_count_padding_unless_told_otherwise():
+    x = wengert.ones(1, 1, 2, 2)
+    assert F.avg_pool2d(x, 2, padding=1).tolist() == [[[[0.25, 0.25], [0.25, 0.25]]]]
+    assert F.avg_pool2d(x, 2, padding=1, count_include_pad=False).tolist() == [[[[1, 1], [1, 1]]]]
+    assert F.avg_pool2d(x, 2, divisor_override=8).item() == 0.5
+
+
+def test_adaptive_pools_keep_what_is_none():
+    x = wengert.arange(12.0).reshape(1, 1, 3, 4)
+    assert F.adaptive_avg_pool2d(x, (None, 2)).tolist() == [[[[0.5, 2.5], [4.5, 6.5], [8.5, 10.5]]]]
+    assert F.adaptive_avg_pool2d(x, 1).item() == 5.5
+    assert F.adaptive_max_pool2d(x, 1, return_indices=True)[1].item() == 11
+
+
+@pytest.mark.parametrize(
+    ("pool", "shape"), [(F.max_pool1d, (2, 6)), (F.avg_pool2d, (2, 6, 6)), (F.max_pool3d, (2, 6, 6, 6))]
+)
+def test_a_single_image_needs_no_batch(pool, shape):
+    x = wengert.randn(*shape)
+    assert pool(x, 2).tolist() == pool(x.unsqueeze(0), 2).squeeze(0).tolist()
+
+
+def test_power_means_lie_between_average_and_maximum():
+    x = wengert.tensor([[[3.0, 4.0]]])
+    assert F.lp_pool1d(x, 2, 2).item() == pytest.approx(5.0)
+
+
+def test_fractional_windows_follow_their_samples():
+    x = wengert.arange(25.0).reshape(1, 1, 5, 5)
+    samples = wengert.tensor([[[0.0, 0.0]]])
+    values, indices = F.fractional_max_pool2d(x, 2, output_size=2, return_indices=True, _random_samples=samples)
+    assert values.tolist() == indices.to(wengert.float32).tolist()
+    assert values.shape == (1, 1, 2, 2)
+    assert values.max().item() == 24
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda x: F.max_pool2d(x, 2, padding=2), "pad should be at most half of effective kernel size"),
+        (lambda x: F.max_pool2d(x, 2, stride=0), "stride should not be zero"),
+        (lambda x: F.max_pool2d(x, 6), r"Given input size: \(2x5x5\). Calculated output size: \(2x0x0\)"),
+        (lambda x: F.max_pool2d(x, (1, 2, 3)), "must be either a single int, or a tuple of two ints"),
+        (lambda x: F.avg_pool2d(x, 2, divisor_override=0), "divisor must be not zero"),
+        (lambda x: F.adaptive_avg_pool2d(x, (1, 2, 3)), "output_size must be 2"),
+        (lambda x: F.max_pool1d(x, 2), "Expected 2D or 3D"),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, words):
+    with pytest.raises(RuntimeError, match=words):
+        call(wengert.ones(1, 2, 5, 5))
