@@ -296,7 +296,8 @@ class SavedOutput(Tensor):
     def with_node(self, node):
         tensor = wrap(self._array, self.dtype)
         tensor._counter = self._counter
-        tensor._node = node if node.outputs == 1 else Output(node, self.number_in(node), self._array.shape, self.dtype)
+        if self.dtype.differentiable:
+            tensor._node = node if node.outputs == 1 else Output(node, self.number_in(node), self._array.shape, self.dtype)
         revived = self.__dict__.get("_revived")  # it had tangents, see autograd.forward_ad
         if revived is not None:
             tensor.__class__, tensor._tangents = revived

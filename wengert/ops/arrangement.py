@@ -1,6 +1,8 @@
 """Arrangements of elements said with the views and joins of `shape`: diagonals, stacks, grids, turns, repeats, copies of views."""
 
+import inspect
 import itertools
+import types
 
 import numpy as np
 
@@ -384,9 +386,7 @@ def linalg_vander(x, *, N=None):
     """The powers 0 to N - 1 of every element (..., n), along a further dimension: (..., n, N)."""
     if N is not None and N <= 1:
         raise RuntimeError("N must be greater than 1.")
-    if not x.ndim:
-        raise RuntimeError("linalg.vander: expected x to have at least one dimension")
-    return powers_of(x, x.shape[-1] if N is None else N)
+    return powers_of(x, (x.shape[-1] if x.ndim else 1) if N is None else N)
 
 
 composite(linalg_vander, namespace="linalg", method=False, name="vander")
@@ -479,6 +479,8 @@ def copies(name, view):
 
     function.__name__ = f"{name}_copy"
     function.__doc__ = f"`{name}` as a copy with memory of its own."
+    is_function = isinstance(view, types.FunctionType)
+    function.__signature__ = inspect.signature(view) if is_function else inspect.Signature(list(view.signature.values()))
     return composite(function, method=name == "narrow")
 
 

@@ -25,7 +25,7 @@ FUNCTIONS = {
         """,
     "decompositions": """
         cholesky cholesky_inverse cholesky_solve det slogdet logdet inverse matrix_exp matrix_power pinverse qr svd lu lu_solve
-        lu_unpack geqrf orgqr ormqr triangular_solve frobenius_norm nuclear_norm svd_lowrank pca_lowrank lobpcg
+        lu_unpack geqrf orgqr ormqr triangular_solve frobenius_norm nuclear_norm svd_lowrank pca_lowrank
         """,
     "windows": "bartlett_window blackman_window hamming_window hann_window kaiser_window",
     "spectral": "stft istft",

@@ -1,0 +1,336 @@
+"""Factorisations, inverses and solutions of linear systems, on LAPACK through NumPy; what NumPy lacks (LU, the matrix
+exponential) in blocks of matrix products. All of them take batches: matrices in the last two dimensions.
+"""
+
+import math
+
+import numpy as np
+
+from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
+
+
+class LinAlgError(RuntimeError):
+    """A factorisation or solution that doesn't exist, such as the inverse of a singular matrix."""
+
+
+def checked(A, name, square=False, least=2):
+    """Refuse what LAPACK can't take, in PyTorch's words."""
+    if A.ndim < least:
+        raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
+    if A.dtype.kind not in "fc" or A.dtype.itemsize < 4:
+        kind = SCALAR_NAMES[FROM_NUMPY[A.dtype]]
+        if A.dtype.kind in "biu":
+            raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {kind}")
+        raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {kind}")
+    if square and A.shape[-1] != A.shape[-2]:
+        raise RuntimeError(
+            f"{name}: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices"
+        )
+    return A
+
+
+def H(A):
+    return np.conj(A.mT)
+
+
+def columns(X):
+    """Laid out column by column, as LAPACK leaves its results."""
+    return np.ascontiguousarray(X.mT).mT
+
+
+def real_of(dtype):
+    return np.dtype(np.float32 if dtype.itemsize == (8 if dtype.kind == "c" else 4) else np.float64)
+
+
+def failed(name, info, sentence):
+    """Raise for the first matrix of the batch with a non-zero `info`."""
+    where = np.argwhere(np.atleast_1d(info) != 0)[0]
+    number = int(np.atleast_1d(info)[tuple(where)])
+    batch = f"(Batch element {int(np.ravel_multi_index(where, np.atleast_1d(info).shape))}): " if np.ndim(info) else ""
+    raise LinAlgError(f"{name}: {batch}{sentence.format(number)}")
+
+
+# --- LU ---------------------------------------------------------------------------------------------------------------------------
+
+PANEL = 48
+
+
+def lu_factor(A):
+    """(L and U in one matrix, pivots from 1 on, info) with partial pivoting: Golub and Van Loan, algorithm 3.4.1, in panels."""
+    LU = np.array(A, order="C")
+    batch, (m, n) = LU.shape[:-2], LU.shape[-2:]
+    k = min(m, n)
+    stack = LU.reshape(math.prod(batch), m, n)
+    pivots = np.empty((len(stack), k), np.int32)
+    info = np.zeros(len(stack), np.int32)
+    for i, matrix in enumerate(stack):
+        info[i] = lu_in_place(matrix, pivots[i])
+    return columns(LU), pivots.reshape(*batch, k), info.reshape(batch)
+
+
+def lu_in_place(a, pivots):
+    m, n = a.shape
+    k, info = min(m, n), 0
+    for start in range(0, k, PANEL):
+        stop = min(start + PANEL, k)
+        for j in range(start, stop):
+            column = a[j:, j]
+            size = np.abs(column) if a.dtype.kind != "c" else np.abs(column.real) + np.abs(column.imag)
+            p = j + int(size.argmax())
+            pivots[j] = p + 1
+            if a[p, j] == 0:
+                info = info or j + 1
+                continue
+            if p != j:
+                a[[j, p]] = a[[p, j]]
+            a[j + 1 :, j] /= a[j, j]
+            a[j + 1 :, j + 1 : stop] -= np.multiply.outer(a[j + 1 :, j], a[j, j + 1 : stop])
+        if stop < n:
+            lower = np.tril(a[start:stop, start:stop], -1) + np.eye(stop - start, dtype=a.dtype)
+            a[start:stop, stop:] = np.linalg.solve(lower, a[start:stop, stop:])
+            a[stop:, stop:] -= a[stop:, start:stop] @ a[start:stop, stop:]
+    return info
+
+
+def permutation(pivots, m):
+    """The permutation matrix P with A = P L U."""
+    batch = pivots.shape[:-1]
+    flat = pivots.reshape(math.prod(batch), pivots.shape[-1])
+    result = np.zeros((len(flat), m, m), np.float32)
+    for matrix, swaps in zip(result, flat, strict=True):
+        order = list(range(m))
+        for i, p in enumerate(swaps):
+            order[i], order[p - 1] = order[p - 1], order[i]
+        matrix[order, range(m)] = 1
+    return result.reshape(*batch, m, m)
+
+
+# --- inverses and solutions -------------------------------------------------------------------------------------------------------------
+
+
+def inv(A):
+    checked(A, "linalg.inv", square=True)
+    try:
+        return columns(np.linalg.inv(A))
+    except np.linalg.LinAlgError:
+        failed("linalg.inv", lu_factor(A)[2], "The diagonal element {} is zero, the inversion could not be completed because the "
+               "input matrix is singular.")  # fmt: skip
+
+
+def inv_ex(A, *, check_errors=False):
+    """(inverse, info): info is 0, or the number of the pivot that is 0."""
+    checked(A, "linalg.inv_ex", square=True)
+    try:
+        return columns(np.linalg.inv(A)), np.zeros(A.shape[:-2], np.int32)
+    except np.linalg.LinAlgError:
+        if check_errors:
+            inv(A)
+        info = lu_factor(A)[2]
+        result = np.full_like(A, np.inf)
+        fine = info == 0
+        result[fine] = np.linalg.inv(A[fine])
+        return result, info
+
+
+def solve(A, B, name="torch.linalg.solve"):
+    try:
+        return columns(np.linalg.solve(A, B))
+    except np.linalg.LinAlgError:
+        failed(name, lu_factor(A)[2], "The solver failed because the input matrix is singular.")
+
+
+def solve_triangular(A, B, upper, unitriangular):
+    if unitriangular:
+        triangle = np.triu(A, 1) if upper else np.tril(A, -1)
+        triangle = triangle + np.eye(A.shape[-1], dtype=A.dtype)
+    else:
+        triangle = np.triu(A) if upper else np.tril(A)
+    try:
+        return columns(np.linalg.solve(triangle, B))
+    except np.linalg.LinAlgError:  # divided by 0, as BLAS does
+        return substituted(triangle, B, upper)
+
+
+def substituted(T, B, upper):
+    """Back or forward substitution, row by row."""
+    n = T.shape[-1]
+    batch = np.broadcast_shapes(T.shape[:-2], B.shape[:-2])
+    X = np.array(np.broadcast_to(B, (*batch, *B.shape[-2:])))
+    for i in range(n - 1, -1, -1) if upper else range(n):
+        rest = slice(i + 1, n) if upper else slice(0, i)
+        X[..., i, :] -= (T[..., i : i + 1, rest] @ X[..., rest, :])[..., 0, :]
+        X[..., i, :] /= T[..., i, i, None]
+    return X
+
+
+def det(A):
+    checked(A, "linalg.det", square=True)
+    return np.linalg.det(A).astype(A.dtype, copy=False)
+
+
+def slogdet(A):
+    checked(A, "linalg.slogdet", square=True)
+    sign, size = np.linalg.slogdet(A)
+    return np.asarray(sign, A.dtype), np.asarray(size, real_of(A.dtype))
+
+
+def pinv(A, rtol, atol, hermitian):
+    """The pseudo-inverse: singular values at or below the tolerance count as 0."""
+    if not A.size:
+        return np.zeros(A.mT.shape, A.dtype)
+    if hermitian:
+        values, vectors = np.linalg.eigh(A)
+        used = np.abs(values) > tolerance(np.abs(values), A, rtol, atol)
+        inverted = np.where(used, 1 / np.where(used, values, 1), 0)
+        return ((vectors * inverted[..., None, :]) @ H(vectors)).astype(A.dtype)
+    U, S, Vh = np.linalg.svd(A, full_matrices=False)
+    used = S > tolerance(S, A, rtol, atol)
+    inverted = np.where(used, 1 / np.where(used, S, 1), 0)
+    return ((H(Vh) * inverted[..., None, :]) @ H(U)).astype(A.dtype)
+
+
+def tolerance(S, A, rtol, atol):
+    """max(atol, rtol * the largest singular value); rtol is eps * max(m, n) unless a tolerance is given."""
+    atol = 0 if atol is None else np.asarray(atol)[..., None]
+    if rtol is None:
+        rtol = np.where(np.asarray(atol) > 0, 0, np.finfo(S.dtype).eps * max(A.shape[-2:]))
+    else:
+        rtol = np.asarray(rtol)[..., None]
+    return np.maximum(atol, rtol * S.max(-1, keepdims=True, initial=0))
+
+
+def lstsq(A, B, rcond, driver):
+    """(solution, residuals, rank, singular values) of least squares, matrix by matrix."""
+    batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    m, n = A.shape[-2:]
+    k = B.shape[-1]
+    As, Bs = (np.broadcast_to(x, (*batch, *x.shape[-2:])).reshape(-1, *x.shape[-2:]) for x in (A, B))
+    rcond = np.finfo(A.dtype).eps * max(m, n) if rcond is None else rcond
+    found = [np.linalg.lstsq(a, b, rcond=rcond) for a, b in zip(As, Bs, strict=True)]
+    solution = np.array([f[0] for f in found], A.dtype).reshape(*batch, n, k)
+    solution = columns(solution)
+    real = real_of(A.dtype)
+    ranks = np.array([f[2] for f in found], np.int64).reshape(batch)
+    full = bool((ranks == n).all()) and m > n
+    if full and driver != "gelsy":
+        remains = np.abs(B - A @ solution)
+        residuals = (remains * remains).sum(-2).astype(real)
+    else:
+        residuals = np.zeros(0, real)
+    rank = np.zeros(0, np.int64) if driver == "gels" else ranks
+    with_values = driver in ("gelsd", "gelss")
+    values = np.array([f[3] for f in found], real).reshape(*batch, min(m, n)) if with_values else np.zeros(0, real)
+    return solution, residuals, rank, values
+
+
+# --- factorisations -----------------------------------------------------------------------------------------------------------------------
+
+
+def cholesky(A, upper):
+    return cholesky_or_info(A, upper, True)[0]
+
+
+def cholesky_or_info(A, upper, raise_errors):
+    """(factor, info): info is 0, or the order of the leading minor that isn't positive definite."""
+    A = H(A) if upper else A
+    try:
+        L, info = np.linalg.cholesky(A), np.zeros(A.shape[:-2], np.int32)
+    except np.linalg.LinAlgError:
+        stack = A.reshape(-1, *A.shape[-2:])
+        each = [first_minor(a) for a in stack]
+        info = np.array(each, np.int32).reshape(A.shape[:-2])
+        if raise_errors:
+            failed("linalg.cholesky", info, "The factorization could not be completed because the input is not positive-definite "
+                   "(the leading minor of order {} is not positive-definite).")  # fmt: skip
+        L = np.array([np.linalg.cholesky(a) if not i else np.tril(a) for a, i in zip(stack, each, strict=True)]).reshape(A.shape)
+    return (H(L) if upper else columns(L)), info
+
+
+def first_minor(a):
+    """The order of the first leading minor that isn't positive definite; 0 if none."""
+    for order in range(1, len(a) + 1):
+        try:
+            np.linalg.cholesky(a[:order, :order])
+        except np.linalg.LinAlgError:
+            return order
+    return 0
+
+
+def cholesky_solve(input, L, upper):
+    L = H(L) if upper else L
+    return solve_triangular(H(L), solve_triangular(L, input, False, False), True, False)
+
+
+def cholesky_inverse(input, upper):
+    half = solve_triangular(H(input) if upper else input, np.eye(input.shape[-1], dtype=input.dtype), False, False)
+    return columns(H(half) @ half)
+
+
+def qr(A, mode):
+    if mode == "r":
+        return np.zeros(0, A.dtype), columns(np.linalg.qr(A, "r"))
+    Q, R = np.linalg.qr(A, mode)
+    return columns(Q), columns(R)
+
+
+def geqrf(input):
+    checked(input, "torch.geqrf")
+    m, n = input.shape[-2:]
+    stack = input.reshape(-1, m, n)
+    raw = [np.linalg.qr(a, "raw") for a in stack] if min(m, n) else []
+    a = np.array([h.T for h, _ in raw], input.dtype).reshape(input.shape)
+    return columns(a), np.array([tau for _, tau in raw], input.dtype).reshape(*input.shape[:-2], min(m, n))
+
+
+def eigh(A, UPLO):
+    values, vectors = np.linalg.eigh(A, UPLO)
+    return values, columns(vectors)
+
+
+def eig(A):
+    if not np.isfinite(A).all():
+        raise RuntimeError("torch.linalg.eig: input tensor should not contain infs or NaNs.")
+    values, vectors = np.linalg.eig(A)
+    kind = np.complex64 if real_of(A.dtype) == np.float32 else np.complex128
+    return values.astype(kind), columns(vectors.astype(kind))
+
+
+def svd(A, full_matrices):
+    try:
+        U, S, Vh = np.linalg.svd(A, full_matrices=full_matrices)
+        return columns(U), S, columns(Vh)
+    except np.linalg.LinAlgError:
+        raise LinAlgError(
+            "linalg.svd: The algorithm failed to converge because the input matrix is ill-conditioned or has too many repeated "
+            "singular values (error code: 1)."
+        ) from None
+
+
+def svdvals(A):
+    return np.linalg.svd(A, compute_uv=False)
+
+
+# --- the exponential ------------------------------------------------------------------------------------------------------------------------
+
+PADE = (64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0, 129060195264000.0, 10559470521600.0,
+        670442572800.0, 33522128640.0, 1323241920.0, 40840800.0, 960960.0, 16380.0, 182.0, 1.0)  # fmt: skip
+
+
+def matrix_exp(A):
+    """Scaling and squaring around the Padé approximant of order 13: N. J. Higham, SIAM J. Matrix Anal. Appl. 26 (2005)."""
+    if not A.size:
+        return A.copy()
+    largest = float(np.nan_to_num(np.abs(A).sum(-2).max(), posinf=1.0))
+    squarings = max(0, math.ceil(math.log2(largest / 5.371920351148152))) if largest > 0 else 0
+    wide = np.complex128 if A.dtype.kind == "c" else np.float64
+    X = A.astype(wide) / 2**squarings
+    b, one = PADE, np.eye(A.shape[-1])
+    X2 = X @ X
+    X4 = X2 @ X2
+    X6 = X2 @ X4
+    U = X @ (X6 @ (b[13] * X6 + b[11] * X4 + b[9] * X2) + b[7] * X6 + b[5] * X4 + b[3] * X2 + b[1] * one)
+    V = X6 @ (b[12] * X6 + b[10] * X4 + b[8] * X2) + b[6] * X6 + b[4] * X4 + b[2] * X2 + b[0] * one
+    R = np.linalg.solve(V - U, V + U)
+    for _ in range(squarings):
+        R = R @ R
+    return R.astype(A.dtype)
