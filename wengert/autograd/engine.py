@@ -17,7 +17,7 @@ import numpy as np
 from wengert.autograd import graph
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
 from wengert.dtypes import TENSOR_TYPE_NAMES
-from wengert.tensor import Tensor, wrap
+from wengert.tensor import Tensor, new, wrap
 
 _leaf_lock = threading.Lock()
 
@@ -66,14 +66,19 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
     """
     pending = {}
     ready = []
-    for node, g in zip(nodes, grads, strict=True):
-        previous = pending.get(node)
-        if previous is None:
-            pending[node] = g
-            if node.seq:
-                heappush(ready, (node.seq, node))
-        else:
-            pending[node] = previous + g
+    node = None  # the one node that waits, while there is only one: a chain passes through no heap
+    if len(nodes) == 1 and nodes[0].seq:
+        (node,), (g,) = nodes, grads
+    else:
+        for root, g in zip(nodes, grads, strict=True):
+            previous = pending.get(root)
+            if previous is None:
+                pending[root] = g
+                if root.seq:
+                    heappush(ready, (root.seq, root))
+            else:
+                pending[root] = previous + g
+    grads = None
     captured = {}
     reach = None if wanted is None else reaching(nodes, wanted)
     on_tensors = create_graph or state.duals > 0
@@ -82,7 +87,6 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
     passes.append(Pass(nodes, reach, wanted))
     recording = grad_mode.enabled
     grad_mode.enabled = create_graph
-    node = None  # the one node that waits, while there is only one: a chain passes through no heap
     try:
         while True:
             if node is None:
@@ -123,7 +127,7 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
             if hooks is not None and hooks.post:
                 results = after(node, results, g, on_tensors)
             edges = node.edges
-            node = g = None
+            node = g = arrived = None
             for edge, d in zip(edges, results):
                 if edge is None or d is None:
                     continue
@@ -174,27 +178,28 @@ def reaching(roots, wanted):
 
 def accumulate_all(pending, on_tensors, create_graph):
     """Give each leaf what was gathered for it."""
-    for node, g in pending.items():
+    for node in pending:
+        box = [pending[node]]
         pending[node] = None
-        arrive(node, g, on_tensors, create_graph)
+        arrive(node, box, on_tensors, create_graph)
 
 
-def arrive(node, g, on_tensors, create_graph):
-    """A gradient comes to a leaf: hooks, `.grad`, hooks."""
+def arrive(node, box, on_tensors, create_graph):
+    """A gradient comes to a leaf, in a box that alone holds it: hooks, `.grad`, hooks."""
     hooks = node.hooks
     if hooks is None:
-        accumulate(node, g, create_graph)
+        accumulate(node, box, create_graph)
         return
-    g = before_tensor(node, g, on_tensors)
+    g = before_tensor(node, box.pop(), on_tensors)
     if hooks.pre:
         g = before_node(node, g, on_tensors)
-    arrived = g
-    accumulate(node, g, create_graph)
-    after_accumulate(node, arrived)
+    accumulate(node, [g], create_graph)
+    after_accumulate(node, g)
 
 
-def accumulate(node, g, create_graph):
+def accumulate(node, box, create_graph):
     """Add a gradient to a leaf's `.grad`: the first is taken as it is if nobody else holds it, and copied otherwise."""
+    g = box.pop()
     with _leaf_lock:
         old = node.grad
         if create_graph:
@@ -203,12 +208,16 @@ def accumulate(node, g, create_graph):
                 g = g.clone()
             node.grad = g if old is None else old + g
             return
-        g = fit(g, node)
+        if type(g) is not np.ndarray or g.dtype is not node._dtype.numpy or g.shape != node.shape:
+            g = fit(g, node)
         if old is None:
-            # References to a gradient nobody else holds: ours, our caller's two, and getrefcount's own.
-            if g.base is not None or getrefcount(g) > 4 or not g.flags.writeable:
+            # References to a gradient that nobody else holds: this function's, and getrefcount's own.
+            if g.base is not None or getrefcount(g) > 2 or not g.flags.writeable:
                 g = g.copy(order="K")
-            node.grad = wrap(g, node._dtype)
+            node.grad = kept = new(Tensor)
+            kept._array = g
+            kept.dtype = node._dtype
+            kept._node = kept._counter = kept._base = None
         elif old._node is not None:
             node.grad = old + wrap(g, node._dtype)
         else:
@@ -240,13 +249,15 @@ def fit_tensor(g, node):
 
 def finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph):
     """What was asked for: the gradients by node, those of leaves put into `.grad` if `leaves`."""
-    for node, g in pending.items():
+    for node in pending:
         if node not in wanted:
             continue
         if leaves and type(node) is AccumulateGrad:
+            box = [pending[node]]
             pending[node] = None
-            arrive(node, g, on_tensors, create_graph)
+            arrive(node, box, on_tensors, create_graph)
         else:
+            g = pending[node]
             captured[node] = g if node.hooks is None else before_tensor(node, g, on_tensors)
     return captured
 
@@ -529,6 +540,11 @@ def tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, 
                 Tensor.backward, overridden, (self,),
                 {"gradient": gradient, "retain_graph": retain_graph, "create_graph": create_graph, "inputs": inputs},
             )  # fmt: skip
+    node = self._node
+    if gradient is None and inputs is None and not create_graph and node is not None and not state.duals:
+        if not self._array.ndim and self.dtype.is_floating_point:  # the usual loss
+            run((node,), (self.dtype.numpy.type(1),), bool(retain_graph), False)
+            return
     backward((self,), None if gradient is None else (gradient,), retain_graph, create_graph, None, inputs)
 
 
@@ -540,7 +556,7 @@ def call_node(node, *grads):
     """``grad_fn(g)``: the derivative of one operation, on tensors."""
     arrived = list(grads) if node.outputs > 1 else grads[0]
     if type(node) is AccumulateGrad:
-        accumulate(node, arrived._array.copy(), False)
+        accumulate(node, [arrived._array.copy()], False)
         return None
     if grad_mode.enabled and any(isinstance(g, Tensor) and g.requires_grad for g in grads):
         results = node.apply_graph(arrived)
