@@ -8,6 +8,7 @@ The pass runs on raw arrays, or, under ``create_graph=True``, on Tensors, so tha
 """
 
 import threading
+import warnings
 from heapq import heappop, heappush
 from math import prod
 from sys import getrefcount
@@ -17,6 +18,7 @@ import numpy as np
 from wengert.autograd import graph
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
 from wengert.dtypes import TENSOR_TYPE_NAMES
+from wengert.size import Size
 from wengert.tensor import Tensor, new, wrap
 
 _leaf_lock = threading.Lock()
@@ -269,7 +271,7 @@ def before_tensor(node, g, on_tensors):
     """Run the hooks of the tensor on its gradient, then keep `.grad` if it retains it."""
     hooks = node.hooks
     for hook in tuple(hooks.tensor.values()):
-        g = replaced(hook(as_tensor(g)), g, node, on_tensors)
+        g = replaced(hook(as_tensor(g)), g, hook, on_tensors)
     if hooks.retain is not None and type(node) is not AccumulateGrad:
         tensor = hooks.retain()
         if tensor is not None:
@@ -289,46 +291,53 @@ def before_node(node, g, on_tensors):
         result = hook(arriving)
         if result is not None:
             result = result if isinstance(result, tuple) else (result,)
-            check_count(result, arriving)
+            check_count(result, arriving, hook)
             arriving = result
     back = [None if x is None else (x if on_tensors else x._array) for x in arriving]
     return back if many else back[0]
 
 
-def check_count(result, expected):
+def hook_name(hook):
+    return getattr(hook, "__name__", type(hook).__name__)
+
+
+def check_count(result, expected, hook):
     if len(result) != len(expected):
         raise RuntimeError(
-            f"hook has returned an incorrect number of values (got {len(result)}, but expected {len(expected)})"
+            f"hook '{hook_name(hook)}' has returned an incorrect number of values (got {len(result)}, but expected {len(expected)})"
         )
 
 
-def replaced(result, g, node, on_tensors):
+def replaced(result, g, hook, on_tensors):
     """A hook's result in place of the gradient, checked."""
     if result is None:
         return g
     if not isinstance(result, Tensor):
-        raise TypeError(f"expected Tensor, but hook returned '{type(result).__name__}'")
+        raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
     old = as_tensor(g)
     if result._array.shape != old._array.shape:
-        raise RuntimeError(f"hook '{node.name()}' has changed the size of value")
+        raise RuntimeError(f"hook '{hook_name(hook)}' has changed the size of value")
     if result.dtype is not old.dtype:
         raise RuntimeError(
-            f"hook has changed the type of value (was {TENSOR_TYPE_NAMES[old.dtype]} got {TENSOR_TYPE_NAMES[result.dtype]})"
+            f"hook '{hook_name(hook)}' has changed the type of value (was {TENSOR_TYPE_NAMES[old.dtype]} got "
+            f"{TENSOR_TYPE_NAMES[result.dtype]})"
         )
     return result if on_tensors else result._array
 
 
 def after(node, results, g, on_tensors):
     """Run the hooks on what leaves a node."""
-    leaving = tuple(None if d is None else as_tensor(d) for d in results)
+    leaving = tuple(None if d is None else as_tensor(d) for d in results) + (None,) * node.numbers
     arrived = tuple(None if x is None else as_tensor(x) for x in g) if isinstance(g, list) else (as_tensor(g),)
     for hook in tuple(node.hooks.post.values()):
         result = hook(leaving, arrived)
         if result is not None:
             result = result if isinstance(result, tuple) else (result,)
-            check_count(result, leaving)
+            check_count(result, leaving, hook)
+            if any(old is None and new is not None for old, new in zip(leaving, result, strict=True)):
+                raise RuntimeError("can't replace a None gradient with a non-None value")
             leaving = result
-    return tuple(None if d is None else (d if on_tensors else d._array) for d in leaving)
+    return tuple(None if d is None else (d if on_tensors else d._array) for d in leaving[: len(node.edges)])
 
 
 def after_accumulate(node, g):
@@ -364,12 +373,21 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     tensors = (tensors,) if isinstance(tensors, Tensor) or is_edge(tensors) else tuple(tensors)
     nodes, grads = roots_of(tensors, given_for(tensors, grad_tensors), create_graph or state.duals > 0)
     keep = create_graph if retain_graph is None else retain_graph
+    if create_graph:
+        warnings.warn(
+            "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which "
+            "can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you have to use "
+            "this function, make sure to reset the .grad fields of your parameters to None after use to break the cycle and "
+            "avoid the leak.",
+            UserWarning,
+            stacklevel=3,
+        )
     if inputs is None:
         run(nodes, grads, keep, create_graph)
         return
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     if not inputs:
-        raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     wanted = {}
     for tensor in inputs:
         wanted[node_wanted(tensor)] = tensor
@@ -412,13 +430,13 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         wanted[node_wanted(tensor)] = tensor
     found = run(nodes, grads, keep, create_graph, wanted)
     results = []
-    for tensor in inputs:
+    for number, tensor in enumerate(inputs):
         g = found.get(node_wanted(tensor))
         if g is None:
             if not allow_unused:
                 raise RuntimeError(
-                    "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if "
-                    "this is the desired behavior."
+                    f"The differentiated Tensor at index {number} appears to not have been used in the graph. Set "
+                    "allow_unused=True if this is the desired behavior."
                 )
             results.append(tensor.new_zeros(tensor.shape, requires_grad=create_graph) if materialize_grads else None)
             continue
@@ -510,7 +528,7 @@ def first_gradient(g, shape, dtype, number, on_tensors):
     if g._array.shape != shape:
         raise RuntimeError(
             f"Mismatch in shape: grad_output[{number}] has a shape of {g.shape} and output[{number}] has a shape of "
-            f"{tuple(shape)}."
+            f"{Size(shape)}."
         )
     if dtype is not None and g.dtype.is_complex != dtype.is_complex:
         raise RuntimeError(
