@@ -13,7 +13,7 @@ def transformed(run, input, dims, scale):
     """Run on the last dimensions of `input`, in its order of strides, and give the dimensions their places back."""
     dims = tuple(d % input.ndim for d in dims)
     order = innermost(input, dims)
-    result = run(input.transpose(order), tuple(range(input.ndim - len(dims), input.ndim)))
+    result = run(np.ascontiguousarray(input.transpose(order)), tuple(range(input.ndim - len(dims), input.ndim)))
     result = scaled(result, scale)
     return result.transpose([order.index(d) for d in range(input.ndim)])
 
