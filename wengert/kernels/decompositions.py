@@ -276,8 +276,9 @@ def qr(A, mode):
 def geqrf(input):
     checked(input, "torch.geqrf")
     m, n = input.shape[-2:]
-    stack = input.reshape(-1, m, n)
-    raw = [np.linalg.qr(a, "raw") for a in stack] if min(m, n) else []
+    if not input.size:
+        return columns(input.copy()), np.zeros((*input.shape[:-2], min(m, n)), input.dtype)
+    raw = [np.linalg.qr(a, "raw") for a in input.reshape(-1, m, n)]
     a = np.array([h.T for h, _ in raw], input.dtype).reshape(input.shape)
     return columns(a), np.array([tau for _, tau in raw], input.dtype).reshape(*input.shape[:-2], min(m, n))
 

@@ -386,7 +386,8 @@ def linalg_vander(x, *, N=None):
     """The powers 0 to N - 1 of every element (..., n), along a further dimension: (..., n, N)."""
     if N is not None and N <= 1:
         raise RuntimeError("N must be greater than 1.")
-    return powers_of(x, (x.shape[-1] if x.ndim else 1) if N is None else N)
+    x = x if x.ndim else x.reshape(1)
+    return powers_of(x, x.shape[-1] if N is None else N)
 
 
 composite(linalg_vander, namespace="linalg", method=False, name="vander")

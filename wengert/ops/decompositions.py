@@ -573,7 +573,7 @@ def householder_product(A, tau):
         raise RuntimeError(f"torch.linalg.householder_product: Expected tau to have one dimension less than input, but got tau.ndim equal to {tau.ndim} and input.ndim is equal to {A.ndim}")
     if A.shape[:-2] != tau.shape[:-1]:
         raise RuntimeError(f"torch.linalg.householder_product: Expected batch dimensions of tau to be equal to input.shape[:-2], but got {list(tau.shape[:-1])}")
-    return narrow_to(reflections(A, tau), -1, 0, n)
+    return narrow_to(reflections(A, tau), -1, 0, n).mT.clone(memory_format=dtypes.contiguous_format).mT
 
 
 def reflections(A, tau):
@@ -922,9 +922,9 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
         return result
     if isinstance(ord, str) or abs(ord) not in (1, math.inf):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported." if not isinstance(ord, str) else f"linalg.matrix_norm: Order {ord} not supported.")
-    if not A.numel():
-        return empty_norm(A, first, second, keepdim, ord)
     along, across = (first, second) if abs(ord) == 1 else (second, first)
+    if not A.shape[across]:
+        return empty_norm(A, first, second, keepdim, ord)
     sums = norm_op(A, 1, along, True)
     result = sums.amax(across, True) if ord > 0 else sums.amin(across, True)
     if keepdim:
