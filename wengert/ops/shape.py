@@ -12,6 +12,7 @@ from wengert.dtypes import contiguous_format
 from wengert.dtypes import dtype as dtype_class
 from wengert.kernels import shape as kernels
 from wengert.kernels.reductions import axis_of
+from wengert.ops import declare
 from wengert.ops.declare import composite, primitive, variadic
 from wengert.ops.pointwise import clone_of
 from wengert.size import Size
@@ -550,9 +551,7 @@ class UnbindBackward0(_Pieces):
 def pieces_of(tensor, cut, dim, node_class):
     """The views of `tensor` that ``cut(array)`` makes together; outputs of one node where it is recorded."""
     if tensor._tangent is not None:
-        from wengert.autograd import forward_ad
-
-        return forward_ad.pieces(tensor, lambda t: pieces_of(t, cut, dim, node_class))
+        return declare.forward_ad.pieces(tensor, lambda t: pieces_of(t, cut, dim, node_class))
     arrays = cut(tensor._array)
     results = [as_view_of(tensor, array) for array in arrays]
     for piece in results:
