@@ -112,7 +112,7 @@ imag_of = primitive("imag", kernels.imag, view="retyped", node="ImagBackward0", 
                     input=lambda g: complex_of(g * 0, g))  # fmt: skip
 complex_of = primitive(
     "complex", kernels.complex_of, method=False, node="ComplexBackward0", holomorphic=False,
-    real=lambda g: real_of(g), imag=lambda g: imag_of(g),
+    real=lambda g, real_shape: sum_to(real_of(g), real_shape), imag=lambda g, imag_shape: sum_to(imag_of(g), imag_shape),
 )  # fmt: skip
 view_as_real = primitive("view_as_real", kernels.view_as_real, view="retyped", method=False, holomorphic=False,
                          input=lambda g: view_as_complex(g))  # fmt: skip
@@ -211,7 +211,7 @@ def alias_of(self):
 
 def reshape(input, *shape, **named):
     """The same elements in another shape: a view where strides allow it, a copy where not."""
-    size = dims_given(named.values() if named else shape)
+    size = dims_given(tuple(named.values()) if named else shape)
     if type(input) is not Tensor and not isinstance(input, Tensor):
         raise TypeError(f"reshape(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     array = input._array
@@ -228,7 +228,7 @@ def expand(self, *size):
 
 def permute(input, *dims, **named):
     """Dimensions in another order; a view."""
-    return permute_op.function(input, dims_given(named.values() if named else dims))
+    return permute_op.function(input, dims_given(tuple(named.values()) if named else dims))
 
 
 def squeeze(input, dim=None):
@@ -472,7 +472,7 @@ def opposite(shifts):
 
 def flip_dims(input, *dims, **named):
     """Reversed along dimensions `dims`; a copy."""
-    return flip.function(input, dims_given(named.values() if named else dims))
+    return flip.function(input, dims_given(tuple(named.values()) if named else dims))
 
 
 def repeat(self, *repeats):
