@@ -79,6 +79,7 @@ _ATTRIBUTES = {  # public names that live in modules which load on first touch
     "manual_seed": "wengert.random", "seed": "wengert.random", "initial_seed": "wengert.random",
     "get_rng_state": "wengert.random", "set_rng_state": "wengert.random", "Generator": "wengert.random",
     "default_generator": "wengert.random", "save": "wengert.serialization", "load": "wengert.serialization",
+    "is_anomaly_enabled": "wengert.autograd.anomaly", "is_anomaly_check_nan_enabled": "wengert.autograd.anomaly",
     "install_as_torch": "wengert.alias", "vmap": "wengert.func", "compile": "wengert.compiler", "autocast": "wengert.amp", "set_default_tensor_type": "wengert.settings",
 }  # fmt: skip
 

@@ -12,17 +12,17 @@ import numpy as np
 from wengert.autograd.graph import (
     INFERENCE,
     AccumulateGrad,
-    Handle,
     Node,
     Output,
     Version,
+    add_hook,
     grad_mode,
     hooks_of,
     rare,
     warn_non_leaf_grad,
 )
 from wengert.devices import cpu
-from wengert.dtypes import FROM_NUMPY, TENSOR_TYPE_NAMES, strided
+from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES, TENSOR_TYPE_NAMES, strided
 from wengert.size import Size
 
 new = object.__new__
@@ -157,6 +157,8 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, value):
+        if value and self._node is not None and type(self._node) is not AccumulateGrad:
+            raise RuntimeError("you can only change requires_grad flags of leaf variables.")
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad=True):
@@ -168,7 +170,7 @@ class Tensor:
         if requires_grad:
             if node is None:
                 if not self.dtype.differentiable:
-                    raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+                    raise RuntimeError("only Tensors of floating point dtype can require gradients")
                 if self._counter is INFERENCE and not grad_mode.inference:
                     raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
                 self._node = node = AccumulateGrad(self)
@@ -233,12 +235,13 @@ class Tensor:
             raise RuntimeError("can't assign Variable as its own grad")
         if value.dtype is not self.dtype:
             raise RuntimeError(
-                f"assigned grad has data of a different type: expected {TENSOR_TYPE_NAMES[self.dtype]}, "
-                f"got {TENSOR_TYPE_NAMES[value.dtype]}"
+                f"attempting to assign a gradient with dtype '{SCALAR_NAMES[value.dtype].lower()}' to a tensor with grad_dtype "
+                f"'{SCALAR_NAMES[self.dtype]}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype)."
             )
         if value._array.shape != self._array.shape:
             raise RuntimeError(
-                f"assigned grad has data of a different size: expected {list(self.shape)}, got {list(value.shape)}"
+                f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size '{list(self.shape)}'. Please "
+                "ensure that the gradient and the tensor are the same size"
             )
 
     def detach(self):
@@ -276,7 +279,8 @@ class Tensor:
     def data(self):
         """The same memory with a version counter of its own, so that writes through it escape autograd's notice."""
         alias = wrap(self._array, self.dtype)
-        alias.__class__ = type(self) if type(self) is not Tensor else Tensor
+        if type(self) is not Tensor and not issubclass(type(self), Parameter):
+            alias.__class__ = type(self)
         if rare.active:
             for observe in rare.on_result:
                 observe("data", (self,), alias, self._node)
@@ -311,7 +315,7 @@ class Tensor:
         """
         if self._node is None:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        return Handle(hooks_of(self._node).tensor, hook)
+        return add_hook(hooks_of(self._node).tensor, hook)
 
     def register_post_accumulate_grad_hook(self, hook):
         """Call ``hook(tensor)`` after backward changed this leaf's `.grad`. Returns a handle with ``remove()``."""
@@ -319,7 +323,7 @@ class Tensor:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         if type(self._node) is not AccumulateGrad:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-        return Handle(hooks_of(self._node).post_accumulate, hook)
+        return add_hook(hooks_of(self._node).post_accumulate, hook)
 
     @property
     def _backward_hooks(self):

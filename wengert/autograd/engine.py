@@ -8,6 +8,7 @@ The pass runs on raw arrays, or, under ``create_graph=True``, on Tensors, so tha
 """
 
 import threading
+import warnings
 from heapq import heappop, heappush
 from math import prod
 from sys import getrefcount
@@ -17,7 +18,8 @@ import numpy as np
 from wengert.autograd import graph
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
 from wengert.dtypes import TENSOR_TYPE_NAMES
-from wengert.tensor import Tensor, wrap
+from wengert.size import Size
+from wengert.tensor import Tensor, new, wrap
 
 _leaf_lock = threading.Lock()
 
@@ -66,14 +68,19 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
     """
     pending = {}
     ready = []
-    for node, g in zip(nodes, grads, strict=True):
-        previous = pending.get(node)
-        if previous is None:
-            pending[node] = g
-            if node.seq:
-                heappush(ready, (node.seq, node))
-        else:
-            pending[node] = previous + g
+    node = None  # the one node that waits, while there is only one: a chain passes through no heap
+    if len(nodes) == 1 and nodes[0].seq:
+        (node,), (g,) = nodes, grads
+    else:
+        for root, g in zip(nodes, grads, strict=True):
+            previous = pending.get(root)
+            if previous is None:
+                pending[root] = g
+                if root.seq:
+                    heappush(ready, (root.seq, root))
+            else:
+                pending[root] = previous + g
+    grads = None
     captured = {}
     reach = None if wanted is None else reaching(nodes, wanted)
     on_tensors = create_graph or state.duals > 0
@@ -82,7 +89,6 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
     passes.append(Pass(nodes, reach, wanted))
     recording = grad_mode.enabled
     grad_mode.enabled = create_graph
-    node = None  # the one node that waits, while there is only one: a chain passes through no heap
     try:
         while True:
             if node is None:
@@ -123,7 +129,7 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
             if hooks is not None and hooks.post:
                 results = after(node, results, g, on_tensors)
             edges = node.edges
-            node = g = None
+            node = g = arrived = None
             for edge, d in zip(edges, results):
                 if edge is None or d is None:
                     continue
@@ -174,43 +180,47 @@ def reaching(roots, wanted):
 
 def accumulate_all(pending, on_tensors, create_graph):
     """Give each leaf what was gathered for it."""
-    for node, g in pending.items():
+    for node in pending:
+        box = [pending[node]]
         pending[node] = None
-        arrive(node, g, on_tensors, create_graph)
+        arrive(node, box, on_tensors, create_graph)
 
 
-def arrive(node, g, on_tensors, create_graph):
-    """A gradient comes to a leaf: hooks, `.grad`, hooks."""
+def arrive(node, box, on_tensors, create_graph):
+    """A gradient comes to a leaf, in a box that alone holds it: hooks, `.grad`, hooks."""
     hooks = node.hooks
     if hooks is None:
-        accumulate(node, g, create_graph)
+        accumulate(node, box, create_graph)
         return
-    g = before_tensor(node, g, on_tensors)
+    g = before_tensor(node, box.pop(), on_tensors)
     if hooks.pre:
         g = before_node(node, g, on_tensors)
-    arrived = g
-    accumulate(node, g, create_graph)
-    after_accumulate(node, arrived)
+    accumulate(node, [g], create_graph)
+    after_accumulate(node, g)
 
 
-def accumulate(node, g, create_graph):
+def accumulate(node, box, create_graph):
     """Add a gradient to a leaf's `.grad`: the first is taken as it is if nobody else holds it, and copied otherwise."""
+    g = box.pop()
     with _leaf_lock:
         old = node.grad
         if create_graph:
             g = fit_tensor(g, node)
-            if not g._array.flags.writeable:  # an expanded gradient, to which a later pass will want to add
-                g = g.clone()
-            node.grad = g if old is None else old + g
+            # A copy: other leaves may have been given the very same gradient, and a later pass will want to add to it.
+            node.grad = g.clone() if old is None else old + g
             return
-        g = fit(g, node)
+        if type(g) is not np.ndarray or g.dtype is not node._dtype.numpy or g.shape != node.shape:
+            g = fit(g, node)
         if old is None:
-            # References to a gradient nobody else holds: ours, our caller's two, and getrefcount's own.
-            if g.base is not None or getrefcount(g) > 4 or not g.flags.writeable:
+            # References to a gradient that nobody else holds: this function's, and getrefcount's own.
+            if g.base is not None or getrefcount(g) > 2 or not g.flags.writeable:
                 g = g.copy(order="K")
-            node.grad = wrap(g, node._dtype)
-        elif old._node is not None:
-            node.grad = old + wrap(g, node._dtype)
+            node.grad = kept = new(Tensor)
+            kept._array = g
+            kept.dtype = node._dtype
+            kept._node = kept._counter = kept._base = None
+        elif not old._array.flags.writeable:  # the user's own, expanded
+            node.grad = wrap(old._array + g, node._dtype)
         else:
             np.add(old._array, g, out=old._array)
             counter = old._counter
@@ -240,13 +250,15 @@ def fit_tensor(g, node):
 
 def finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph):
     """What was asked for: the gradients by node, those of leaves put into `.grad` if `leaves`."""
-    for node, g in pending.items():
+    for node in pending:
         if node not in wanted:
             continue
         if leaves and type(node) is AccumulateGrad:
+            box = [pending[node]]
             pending[node] = None
-            arrive(node, g, on_tensors, create_graph)
+            arrive(node, box, on_tensors, create_graph)
         else:
+            g = pending[node]
             captured[node] = g if node.hooks is None else before_tensor(node, g, on_tensors)
     return captured
 
@@ -258,7 +270,7 @@ def before_tensor(node, g, on_tensors):
     """Run the hooks of the tensor on its gradient, then keep `.grad` if it retains it."""
     hooks = node.hooks
     for hook in tuple(hooks.tensor.values()):
-        g = replaced(hook(as_tensor(g)), g, node, on_tensors)
+        g = replaced(hook(as_tensor(g)), g, hook, on_tensors)
     if hooks.retain is not None and type(node) is not AccumulateGrad:
         tensor = hooks.retain()
         if tensor is not None:
@@ -278,46 +290,53 @@ def before_node(node, g, on_tensors):
         result = hook(arriving)
         if result is not None:
             result = result if isinstance(result, tuple) else (result,)
-            check_count(result, arriving)
+            check_count(result, arriving, hook)
             arriving = result
     back = [None if x is None else (x if on_tensors else x._array) for x in arriving]
     return back if many else back[0]
 
 
-def check_count(result, expected):
+def hook_name(hook):
+    return getattr(hook, "__name__", type(hook).__name__)
+
+
+def check_count(result, expected, hook):
     if len(result) != len(expected):
         raise RuntimeError(
-            f"hook has returned an incorrect number of values (got {len(result)}, but expected {len(expected)})"
+            f"hook '{hook_name(hook)}' has returned an incorrect number of values (got {len(result)}, but expected {len(expected)})"
         )
 
 
-def replaced(result, g, node, on_tensors):
+def replaced(result, g, hook, on_tensors):
     """A hook's result in place of the gradient, checked."""
     if result is None:
         return g
     if not isinstance(result, Tensor):
-        raise TypeError(f"expected Tensor, but hook returned '{type(result).__name__}'")
+        raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
     old = as_tensor(g)
     if result._array.shape != old._array.shape:
-        raise RuntimeError(f"hook '{node.name()}' has changed the size of value")
+        raise RuntimeError(f"hook '{hook_name(hook)}' has changed the size of value")
     if result.dtype is not old.dtype:
         raise RuntimeError(
-            f"hook has changed the type of value (was {TENSOR_TYPE_NAMES[old.dtype]} got {TENSOR_TYPE_NAMES[result.dtype]})"
+            f"hook '{hook_name(hook)}' has changed the type of value (was {TENSOR_TYPE_NAMES[old.dtype]} got "
+            f"{TENSOR_TYPE_NAMES[result.dtype]})"
         )
     return result if on_tensors else result._array
 
 
 def after(node, results, g, on_tensors):
     """Run the hooks on what leaves a node."""
-    leaving = tuple(None if d is None else as_tensor(d) for d in results)
+    leaving = tuple(None if d is None else as_tensor(d) for d in results) + (None,) * node.numbers
     arrived = tuple(None if x is None else as_tensor(x) for x in g) if isinstance(g, list) else (as_tensor(g),)
     for hook in tuple(node.hooks.post.values()):
         result = hook(leaving, arrived)
         if result is not None:
             result = result if isinstance(result, tuple) else (result,)
-            check_count(result, leaving)
+            check_count(result, leaving, hook)
+            if any(old is None and new is not None for old, new in zip(leaving, result, strict=True)):
+                raise RuntimeError("can't replace a None gradient with a non-None value")
             leaving = result
-    return tuple(None if d is None else (d if on_tensors else d._array) for d in leaving)
+    return tuple(None if d is None else (d if on_tensors else d._array) for d in leaving[: len(node.edges)])
 
 
 def after_accumulate(node, g):
@@ -353,12 +372,21 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     tensors = (tensors,) if isinstance(tensors, Tensor) or is_edge(tensors) else tuple(tensors)
     nodes, grads = roots_of(tensors, given_for(tensors, grad_tensors), create_graph or state.duals > 0)
     keep = create_graph if retain_graph is None else retain_graph
+    if create_graph:
+        warnings.warn(
+            "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which "
+            "can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you have to use "
+            "this function, make sure to reset the .grad fields of your parameters to None after use to break the cycle and "
+            "avoid the leak.",
+            UserWarning,
+            stacklevel=3,
+        )
     if inputs is None:
         run(nodes, grads, keep, create_graph)
         return
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     if not inputs:
-        raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     wanted = {}
     for tensor in inputs:
         wanted[node_wanted(tensor)] = tensor
@@ -401,13 +429,13 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         wanted[node_wanted(tensor)] = tensor
     found = run(nodes, grads, keep, create_graph, wanted)
     results = []
-    for tensor in inputs:
+    for number, tensor in enumerate(inputs):
         g = found.get(node_wanted(tensor))
         if g is None:
             if not allow_unused:
                 raise RuntimeError(
-                    "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if "
-                    "this is the desired behavior."
+                    f"The differentiated Tensor at index {number} appears to not have been used in the graph. Set "
+                    "allow_unused=True if this is the desired behavior."
                 )
             results.append(tensor.new_zeros(tensor.shape, requires_grad=create_graph) if materialize_grads else None)
             continue
@@ -499,7 +527,7 @@ def first_gradient(g, shape, dtype, number, on_tensors):
     if g._array.shape != shape:
         raise RuntimeError(
             f"Mismatch in shape: grad_output[{number}] has a shape of {g.shape} and output[{number}] has a shape of "
-            f"{tuple(shape)}."
+            f"{Size(shape)}."
         )
     if dtype is not None and g.dtype.is_complex != dtype.is_complex:
         raise RuntimeError(
@@ -529,6 +557,11 @@ def tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, 
                 Tensor.backward, overridden, (self,),
                 {"gradient": gradient, "retain_graph": retain_graph, "create_graph": create_graph, "inputs": inputs},
             )  # fmt: skip
+    node = self._node
+    if gradient is None and inputs is None and not create_graph and node is not None and not state.duals:
+        if not self._array.ndim and self.dtype.is_floating_point:  # the usual loss
+            run((node,), (self.dtype.numpy.type(1),), bool(retain_graph), False)
+            return
     backward((self,), None if gradient is None else (gradient,), retain_graph, create_graph, None, inputs)
 
 
@@ -540,7 +573,7 @@ def call_node(node, *grads):
     """``grad_fn(g)``: the derivative of one operation, on tensors."""
     arrived = list(grads) if node.outputs > 1 else grads[0]
     if type(node) is AccumulateGrad:
-        accumulate(node, arrived._array.copy(), False)
+        accumulate(node, [arrived._array.copy()], False)
         return None
     if grad_mode.enabled and any(isinstance(g, Tensor) and g.requires_grad for g in grads):
         results = node.apply_graph(arrived)

@@ -72,9 +72,10 @@ STRICT = {
     "not allowed in strict mode.",
     "jacobian": "The jacobian of the user-provided function with respect to input {i} is independent of the input. This is not "
     "allowed in strict mode when create_graph=True.",
-    "hessian": "The hessian of the user-provided function with respect to input {i} is independent of the input. This is not "
-    "allowed in strict mode when create_graph=True.",
-    "unused": "The output of the user-provided function is independent of input {i}. This is not allowed in strict mode.",
+    "hessian": "While computing the hessian, found that the jacobian of the user-provided function with respect to input {i} is "
+    "independent of the input. This is not allowed in strict mode. You should ensure that your function is twice differentiable "
+    "and that the jacobian depends on the inputs.",
+    "unused": "Output 0 of the user-provided function is independent of input {i}. This is not allowed in strict mode.",
     "double": "The gradient of the user-provided function is independent of input {i}. This is not allowed in strict mode.",
 }
 
@@ -310,7 +311,7 @@ def hessian(func, inputs, create_graph=False, strict=False, vectorize=False, out
             outputs = scalar_result(func, leaves, "hessian", strict)
             found = gradients(outputs, leaves, (ones_like(outputs[0]),), True, strict)
         if strict:
-            check_strict(found, "jacobian", True)
+            check_strict(found, "hessian", True)
         return found
 
     result = jacobian(first_derivatives, inputs, create_graph, strict, vectorize, outer_jacobian_strategy)

@@ -83,7 +83,7 @@ class Check:
     def inputs_fit(self):
         if not self.checked:
             raise ValueError(
-                "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+                "gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True."
             )
         for i, x in self.checked:
             if x._array.dtype not in (np.float64, np.complex128):
@@ -200,8 +200,8 @@ class Check:
         if analytical.shape == numerical.shape and np.allclose(analytical, numerical, self.rtol, self.atol, equal_nan=True):
             return
         raise GradcheckError(
-            f"Jacobian {mode}mismatch for output {output} with respect to input {i},\nnumerical:{numerical}\n"
-            f"analytical:{analytical}\n"
+            f"Jacobian {mode}mismatch for output {output} with respect to input {i},\nnumerical:{wrap(numerical.T)}\n"
+            f"analytical:{wrap(analytical.T)}\n"
         )
 
     # --- other rules ------------------------------------------------------------------------------------------------------

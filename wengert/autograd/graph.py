@@ -157,7 +157,8 @@ def modified_message(node, tensor, expected):
     from wengert.dtypes import TENSOR_TYPE_NAMES
 
     kind = TENSOR_TYPE_NAMES[tensor.dtype]
-    source = tensor._node if name_of(tensor._node) else None
+    made_here = getattr(tensor, "_is_saved_output", False)
+    source = node if made_here else tensor._node if name_of(tensor._node) else None
     origin = f", which is output {getattr(source, 'nr', 0)} of {bare_name(source)}," if source is not None else ""
     message = (
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
@@ -182,28 +183,52 @@ def bare_name(node):
     return None if name is None else re.sub(r"Backward\d*$", "", name)
 
 
-class Handle:
-    """What registering a hook returns: ``remove()`` takes the hook away; also a context manager."""
+class RemovableHandle:
+    """Removes a hook from the dictionary that it was put into.
 
-    _next_id = count().__next__
+    The handle holds the dictionary weakly: it never keeps a tensor, a node or a module alive.
+    It is a context manager that removes the hook at the end of the block.
+    """
 
-    def __init__(self, hooks, hook, *, prepend=False):
-        self.id = Handle._next_id()
-        self._hooks = weakref.ref(hooks)
-        hooks[self.id] = hook
-        if prepend:
-            hooks.move_to_end(self.id, last=False)
+    next_id = 0
+
+    def __init__(self, hooks_dict, *, extra_dict=None):
+        self.hooks_dict_ref = weakref.ref(hooks_dict)
+        self.id = RemovableHandle.next_id
+        RemovableHandle.next_id += 1
+        extras = [] if extra_dict is None else extra_dict if isinstance(extra_dict, list) else [extra_dict]
+        self.extra_dict_ref = tuple(weakref.ref(d) for d in extras)
 
     def remove(self):
-        hooks = self._hooks()
-        if hooks is not None:
-            hooks.pop(self.id, None)
+        for ref in (self.hooks_dict_ref, *self.extra_dict_ref):
+            hooks = ref()
+            if hooks is not None:
+                hooks.pop(self.id, None)
+
+    def __getstate__(self):
+        state = (self.hooks_dict_ref(), self.id)
+        return (*state, tuple(ref() for ref in self.extra_dict_ref)) if self.extra_dict_ref else state
+
+    def __setstate__(self, state):
+        hooks = OrderedDict() if state[0] is None else state[0]
+        self.hooks_dict_ref = weakref.ref(hooks)
+        self.id = state[1]
+        RemovableHandle.next_id = max(RemovableHandle.next_id, self.id + 1)
+        extras = state[2] if len(state) > 2 else ()
+        self.extra_dict_ref = tuple(weakref.ref(OrderedDict() if d is None else d) for d in extras)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
         self.remove()
+
+
+def add_hook(hooks, hook):
+    """Enter `hook` into a dictionary of hooks, last; returns its handle."""
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
 
 
 class Hooks:
@@ -239,6 +264,7 @@ class Node:
     saved_tensors = ()  # the slots that hold tensors, whose versions are checked
     hidden = False
     outputs = 1
+    numbers = 0  # how many operands of the operation were numbers; each shows as an edge to nowhere
 
     def name(self):
         """The operation's name with PyTorch's suffix, such as ``MulBackward0``."""
@@ -246,12 +272,12 @@ class Node:
         return f"torch::autograd::{name}" if name in ENGINE_NODES else name
 
     def __repr__(self):
-        return f"<{self.name()} object at {id(self):#x}>"
+        return f"<{self.name().rpartition(':')[2]} object at {id(self):#x}>"
 
     @property
     def next_functions(self):
         """A (node, output number) pair for each input; (None, 0) for one that needs no gradient."""
-        return tuple(public_edge(edge) for edge in self.edges)
+        return tuple(public_edge(edge) for edge in self.edges) + ((None, 0),) * self.numbers
 
     @property
     def metadata(self):
@@ -270,11 +296,11 @@ class Node:
 
     def register_hook(self, fn):
         """Call ``fn(grad_inputs, grad_outputs)`` after this node ran; what it returns (a tuple) replaces grad_inputs."""
-        return Handle(hooks_of(self).post, fn)
+        return add_hook(hooks_of(self).post, fn)
 
     def register_prehook(self, fn):
         """Call ``fn(grad_outputs)`` before this node runs; what it returns (a tuple) replaces grad_outputs."""
-        return Handle(hooks_of(self).pre, fn)
+        return add_hook(hooks_of(self).pre, fn)
 
     def __getattr__(self, name):
         if name.startswith("_saved_"):

@@ -45,14 +45,9 @@ def check_inplace(tensor):
         return
     kind = tensor._view_kind
     if kind == "no_grad" and base._node is not None:
-        raise RuntimeError(
-            "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use "
-            "case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the "
-            "inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if "
-            "you want the inplace to be tracked)."
-        )
+        raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
     if kind == "multi":
-        maker = name_of(node) or "an operation"
+        maker = bare_name(node) or "an operation"
         raise RuntimeError(
             f"Output {getattr(node, 'nr', 0)} of {maker} is a view and is being modified inplace. This view is the output "
             "of a function that returns multiple views. Such functions do not allow the output views to be modified "
@@ -69,6 +64,23 @@ def check_inplace(tensor):
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
 
 
+def check_unrecorded(tensor):
+    """Raise RuntimeError if a write that is not recorded would change a base that is: the view was made outside the graph."""
+    base_node = tensor._base._node
+    if base_node is None or tensor._node is not None or not tensor.dtype.differentiable:
+        return
+    if type(base_node) is AccumulateGrad and tensor._view_kind != "no_grad":
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
+
+
+VIEW_MADE_UNRECORDED = (
+    "A view was created in no_grad mode and {change} with grad mode enabled. Given that this use case is ambiguous and "
+    "error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the "
+    "no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
+)
+
+
 def set_history(tensor, node):
     """Make `node`, the record of a write in place, the place of `tensor` in the graph, and tell its base and views."""
     base = tensor._base
@@ -81,12 +93,12 @@ def set_history(tensor, node):
         base._node = base_node
     counter = tensor._counter
     if counter.views:
-        refresh_views(counter, base if base is not None else tensor)
+        refresh_views(counter, base if base is not None else tensor, tensor)
 
 
-def cut_history(tensor):
+def cut_history(tensor, name):
     """After a write whose result has no derivative (``x.gt_(y)``): what was recorded of the old values no longer leads here."""
-    set_history(tensor, ZeroGrad(tensor))
+    set_history(tensor, ZeroGrad(tensor, name))
 
 
 def move_retained(tensor, node):
@@ -99,14 +111,14 @@ def move_retained(tensor, node):
         hooks_of(node).retain = ref(tensor)
 
 
-def refresh_views(counter, base):
+def refresh_views(counter, base, written):
     """Give each living view of `base` its history anew, from the base's present node."""
     if base._node is None:
         return
     for reference in counter.views:
         view = reference()
         if view is not None and view._base is base:
-            move = AsStridedBackward0(base, view)
+            move = Stranded(base, view) if view._view_kind == "multi" and view is not written else AsStridedBackward0(base, view)
             move_retained(view, move)
             view._node = move
 
@@ -214,12 +226,36 @@ class AsStridedBackward0(Node):
         return (write_window(zeros, g, window),)
 
 
+class Stranded(AsStridedBackward0):
+    """The history of one of several views made together, after their base was written: PyTorch has none, so it is refused."""
+
+    __slots__ = ("maker",)
+
+    def __init__(self, base, view):
+        super().__init__(base, view)
+        self.maker = f"Output {getattr(view._node, 'nr', 0)} of {bare_name(view._node) or 'an operation'}"
+
+    def apply(self, g, keep):
+        raise RuntimeError(
+            f"{self.maker} is a view and its base or another view of its base has been modified inplace. This view is the output "
+            "of a function that returns multiple views. Such functions do not allow the output views to be modified inplace. You "
+            "should replace the inplace operation by an out-of-place one."
+        )
+
+    def apply_graph(self, g):
+        return self.apply(g, True)
+
+
 class ZeroGrad(Node):
     """The history of a tensor overwritten by something that has no derivative."""
 
-    __slots__ = ()
+    __slots__ = ("label",)
 
-    def __init__(self, tensor):
+    def name(self):
+        return self.label
+
+    def __init__(self, tensor, label):
+        self.label = label
         self.edges = (tensor._node,)
         self.seq = next_seq()
         self.shape = tensor._array.shape

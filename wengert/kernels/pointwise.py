@@ -23,9 +23,23 @@ def rsqrt(input):
 
 
 def relu(input):
+    zero = ZEROS.get(input.dtype.num)
+    if zero is not None:
+        return np.maximum(input, zero)
     if input.dtype.kind in "bc":
         refuse_unordered(input, "relu")
     return np.maximum(input, 0).astype(input.dtype, copy=False)
+
+
+ZEROS = {np.dtype(t).num: np.zeros((), t) for t in (np.float32, np.float64)}  # a Python 0 costs a ufunc twice the time
+
+
+def gate(input, other):
+    """`input` where `other` > 0 (or is NaN), else 0: what relu does to a gradient."""
+    if type(input) is not np.ndarray:  # NumPy's scalars, see the scalar case of `apply`
+        return input if not other <= 0 else input.dtype.type(0)
+    zero = ZEROS.get(input.dtype.num, 0)
+    return where(other <= zero, 0, input) if input.size > 1024 else np.where(other <= zero, zero, input)
 
 
 def true_divide(input, other):

@@ -95,6 +95,8 @@ def zeta(input, other):
 
 def mvlgamma(input, p):
     """log of the multivariate gamma function: p (p - 1) / 4 log pi + the sum of lgamma(x - j / 2) over j < p."""
+    if p < 1:
+        raise RuntimeError("p has to be greater than or equal to 1")
     total = 0.25 * p * (p - 1) * math.log(math.pi)
     for j in range(p):
         total = total + lgamma_of(input - np.asarray(0.5 * j, input.dtype))

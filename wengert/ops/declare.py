@@ -1109,6 +1109,8 @@ class Emitter:
         asked = " or ".join(f"n_{n} is not None" for n in saved.differentiable) or "False"
         # A result without derivative cuts the graph, but a leaf must be refused all the same.
         self.add(f"recorded = ({asked}) and grad_mode.enabled" if saved.differentiable else f"recorded = {first}._node is not None and grad_mode.enabled", indent)
+        self.add(f"if {first}._base is not None and not recorded and grad_mode.enabled:", indent)
+        self.add(f"views.check_unrecorded({first})", indent + 1)
         self.add("if recorded:", indent)
         self.add(f"views.check_inplace({first})", indent + 1)
         clone = None
@@ -1143,7 +1145,7 @@ class Emitter:
             self.add(f"views.set_history({first}, node)", indent + 1)
         else:
             self.add("if recorded:", indent)
-            self.add(f"views.cut_history({first})", indent + 1)
+            self.add(f"views.cut_history({first}, {op.node_name!r})", indent + 1)
         self.add(f"return {first}", indent)
 
 
@@ -1178,6 +1180,7 @@ def make_node_class(op, scalars, is_complex, full):
             "__slots__": tuple(f"s_{n}" for n in kept) + (("results",) if op.outputs else ()),
             "__module__": "wengert",
             "saved": public,
+            "numbers": len(scalars) if scalars and name == op.node_name else 0,
             "saved_tensors": tuple(f"s_{n}" for n in tracked),
             "kept": tuple(f"s_{n}" for n in freed),
             "outputs": len(op.outputs) if op.outputs else 1,

@@ -150,7 +150,7 @@ def power_gradient(g, input, exponent):
     if isinstance(exponent, (int, float, complex)):
         if exponent == 0:
             return zeros_of(g)
-        if exponent == 2:
+        if exponent == 2 and not getattr(input, "requires_grad", False):  # else 2 * x**1, whose derivatives never run out
             return g * (2 * input)
         return g * (exponent * pow(input, exponent - 1))
     return select(exponent == 0, zeros_of(g), g * (exponent * pow(input, exponent - 1)))
@@ -215,7 +215,8 @@ acosh = pointwise("acosh", np.arccosh, promote="float", input=lambda g, input: g
                   alias=("arccosh",))  # fmt: skip
 atanh = pointwise("atanh", np.arctanh, promote="float", input=lambda g, input: g / (1 - input * input), alias=("arctanh",))
 sigmoid = pointwise("sigmoid", kernels.sigmoid, promote="float", input=lambda g, out: g * ((1 - out) * out))
-relu = pointwise("relu", kernels.relu, input=lambda g, out: select(out <= 0, 0, g))
+relu = pointwise("relu", kernels.relu, input=lambda g, out: gate(g, out))
+gate = pointwise("threshold_backward", kernels.gate, input=lambda g, other: gate(g, other), **HIDDEN)
 erf = pointwise("erf", kernels.erf, promote="float", input=lambda g, input: g * (2 / math.sqrt(PI) * exp(-input * input)))
 erfc = pointwise("erfc", kernels.erfc, promote="float", input=lambda g, input: g * (-2 / math.sqrt(PI) * exp(-input * input)))
 logit = pointwise(

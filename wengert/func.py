@@ -1,0 +1,569 @@
+"""Functions of functions: `grad`, `vjp`, `jvp`, Jacobians, `vmap`, and modules as functions of their parameters.
+
+Each call of a derivative works on places of its own in the graph: new leaves, or views where the argument is itself being
+differentiated by something outside. Whether a result must remain in the graph is read from the graph: it must if it hangs
+on a leaf that is not this call's own. Forward-mode derivatives open a level each (see `wengert.autograd.forward_ad`), so
+all of them nest in each other.
+
+`vmap` calls the function once for each example and stacks the results. That gives what vectorisation gives, without its
+speed; and functions may branch on values.
+"""
+
+import functools
+
+import numpy as np
+
+from wengert import random
+from wengert.autograd import engine, forward_ad
+from wengert.autograd.graph import AccumulateGrad
+from wengert.autograd.modes import enable_grad, is_grad_enabled
+from wengert.ops.shape import stack
+from wengert.tensor import Tensor, new, wrap
+from wengert.utils import _pytree as pytree
+
+__all__ = [
+    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "stack_module_state",
+    "vjp", "vmap",
+]  # fmt: skip
+
+
+# --- places in the graph --------------------------------------------------------------------------------------------------------
+
+
+def own(tensor):
+    """A tensor with the same values to differentiate with respect to: a view in the outer graph, or a leaf of our own."""
+    if not isinstance(tensor, Tensor):
+        raise ValueError(f"expected inputs to be Tensors, got {type(tensor).__name__}")
+    with enable_grad():
+        if tensor._node is not None:
+            return tensor.view(tensor.shape)
+        alias = uncounted(tensor)
+        return alias.requires_grad_()
+
+
+def uncounted(tensor):
+    """Another tensor for the same memory outside the graph; tangents stay."""
+    alias = new(forward_ad.Dual if type(tensor) is forward_ad.Dual else Tensor)
+    plain = tensor.detach() if type(tensor) is Tensor else Tensor.detach(tensor)
+    alias._array, alias.dtype, alias._counter = plain._array, plain.dtype, plain._counter
+    alias._node = alias._base = None
+    if type(alias) is forward_ad.Dual:
+        alias._tangents = tensor._tangents
+    return alias
+
+
+def hangs_on_others(tensors, mine):
+    """Whether the graph of `tensors` ends in a leaf that is not one of `mine` (tensors)."""
+    leaves = {t._node for t in mine}
+    stack_of, seen = [t._node for t in tensors if t._node is not None], set()
+    while stack_of:
+        node = stack_of.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if type(node) is AccumulateGrad:
+            if node not in leaves:
+                return True
+        else:
+            stack_of.extend(e for e in node.edges if e is not None)
+    return False
+
+
+def released(value, mine):
+    """A result outside the graph, unless it hangs on leaves of others."""
+    if not isinstance(value, Tensor) or value._node is None or hangs_on_others([value], mine):
+        return value
+    return uncounted(value)
+
+
+def released_tree(tree, mine):
+    return pytree.tree_map(lambda v: released(v, mine), tree)
+
+
+def zeros_like(x):
+    return wrap(np.zeros(x._array.shape, x.dtype.numpy), x.dtype)
+
+
+def derivatives(outputs, inputs, cotangents, retain_graph):
+    """vᵀJ, zeros where nothing depends; recorded if something outside may ask for its derivative."""
+    pairs = [(o, c) for o, c in zip(outputs, cotangents, strict=True) if isinstance(o, Tensor) and o._node is not None]
+    if not pairs:
+        return [zeros_like(x) for x in inputs]
+    create_graph = is_grad_enabled() and (
+        hangs_on_others([o for o, _ in pairs], inputs) or any(c is not None and c._node is not None for _, c in pairs)
+    )
+    found = engine.grad(
+        [o for o, _ in pairs], inputs, [c for _, c in pairs], create_graph=create_graph,
+        retain_graph=retain_graph or create_graph, allow_unused=True,
+    )  # fmt: skip
+    return [zeros_like(x) if g is None else released(g, inputs) for g, x in zip(found, inputs, strict=True)]
+
+
+# --- arguments ----------------------------------------------------------------------------------------------------------------
+
+
+def chosen(args, argnums):
+    """The arguments with these numbers."""
+    numbers = argnums if isinstance(argnums, tuple) else (argnums,)
+    for n in numbers:
+        if not isinstance(n, int):
+            raise TypeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)}")
+        if not -len(args) <= n < len(args):
+            raise RuntimeError(f"Got argnum={n}, but only {len(args)} positional inputs")
+    if not numbers:
+        raise RuntimeError("argnums must be non-empty")
+    return [n % len(args) for n in numbers]
+
+
+def replaced(args, numbers, values):
+    args = list(args)
+    for n, v in zip(numbers, values, strict=True):
+        args[n] = v
+    return args
+
+
+def split_aux(result, has_aux, name):
+    if not has_aux:
+        return result, None
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise RuntimeError(f"{name}: output of function f should be a tuple: (output, aux) if has_aux is True")
+    return result
+
+
+# --- reverse mode ---------------------------------------------------------------------------------------------------------------
+
+
+def grad_and_value(func, argnums=0, has_aux=False):
+    """A function that returns (gradient, value) of the scalar function `func`; with `has_aux`, (gradient, (value, aux)).
+
+    Args:
+        argnums: with respect to which argument (a number), or which of them (a tuple, and the gradient is a tuple).
+        has_aux: `func` returns (value, aux).
+    """
+
+    @functools.wraps(func)
+    def wrapper(*args, **kwargs):
+        numbers = chosen(args, argnums)
+        flat, spec = pytree.tree_flatten([args[n] for n in numbers])
+        inputs = [own(x) for x in flat]
+        with enable_grad():
+            value, aux = split_aux(
+                func(*replaced(args, numbers, pytree.tree_unflatten(inputs, spec)), **kwargs), has_aux, "grad_and_value(f)(*args)"
+            )
+        if not isinstance(value, Tensor):
+            raise RuntimeError(
+                f"grad_and_value(f)(*args): Expected f(*args) to return a Tensor, got {type(value)}"
+            )
+        if value.dim():
+            raise RuntimeError(
+                f"grad_and_value(f)(*args): Expected f(*args) to return a scalar Tensor, got tensor with {value.dim()} dims. Maybe "
+                "you wanted to use the vjp or jacrev APIs instead?"
+            )
+        found = pytree.tree_unflatten(derivatives([value], inputs, [None], False), spec)
+        gradient = tuple(found) if isinstance(argnums, tuple) else found[0]
+        value = released(value, inputs)
+        return gradient, ((value, released_tree(aux, inputs)) if has_aux else value)
+
+    return wrapper
+
+
+def grad(func, argnums=0, has_aux=False):
+    """A function that returns the gradient of the scalar function `func`; with `has_aux`, (gradient, aux).
+
+    Args:
+        argnums: with respect to which argument (a number), or which of them (a tuple, and the gradient is a tuple).
+        has_aux: `func` returns (value, aux).
+    """
+    both = grad_and_value(func, argnums, has_aux)
+
+    @functools.wraps(func)
+    def wrapper(*args, **kwargs):
+        gradient, value = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return wrapper
+
+
+def vjp(func, *primals, has_aux=False):
+    """(``func(*primals)``, a function from cotangents to vᵀJ); with `has_aux`, aux as a third.
+
+    The function returns one value for each primal, or that value alone if there is one primal; it may be called again.
+    """
+    flat, spec = pytree.tree_flatten(primals)
+    inputs = [own(x) for x in flat]
+    with enable_grad():
+        result, aux = split_aux(func(*pytree.tree_unflatten(inputs, spec)), has_aux, "vjp(f, *primals)")
+    outputs, output_spec = pytree.tree_flatten(result)
+    for o in outputs:
+        if not isinstance(o, Tensor):
+            raise RuntimeError(f"vjp(f, *primals): Expected f to return Tensors, got {type(o).__name__}")
+
+    def vjp_fn(*cotangents, retain_graph=True, create_graph=None):
+        given = cotangents[0] if len(cotangents) == 1 else cotangents
+        flat_cotangents, given_spec = pytree.tree_flatten(given)
+        if given_spec != output_spec:
+            raise RuntimeError(
+                f"Expected pytree structure of cotangents to be the same as pytree structure of outputs to the function. "
+                f"cotangents: {given_spec}, primal output: {output_spec}"
+            )
+        found = pytree.tree_unflatten(derivatives(outputs, inputs, flat_cotangents, retain_graph), spec)
+        return tuple(found)
+
+    released_result = released_tree(result, inputs)
+    return (released_result, vjp_fn, released_tree(aux, inputs)) if has_aux else (released_result, vjp_fn)
+
+
+def unit(number, like):
+    """The tensor like `like` that is 1 at one element and 0 at the others."""
+    array = np.zeros(like._array.size, like.dtype.numpy)
+    array[number] = 1
+    return wrap(array.reshape(like._array.shape), like.dtype)
+
+
+def check_chunk(chunk_size, name):
+    if chunk_size is not None and chunk_size <= 0:
+        raise ValueError(f"{name}: `chunk_size` should be greater than 0.")
+
+
+def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_copy=False):
+    """A function that returns the Jacobian of `func` by reverse mode, a pass for each element of the result.
+
+    Args:
+        argnums: with respect to which argument, or arguments (a tuple: a tuple of blocks in the place of each block).
+        has_aux: `func` returns (value, aux), and the function (Jacobian, aux).
+        chunk_size: how many passes PyTorch would run at once; here they run one by one.
+    """
+    check_chunk(chunk_size, "jacrev")
+
+    @functools.wraps(func)
+    def wrapper(*args, **kwargs):
+        numbers = chosen(args, argnums)
+        partial = lambda *values: func(*replaced(args, numbers, values), **kwargs)
+        result, pull, *aux = vjp(partial, *(args[n] for n in numbers), has_aux=has_aux)
+        outputs, output_spec = pytree.tree_flatten(result)
+        inputs, input_spec = pytree.tree_flatten(tuple(args[n] for n in numbers))
+        blocks = []
+        for place, output in enumerate(outputs):
+            rows = []
+            for j in range(output.numel()):
+                cotangents = [unit(j, o) if k == place else zeros_like(o) for k, o in enumerate(outputs)]
+                rows.append(pytree.tree_leaves(pull(pytree.tree_unflatten(cotangents, output_spec))))
+            columns = [
+                stack([row[i] for row in rows]).reshape((*output.shape, *x.shape)) if rows
+                else x.new_zeros((*output.shape, *x.shape))
+                for i, x in enumerate(inputs)
+            ]  # fmt: skip
+            block = pytree.tree_unflatten(columns, input_spec)
+            blocks.append(block if isinstance(argnums, tuple) else block[0])
+        jacobian = pytree.tree_unflatten(blocks, output_spec)
+        return (jacobian, aux[0]) if has_aux else jacobian
+
+    return wrapper
+
+
+# --- forward mode ---------------------------------------------------------------------------------------------------------------
+
+
+def jvp(func, primals, tangents, *, strict=False, has_aux=False):
+    """(``func(*primals)``, J·tangents); with `has_aux`, aux as a third.
+
+    Args:
+        primals, tangents: tuples of the same structure.
+        strict: raise RuntimeError for a result that does not depend on the primals, instead of a zero tangent.
+    """
+    for name, value in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(value, tuple):
+            raise RuntimeError(f"jvp(f, primals, tangents): Expected {name} to be a tuple. E.g. it should be valid to call f(*primals).")
+    flat, spec = pytree.tree_flatten(primals)
+    flat_tangents, tangent_spec = pytree.tree_flatten(tangents)
+    if spec != tangent_spec:
+        raise RuntimeError(
+            "jvp(f, primals, tangents): Expected primals and tangents to have the same python structure. For example, if "
+            f"primals is a tuple of 3 tensors, tangents also must be. Got primals with structure {spec} and tangents with "
+            f"structure {tangent_spec}"
+        )
+    level = forward_ad.push_level()
+    try:
+        duals = [forward_ad.dual_at(level, x, t) for x, t in zip(flat, flat_tangents, strict=True)]
+        result, aux = split_aux(func(*pytree.tree_unflatten(duals, spec)), has_aux, "jvp(f, primals, tangents)")
+
+        def tangent(o):
+            found = forward_ad.tangent_at(o, level)
+            if found is None:
+                if strict:
+                    raise RuntimeError("jvp(f, primals, tangents, strict=True): The output of f is independent of the inputs.")
+                return zeros_like(o)
+            return found
+
+        pushed = pytree.tree_map(tangent, result)
+        strip = lambda v: forward_ad.stripped(v, level) if isinstance(v, Tensor) else v
+        result, aux = pytree.tree_map(strip, result), pytree.tree_map(strip, aux)
+    finally:
+        forward_ad.pop_level(level)
+    return (result, pushed, aux) if has_aux else (result, pushed)
+
+
+def linearize(func, *primals):
+    """(``func(*primals)``, a function from tangents to J·tangents, which runs `func` again with them)."""
+    result = func(*primals)
+
+    def push(*tangents):
+        return jvp(func, primals, tangents)[1]
+
+    return result, push
+
+
+def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
+    """A function that returns the Jacobian of `func` by forward mode, a run for each element of the arguments.
+
+    Args:
+        argnums, has_aux: as for `jacrev`.
+        randomness: as for `vmap`.
+    """
+
+    @functools.wraps(func)
+    def wrapper(*args, **kwargs):
+        numbers = chosen(args, argnums)
+        partial = lambda *values: func(*replaced(args, numbers, values), **kwargs)
+        primals = tuple(args[n] for n in numbers)
+        inputs, spec = pytree.tree_flatten(primals)
+        columns, outputs, output_spec, aux = [[] for _ in inputs], None, None, None
+        draws = Draws(randomness, "jacfwd")
+        for i, x in enumerate(inputs):
+            for j in range(x.numel()):
+                tangents = [unit(j, y) if k == i else zeros_like(y) for k, y in enumerate(inputs)]
+                with draws:
+                    result, pushed, *more = jvp(partial, primals, pytree.tree_unflatten(tangents, spec), has_aux=has_aux)
+                aux = more[0] if more else None
+                outputs, output_spec = pytree.tree_flatten(result)
+                columns[i].append(pytree.tree_leaves(pushed))
+        if outputs is None:
+            result, aux = split_aux(partial(*primals), has_aux, "jacfwd")
+            outputs, output_spec = pytree.tree_flatten(result)
+        blocks = []
+        for k, o in enumerate(outputs):
+            row = [
+                stack([c[k] for c in columns[i]], -1).reshape((*o.shape, *x.shape)) if columns[i]
+                else o.new_zeros((*o.shape, *x.shape))
+                for i, x in enumerate(inputs)
+            ]  # fmt: skip
+            block = pytree.tree_unflatten(row, spec)
+            blocks.append(block if isinstance(argnums, tuple) else block[0])
+        jacobian = pytree.tree_unflatten(blocks, output_spec)
+        return (jacobian, aux) if has_aux else jacobian
+
+    return wrapper
+
+
+def hessian(func, argnums=0):
+    """A function that returns the Hessian of the scalar function `func`: forward mode over reverse mode."""
+    return jacfwd(jacrev(func, argnums), argnums)
+
+
+# --- batches ----------------------------------------------------------------------------------------------------------------------
+
+
+class Draws:
+    """How repeated runs may draw random numbers: not at all ("error"), all the same, or each its own ("different")."""
+
+    def __init__(self, randomness, name):
+        if randomness not in ("error", "different", "same"):
+            raise RuntimeError(f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}")
+        self.randomness, self.name = randomness, name
+        self.start = None if randomness == "different" else random.get_rng_state()
+
+    def __enter__(self):
+        if self.randomness == "same":
+            random.set_rng_state(self.start)
+
+    def __exit__(self, kind, *exc):
+        if kind is None and self.randomness == "error" and not np.array_equal(random.get_rng_state()._array, self.start._array):
+            raise RuntimeError(
+                f"{self.name}: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
+                "randomness flags on vmap or perform the randomness operation out of vmap"
+            )
+
+
+def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
+    """A function that applies `func` to each example of a batch.
+
+    Args:
+        in_dims: the dimension of each argument along which the examples lie, None for arguments that all share; a number
+            for all arguments, or a structure that matches them.
+        out_dims: where the batch goes in the results; a number, or a structure that matches them.
+        randomness: "error", "same" or "different" random numbers for the examples.
+        chunk_size: how many examples PyTorch would take at once; here they are taken one by one.
+    """
+    if chunk_size is not None and not (chunk_size == "auto" or chunk_size > 0):
+        raise ValueError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
+
+    @functools.wraps(func)
+    def wrapper(*args, **kwargs):
+        name = getattr(func, "__name__", repr(func))
+        flat, dims, spec, count = batch_of(args, in_dims, name)
+        draws = Draws(randomness, "vmap")
+        rows, output_spec = [], None
+        for k in range(count):
+            example = [x if d is None else x.select(d, k) for x, d in zip(flat, dims, strict=True)]
+            with draws:
+                result = func(*pytree.tree_unflatten(example, spec), **kwargs)
+            leaves, output_spec = pytree.tree_flatten(result)
+            for leaf in leaves:
+                if not isinstance(leaf, Tensor):
+                    raise ValueError(f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(leaf)}.")
+            rows.append(leaves)
+        places = pytree.broadcast_to(out_dims, output_spec)
+        if places is None or any(p is not None and not isinstance(p, int) for p in places):
+            raise ValueError(
+                f"vmap({name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure of `outputs`. "
+                f"out_dims has structure {pytree.tree_structure(out_dims)} but outputs has structure {output_spec}."
+            )
+        merged = [rows[0][i] if p is None else stack([row[i] for row in rows], p) for i, p in enumerate(places)]
+        return pytree.tree_unflatten(merged, output_spec)
+
+    return wrapper
+
+
+def batch_of(args, in_dims, name):
+    """(leaves, the batch dimension of each or None, their structure, the number of examples)."""
+    if not args:
+        raise ValueError(
+            f"vmap({name})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap over a function "
+            "with no inputs. The latter is unsupported."
+        )
+    if not isinstance(in_dims, (int, tuple, list)):
+        raise ValueError(
+            f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or a (potentially nested) tuple matching "
+            f"the structure of inputs, got: {type(in_dims)}."
+        )
+    flat, spec = pytree.tree_flatten(tuple(args))
+    dims = pytree.broadcast_to(tuple(in_dims) if isinstance(in_dims, list) else in_dims, spec)
+    if dims is None:
+        raise ValueError(
+            f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): in_dims is not compatible with the structure of `inputs`. in_dims has "
+            f"structure {pytree.tree_structure(in_dims)} but inputs has structure {spec}."
+        )
+    for i, (x, d) in enumerate(zip(flat, dims, strict=True)):
+        if d is None:
+            continue
+        if not isinstance(d, int):
+            raise ValueError(
+                f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for an input but in_dim must be either an integer "
+                "dimension or None."
+            )
+        if not isinstance(x, Tensor):
+            raise ValueError(
+                f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for an input but the input is of type {type(x)}. We "
+                "cannot vmap over non-Tensor arguments, please use None as the respective in_dim"
+            )
+        if not -x.dim() <= d < x.dim():
+            raise ValueError(
+                f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for some input, but that input is a Tensor of "
+                f"dimensionality {x.dim()} so expected in_dim to satisfy -{x.dim()} <= in_dim < {x.dim()}."
+            )
+    sizes = [x.shape[d] for x, d in zip(flat, dims, strict=True) if d is not None]
+    if not sizes:
+        raise ValueError(f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): at least one input must be mapped over")
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped dimension"
+        )
+    if not sizes[0]:
+        raise ValueError("vmap: a batch of no examples is not supported, since the function is run once for each example")
+    return flat, dims, spec, sizes[0]
+
+
+# --- modules ----------------------------------------------------------------------------------------------------------------------
+
+
+def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, *, tie_weights=True, strict=False):
+    """``module(*args, **kwargs)`` with the given tensors in the place of its parameters and buffers.
+
+    Args:
+        parameter_and_buffer_dicts: a dict from names to tensors, or a sequence of them without common names.
+        args: the arguments, a tuple; one that is not a tuple is the only argument.
+        tie_weights: what replaces a parameter replaces it under all its names.
+        strict: raise RuntimeError unless every parameter and buffer is given.
+    """
+    given = parameter_and_buffer_dicts
+    if not isinstance(given, dict):
+        merged = {}
+        for part in given:
+            common = merged.keys() & part.keys()
+            if common:
+                raise ValueError(f"{sorted(common)} appears in multiple dictionaries; behavior of functional call is ambiguous")
+            merged.update(part)
+        given = merged
+    args = () if args is None else args if isinstance(args, tuple) else (args,)
+    with replaced_tensors(module, given, tie_weights, strict):
+        return module(*args, **(kwargs or {}))
+
+
+class replaced_tensors:
+    """Inside, a module has other tensors in the places of its parameters and buffers."""
+
+    def __init__(self, module, given, tie_weights, strict):
+        self.places = {}  # (dict, key) for each full name
+        tensors = {}
+        for prefix, part in module.named_modules(remove_duplicate=False):
+            for store in (part._parameters, part._buffers):
+                for key, tensor in store.items():
+                    full = f"{prefix}.{key}" if prefix else key
+                    self.places[full] = (store, key)
+                    if tensor is not None:
+                        tensors[full] = tensor
+        missing, unexpected = tensors.keys() - given.keys(), given.keys() - self.places.keys()
+        if strict and (missing or unexpected):
+            raise RuntimeError(f"Error(s) in swapping: missing key(s): {sorted(missing)}, unexpected key(s): {sorted(unexpected)}")
+        if unexpected:
+            raise AttributeError(f"{type(module).__name__} has no parameter or buffer {sorted(unexpected)[0]!r}")
+        self.given = dict(given)
+        if tie_weights:
+            by_tensor = {}
+            for full, tensor in tensors.items():
+                by_tensor.setdefault(id(tensor), []).append(full)
+            for names in by_tensor.values():
+                values = {id(given[n]) for n in names if n in given}
+                if len(values) > 1:
+                    raise ValueError(f"functional_call got multiple values for keys {names}, which are tied.")
+                for n in names:
+                    if values and n not in self.given:
+                        self.given[n] = next(given[m] for m in names if m in given)
+
+    def __enter__(self):
+        self.originals = []
+        for full, value in self.given.items():
+            store, key = self.places[full]
+            self.originals.append((store, key, store[key]))
+            store[key] = value
+
+    def __exit__(self, *exc):
+        for store, key, original in reversed(self.originals):
+            store[key] = original
+
+
+def stack_module_state(models):
+    """(parameters, buffers) of several modules of one class, each stacked along a new first dimension, by name."""
+    models = list(models)
+    if not models:
+        raise RuntimeError("stack_module_state: Expected at least one model, got 0.")
+    if not (all(m.training for m in models) or not any(m.training for m in models)):
+        raise RuntimeError("stack_module_state: Expected all models to have the same training/eval mode.")
+    if any(type(m) is not type(models[0]) for m in models):
+        raise RuntimeError("stack_module_state: Expected all models to be of the same class.")
+
+    def stacked(named):
+        result = {}
+        for name in named[0]:
+            values = [tensors[name] for tensors in named]
+            joined = stack([v.detach() for v in values])
+            result[name] = joined.requires_grad_() if values[0].requires_grad else joined
+        return result
+
+    parameters = stacked([dict(m.named_parameters()) for m in models])
+    return parameters, stacked([dict(m.named_buffers()) for m in models])
+
+
+def functionalize(func, *, remove="mutations"):
+    """Not supported: a program here is not traced, so there is nothing to rewrite."""
+    raise NotImplementedError("functionalize() is not supported: programs are not traced")
