@@ -8,7 +8,7 @@ by term, leaves no exponential to overflow, and differentiating each logarithmic
 
 import numpy as np
 
-from wengert.kernels.special import by_scipy
+from wengert.kernels.special import digamma
 
 LARGE_SHAPE = 1e4
 """From here on the series of the gamma distribution has many terms, and the expansion for large shapes is as exact."""
@@ -29,7 +29,7 @@ def _gamma_by_series(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     """-(dP/da)/density, by P(a, x) = x^a e^-x sum over n of x^n / Gamma(a + n + 1)."""
     with np.errstate(all="ignore"):
         term = x / a
-        logarithm = np.log(x) - by_scipy("psi", a + 1)  # of the n-th term, differentiated by a
+        logarithm = np.log(x) - digamma(a + 1)  # of the n-th term, differentiated by a
         total = -term * logarithm
         n = 1
         while True:
@@ -71,8 +71,8 @@ def _beta_by_series(x: np.ndarray, rest: np.ndarray, a: np.ndarray, b: np.ndarra
     I = x^a rest^b / (a B(a, b)) * sum over n of the product over k < n of x (a + b + k) / (a + 1 + k).
     """
     with np.errstate(all="ignore"):
-        both = by_scipy("psi", a + b)
-        logarithm = np.log(x) + both - by_scipy("psi", a + 1) if first else np.log(rest) + both - by_scipy("psi", b)
+        both = digamma(a + b)
+        logarithm = np.log(x) + both - digamma(a + 1) if first else np.log(rest) + both - digamma(b)
         term = (x if first else rest) / a
         sum_ = term * logarithm
         n = 0
