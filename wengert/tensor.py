@@ -279,7 +279,8 @@ class Tensor:
     def data(self):
         """The same memory with a version counter of its own, so that writes through it escape autograd's notice."""
         alias = wrap(self._array, self.dtype)
-        alias.__class__ = type(self) if type(self) is not Tensor else Tensor
+        if type(self) is not Tensor and not issubclass(type(self), Parameter):
+            alias.__class__ = type(self)
         if rare.active:
             for observe in rare.on_result:
                 observe("data", (self,), alias, self._node)

@@ -206,9 +206,8 @@ def accumulate(node, box, create_graph):
         old = node.grad
         if create_graph:
             g = fit_tensor(g, node)
-            if not g._array.flags.writeable:  # an expanded gradient, to which a later pass will want to add
-                g = g.clone()
-            node.grad = g if old is None else old + g
+            # A copy: other leaves may have been given the very same gradient, and a later pass will want to add to it.
+            node.grad = g.clone() if old is None else old + g
             return
         if type(g) is not np.ndarray or g.dtype is not node._dtype.numpy or g.shape != node.shape:
             g = fit(g, node)
@@ -220,8 +219,8 @@ def accumulate(node, box, create_graph):
             kept._array = g
             kept.dtype = node._dtype
             kept._node = kept._counter = kept._base = None
-        elif old._node is not None:
-            node.grad = old + wrap(g, node._dtype)
+        elif not old._array.flags.writeable:  # the user's own, expanded
+            node.grad = wrap(old._array + g, node._dtype)
         else:
             np.add(old._array, g, out=old._array)
             counter = old._counter

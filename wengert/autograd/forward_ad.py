@@ -15,6 +15,7 @@ carry tangents, and levels can be nested (`wengert.func` does): an operation wor
 while its primals may themselves be dual at an older one.
 """
 
+import sys
 import threading
 from collections import namedtuple
 
@@ -24,6 +25,7 @@ from wengert.autograd import engine, views
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, version_of
 from wengert.autograd.modes import ContextDecorator, enable_grad
 from wengert.autograd.saved import slots_of
+from wengert.ops import declare
 from wengert.ops.declare import Pointwise, convert, formula_parameters
 from wengert.tensor import Parameter, Tensor, new, wrap
 
@@ -564,3 +566,6 @@ def apply_function(function, args, kwargs, with_setup):
                 )
             attach(r, level, tangent)
     return result, ctx
+
+
+declare.forward_ad = sys.modules[__name__]  # operations on dual tensors come here

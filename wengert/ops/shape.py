@@ -12,6 +12,7 @@ from wengert.dtypes import contiguous_format
 from wengert.dtypes import dtype as dtype_class
 from wengert.kernels import shape as kernels
 from wengert.kernels.reductions import axis_of
+from wengert.ops import declare
 from wengert.ops.declare import composite, primitive, variadic
 from wengert.ops.pointwise import clone_of
 from wengert.size import Size
@@ -114,7 +115,7 @@ complex_of = primitive(
     real=lambda g, real_shape: sum_to(real_of(g), real_shape), imag=lambda g, imag_shape: sum_to(imag_of(g), imag_shape),
 )  # fmt: skip
 view_as_real = primitive("view_as_real", kernels.view_as_real, view="retyped", method=False, holomorphic=False,
-                         input=lambda g: view_as_complex(g))  # fmt: skip
+                         input=lambda g: complex_of(g[..., 0], g[..., 1]))  # fmt: skip
 view_as_complex = primitive("view_as_complex", kernels.view_as_complex, view="retyped", method=False, holomorphic=False,
                             input=lambda g: view_as_real(g))  # fmt: skip
 
@@ -550,9 +551,7 @@ class UnbindBackward0(_Pieces):
 def pieces_of(tensor, cut, dim, node_class):
     """The views of `tensor` that ``cut(array)`` makes together; outputs of one node where it is recorded."""
     if tensor._tangent is not None:
-        from wengert.autograd import forward_ad
-
-        return forward_ad.pieces(tensor, lambda t: pieces_of(t, cut, dim, node_class))
+        return declare.forward_ad.pieces(tensor, lambda t: pieces_of(t, cut, dim, node_class))
     arrays = cut(tensor._array)
     results = [as_view_of(tensor, array) for array in arrays]
     for piece in results:
