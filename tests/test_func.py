@@ -90,7 +90,9 @@ def test_jacobians(jacobian):
     np.testing.assert_allclose(found["sum"][1].numpy(), np.zeros(3))
 
 
-@pytest.mark.parametrize("second", [hessian, lambda f: jacrev(jacrev(f)), lambda f: jacfwd(jacfwd(f)), lambda f: jacrev(jacfwd(f))])
+@pytest.mark.parametrize(
+    "second", [hessian, lambda f: jacrev(jacrev(f)), lambda f: jacfwd(jacfwd(f)), lambda f: jacrev(jacfwd(f))]
+)
 def test_hessians(second):
     np.testing.assert_allclose(second(cubes)(x()).numpy(), np.diag(6 * X))
 

@@ -36,7 +36,10 @@ def test_an_error_in_backward_names_the_forward_line():
 
     with torch.autograd.set_detect_anomaly(True):
         y = Fails.apply(torch.ones(1, requires_grad=True))
-        with pytest.warns(UserWarning, match=r"FailsBackward(.|\n)*Fails.apply"), pytest.raises(ValueError, match="broken"):
+        with (
+            pytest.warns(UserWarning, match=r"FailsBackward(.|\n)*Fails.apply"),
+            pytest.raises(ValueError, match="broken"),
+        ):
             y.backward()
 
 

@@ -51,7 +51,7 @@ def test_the_node_is_named_after_the_class_and_shows_the_context():
     assert y.grad_fn.factor == 3.0
     assert len(y.grad_fn.next_functions) == 1
     with pytest.raises(AttributeError, match="'ScaleBackward' object has no attribute 'nothing'"):
-        y.grad_fn.nothing  # noqa: B018
+        y.grad_fn.nothing
 
 
 def test_forward_is_not_recorded_and_gets_the_very_tensor():
@@ -110,7 +110,7 @@ def test_saved_tensors_are_freed_by_backward():
     y = Square.apply(leaf(1.0))
     y.backward()
     with pytest.raises(RuntimeError, match="second time"):
-        y.grad_fn.saved_tensors  # noqa: B018
+        y.grad_fn.saved_tensors
 
 
 def test_saving_an_output_makes_no_cycle():
@@ -238,7 +238,10 @@ def test_an_input_returned_as_it_is_becomes_a_fragile_view():
     [
         (lambda g: (g, g), r"returned an incorrect number of gradients \(expected 1, got 2\)"),
         (lambda g: 3.0, r"expected Variable or None \(got float\)"),
-        (lambda g: torch.ones(3), r"returned an invalid gradient at index 0 - got \[3\] but expected shape compatible with \[2\]"),
+        (
+            lambda g: torch.ones(3),
+            r"returned an invalid gradient at index 0 - got \[3\] but expected shape compatible with \[2\]",
+        ),
     ],
 )
 def test_what_backward_returns_is_checked(returned, message):

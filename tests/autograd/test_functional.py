@@ -25,7 +25,9 @@ def cubes(x):
     return (x**3).sum()
 
 
-@pytest.mark.parametrize("options", [{}, {"vectorize": True}, {"vectorize": True, "strategy": "forward-mode"}, {"create_graph": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"vectorize": True}, {"vectorize": True, "strategy": "forward-mode"}, {"create_graph": True}]
+)
 def test_jacobian(options):
     given = x().requires_grad_() if "create_graph" in options else x()
     found = jacobian(f, given, **options)
@@ -47,7 +49,9 @@ def test_hessian(options):
 
 
 def test_products():
-    np.testing.assert_allclose(vjp(f, x(), torch.tensor([1.0, 2.0], dtype=torch.float64))[1].numpy(), np.array([1, 2]) @ J)
+    np.testing.assert_allclose(
+        vjp(f, x(), torch.tensor([1.0, 2.0], dtype=torch.float64))[1].numpy(), np.array([1, 2]) @ J
+    )
     np.testing.assert_allclose(jvp(f, x(), torch.from_numpy(V))[1].numpy(), J @ V)
     np.testing.assert_allclose(vhp(cubes, x(), torch.from_numpy(V))[1].numpy(), 6 * X * V)
     value, product = hvp(cubes, x(), torch.from_numpy(V))

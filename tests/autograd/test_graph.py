@@ -89,7 +89,10 @@ def test_hooks_stay_with_the_value_they_were_registered_on():
 def test_a_hook_removed_by_another_still_runs_in_this_pass():
     x, log = leaf(1.0), []
     y = x * 2
-    handles = [y.register_hook(lambda g: log.append("a") or handles[1].remove()), y.register_hook(lambda g: log.append("b"))]
+    handles = [
+        y.register_hook(lambda g: log.append("a") or handles[1].remove()),
+        y.register_hook(lambda g: log.append("b")),
+    ]
     y.backward(retain_graph=True)
     y.backward()
     assert log == ["a", "b", "a"]
@@ -113,7 +116,9 @@ def test_what_a_hook_returns_is_checked(result, error, message):
 def test_multi_grad_hooks():
     a, b, c = leaf(1.0), leaf(2.0), leaf(3.0)
     together, first = [], []
-    handle = graph.register_multi_grad_hook((a, b, c), lambda gs: together.append([None if g is None else g.item() for g in gs]))
+    handle = graph.register_multi_grad_hook(
+        (a, b, c), lambda gs: together.append([None if g is None else g.item() for g in gs])
+    )
     graph.register_multi_grad_hook((a, b, c), lambda g: first.append(g.item()), mode="any")
     (a * b).backward()
     (a * b * c).backward()

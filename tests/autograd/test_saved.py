@@ -43,7 +43,10 @@ def test_second_derivatives_through_hooks():
     np.testing.assert_allclose(h.numpy(), np.exp(v) * (v + 2), rtol=1e-6)
 
 
-@pytest.mark.parametrize("program", ["x[torch.tensor([0, 1])] * x", "torch.cat([x * x, x])", "x.softmax(0) * x", "(x * x).view(2, 1).mul_(x[0])"])
+@pytest.mark.parametrize(
+    "program",
+    ["x[torch.tensor([0, 1])] * x", "torch.cat([x * x, x])", "x.softmax(0) * x", "(x * x).view(2, 1).mul_(x[0])"],
+)
 def test_hooks_reach_every_kind_of_node(program):
     x = leaf(1.5, -0.5)
     run = lambda: torch.autograd.grad((eval(program, {"torch": torch, "x": x}) * torch.tensor(2.0)).sum(), x)[0]
@@ -78,10 +81,9 @@ def test_hooks_are_checked():
 
 
 def test_hooks_can_be_forbidden():
-    with graph.disable_saved_tensors_hooks("not here"):
-        with pytest.raises(RuntimeError, match="not here"):
-            with graph.saved_tensors_hooks(lambda t: t, lambda t: t):
-                pass
+    with graph.disable_saved_tensors_hooks("not here"), pytest.raises(RuntimeError, match="not here"):
+        with graph.saved_tensors_hooks(lambda t: t, lambda t: t):
+            pass
 
 
 def test_one_saved_tensor_can_have_hooks_of_its_own():

@@ -123,7 +123,9 @@ def test_contexts_surround_both_runs():
         log.append(name)
         yield
 
-    checkpoint(torch.sin, leaf(), use_reentrant=False, context_fn=lambda: (note("first"), note("second"))).sum().backward()
+    checkpoint(
+        torch.sin, leaf(), use_reentrant=False, context_fn=lambda: (note("first"), note("second"))
+    ).sum().backward()
     assert log == ["first", "second"]
 
 

@@ -69,7 +69,7 @@ Dual.__module__ = "wengert"
 UnpackedDualTensor = namedtuple("UnpackedDualTensor", ["primal", "tangent"])
 
 
-# --- levels ---------------------------------------------------------------------------------------------------------------
+# --- levels -----------------------------------------------------------------------------------------------------------
 
 
 def push_level():
@@ -99,7 +99,9 @@ def exit_dual_level(*, level=None):
     if not state.levels:
         raise RuntimeError("Dual level must be a positive number.")
     if level is not None and level != state.levels[-1].depth:
-        raise RuntimeError("Trying to exit a forward AD level that was not the last one that was entered. This is not supported.")
+        raise RuntimeError(
+            "Trying to exit a forward AD level that was not the last one that was entered. This is not supported."
+        )
     pop_level(state.levels[-1])
 
 
@@ -113,7 +115,7 @@ class dual_level(ContextDecorator):
         exit_dual_level()
 
 
-# --- making and taking apart ----------------------------------------------------------------------------------------------
+# --- making and taking apart ------------------------------------------------------------------------------------------
 
 
 def make_dual(tensor, tangent, *, level=None):
@@ -228,7 +230,7 @@ def primals(args):
     return tuple(mapped(lambda t: stripped(t, level), a) for a in args)
 
 
-# --- operations ---------------------------------------------------------------------------------------------------------------
+# --- operations -------------------------------------------------------------------------------------------------------
 
 
 def apply(operation, values, kind):
@@ -333,9 +335,7 @@ def transposed_tangents(operation, level, values, plain, results):
     if node is None:
         return [None] * len(results)
     link(node, twins, results, repeated)
-    return [
-        push_through(node, number, r, repeated[number], tangents) for number, r in enumerate(results)
-    ]
+    return [push_through(node, number, r, repeated[number], tangents) for number, r in enumerate(results)]
 
 
 def wrap_plain(tensor, twins):
@@ -395,7 +395,9 @@ def push_through(node, number, result, repeated, tangents):
                     pairs.append((v, tangent if tangent.dtype is v.dtype else tangent.to(v.dtype)))
         if not pairs:
             return wrap(np.zeros(result._array.shape, result.dtype.numpy), result.dtype)
-        (tangent,) = engine.grad([v for v, _ in pairs], [u], [t for _, t in pairs], create_graph=create_graph, allow_unused=True)
+        (tangent,) = engine.grad(
+            [v for v, _ in pairs], [u], [t for _, t in pairs], create_graph=create_graph, allow_unused=True
+        )
     if tangent is None:
         return wrap(np.zeros(result._array.shape, result.dtype.numpy), result.dtype)
     return tangent
@@ -431,7 +433,7 @@ def restore_duals(level, values, plain, results, tangents):
             setattr(node, slot, duals.get(id(value), value))
 
 
-# --- in place -----------------------------------------------------------------------------------------------------------------
+# --- in place ---------------------------------------------------------------------------------------------------------
 
 
 def apply_inplace(operation, values):
@@ -528,7 +530,7 @@ def pieces(tensor, cut):
     return results
 
 
-# --- functions of the user's own ---------------------------------------------------------------------------------------------
+# --- functions of the user's own --------------------------------------------------------------------------------------
 
 
 def apply_function(function, args, kwargs, with_setup):
@@ -555,13 +557,15 @@ def apply_function(function, args, kwargs, with_setup):
     tangents = tangents if isinstance(tangents, tuple) else (tangents,)
     if len(tangents) != len(results):
         raise RuntimeError(
-            f"jvp of {function.__name__} returned an incorrect number of tangents (expected {len(results)}, got {len(tangents)})"
+            f"jvp of {function.__name__} returned an incorrect number of tangents (expected {len(results)}, got "
+            f"{len(tangents)})"
         )
     for r, tangent in zip(results, tangents, strict=True):
         if isinstance(r, Tensor) and r.dtype.differentiable and tangent is not None:
             if tangent._array.shape != r._array.shape:
                 raise RuntimeError(
-                    f"jvp of {function.__name__} returned a tangent of shape {list(tangent.shape)} for a result of shape "
+                    f"jvp of {function.__name__} returned a tangent of shape {list(tangent.shape)} for a result of "
+                    "shape "
                     f"{list(r.shape)}"
                 )
             attach(r, level, tangent)

@@ -39,8 +39,10 @@ class Packed:
             self.payload = pack(given)
         if version_of(given) != before:
             raise RuntimeError(
-                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot be "
-                "modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if you "
+                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook "
+                "cannot be "
+                "modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if "
+                "you "
                 "need to perform in-place operations on the input to a pack hook."
             )
 
@@ -49,7 +51,10 @@ class Packed:
         with no_grad():
             data = self.unpack_hook(self.payload)
         if not isinstance(data, Tensor):
-            raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(data).__name__}")
+            raise TypeError(
+                "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
+                f"{type(data).__name__}"
+            )
         tensor = wrap(data._array, data.dtype)
         if self.number is None:
             tensor._node = self.node
@@ -153,7 +158,9 @@ def make_unpacking(node):
         return
     found = _unpacking.get(kind)
     if found is None:
-        found = _unpacking[kind] = type(kind.__name__, (UnpacksFirst, kind), {"__slots__": (), "__module__": kind.__module__})
+        found = _unpacking[kind] = type(
+            kind.__name__, (UnpacksFirst, kind), {"__slots__": (), "__module__": kind.__module__}
+        )
     node.__class__ = found
 
 
@@ -180,14 +187,19 @@ class SavedTensor:
     def register_hooks(self, pack_hook, unpack_hook):
         """Keep ``pack_hook(tensor)`` from now on, and call ``unpack_hook`` on it when the tensor is needed."""
         value = self.value(
-            "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the graph are freed "
-            "when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph "
+            "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the graph "
+            "are freed "
+            "when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through "
+            "the graph "
             "a second time or if you need to access saved variables after calling backward."
         )
         if value is None:
             raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
         if type(value) is Packed:
-            raise RuntimeError("Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is allowed at a time.")
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of "
+                "hooks is allowed at a time."
+            )
         for hook in (pack_hook, unpack_hook):
             if not callable(hook):
                 raise TypeError("incompatible function arguments: hooks must be callable")
@@ -293,8 +305,6 @@ class _Mutation(threading.local):
 
 
 state_of_mutation = _Mutation()
-
-
 
 
 def hooks_in_force():

@@ -38,7 +38,9 @@ from wengert.tensor import Parameter, Tensor, new, wrap
 # Non-finite results are values here, as in PyTorch. The filter names our modules only: the user's own NumPy code warns as ever.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"wengert\.")
 
-FUNCTIONS: dict[str, dict[str, "Operation"]] = {}  # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
+FUNCTIONS: dict[
+    str, dict[str, "Operation"]
+] = {}  # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
 METHODS: dict[str, "Operation"] = {}
 NUMBERS = (bool, int, float, complex, np.number, np.bool_)
 
@@ -208,7 +210,11 @@ class Composite(Operation):
 
         def function(*args, **kwargs):
             for value in args:
-                if type(value) is not Tensor and hasattr(type(value), "__torch_function__") and type(value) is not Parameter:
+                if (
+                    type(value) is not Tensor
+                    and hasattr(type(value), "__torch_function__")
+                    and type(value) is not Parameter
+                ):
                     overridden = overriding((*args, *kwargs.values()), None)
                     if overridden:
                         from wengert import overrides
@@ -241,7 +247,9 @@ class Composite(Operation):
         given = dict(zip(self.signature, args, strict=False)) | kwargs
         for position, (name, value) in enumerate(given.items(), 1):
             if value is error.obj and not isinstance(value, Tensor):
-                return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
+                return TypeError(
+                    f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
+                )
         return error
 
     def general(self, values, out=None, kind="function"):
@@ -447,7 +455,9 @@ class Pointwise(Primitive):
     (the real dtype of a complex one), "bool".
     """
 
-    def __init__(self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None, **options):
+    def __init__(
+        self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None, **options
+    ):
         super().__init__(name, kernel, derivatives, **options)
         self.check = check  # refuses arguments that the kernel could take and PyTorch does not
         self.unpromoted = unpromoted
@@ -504,7 +514,9 @@ class Pointwise(Primitive):
         return self.body(plain, (), self.numbered(given))
 
     def numbered(self, values):
-        return self.scalar_node != self.node_name and not any(isinstance(values[name], Tensor) for name in self.tensors[1:])
+        return self.scalar_node != self.node_name and not any(
+            isinstance(values[name], Tensor) for name in self.tensors[1:]
+        )
 
     def with_number(self, tensor, number):
         """The common path for a floating tensor and a Python number; replaced by its generated self on first use."""
@@ -770,7 +782,9 @@ class Saved:
             elif parameter in operation.residuals:
                 self.residuals.append(parameter)
             else:
-                raise NameError(f"{operation.name}: a derivative names {parameter!r}, which is nothing that it could be given")
+                raise NameError(
+                    f"{operation.name}: a derivative names {parameter!r}, which is nothing that it could be given"
+                )
         self.optional = {n for n in self.inputs if signature[n].default is None}
 
     def condition(self, name):
@@ -834,7 +848,9 @@ class Emitter:
             self.lines.append(f"def {name}({', '.join(p.name for p in parameters)}):")
             self.body(1)
         scalars = "".join(self.scalars)
-        function = compile_source("\n".join(self.lines) + "\n", name, namespace, f"{self.kind} {name} {scalars}".strip())
+        function = compile_source(
+            "\n".join(self.lines) + "\n", name, namespace, f"{self.kind} {name} {scalars}".strip()
+        )
         function.__doc__ = op.doc
         function.__module__ = "wengert"
         function.operation = op
@@ -908,7 +924,9 @@ class Emitter:
         parts = []
         for name, parameter in self.op.signature.items():
             if name in self.saved.inputs:
-                text = f"(None if {name} is None else {name}._array)" if name in self.saved.optional else f"{name}._array"
+                text = (
+                    f"(None if {name} is None else {name}._array)" if name in self.saved.optional else f"{name}._array"
+                )
             else:
                 text = name
             parts.append(f"{name}={text}" if parameter.kind is parameter.KEYWORD_ONLY else text)
@@ -1035,7 +1053,9 @@ class Emitter:
         for name in saved.tensors:
             condition = saved.condition(name)
             value = clone if clone and name == saved.inputs[0] else name
-            self.add(f"node.s_{name} = {value} if {condition} else None" if condition else f"node.s_{name} = {value}", indent)
+            self.add(
+                f"node.s_{name} = {value} if {condition} else None" if condition else f"node.s_{name} = {value}", indent
+            )
         for name in saved.values:
             self.add(f"node.s_{name} = {name}", indent)
         for name in saved.residuals:
@@ -1109,7 +1129,12 @@ class Emitter:
         self.nodes(indent)
         asked = " or ".join(f"n_{n} is not None" for n in saved.differentiable) or "False"
         # A result without derivative cuts the graph, but a leaf must be refused all the same.
-        self.add(f"recorded = ({asked}) and grad_mode.enabled" if saved.differentiable else f"recorded = {first}._node is not None and grad_mode.enabled", indent)
+        self.add(
+            f"recorded = ({asked}) and grad_mode.enabled"
+            if saved.differentiable
+            else f"recorded = {first}._node is not None and grad_mode.enabled",
+            indent,
+        )
         self.add(f"if {first}._base is not None and not recorded and grad_mode.enabled:", indent)
         self.add(f"views.check_unrecorded({first})", indent + 1)
         self.add("if recorded:", indent)
@@ -1118,7 +1143,9 @@ class Emitter:
         if first in saved.tensors:
             clone = "original"
             condition = saved.condition(first)
-            self.add(f"original = views.copy_of({first})" + (f" if {condition} else None" if condition else ""), indent + 1)
+            self.add(
+                f"original = views.copy_of({first})" + (f" if {condition} else None" if condition else ""), indent + 1
+            )
         self.add("try:", indent)
         residuals = "".join(f", {name}" for name in op.residuals)
         target = f"_{residuals}"
@@ -1134,7 +1161,9 @@ class Emitter:
         called = "kernel" if isinstance(op.kernel, np.ufunc) else "kernel_inplace"
         options = [f"out={first}._array", "casting='unsafe'"] if isinstance(op.kernel, np.ufunc) else keywords
         run = f"lambda *a: {called}({', '.join(['*a', *options])})"
-        self.add(f"{'_' if not residuals else target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1)
+        self.add(
+            f"{'_' if not residuals else target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1
+        )
         self.add(f"counter = {first}._counter", indent)
         self.add("if counter is None:", indent)
         self.add(f"{first}._counter = Version(1)", indent + 1)
@@ -1208,7 +1237,9 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
     if tracked or saved.residuals:
         add("versions = self.versions")
         add("if versions is None:")
-        stale = " or ".join(f"s_{n} is not None and s_{n}._counter is not None and s_{n}._counter.value" for n in tracked)
+        stale = " or ".join(
+            f"s_{n} is not None and s_{n}._counter is not None and s_{n}._counter.value" for n in tracked
+        )
         add(f"    if {stale or 'False'}:")
         add("        verify(self)")
         changed = [
@@ -1367,12 +1398,12 @@ class Variadic(Operation):
         key = next(iter(values))
         tensors = values[key]
         if isinstance(tensors, Tensor) or not isinstance(tensors, (list, tuple)):
-            raise TypeError(f"{self.name}(): argument '{key}' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
+            raise TypeError(
+                f"{self.name}(): argument '{key}' (position 1) must be tuple of Tensors, not {type(tensors).__name__}"
+            )
         for position, tensor in enumerate(tensors):
             if not isinstance(tensor, Tensor):
-                raise TypeError(
-                    f"expected Tensor as element {position} in argument 0, but got {type(tensor).__name__}"
-                )
+                raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(tensor).__name__}")
         if not tensors:
             raise RuntimeError(f"{self.name}(): expected a non-empty list of Tensors")
         if self.promote:

@@ -54,7 +54,9 @@ def fitted(x, shape):
 def _matmul(input, other):
     if not isinstance(other, Tensor) or not isinstance(input, Tensor):
         wrong = ("other", 2, other) if isinstance(input, Tensor) else ("input", 1, input)
-        raise TypeError(f"matmul(): argument '{wrong[0]}' (position {wrong[1]}) must be Tensor, not {type(wrong[2]).__name__}")
+        raise TypeError(
+            f"matmul(): argument '{wrong[0]}' (position {wrong[1]}) must be Tensor, not {type(wrong[2]).__name__}"
+        )
     ranks = input._array.ndim, other._array.ndim
     return BY_RANKS.get(ranks, batched_matmul), (input, other)
 
