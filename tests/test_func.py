@@ -110,7 +110,7 @@ def test_what_the_function_closes_over_stays_in_the_graph():
 
 
 def test_results_are_checked():
-    with pytest.raises(RuntimeError, match="Expected f.*to return a scalar Tensor, got tensor with 1 dims"):
+    with pytest.raises(RuntimeError, match=r"Expected f.*to return a scalar Tensor, got tensor with 1 dims"):
         grad(f)(x())
     with pytest.raises(RuntimeError, match="to return a Tensor"):
         grad(lambda a: 3.0)(x())

@@ -1,8 +1,11 @@
 """Functions of functions: `grad`, `vjp`, `jvp`, Jacobians, `vmap`, and modules as functions of their parameters.
 
-Each call of a derivative works on places of its own in the graph: new leaves, or views where the argument is itself being
-differentiated by something outside. Whether a result must remain in the graph is read from the graph: it must if it hangs
-on a leaf that is not this call's own. Forward-mode derivatives open a level each (see `wengert.autograd.forward_ad`), so
+Each call of a derivative works on places of its own in the graph: new leaves, or views where the argument is itself
+being
+differentiated by something outside. Whether a result must remain in the graph is read from the graph: it must if it
+hangs
+on a leaf that is not this call's own. Forward-mode derivatives open a level each (see `wengert.autograd.forward_ad`),
+so
 all of them nest in each other.
 
 `vmap` calls the function once for each example and stacks the results. That gives what vectorisation gives, without its
@@ -40,7 +43,9 @@ __all__ = [
 
 
 def own(tensor):
-    """A tensor with the same values to differentiate with respect to: a view in the outer graph, or a leaf of our own."""
+    """A tensor with the same values to differentiate with respect to: a view in the outer graph, or a leaf of our
+    own.
+    """
     if not isinstance(tensor, Tensor):
         raise ValueError(f"expected inputs to be Tensors, got {type(tensor).__name__}")
     with enable_grad():
@@ -147,7 +152,8 @@ def split_aux(result, has_aux, name):
 
 
 def grad_and_value(func, argnums=0, has_aux=False):
-    """A function that returns (gradient, value) of the scalar function `func`; with `has_aux`, (gradient, (value, aux)).
+    """A function that returns (gradient, value) of the scalar function `func`; with `has_aux`, (gradient, (value,
+    aux)).
 
     Args:
         argnums: with respect to which argument (a number), or which of them (a tuple, and the gradient is a tuple).
@@ -421,7 +427,8 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
     """A function that applies `func` to each example of a batch.
 
     Args:
-        in_dims: the dimension of each argument along which the examples lie, None for arguments that all share; a number
+        in_dims: the dimension of each argument along which the examples lie, None for arguments that all share; a
+        number
             for all arguments, or a structure that matches them.
         out_dims: where the batch goes in the results; a number, or a structure that matches them.
         randomness: "error", "same" or "different" random numbers for the examples.

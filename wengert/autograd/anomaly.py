@@ -140,7 +140,9 @@ class set_detect_anomaly:
 
 
 class detect_anomaly:
-    """A context manager: inside, a failing backward names the forward call that made the failing node, and NaN is an error."""
+    """A context manager: inside, a failing backward names the forward call that made the failing node, and NaN is an
+    error.
+    """
 
     def __init__(self, check_nan=True):
         self.check_nan = check_nan

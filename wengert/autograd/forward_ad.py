@@ -1,11 +1,13 @@
 """Forward mode: tensors that carry a tangent, and operations that push it along.
 
-A dual tensor (`Dual`) is a tensor with one more attribute, its tangent; because it is of a class of its own, it leaves the
+A dual tensor (`Dual`) is a tensor with one more attribute, its tangent; because it is of a class of its own, it
+leaves the
 common path of every operation and arrives here, in `apply`. The operation runs on the primals as usual. The tangent of
 the result follows from the declaration:
 
 - a view is linear: the same view of the tangent (which then shares memory with it, as a view should);
-- of an operation on corresponding elements, the Jacobian is diagonal and hence its own transpose: the derivative formula
+- of an operation on corresponding elements, the Jacobian is diagonal and hence its own transpose: the derivative
+formula
   with the tangent in the place of `g`;
 - of any other operation, a formula gives v(u) = Jᵀu. That is linear in u, so its own reverse derivative, applied to the
   tangent t, is J t (J. Townsend, "A new trick for calculating Jacobian vector products", 2017).
@@ -121,7 +123,8 @@ class dual_level(ContextDecorator):
 def make_dual(tensor, tangent, *, level=None):
     """A view of `tensor` that carries `tangent` (same shape and dtype) through the operations to come.
 
-    Raises RuntimeError outside of a level, or if `tensor` has a tangent already; ValueError for a dtype without derivatives.
+    Raises RuntimeError outside of a level, or if `tensor` has a tangent already; ValueError for a dtype without
+    derivatives.
     """
     if not state.levels:
         raise RuntimeError(

@@ -4,7 +4,8 @@
 ``backward``. The context `ctx`, on which the two leave things for each other, belongs to the node; what a user sees as
 ``y.grad_fn`` is the node, which shows the attributes of its context.
 
-What `forward` returns is fitted into the graph here: an input returned as it is becomes a view of itself, an input written
+What `forward` returns is fitted into the graph here: an input returned as it is becomes a view of itself, an input
+written
 in place (`mark_dirty`) gets its new history, everything else the node.
 """
 

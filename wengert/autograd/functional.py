@@ -76,16 +76,20 @@ def check_strict(outputs, what, strict):
 STRICT = {
     "outputs": "Output {i} of the user-provided function does not require gradients. The outputs must be computed in a "
     "differentiable manner from the input when running in strict mode.",
-    "grad_inputs": "The gradient with respect to input {i} is independent of the inputs of the user-provided function. This is "
+    "grad_inputs": "The gradient with respect to input {i} is independent of the inputs of the user-provided "
+    "function. This is "
     "not allowed in strict mode.",
-    "jacobian": "The jacobian of the user-provided function with respect to input {i} is independent of the input. This is not "
+    "jacobian": "The jacobian of the user-provided function with respect to input {i} is independent of the input. "
+    "This is not "
     "allowed in strict mode when create_graph=True.",
-    "hessian": "While computing the hessian, found that the jacobian of the user-provided function with respect to input {i} is "
+    "hessian": "While computing the hessian, found that the jacobian of the user-provided function with respect to "
+    "input {i} is "
     "independent of the input. This is not allowed in strict mode. You should ensure that your function is twice "
     "differentiable "
     "and that the jacobian depends on the inputs.",
     "unused": "Output 0 of the user-provided function is independent of input {i}. This is not allowed in strict mode.",
-    "double": "The gradient of the user-provided function is independent of input {i}. This is not allowed in strict mode.",
+    "double": "The gradient of the user-provided function is independent of input {i}. This is not allowed in strict "
+    "mode.",
 }
 
 
@@ -168,7 +172,7 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
     Computed as the derivative of u -> uᵀJ, which is linear in u.
     """
     with enable_grad():
-        many, inputs = as_tuple(inputs, "inputs", "jvp")
+        _, inputs = as_tuple(inputs, "inputs", "jvp")
         inputs = prepared(inputs, create_graph)
         vector = vector_for(
             inputs,
@@ -258,18 +262,19 @@ def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, st
         create_graph: make the Jacobian differentiable.
         strict: raise RuntimeError where a result does not depend on an input.
         vectorize: as in PyTorch, to be combined with `strategy`; the rows are computed one by one all the same.
-        strategy: "reverse-mode", a pass for each element of the results, or "forward-mode", for each element of the inputs.
+        strategy: "reverse-mode", a pass for each element of the results, or "forward-mode", for each element of the
+        inputs.
     """
     if strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError(
-            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs than '
-            'inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode".'
+            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs '
+            'than inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode".'
         )
     if strategy == "forward-mode":
         if create_graph:
             raise NotImplementedError(
-                'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not supported '
-                'together (yet). Please either set `create_graph=False` or `strategy="reverse-mode"`.'
+                'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not '
+                'supported together (yet). Please either set `create_graph=False` or `strategy="reverse-mode"`.'
             )
         return forward_jacobian(func, inputs, strict, vectorize)
     if strict and vectorize:
@@ -310,7 +315,8 @@ def row_of_blocks(number, output, inputs, create_graph, strict):
 def forward_jacobian(func, inputs, strict, vectorize):
     if strict:
         raise RuntimeError(
-            'torch.autograd.functional.jacobian: `strict=True` and `strategy="forward-mode"` are not supported together (yet). Please either set `strict=False` or `strategy="reverse-mode"`.'
+            'torch.autograd.functional.jacobian: `strict=True` and `strategy="forward-mode"` are not supported together '
+            '(yet). Please either set `strict=False` or `strategy="reverse-mode"`.'
         )
     if not vectorize:
         raise NotImplementedError(
@@ -355,7 +361,9 @@ def forward_jacobian(func, inputs, strict, vectorize):
 
 
 def hessian(func, inputs, create_graph=False, strict=False, vectorize=False, outer_jacobian_strategy="reverse-mode"):
-    """The Hessian of the scalar function `func` at `inputs`: a block of shape (*a.shape, *b.shape) for each pair of inputs."""
+    """The Hessian of the scalar function `func` at `inputs`: a block of shape (*a.shape, *b.shape) for each pair of
+    inputs.
+    """
     many, inputs = as_tuple(inputs, "inputs", "hessian")
     if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')

@@ -1,7 +1,8 @@
 """Derivatives checked against differences.
 
 Every check is on real numbers: a complex element counts as two, its parts. For a result f and an input x, the numerical
-Jacobian comes from central differences, the analytical one from backward passes with unit gradients (whose convention for
+Jacobian comes from central differences, the analytical one from backward passes with unit gradients (whose convention
+for
 complex numbers, ∂/∂Re + i ∂/∂Im of Re(ḡ·f), makes the parts of the gradient the entries of the real Jacobian) or from
 forward mode with unit tangents. The fast mode compares vᵀJu for random u and v in place of the matrices.
 """

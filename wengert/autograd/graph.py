@@ -301,7 +301,9 @@ class Node:
         return self is other
 
     def register_hook(self, fn):
-        """Call ``fn(grad_inputs, grad_outputs)`` after this node ran; what it returns (a tuple) replaces grad_inputs."""
+        """Call ``fn(grad_inputs, grad_outputs)`` after this node ran; what it returns (a tuple) replaces
+        grad_inputs.
+        """
         return add_hook(hooks_of(self).post, fn)
 
     def register_prehook(self, fn):

@@ -1,8 +1,10 @@
 """What becomes of the tensors that the graph keeps: packed as they are saved, unpacked when backward needs them.
 
-A pair of hooks (`saved_tensors_hooks`) stands between a node and each tensor that it keeps: what ``pack`` returns is kept
+A pair of hooks (`saved_tensors_hooks`) stands between a node and each tensor that it keeps: what ``pack`` returns is
+kept
 instead, and ``unpack`` must turn it into a tensor again. While a pair is in force in a thread, an observer of recorded
-operations looks at each new node and replaces the kept tensors by `Packed`; the node takes a subclass of its class whose
+operations looks at each new node and replaces the kept tensors by `Packed`; the node takes a subclass of its class
+whose
 `apply` unpacks first. Operations themselves know nothing of this.
 """
 
@@ -215,7 +217,8 @@ class SavedTensor:
 
 
 class saved_tensors_hooks(ContextDecorator):
-    """Inside, each tensor kept for backward is kept as ``pack_hook(tensor)``, and ``unpack_hook`` of that is used in backward.
+    """Inside, each tensor kept for backward is kept as ``pack_hook(tensor)``, and ``unpack_hook`` of that is used in
+    backward.
 
     Args:
         pack_hook: called with the tensor (outside the graph); may return anything.

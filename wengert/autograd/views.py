@@ -68,7 +68,9 @@ def check_inplace(tensor):
 
 
 def check_unrecorded(tensor):
-    """Raise RuntimeError if a write that is not recorded would change a base that is: the view was made outside the graph."""
+    """Raise RuntimeError if a write that is not recorded would change a base that is: the view was made outside the
+    graph.
+    """
     base_node = tensor._base._node
     if base_node is None or tensor._node is not None or not tensor.dtype.differentiable:
         return
@@ -102,7 +104,9 @@ def set_history(tensor, node):
 
 
 def cut_history(tensor, name):
-    """After a write whose result has no derivative (``x.gt_(y)``): what was recorded of the old values no longer leads here."""
+    """After a write whose result has no derivative (``x.gt_(y)``): what was recorded of the old values no longer
+    leads here.
+    """
     set_history(tensor, ZeroGrad(tensor, name))
 
 
@@ -238,7 +242,9 @@ class AsStridedBackward0(Node):
 
 
 class Stranded(AsStridedBackward0):
-    """The history of one of several views made together, after their base was written: PyTorch has none, so it is refused."""
+    """The history of one of several views made together, after their base was written: PyTorch has none, so it is
+    refused.
+    """
 
     __slots__ = ("maker",)
 
@@ -324,7 +330,9 @@ def write_window(g, part, window):
 
 
 def saved_output(tensor):
-    """A result as its own node keeps it: the memory and the version counter, but not the tensor, which holds the node."""
+    """A result as its own node keeps it: the memory and the version counter, but not the tensor, which holds the
+    node.
+    """
     counter = tensor._counter
     if counter is None:
         counter = tensor._counter = Version()

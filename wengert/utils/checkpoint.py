@@ -1,7 +1,10 @@
-"""Checkpointing: keep the arguments of a part of the program instead of what its operations keep, and run it again in backward.
+"""Checkpointing: keep the arguments of a part of the program instead of what its operations keep, and run it again in
+backward.
 
-Two ways. The first (``use_reentrant=False``) replaces each kept tensor by its number: when backward asks for the first of
-them, the function runs once more and what it saves is handed out by number. The other (``use_reentrant=True``) is a custom
+Two ways. The first (``use_reentrant=False``) replaces each kept tensor by its number: when backward asks for the
+first of
+them, the function runs once more and what it saves is handed out by number. The other (``use_reentrant=True``) is a
+custom
 Function whose backward records the function anew and runs a backward pass of its own, inside the one that is running.
 """
 
@@ -43,7 +46,9 @@ state = _State()
 
 @contextlib.contextmanager
 def set_checkpoint_early_stop(enable):
-    """Inside, say for all checkpoints whether the second run ends as soon as everything needed is there (the default)."""
+    """Inside, say for all checkpoints whether the second run ends as soon as everything needed is there (the
+    default).
+    """
     previous, state.early_stop = state.early_stop, enable
     try:
         yield
