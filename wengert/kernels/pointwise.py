@@ -315,6 +315,10 @@ def xlogy(input, other):
 
 
 def logaddexp(input, other):
+    if input.dtype.kind == "c":
+        first = input.real >= other.real
+        most, least = np.where(first, input, other), np.where(first, other, input)
+        return np.where(np.isneginf(most.real), most, most + np.log1p(np.exp(least - most))).astype(input.dtype)
     return np.logaddexp(input, other)
 
 

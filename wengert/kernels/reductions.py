@@ -6,6 +6,8 @@ single precision, integers in 64 bits.
 
 import numpy as np
 
+from wengert.kernels.pointwise import logaddexp
+
 
 def is_half(dtype):
     """Whether a NumPy dtype is float16 or bfloat16 (asking for its `name` would take longer than most sums)."""
@@ -228,7 +230,7 @@ def logsumexp(input, dim, keepdim=False):
         input = input.astype(np.float32)
     axes = axes_of(dim, input.ndim)
     if not axes:
-        return input.copy()
+        return input.real + np.log(np.exp(1j * input.imag)).astype(input.dtype) if input.dtype.kind == "c" else input.copy()
     if input.size == 0:
         return np.log(np.add.reduce(np.exp(input), axis=axes, keepdims=bool(keepdim)))
     peak = np.maximum.reduce(input.real if input.dtype.kind == "c" else input, axis=axes, keepdims=True)
@@ -295,7 +297,14 @@ def logcumsumexp(input, dim):
     axis = axis_of(dim, input.ndim)
     if input.dtype.kind in "biu":
         raise NotImplementedError("\"logcumsumexp_out_cpu\" not implemented for 'Long'")
-    return input.copy() if input.ndim == 0 else np.logaddexp.accumulate(input, axis=axis)
+    if input.ndim == 0:
+        return input.copy()
+    if input.dtype.kind == "c":
+        result = np.moveaxis(input.copy(), axis, 0)
+        for i in range(1, len(result)):
+            result[i] = logaddexp(result[i - 1], result[i])
+        return np.moveaxis(result, 0, axis)
+    return np.logaddexp.accumulate(input, axis=axis)
 
 
 def vector_norm(input, p=2, dim=None, keepdim=False, *, dtype=None):

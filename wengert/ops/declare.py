@@ -456,9 +456,11 @@ class Pointwise(Primitive):
     """
 
     def __init__(
-        self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None, **options
+        self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None,
+        numbers=True, **options
     ):
         super().__init__(name, kernel, derivatives, **options)
+        self.numbers = numbers  # whether numbers may stand where tensors do
         self.check = check  # refuses arguments that the kernel could take and PyTorch does not
         self.unpromoted = unpromoted
         self.promote = promote
@@ -502,7 +504,7 @@ class Pointwise(Primitive):
             value = values[name]
             if isinstance(value, Tensor):
                 some = True
-            elif not isinstance(value, NUMBERS) and value is not None:
+            elif not (self.numbers and isinstance(value, NUMBERS)) and value is not None:
                 raise TypeError(
                     f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
                 )
@@ -859,7 +861,7 @@ class Emitter:
     def number_case(self):
         """``tensor op number``: as quick as two tensors, if the number fits the dtype as it is."""
         op = self.op
-        if not isinstance(op, Pointwise) or len(op.tensors) != 2 or len(op.signature) != 2:
+        if not isinstance(op, Pointwise) or not op.numbers or len(op.tensors) != 2 or len(op.signature) != 2:
             return
         if self.inplace and (op.promote == "bool" or not isinstance(op.kernel, np.ufunc)):
             return
@@ -1320,18 +1322,20 @@ def operand_of_another_kind(op, input, other):
 
 
 def pointwise(name, kernel, *, promote="same", function=True, method=True, inplace=True, alias=(), namespace="", doc=None,
-              tensors=None, unpromoted=(), check=None, residuals=(), holomorphic=True, node=None, scalar_node=None, **derivatives):  # fmt: skip
+              tensors=None, unpromoted=(), check=None, residuals=(), holomorphic=True, node=None, scalar_node=None,
+              numbers=True, **derivatives):  # fmt: skip
     """Declare an operation on corresponding elements.
 
     Args:
         name: its public name.
         kernel: a ufunc, or a function of arrays whose parameters become the operation's.
         promote: the dtype of the result: "same" as the promoted inputs, at least "float", or "bool".
+        numbers: whether numbers may stand where tensors do.
         derivatives: for each differentiable parameter, a formula whose parameter names say what it needs.
     """
     operation = Pointwise(
         name, kernel, derivatives, promote=promote, tensors=tensors, residuals=residuals, holomorphic=holomorphic,
-        node=node, scalar_node=scalar_node, unpromoted=unpromoted, check=check, doc=doc,
+        node=node, scalar_node=scalar_node, unpromoted=unpromoted, check=check, numbers=numbers, doc=doc,
     )  # fmt: skip
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 

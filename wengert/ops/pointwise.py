@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from wengert.kernels import pointwise as kernels
-from wengert.dtypes import SCALAR_NAMES, bool_, of_scalar, result_type_of, uint8
+from wengert.dtypes import SCALAR_NAMES, bool_, complex128, float64, of_scalar, result_type_of, uint8
 from wengert.ops.declare import NUMBERS, attach, choice, composite, convert, pointwise
 from wengert.tensor import Tensor
 
@@ -87,11 +87,26 @@ float_power = choice(
 )  # fmt: skip
 
 
+def _float_power_in_place(input, exponent):
+    wanted = complex128 if input.dtype.is_complex or is_complex_exponent(exponent) else float64
+    if input.dtype is not wanted:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {name_of(input)} but the operation's result requires dtype "
+            f"{SCALAR_NAMES[wanted]}"
+        )
+    return pow, (input, _double(exponent))
+
+
+choice("float_power", _float_power_in_place, function=False, method=False)
+
+
+def is_complex_exponent(exponent):
+    return exponent.dtype.is_complex if isinstance(exponent, Tensor) else isinstance(exponent, complex)
+
+
 def _double(x):
     if not isinstance(x, Tensor):
         return complex(x) if isinstance(x, complex) else float(x)
-    from wengert.dtypes import complex128, float64
-
     return x.to(complex128 if x.dtype.is_complex else float64)
 
 
@@ -331,25 +346,25 @@ atan2 = pointwise(
     other=lambda g, input, other: angle_slope(-g, input, input * input + other * other),
 )  # fmt: skip
 hypot = pointwise(
-    "hypot", np.hypot, input=lambda g, input, out: g * (input / out), other=lambda g, other, out: g * (other / out),
+    "hypot", np.hypot, numbers=False, input=lambda g, input, out: g * (input / out), other=lambda g, other, out: g * (other / out),
 )  # fmt: skip
 maximum = pointwise(
-    "maximum", kernels.maximum, inplace=False,
+    "maximum", kernels.maximum, inplace=False, numbers=False,
     input=lambda g, input, other: select(input == other, g / 2, select(input < other, 0, g)),
     other=lambda g, input, other: select(input == other, g / 2, select(input > other, 0, g)),
 )  # fmt: skip
 minimum = pointwise(
-    "minimum", kernels.minimum, inplace=False,
+    "minimum", kernels.minimum, inplace=False, numbers=False,
     input=lambda g, input, other: select(input == other, g / 2, select(input > other, 0, g)),
     other=lambda g, input, other: select(input == other, g / 2, select(input < other, 0, g)),
 )  # fmt: skip
 fmax = pointwise(
-    "fmax", np.fmax, inplace=False,
+    "fmax", np.fmax, inplace=False, numbers=False,
     input=lambda g, input, other: select((input >= other) | isnan(other), g, 0),
     other=lambda g, input, other: select((input >= other) | isnan(other), 0, g),
 )  # fmt: skip
 fmin = pointwise(
-    "fmin", np.fmin, inplace=False,
+    "fmin", np.fmin, inplace=False, numbers=False,
     input=lambda g, input, other: select((input <= other) | isnan(other), g, 0),
     other=lambda g, input, other: select((input <= other) | isnan(other), 0, g),
 )  # fmt: skip
@@ -363,16 +378,18 @@ xlogy = pointwise(
     other=lambda g, input, other: g * (input / other),
 )  # fmt: skip
 logaddexp = pointwise(
-    "logaddexp", kernels.logaddexp, inplace=False,
+    "logaddexp", kernels.logaddexp, inplace=False, numbers=False,
     input=lambda g, input, out: g * exp(input - out), other=lambda g, other, out: g * exp(other - out),
 )  # fmt: skip
 logaddexp2 = pointwise(
-    "logaddexp2", np.logaddexp2, inplace=False,
+    "logaddexp2", np.logaddexp2, inplace=False, numbers=False,
     input=lambda g, input, out: g * exp2(input - out), other=lambda g, other, out: g * exp2(other - out),
 )  # fmt: skip
-nextafter = pointwise("nextafter", np.nextafter)
-gcd = pointwise("gcd", np.gcd)
-lcm = pointwise("lcm", np.lcm)
+nextafter = pointwise(
+    "nextafter", np.nextafter, numbers=False, input=lambda g, input, other: select(input == other, 0, g), other=lambda g: zeros_of(g),
+)  # fmt: skip
+gcd = pointwise("gcd", np.gcd, numbers=False)
+lcm = pointwise("lcm", np.lcm, numbers=False)
 
 
 def angle_slope(g, along, size):

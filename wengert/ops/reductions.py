@@ -9,7 +9,7 @@ import numpy as np
 
 from wengert.kernels import reductions as kernels
 from wengert.ops.declare import choice, composite, primitive
-from wengert.ops.pointwise import exp, pow, select, sgn, zeros_of
+from wengert.ops.pointwise import exp, is_complex, log, pow, select, sgn, zeros_of
 from wengert.ops.shape import concatenate, expand_to, flip, narrow_to, put_along, reshape_to
 from wengert.tensor import Tensor, wrap
 
@@ -267,8 +267,28 @@ cumprod = reduction(
 )  # fmt: skip
 logcumsumexp = reduction(
     "logcumsumexp", kernels.logcumsumexp,
-    input=lambda g, input, out, dim: exp(input) * cumsum_back(g * exp(-out), dim),
+    input=lambda g, input, out, dim: logcumsumexp_gradient(g, input, out, dim),
 )  # fmt: skip
+
+
+def logcumsumexp_gradient(g, input, out, dim):
+    """The sum over later elements of g exp(input - out), in logarithms so that nothing overflows."""
+    if not input.shape:
+        return g
+    if is_complex(input):
+        return exp(logcumsumexp_back(log(g) - out, dim) + input)
+    shifted = finite(out)
+    return exp(logcumsumexp_back(log_of_positive(g) - shifted, dim) + input) - exp(
+        logcumsumexp_back(log_of_positive(-g) - shifted, dim) + input
+    )
+
+
+def logcumsumexp_back(x, dim):
+    return flip(logcumsumexp(flip(x, (dim,)), dim), (dim,))
+
+
+def log_of_positive(x):
+    return select(x > 0, log(select(x > 0, x, 1)), -float("inf"))
 
 
 def cumsum_back(g, dim):

@@ -119,7 +119,7 @@ real_of = primitive("real", kernels.real, view="retyped", node="RealBackward0", 
 imag_of = primitive("imag", kernels.imag, view="retyped", node="ImagBackward0", holomorphic=False, **INNER,
                     input=lambda g: complex_of(g * 0, g))  # fmt: skip
 complex_of = primitive(
-    "complex", kernels.complex_of, method=False, node="ComplexBackward0", holomorphic=False,
+    "complex", kernels.complex_of, **INNER, node="ComplexBackward0", holomorphic=False,
     real=lambda g, real_shape: sum_to(real_of(g), real_shape), imag=lambda g, imag_shape: sum_to(imag_of(g), imag_shape),
 )  # fmt: skip
 view_as_real = primitive("view_as_real", kernels.view_as_real, view="retyped", method=False, holomorphic=False,
@@ -139,6 +139,7 @@ def inverse(dims):
 
 def dims_given(args):
     """``f(2, 3)`` and ``f((2, 3))`` say the same."""
+    args = tuple(args)
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = args[0]
     return tuple(n if type(n) is int else index_of(n) for n in args)

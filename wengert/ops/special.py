@@ -6,7 +6,6 @@ from functools import partial
 from wengert.kernels import special as kernels
 from wengert.ops import pointwise as elementary
 from wengert.ops import reductions
-from wengert.ops.comparison import refuse_numbers
 from wengert.ops.declare import FUNCTIONS, choice, pointwise
 from wengert.ops.pointwise import cos, exp, log, log1p, select, sgn, undifferentiated
 
@@ -35,11 +34,11 @@ polygamma = choice("polygamma", lambda n, input: (polygamma_of, (input, n)), met
 choice("polygamma", lambda input, n: (polygamma_of, (input, n)), function=False)
 mvlgamma = public("mvlgamma", kernels.mvlgamma, input=lambda g, input, p: g * sum_of_digammas(input, p))
 igamma = public(
-    "igamma", kernels.igamma, check=lambda values: refuse_numbers("igamma", values), input=lambda g: undifferentiated("igamma: input"),
+    "igamma", kernels.igamma, numbers=False, input=lambda g: undifferentiated("igamma: input"),
     other=lambda g, input, other: g * exp((input - 1) * log(other) - other - lgamma(input)),
 )  # fmt: skip
 igammac = public(
-    "igammac", kernels.igammac, check=lambda values: refuse_numbers("igammac", values), input=lambda g: undifferentiated("igammac: input"),
+    "igammac", kernels.igammac, numbers=False, input=lambda g: undifferentiated("igammac: input"),
     other=lambda g, input, other: -g * exp((input - 1) * log(other) - other - lgamma(input)),
 )  # fmt: skip
 zeta = special(
