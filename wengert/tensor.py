@@ -129,6 +129,9 @@ class Tensor:
     def is_shared(self):
         return False
 
+    def is_pinned(self, device=None):
+        return False
+
     is_cpu = True
     is_cuda = is_meta = is_sparse = is_sparse_csr = is_quantized = is_nested = is_mps = is_xpu = is_mkldnn = False
     is_xla = is_ipu = is_vulkan = is_maia = is_mtia = False
@@ -363,7 +366,10 @@ class Tensor:
         """This tensor as an instance of `cls`, a subclass of Tensor, sharing memory and graph."""
         if not (isinstance(cls, type) and issubclass(cls, Tensor)):
             raise TypeError("cls must be a type (not an instance) that is a subclass of Tensor")
-        alias = self.view_as(self) if type(self) is Tensor else Tensor.view_as(self, self)
+        from wengert import overrides
+
+        with overrides.DisableTorchFunctionSubclass():
+            alias = self.view_as(self)
         alias.__class__ = cls
         return alias
 

@@ -1,11 +1,12 @@
 """New tensors: from data, from numbers, like other tensors; and conversions of dtype."""
 
+import functools
 import sys
 import warnings
 
 import numpy as np
 
-from wengert import dtypes
+from wengert import dtypes, overrides
 from wengert.autograd import views
 from wengert.autograd.graph import Version, grad_mode, rare
 from wengert.devices import check as check_device
@@ -13,19 +14,32 @@ from wengert.devices import device as device_class
 from wengert.dtypes import FROM_NUMPY, dtype as dtype_class, strided
 from wengert.interop import check_array, from_numpy, frombuffer
 from wengert.kernels import shape as shape_kernels
-from wengert.ops.declare import Pointwise, primitive
+from wengert.ops.declare import Pointwise, overriding, primitive
 from wengert.ops.pointwise import zeros_of
 from wengert.ops.shape import broadcast_shapes, clone, dims_given
 from wengert.size import Size
-from wengert.tensor import Tensor, wrap
+from wengert.tensor import Parameter, Tensor, wrap
 
 FACTORIES = {"from_numpy": from_numpy, "frombuffer": frombuffer}  # public name -> function, filled by @factory
 
 
 def factory(function):
-    FACTORIES[function.__name__] = function
-    function.__module__ = "wengert"
-    return function
+    """Make `function` public: under its own name, and under the eyes of the modes and classes that override functions."""
+
+    @functools.wraps(function)
+    def public(*args, **kwargs):
+        if rare.active or (args and type(args[0]) not in PLAIN_FIRST):
+            asked = overriding((*args, *kwargs.values()), None)
+            if asked:
+                return overrides.handle(public, asked, args, kwargs)
+        return function(*args, **kwargs)
+
+    FACTORIES[function.__name__] = public
+    public.__module__ = function.__module__ = "wengert"
+    return public
+
+
+PLAIN_FIRST = frozenset({int, float, tuple, list, Size, Tensor, Parameter, np.ndarray})
 
 
 def finish(array, dtype=None, requires_grad=False, device=None, layout=None, pin_memory=False, out=None, name="full"):
@@ -230,9 +244,7 @@ def full_like(
 
 
 @factory
-def arange(
-    start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
-):
+def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Numbers from `start` (0 if only an end is given) up to but not including `end`, `step` apart."""
     if end is None:
         start, end = 0, start

@@ -49,6 +49,7 @@ class Operation:
     """What all operations have in common: names, lazily generated functions, and the way through uncommon arguments."""
 
     differentiable = True
+    public = None  # the operation as whose usual case this one is called
 
     def __init__(self, name, kernel, doc=None):
         self.name = name
@@ -131,7 +132,7 @@ class Operation:
             args.pop()
         if out is not None:
             kwargs["out"] = out
-        function = self.variant(kind) if kind != "operator" else self.function
+        function = (self.public or self).variant(kind if kind != "operator" else "function")
         return overrides.handle(function, overridden, tuple(args), kwargs)
 
     def prepare(self, values):
@@ -209,18 +210,7 @@ class Composite(Operation):
         name = self.name
 
         def function(*args, **kwargs):
-            for value in args:
-                if (
-                    type(value) is not Tensor
-                    and hasattr(type(value), "__torch_function__")
-                    and type(value) is not Parameter
-                ):
-                    overridden = overriding((*args, *kwargs.values()), None)
-                    if overridden:
-                        from wengert import overrides
-
-                        return overrides.handle(function, overridden, args, kwargs)
-            if rare.active:
+            if rare.active or not PLAIN.issuperset(map(type, args)) or kwargs:
                 overridden = overriding((*args, *kwargs.values()), None)
                 if overridden:
                     from wengert import overrides
@@ -280,6 +270,8 @@ class Choice(Operation):
     def __init__(self, name, choose, doc=None, usual=None):
         super().__init__(name, choose, doc)
         self.usual = usual  # what two arguments without keywords mean, where that needs no choosing
+        if usual is not None:
+            usual.public = self
 
     def generate(self, kind):
         choose = self.kernel
@@ -289,6 +281,12 @@ class Choice(Operation):
         def function(*args, **kwargs):
             if usual is not None and not kwargs and len(args) == 2:
                 return usual(*args)
+            if rare.active or not PLAIN.issuperset(map(type, args)) or kwargs:
+                overridden = overriding((*args, *kwargs.values()), None)
+                if overridden:
+                    from wengert import overrides
+
+                    return overrides.handle(function, overridden, args, kwargs)
             out = kwargs.pop("out", None) if takes_out else None
             chosen, arguments, *options = choose(*args, **kwargs)
             run = chosen.variant(kind)
@@ -545,6 +543,10 @@ class Pointwise(Primitive):
         for name in self.promoted[1:]:
             values[name] = convert(values[name], common if common is not target.dtype else target.dtype)
         return values
+
+
+# Types of arguments that never take part in operations of their own accord.
+PLAIN = frozenset({Tensor, Parameter, int, float, bool, complex, str, type(None), dtypes.dtype})
 
 
 def overriding(values, out):

@@ -533,6 +533,7 @@ def _rtruediv(self, other):
     return reciprocal.function(self) * other
 
 
+_rtruediv.__name__ = "__rdiv__"  # as overrides know it
 Tensor.__rtruediv__ = _rtruediv
 base_pow = pointwise(
     "pow", kernels.pow, node="PowBackward2", tensors=("input", "exponent"), **HIDDEN,

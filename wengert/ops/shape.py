@@ -6,6 +6,7 @@ from weakref import ref
 
 import numpy as np
 
+from wengert import overrides
 from wengert.autograd import views
 from wengert.autograd.graph import Node, Output, Version, grad_mode, next_seq
 from wengert.dtypes import contiguous_format
@@ -13,7 +14,7 @@ from wengert.dtypes import dtype as dtype_class
 from wengert.kernels import shape as kernels
 from wengert.kernels.reductions import axis_of
 from wengert.ops import declare
-from wengert.ops.declare import composite, primitive, variadic
+from wengert.ops.declare import composite, overriding, primitive, variadic
 from wengert.ops.pointwise import clone_of
 from wengert.size import Size
 from wengert.tensor import Tensor, new, wrap
@@ -224,6 +225,8 @@ def reshape(input, *shape, **named):
     """The same elements in another shape: a view where strides allow it, a copy where not."""
     size = dims_given(tuple(named.values()) if named else shape)
     if type(input) is not Tensor and not isinstance(input, Tensor):
+        if asked := overriding((input,), None):
+            return overrides.handle(reshape, asked, (input, *shape), named)
         raise TypeError(f"reshape(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     array = input._array
     size = kernels.resolve_shape(size, array.size)
