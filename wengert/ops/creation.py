@@ -50,9 +50,15 @@ def finish(array, dtype=None, requires_grad=False, device=None, layout=None, pin
     if pin_memory:
         raise RuntimeError("Cannot access accelerator device when none is available: pin_memory needs one")
     if out is not None:
-        from wengert.ops.declare import store
+        from wengert.ops import destinations
 
-        store(out, wrap(array), name)
+        if not isinstance(out, Tensor):
+            raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+        if dtype is not None and dtype is not out.dtype:
+            names = dtypes.SCALAR_NAMES
+            raise RuntimeError(f"dtype {names[dtype]} does not match dtype of out parameter ({names[out.dtype]})")
+        destinations.check_memory(name, out, ())
+        destinations.store(out, wrap(array), name)
         return out
     result = wrap(array, dtype)
     if rare.active and grad_mode.inference:

@@ -50,6 +50,7 @@ class Operation:
 
     differentiable = True
     public = None  # the operation as whose usual case this one is called
+    namespace = ""  # where the function is public: "" is torch itself
 
     def __init__(self, name, kernel, doc=None):
         self.name = name
@@ -62,6 +63,8 @@ class Operation:
 
     def export(self, *, namespace="", function=True, method=True, inplace=False, alias=()):
         """Give the operation its public names: functions in `namespace`, methods of Tensor, each with its aliases."""
+        if namespace:
+            self.namespace = namespace
         for name in (self.name, *alias):
             if function:
                 FUNCTIONS.setdefault(namespace, {})[name] = self
@@ -141,23 +144,30 @@ class Operation:
 
     def write(self, out, values):
         """The `out=` form: compute, then store into `out` (or into each of a tuple), resized to fit."""
-        targets = out if isinstance(out, (tuple, list)) else (out,)
-        for target in targets:
-            if not isinstance(target, Tensor):
-                raise TypeError(f"{self.name}(): argument 'out' must be Tensor, not {type(target).__name__}")
-        if grad_mode.enabled and any(
-            isinstance(value, Tensor) and value.requires_grad for value in (*flattened(values.values()), *targets)
-        ):
+        from wengert.ops import destinations
+
+        inputs = [value for value in flattened(values.values()) if isinstance(value, Tensor)]
+        targets = destinations.tensors_of(out, self.name)
+        if grad_mode.enabled and any(tensor.requires_grad for tensor in (*inputs, *targets)):
             raise RuntimeError(
                 f"{self.name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
                 "arguments requires grad."
             )
+        key = destinations.key_of(self, values)
+        if key in destinations.COMPUTED_IN_OUT:
+            values = {**values, "dtype": targets[0].dtype}
         result = self.general(values)
         results = result if isinstance(result, (tuple, list)) else (result,)
-        if len(results) != len(targets):
-            raise TypeError(f"{self.name}(): expected {len(results)} tensors in 'out', got {len(targets)}")
+        if len(results) != len(targets) or isinstance(out, Tensor) != isinstance(result, Tensor):
+            raise TypeError(
+                f"{self.name}(): argument 'out' must be "
+                + ("Tensor" if isinstance(result, Tensor) else f"tuple of {len(results)} Tensors")
+                + f", not {'Tensor' if isinstance(out, Tensor) else f'tuple of {len(targets)}'}"
+            )
+        fields = getattr(self, "outputs", None) or ("result",) * len(results)
+        destinations.accept(key, targets, results, fields, inputs)
         for target, value in zip(targets, results, strict=True):
-            store(target, value, self.name)
+            destinations.store(target, value, key)
         return out if len(targets) == 1 else type(result)(targets)
 
 
@@ -244,8 +254,15 @@ class Composite(Operation):
 
     def general(self, values, out=None, kind="function"):
         signature = self.signature
-        args = [v for k, v in values.items() if signature[k].kind is not inspect.Parameter.KEYWORD_ONLY]
-        kwargs = {k: v for k, v in values.items() if signature[k].kind is inspect.Parameter.KEYWORD_ONLY}
+        args, kwargs = [], {}
+        for name, value in values.items():
+            kind = signature[name].kind
+            if kind is inspect.Parameter.KEYWORD_ONLY:
+                kwargs[name] = value
+            elif kind is inspect.Parameter.VAR_KEYWORD:
+                kwargs.update(value)
+            else:
+                args += value if kind is inspect.Parameter.VAR_POSITIONAL else [value]
         return self.kernel(*args, **kwargs)
 
     @property
@@ -648,28 +665,6 @@ def cast(tensor, dtype):
 
 
 Tensor._tangent = None
-
-
-def store(target, value, name):
-    """Write a result into an `out=` tensor: same category or higher, resized with a warning if it has elements."""
-    if not dtypes.can_cast(value.dtype, target.dtype):
-        raise RuntimeError(
-            f"result type {dtypes.SCALAR_NAMES[value.dtype]} can't be cast to the desired output type "
-            f"{dtypes.SCALAR_NAMES[target.dtype]}"
-        )
-    if target._array.shape != value._array.shape:
-        if target._array.size:
-            warnings.warn(
-                f"An output with one or more elements was resized since it had shape {list(target.shape)}, which does not "
-                f"match the required output shape {list(value.shape)}. This behavior is deprecated, and in a future "
-                "PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse an "
-                "out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
-                UserWarning,
-                stacklevel=4,
-            )
-        target.resize_(value.shape)
-    target._array[...] = value._array
-    views.bump(target)
 
 
 # --- source generation ------------------------------------------------------------------------------------------------------
