@@ -15,6 +15,7 @@ carry tangents, and levels can be nested (`wengert.func` does): an operation wor
 while its primals may themselves be dual at an older one.
 """
 
+import sys
 import threading
 from collections import namedtuple
 
@@ -23,6 +24,8 @@ import numpy as np
 from wengert.autograd import engine, views
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, version_of
 from wengert.autograd.modes import ContextDecorator, enable_grad
+from wengert.autograd.saved import slots_of
+from wengert.ops import declare
 from wengert.ops.declare import Pointwise, convert, formula_parameters
 from wengert.tensor import Parameter, Tensor, new, wrap
 
@@ -368,10 +371,6 @@ def link(node, twins, results, repeated):
         node.versions = tuple(version_of(v) for v in kept)
 
 
-def slots_of(node):
-    return type(node).saved_tensors or tuple(s for s in ("s_indices", "s_tensors") if hasattr(type(node), s))
-
-
 def flat_with_none(value):
     return value if isinstance(value, (tuple, list)) else (value,)
 
@@ -382,7 +381,8 @@ def push_through(node, number, result, repeated, tangents):
         return None
     create_graph = grad_mode.enabled
     with enable_grad():
-        u = wrap(np.zeros(result._array.shape, result.dtype.numpy), result.dtype).requires_grad_()
+        # Any u would do; ones, since a formula may be linear and yet take a logarithm of u.
+        u = wrap(np.ones(result._array.shape, result.dtype.numpy), result.dtype).requires_grad_()
         arriving = u
         if node.outputs > 1 or type(repeated._node) is Output:
             arriving = [None] * node.outputs
@@ -566,3 +566,6 @@ def apply_function(function, args, kwargs, with_setup):
                 )
             attach(r, level, tangent)
     return result, ctx
+
+
+declare.forward_ad = sys.modules[__name__]  # operations on dual tensors come here

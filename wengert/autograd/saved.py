@@ -89,7 +89,9 @@ rare.on_record.append(pack_recorded)
 
 def slots_of(node):
     """The slots of `node` that hold tensors, or tuples of them."""
-    return type(node).saved_tensors or tuple(s for s in ("s_indices", "s_tensors") if hasattr(type(node), s))
+    return type(node).saved_tensors or tuple(
+        s for s in ("s_indices", "s_tensors") if isinstance(getattr(node, s, None), (tuple, list))
+    )
 
 
 def pack_node(node, hooks):

@@ -585,9 +585,10 @@ def mark_inference(result):
             tensor._counter = graph.INFERENCE
 
 
-def forward_mode(operation, values, kind):
-    from wengert.autograd import forward_ad  # only ever reached when forward_ad is loaded: it alone makes dual tensors
+forward_ad = None  # `wengert.autograd.forward_ad` puts itself here when it loads; it alone makes dual tensors
 
+
+def forward_mode(operation, values, kind):
     return forward_ad.apply(operation, values, kind)
 
 

@@ -204,7 +204,27 @@ sgn = pointwise(
     "sgn", kernels.sgn, holomorphic=False, input=lambda g, input, out: sgn_gradient(g, input, out),
 )  # fmt: skip
 conj_physical = pointwise("conj_physical", kernels.conj, holomorphic=False, input=lambda g: conj(g))
-conj = pointwise("conj", kernels.conj, holomorphic=False, inplace=False, input=lambda g: conj(g), alias=("resolve_conj", "resolve_neg"))
+conjugate = pointwise("conj", kernels.conj, holomorphic=False, input=lambda g: conjugate(g), **HIDDEN)
+
+
+@composite
+def conj(input):
+    """The complex conjugate; a real tensor is its own."""
+    return conjugate(input) if is_complex(input) else input
+
+
+@composite
+def resolve_conj(input):
+    """The tensor itself: a conjugate is computed at once here."""
+    return input
+
+
+@composite
+def resolve_neg(input):
+    """The tensor itself: a negation is computed at once here."""
+    return input
+
+
 reciprocal = pointwise("reciprocal", np.reciprocal, promote="float", input=lambda g, out: -g * out * out)
 square = choice("square", lambda input: (pow, (input, 2)))
 sqrt = pointwise("sqrt", np.sqrt, promote="float", input=lambda g, out: g / (2 * out))

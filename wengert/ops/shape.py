@@ -12,6 +12,7 @@ from wengert.dtypes import contiguous_format
 from wengert.dtypes import dtype as dtype_class
 from wengert.kernels import shape as kernels
 from wengert.kernels.reductions import axis_of
+from wengert.ops import declare
 from wengert.ops.declare import composite, primitive, variadic
 from wengert.ops.pointwise import clone_of
 from wengert.size import Size
@@ -111,10 +112,10 @@ imag_of = primitive("imag", kernels.imag, view="retyped", node="ImagBackward0", 
                     input=lambda g: complex_of(g * 0, g))  # fmt: skip
 complex_of = primitive(
     "complex", kernels.complex_of, **INNER, node="ComplexBackward0", holomorphic=False,
-    real=lambda g: real_of(g), imag=lambda g: imag_of(g),
+    real=lambda g, real_shape: sum_to(real_of(g), real_shape), imag=lambda g, imag_shape: sum_to(imag_of(g), imag_shape),
 )  # fmt: skip
 view_as_real = primitive("view_as_real", kernels.view_as_real, view="retyped", method=False, holomorphic=False,
-                         input=lambda g: view_as_complex(g))  # fmt: skip
+                         input=lambda g: complex_of(g[..., 0], g[..., 1]))  # fmt: skip
 view_as_complex = primitive("view_as_complex", kernels.view_as_complex, view="retyped", method=False, holomorphic=False,
                             input=lambda g: view_as_real(g))  # fmt: skip
 
@@ -211,7 +212,7 @@ def alias_of(self):
 
 def reshape(input, *shape, **named):
     """The same elements in another shape: a view where strides allow it, a copy where not."""
-    size = dims_given(named.values() if named else shape)
+    size = dims_given(tuple(named.values()) if named else shape)
     if type(input) is not Tensor and not isinstance(input, Tensor):
         raise TypeError(f"reshape(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     array = input._array
@@ -228,7 +229,7 @@ def expand(self, *size):
 
 def permute(input, *dims, **named):
     """Dimensions in another order; a view."""
-    return permute_op.function(input, dims_given(named.values() if named else dims))
+    return permute_op.function(input, dims_given(tuple(named.values()) if named else dims))
 
 
 def squeeze(input, dim=None):
@@ -472,7 +473,7 @@ def opposite(shifts):
 
 def flip_dims(input, *dims, **named):
     """Reversed along dimensions `dims`; a copy."""
-    return flip.function(input, dims_given(named.values() if named else dims))
+    return flip.function(input, dims_given(tuple(named.values()) if named else dims))
 
 
 def repeat(self, *repeats):
@@ -551,9 +552,7 @@ class UnbindBackward0(_Pieces):
 def pieces_of(tensor, cut, dim, node_class):
     """The views of `tensor` that ``cut(array)`` makes together; outputs of one node where it is recorded."""
     if tensor._tangent is not None:
-        from wengert.autograd import forward_ad
-
-        return forward_ad.pieces(tensor, lambda t: pieces_of(t, cut, dim, node_class))
+        return declare.forward_ad.pieces(tensor, lambda t: pieces_of(t, cut, dim, node_class))
     arrays = cut(tensor._array)
     results = [as_view_of(tensor, array) for array in arrays]
     for piece in results:
