@@ -63,9 +63,16 @@ def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=Non
 
 def assert_allclose(actual, expected, rtol=None, atol=None, equal_nan=True, msg=""):
     """`assert_close` without a look at dtypes, under the name that it had once."""
-    warnings.warn("`torch.testing.assert_allclose()` is deprecated; use `torch.testing.assert_close()`.", FutureWarning, stacklevel=2)
+    warnings.warn(
+        "`torch.testing.assert_allclose()` is deprecated; use `torch.testing.assert_close()`.",
+        FutureWarning,
+        stacklevel=2,
+    )
     if rtol is None and atol is None:
-        rtol, atol = 1e-3 if _dtype_of(actual) is dtypes.float16 else 1e-4 if _dtype_of(actual) is dtypes.float32 else 1e-5, 1e-5
+        rtol, atol = (
+            1e-3 if _dtype_of(actual) is dtypes.float16 else 1e-4 if _dtype_of(actual) is dtypes.float32 else 1e-5,
+            1e-5,
+        )
     assert_close(actual, expected, rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=False, msg=msg or None)
 
 
@@ -146,7 +153,12 @@ def difference_of_scalars(actual, expected, rtol, atol):
 
 
 def compared_tensors(actual, expected, options):
-    attributes = [("shape", True), ("layout", options.check_layout), ("device", options.check_device), ("dtype", options.check_dtype)]
+    attributes = [
+        ("shape", True),
+        ("layout", options.check_layout),
+        ("device", options.check_device),
+        ("dtype", options.check_dtype),
+    ]
     for name, wanted in attributes:
         ours, theirs = getattr(actual, name), getattr(expected, name)
         if wanted and ours != theirs:
@@ -173,7 +185,9 @@ def differences(actual, expected, matches, rtol, atol):
         actual, expected = actual.astype(np.float32), expected.astype(np.float32)
     apart = np.abs(actual - expected)
     with np.errstate(all="ignore"):
-        relative = apart / np.abs(expected) if apart.dtype.kind != "i" else (apart / np.abs(expected)).astype(np.float32)
+        relative = (
+            apart / np.abs(expected) if apart.dtype.kind != "i" else (apart / np.abs(expected)).astype(np.float32)
+        )
     lines = [f"Tensor-likes are not {'equal' if equality else 'close'}!\n",
              f"Mismatched elements: {(~matches).sum()} / {matches.size} ({(~matches).sum() / matches.size:.1%})"]  # fmt: skip
     for kind, values, allowed in (("absolute", apart, atol), ("relative", relative, rtol)):
@@ -198,7 +212,9 @@ def make_tensor(*shape, dtype, device=None, low=None, high=None, requires_grad=F
         exclude_zero: put 1 (the smallest number of a floating dtype) in place of 0.
     """
     if noncontiguous and memory_format is not None:
-        raise ValueError(f"The parameters `noncontiguous` and `memory_format` are mutually exclusive, but got noncontiguous={noncontiguous} and memory_format={memory_format}")
+        raise ValueError(
+            f"The parameters `noncontiguous` and `memory_format` are mutually exclusive, but got noncontiguous={noncontiguous} and memory_format={memory_format}"
+        )
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
     low, high = bounds(dtype, low, high)

@@ -9,7 +9,6 @@ import numpy as np
 from wengert.kernels.pointwise import logaddexp
 
 
-
 def is_half(dtype):
     """Whether a NumPy dtype is float16 or bfloat16 (asking for its `name` would take longer than most sums)."""
     return dtype.itemsize == 2 and dtype.kind in "fV"
@@ -172,7 +171,9 @@ def _arg(input, dim, keepdim, find, name):
     if dim is not None:
         axis_of(dim, input.ndim)
     if input.dtype.kind in "c":
-        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{'Bool' if input.dtype.kind == 'b' else 'ComplexFloat'}'")
+        raise NotImplementedError(
+            f"\"{name}_cpu\" not implemented for '{'Bool' if input.dtype.kind == 'b' else 'ComplexFloat'}'"
+        )
     if input.ndim == 0:
         return np.zeros((), np.int64)
     if dim is None:
@@ -311,7 +312,9 @@ def vector_norm(input, p=2, dim=None, keepdim=False, *, dtype=None):
     if dtype is not None:
         input = input.astype(dtype.numpy)
     if input.dtype.kind in "biu":
-        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {input.dtype}")
+        raise RuntimeError(
+            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {input.dtype}"
+        )
     axes = axes_of(dim, input.ndim)
     size = np.abs(input)
     wide, target = _accumulator(size, None)

@@ -47,7 +47,7 @@ def digamma(input):
 
 def lgamma(input):
     if input.dtype.kind == "c":
-        raise NotImplementedError("\"lgamma_cpu\" not implemented for complex numbers")
+        raise NotImplementedError('"lgamma_cpu" not implemented for complex numbers')
     return lgamma_of(input)
 
 

@@ -150,7 +150,9 @@ def slope(y, axis, spacing, edge_order):
 
     if isinstance(spacing, Tensor) and spacing.ndim:
         if spacing.ndim != 1 or spacing.shape[0] != n:
-            raise RuntimeError("torch.gradient expected each spacing tensor to have one element for each sample along its dimension")
+            raise RuntimeError(
+                "torch.gradient expected each spacing tensor to have one element for each sample along its dimension"
+            )
         h = spacing.diff().reshape([-1 if d == axis else 1 for d in range(y.ndim)])
 
         def step(start, length=1):
@@ -163,6 +165,7 @@ def slope(y, axis, spacing, edge_order):
             - at(0, n - 2) * (after / (before * (before + after)))
         )
     else:
+
         def step(start, length=1):
             return spacing
 
@@ -193,7 +196,9 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
         aweights: how important each observation is.
     """
     if input.ndim > 2:
-        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
+        )
     if input.dtype.category == 0:
         raise RuntimeError("cov(): bool dtype is not supported for input")
     x = input if input.dtype.category >= 2 else input.to(default_float())
@@ -203,7 +208,9 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
         if weights is None:
             continue
         if weights.ndim > 1:
-            raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {weights.ndim} dimensions")
+            raise RuntimeError(
+                f"cov(): expected {name} to have one or fewer dimensions but got {name} with {weights.ndim} dimensions"
+            )
         if weights.numel() != count:
             raise RuntimeError(
                 f"cov(): expected {name} to have the same numel as there are observations in the input but got {weights.numel()} "
@@ -211,7 +218,9 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
             )
         if (weights.dtype.category >= 2) is (name == "fweights"):
             kind = "integral" if name == "fweights" else "floating point"
-            raise RuntimeError(f"cov(): expected {name} to have {kind} dtype but got {name} with {SCALAR_NAMES[weights.dtype]} dtype")
+            raise RuntimeError(
+                f"cov(): expected {name} to have {kind} dtype but got {name} with {SCALAR_NAMES[weights.dtype]} dtype"
+            )
         if (weights._array < 0).any():
             raise RuntimeError(f"cov(): {name} cannot be negative")
     weights = fweights
@@ -238,7 +247,9 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
 def corrcoef(input):
     """The matrix of Pearson's correlations of variables (rows) over observations (columns)."""
     if input.ndim > 2:
-        raise RuntimeError(f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+        raise RuntimeError(
+            f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
+        )
     c = cov(input)
     if not c.ndim:
         return c / c
@@ -322,7 +333,11 @@ def complex_from_parts(real, imag):
 @composite(method=False)
 def polar(abs, angle):
     """The complex numbers of these absolute values and angles."""
-    if not (abs.dtype.is_floating_point and angle.dtype.is_floating_point) or abs.dtype.itemsize < 4 or angle.dtype.itemsize < 4:
+    if (
+        not (abs.dtype.is_floating_point and angle.dtype.is_floating_point)
+        or abs.dtype.itemsize < 4
+        or angle.dtype.itemsize < 4
+    ):
         raise RuntimeError(
             f"Expected both inputs to be Float or Double tensors but got {SCALAR_NAMES[abs.dtype]} and {SCALAR_NAMES[angle.dtype]}"
         )

@@ -38,7 +38,9 @@ from wengert.tensor import Parameter, Tensor, new, wrap
 # Non-finite results are values here, as in PyTorch. The filter names our modules only: the user's own NumPy code warns as ever.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"wengert\.")
 
-FUNCTIONS: dict[str, dict[str, "Operation"]] = {}  # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
+FUNCTIONS: dict[
+    str, dict[str, "Operation"]
+] = {}  # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
 METHODS: dict[str, "Operation"] = {}
 NUMBERS = (bool, int, float, complex, np.number, np.bool_)
 
@@ -47,6 +49,8 @@ class Operation:
     """What all operations have in common: names, lazily generated functions, and the way through uncommon arguments."""
 
     differentiable = True
+    public = None  # the operation as whose usual case this one is called
+    namespace = ""  # where the function is public: "" is torch itself
 
     def __init__(self, name, kernel, doc=None):
         self.name = name
@@ -59,6 +63,8 @@ class Operation:
 
     def export(self, *, namespace="", function=True, method=True, inplace=False, alias=()):
         """Give the operation its public names: functions in `namespace`, methods of Tensor, each with its aliases."""
+        if namespace:
+            self.namespace = namespace
         for name in (self.name, *alias):
             if function:
                 FUNCTIONS.setdefault(namespace, {})[name] = self
@@ -129,7 +135,7 @@ class Operation:
             args.pop()
         if out is not None:
             kwargs["out"] = out
-        function = self.variant(kind) if kind != "operator" else self.function
+        function = (self.public or self).variant(kind if kind != "operator" else "function")
         return overrides.handle(function, overridden, tuple(args), kwargs)
 
     def prepare(self, values):
@@ -138,23 +144,30 @@ class Operation:
 
     def write(self, out, values):
         """The `out=` form: compute, then store into `out` (or into each of a tuple), resized to fit."""
-        targets = out if isinstance(out, (tuple, list)) else (out,)
-        for target in targets:
-            if not isinstance(target, Tensor):
-                raise TypeError(f"{self.name}(): argument 'out' must be Tensor, not {type(target).__name__}")
-        if grad_mode.enabled and any(
-            isinstance(value, Tensor) and value.requires_grad for value in (*flattened(values.values()), *targets)
-        ):
+        from wengert.ops import destinations
+
+        inputs = [value for value in flattened(values.values()) if isinstance(value, Tensor)]
+        targets = destinations.tensors_of(out, self.name)
+        if grad_mode.enabled and any(tensor.requires_grad for tensor in (*inputs, *targets)):
             raise RuntimeError(
                 f"{self.name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
                 "arguments requires grad."
             )
+        key = destinations.key_of(self, values)
+        if key in destinations.COMPUTED_IN_OUT:
+            values = {**values, "dtype": targets[0].dtype}
         result = self.general(values)
         results = result if isinstance(result, (tuple, list)) else (result,)
-        if len(results) != len(targets):
-            raise TypeError(f"{self.name}(): expected {len(results)} tensors in 'out', got {len(targets)}")
+        if len(results) != len(targets) or isinstance(out, Tensor) != isinstance(result, Tensor):
+            raise TypeError(
+                f"{self.name}(): argument 'out' must be "
+                + ("Tensor" if isinstance(result, Tensor) else f"tuple of {len(results)} Tensors")
+                + f", not {'Tensor' if isinstance(out, Tensor) else f'tuple of {len(targets)}'}"
+            )
+        fields = getattr(self, "outputs", None) or ("result",) * len(results)
+        destinations.accept(key, targets, results, fields, inputs)
         for target, value in zip(targets, results, strict=True):
-            store(target, value, self.name)
+            destinations.store(target, value, key)
         return out if len(targets) == 1 else type(result)(targets)
 
 
@@ -207,14 +220,7 @@ class Composite(Operation):
         name = self.name
 
         def function(*args, **kwargs):
-            for value in args:
-                if type(value) is not Tensor and hasattr(type(value), "__torch_function__") and type(value) is not Parameter:
-                    overridden = overriding((*args, *kwargs.values()), None)
-                    if overridden:
-                        from wengert import overrides
-
-                        return overrides.handle(function, overridden, args, kwargs)
-            if rare.active:
+            if rare.active or not PLAIN.issuperset(map(type, args)) or kwargs:
                 overridden = overriding((*args, *kwargs.values()), None)
                 if overridden:
                     from wengert import overrides
@@ -241,13 +247,22 @@ class Composite(Operation):
         given = dict(zip(self.signature, args, strict=False)) | kwargs
         for position, (name, value) in enumerate(given.items(), 1):
             if value is error.obj and not isinstance(value, Tensor):
-                return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
+                return TypeError(
+                    f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
+                )
         return error
 
     def general(self, values, out=None, kind="function"):
         signature = self.signature
-        args = [v for k, v in values.items() if signature[k].kind is not inspect.Parameter.KEYWORD_ONLY]
-        kwargs = {k: v for k, v in values.items() if signature[k].kind is inspect.Parameter.KEYWORD_ONLY}
+        args, kwargs = [], {}
+        for name, value in values.items():
+            kind = signature[name].kind
+            if kind is inspect.Parameter.KEYWORD_ONLY:
+                kwargs[name] = value
+            elif kind is inspect.Parameter.VAR_KEYWORD:
+                kwargs.update(value)
+            else:
+                args += value if kind is inspect.Parameter.VAR_POSITIONAL else [value]
         return self.kernel(*args, **kwargs)
 
     @property
@@ -272,6 +287,8 @@ class Choice(Operation):
     def __init__(self, name, choose, doc=None, usual=None):
         super().__init__(name, choose, doc)
         self.usual = usual  # what two arguments without keywords mean, where that needs no choosing
+        if usual is not None:
+            usual.public = self
 
     def generate(self, kind):
         choose = self.kernel
@@ -281,6 +298,12 @@ class Choice(Operation):
         def function(*args, **kwargs):
             if usual is not None and not kwargs and len(args) == 2:
                 return usual(*args)
+            if rare.active or not PLAIN.issuperset(map(type, args)) or kwargs:
+                overridden = overriding((*args, *kwargs.values()), None)
+                if overridden:
+                    from wengert import overrides
+
+                    return overrides.handle(function, overridden, args, kwargs)
             out = kwargs.pop("out", None) if takes_out else None
             chosen, arguments, *options = choose(*args, **kwargs)
             run = chosen.variant(kind)
@@ -447,7 +470,10 @@ class Pointwise(Primitive):
     (the real dtype of a complex one), "bool".
     """
 
-    def __init__(self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None, numbers=True, **options):
+    def __init__(
+        self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None,
+        numbers=True, **options
+    ):
         super().__init__(name, kernel, derivatives, **options)
         self.numbers = numbers  # whether numbers may stand where tensors do
         self.check = check  # refuses arguments that the kernel could take and PyTorch does not
@@ -505,7 +531,9 @@ class Pointwise(Primitive):
         return self.body(plain, (), self.numbered(given))
 
     def numbered(self, values):
-        return self.scalar_node != self.node_name and not any(isinstance(values[name], Tensor) for name in self.tensors[1:])
+        return self.scalar_node != self.node_name and not any(
+            isinstance(values[name], Tensor) for name in self.tensors[1:]
+        )
 
     def with_number(self, tensor, number):
         """The common path for a floating tensor and a Python number; replaced by its generated self on first use."""
@@ -532,6 +560,10 @@ class Pointwise(Primitive):
         for name in self.promoted[1:]:
             values[name] = convert(values[name], common if common is not target.dtype else target.dtype)
         return values
+
+
+# Types of arguments that never take part in operations of their own accord.
+PLAIN = frozenset({Tensor, Parameter, int, float, bool, complex, str, type(None), dtypes.dtype})
 
 
 def overriding(values, out):
@@ -633,28 +665,6 @@ def cast(tensor, dtype):
 
 
 Tensor._tangent = None
-
-
-def store(target, value, name):
-    """Write a result into an `out=` tensor: same category or higher, resized with a warning if it has elements."""
-    if not dtypes.can_cast(value.dtype, target.dtype):
-        raise RuntimeError(
-            f"result type {dtypes.SCALAR_NAMES[value.dtype]} can't be cast to the desired output type "
-            f"{dtypes.SCALAR_NAMES[target.dtype]}"
-        )
-    if target._array.shape != value._array.shape:
-        if target._array.size:
-            warnings.warn(
-                f"An output with one or more elements was resized since it had shape {list(target.shape)}, which does not "
-                f"match the required output shape {list(value.shape)}. This behavior is deprecated, and in a future "
-                "PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse an "
-                "out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
-                UserWarning,
-                stacklevel=4,
-            )
-        target.resize_(value.shape)
-    target._array[...] = value._array
-    views.bump(target)
 
 
 # --- source generation ------------------------------------------------------------------------------------------------------
@@ -771,7 +781,9 @@ class Saved:
             elif parameter in operation.residuals:
                 self.residuals.append(parameter)
             else:
-                raise NameError(f"{operation.name}: a derivative names {parameter!r}, which is nothing that it could be given")
+                raise NameError(
+                    f"{operation.name}: a derivative names {parameter!r}, which is nothing that it could be given"
+                )
         self.optional = {n for n in self.inputs if signature[n].default is None}
 
     def condition(self, name):
@@ -835,7 +847,9 @@ class Emitter:
             self.lines.append(f"def {name}({', '.join(p.name for p in parameters)}):")
             self.body(1)
         scalars = "".join(self.scalars)
-        function = compile_source("\n".join(self.lines) + "\n", name, namespace, f"{self.kind} {name} {scalars}".strip())
+        function = compile_source(
+            "\n".join(self.lines) + "\n", name, namespace, f"{self.kind} {name} {scalars}".strip()
+        )
         function.__doc__ = op.doc
         function.__module__ = "wengert"
         function.operation = op
@@ -909,7 +923,9 @@ class Emitter:
         parts = []
         for name, parameter in self.op.signature.items():
             if name in self.saved.inputs:
-                text = f"(None if {name} is None else {name}._array)" if name in self.saved.optional else f"{name}._array"
+                text = (
+                    f"(None if {name} is None else {name}._array)" if name in self.saved.optional else f"{name}._array"
+                )
             else:
                 text = name
             parts.append(f"{name}={text}" if parameter.kind is parameter.KEYWORD_ONLY else text)
@@ -1036,7 +1052,9 @@ class Emitter:
         for name in saved.tensors:
             condition = saved.condition(name)
             value = clone if clone and name == saved.inputs[0] else name
-            self.add(f"node.s_{name} = {value} if {condition} else None" if condition else f"node.s_{name} = {value}", indent)
+            self.add(
+                f"node.s_{name} = {value} if {condition} else None" if condition else f"node.s_{name} = {value}", indent
+            )
         for name in saved.values:
             self.add(f"node.s_{name} = {name}", indent)
         for name in saved.residuals:
@@ -1110,7 +1128,12 @@ class Emitter:
         self.nodes(indent)
         asked = " or ".join(f"n_{n} is not None" for n in saved.differentiable) or "False"
         # A result without derivative cuts the graph, but a leaf must be refused all the same.
-        self.add(f"recorded = ({asked}) and grad_mode.enabled" if saved.differentiable else f"recorded = {first}._node is not None and grad_mode.enabled", indent)
+        self.add(
+            f"recorded = ({asked}) and grad_mode.enabled"
+            if saved.differentiable
+            else f"recorded = {first}._node is not None and grad_mode.enabled",
+            indent,
+        )
         self.add(f"if {first}._base is not None and not recorded and grad_mode.enabled:", indent)
         self.add(f"views.check_unrecorded({first})", indent + 1)
         self.add("if recorded:", indent)
@@ -1119,7 +1142,9 @@ class Emitter:
         if first in saved.tensors:
             clone = "original"
             condition = saved.condition(first)
-            self.add(f"original = views.copy_of({first})" + (f" if {condition} else None" if condition else ""), indent + 1)
+            self.add(
+                f"original = views.copy_of({first})" + (f" if {condition} else None" if condition else ""), indent + 1
+            )
         self.add("try:", indent)
         residuals = "".join(f", {name}" for name in op.residuals)
         target = f"_{residuals}"
@@ -1135,7 +1160,9 @@ class Emitter:
         called = "kernel" if isinstance(op.kernel, np.ufunc) else "kernel_inplace"
         options = [f"out={first}._array", "casting='unsafe'"] if isinstance(op.kernel, np.ufunc) else keywords
         run = f"lambda *a: {called}({', '.join(['*a', *options])})"
-        self.add(f"{'_' if not residuals else target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1)
+        self.add(
+            f"{'_' if not residuals else target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1
+        )
         self.add(f"counter = {first}._counter", indent)
         self.add("if counter is None:", indent)
         self.add(f"{first}._counter = Version(1)", indent + 1)
@@ -1209,7 +1236,9 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
     if tracked or saved.residuals:
         add("versions = self.versions")
         add("if versions is None:")
-        stale = " or ".join(f"s_{n} is not None and s_{n}._counter is not None and s_{n}._counter.value" for n in tracked)
+        stale = " or ".join(
+            f"s_{n} is not None and s_{n}._counter is not None and s_{n}._counter.value" for n in tracked
+        )
         add(f"    if {stale or 'False'}:")
         add("        verify(self)")
         changed = [
@@ -1370,12 +1399,12 @@ class Variadic(Operation):
         key = next(iter(values))
         tensors = values[key]
         if isinstance(tensors, Tensor) or not isinstance(tensors, (list, tuple)):
-            raise TypeError(f"{self.name}(): argument '{key}' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
+            raise TypeError(
+                f"{self.name}(): argument '{key}' (position 1) must be tuple of Tensors, not {type(tensors).__name__}"
+            )
         for position, tensor in enumerate(tensors):
             if not isinstance(tensor, Tensor):
-                raise TypeError(
-                    f"expected Tensor as element {position} in argument 0, but got {type(tensor).__name__}"
-                )
+                raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(tensor).__name__}")
         if not tensors:
             raise RuntimeError(f"{self.name}(): expected a non-empty list of Tensors")
         if self.promote:

@@ -5,7 +5,7 @@ import numpy as np
 from wengert.kernels import matmul as kernels
 from wengert.ops.declare import NUMBERS, choice, primitive
 from wengert.ops.shape import reshape_to, sum_to
-from wengert.tensor import Tensor
+from wengert.tensor import Parameter, Tensor
 
 HIDDEN = {"function": False, "method": False}
 
@@ -55,7 +55,9 @@ def fitted(x, shape):
 def _matmul(input, other):
     if not isinstance(other, Tensor) or not isinstance(input, Tensor):
         wrong = ("other", 2, other) if isinstance(input, Tensor) else ("input", 1, input)
-        raise TypeError(f"matmul(): argument '{wrong[0]}' (position {wrong[1]}) must be Tensor, not {type(wrong[2]).__name__}")
+        raise TypeError(
+            f"matmul(): argument '{wrong[0]}' (position {wrong[1]}) must be Tensor, not {type(wrong[2]).__name__}"
+        )
     ranks = input._array.ndim, other._array.ndim
     return BY_RANKS.get(ranks, batched_matmul), (input, other)
 
@@ -67,11 +69,12 @@ matmul = choice("matmul", _matmul, inplace=False)
 def _matmul_operator(self, other):
     if not isinstance(other, Tensor) and (isinstance(other, NUMBERS) or not hasattr(type(other), "__torch_function__")):
         return NotImplemented
-    if isinstance(self, Tensor) and isinstance(other, Tensor):
+    if (type(self) is Tensor or type(self) is Parameter) and (type(other) is Tensor or type(other) is Parameter):
         return BY_RANKS.get((self._array.ndim, other._array.ndim), batched_matmul).function(self, other)
     return matmul.function(self, other)
 
 
+_matmul_operator.__name__ = "matmul"
 Tensor.__matmul__ = _matmul_operator
 Tensor.__rmatmul__ = lambda self, other: NotImplemented
 Tensor.__imatmul__ = _matmul_operator

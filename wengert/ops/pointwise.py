@@ -39,12 +39,16 @@ def refuse_bools(values):
 plain_add = pointwise("add", np.add, input=lambda g: g, other=lambda g: g, **HIDDEN)
 plain_sub = pointwise("sub", np.subtract, check=refuse_bools, input=lambda g: g, other=lambda g: -g, **HIDDEN)
 scaled_add = pointwise("add", kernels.add_scaled, input=lambda g: g, other=lambda g, alpha: g * alpha, **HIDDEN)
-scaled_sub = pointwise("sub", kernels.sub_scaled, check=refuse_bools, input=lambda g: g, other=lambda g, alpha: -alpha * g, **HIDDEN)
+scaled_sub = pointwise(
+    "sub", kernels.sub_scaled, check=refuse_bools, input=lambda g: g, other=lambda g, alpha: -alpha * g, **HIDDEN
+)
 plain_rsub = pointwise(
     "rsub", kernels.rsub, node="RsubBackward0", scalar_node="RsubBackward1", check=refuse_bools,
     input=lambda g: -g, other=lambda g: g, **HIDDEN,
 )  # fmt: skip
-mul = pointwise("mul", np.multiply, input=lambda g, other: g * other, other=lambda g, input: g * input, alias=("multiply",))
+mul = pointwise(
+    "mul", np.multiply, input=lambda g, other: g * other, other=lambda g, input: g * input, alias=("multiply",)
+)
 true_div = pointwise(
     "div", np.true_divide, promote="float",
     input=lambda g, other: g / other, other=lambda g, input, other: -g * ((input / other) / other), **HIDDEN,
@@ -132,7 +136,9 @@ def _divide(input, other, *, rounding_mode=None):
     if rounding_mode is None:
         return true_div, (input, other)
     if rounding_mode not in ("floor", "trunc"):
-        raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+        )
     return (floor_div if rounding_mode == "floor" else trunc_div), (input, other)
 
 
@@ -165,7 +171,9 @@ def power_gradient(g, input, exponent):
     if isinstance(exponent, (int, float, complex)):
         if exponent == 0:
             return zeros_of(g)
-        if exponent == 2 and not getattr(input, "requires_grad", False):  # else 2 * x**1, whose derivatives never run out
+        if exponent == 2 and not getattr(
+            input, "requires_grad", False
+        ):  # else 2 * x**1, whose derivatives never run out
             return g * (2 * input)
         return g * (exponent * pow(input, exponent - 1))
     return select(exponent == 0, zeros_of(g), g * (exponent * pow(input, exponent - 1)))
@@ -239,21 +247,33 @@ log1p = pointwise("log1p", np.log1p, node="Log1PBackward0", promote="float", inp
 sin = pointwise("sin", np.sin, promote="float", input=lambda g, input: g * cos(input))
 cos = pointwise("cos", np.cos, promote="float", input=lambda g, input: g * -sin(input))
 tan = pointwise("tan", np.tan, promote="float", input=lambda g, out: g * (1 + out * out))
-asin = pointwise("asin", np.arcsin, promote="float", input=lambda g, input: g * rsqrt(1 - input * input), alias=("arcsin",))
-acos = pointwise("acos", np.arccos, promote="float", input=lambda g, input: g * -rsqrt(1 - input * input), alias=("arccos",))
+asin = pointwise(
+    "asin", np.arcsin, promote="float", input=lambda g, input: g * rsqrt(1 - input * input), alias=("arcsin",)
+)
+acos = pointwise(
+    "acos", np.arccos, promote="float", input=lambda g, input: g * -rsqrt(1 - input * input), alias=("arccos",)
+)
 atan = pointwise("atan", np.arctan, promote="float", input=lambda g, input: g / (input * input + 1), alias=("arctan",))
 sinh = pointwise("sinh", np.sinh, promote="float", input=lambda g, input: g * cosh(input))
 cosh = pointwise("cosh", np.cosh, promote="float", input=lambda g, input: g * sinh(input))
 tanh = pointwise("tanh", np.tanh, promote="float", input=lambda g, out: g - g * (out * out))
-asinh = pointwise("asinh", np.arcsinh, promote="float", input=lambda g, input: g * rsqrt(input * input + 1), alias=("arcsinh",))
+asinh = pointwise(
+    "asinh", np.arcsinh, promote="float", input=lambda g, input: g * rsqrt(input * input + 1), alias=("arcsinh",)
+)
 acosh = pointwise("acosh", np.arccosh, promote="float", input=lambda g, input: g * (rsqrt(input - 1) * rsqrt(input + 1)),
                   alias=("arccosh",))  # fmt: skip
-atanh = pointwise("atanh", np.arctanh, promote="float", input=lambda g, input: g / (1 - input * input), alias=("arctanh",))
+atanh = pointwise(
+    "atanh", np.arctanh, promote="float", input=lambda g, input: g / (1 - input * input), alias=("arctanh",)
+)
 sigmoid = pointwise("sigmoid", kernels.sigmoid, promote="float", input=lambda g, out: g * ((1 - out) * out))
 relu = pointwise("relu", kernels.relu, input=lambda g, out: gate(g, out))
 gate = pointwise("threshold_backward", kernels.gate, input=lambda g, other: gate(g, other), **HIDDEN)
-erf = pointwise("erf", kernels.erf, promote="float", input=lambda g, input: g * (2 / math.sqrt(PI) * exp(-input * input)))
-erfc = pointwise("erfc", kernels.erfc, promote="float", input=lambda g, input: g * (-2 / math.sqrt(PI) * exp(-input * input)))
+erf = pointwise(
+    "erf", kernels.erf, promote="float", input=lambda g, input: g * (2 / math.sqrt(PI) * exp(-input * input))
+)
+erfc = pointwise(
+    "erfc", kernels.erfc, promote="float", input=lambda g, input: g * (-2 / math.sqrt(PI) * exp(-input * input))
+)
 logit = pointwise(
     "logit", kernels.logit, promote="float",
     input=lambda g, input, eps: logit_gradient(g, input, eps),
@@ -371,6 +391,7 @@ nextafter = pointwise(
 gcd = pointwise("gcd", np.gcd, numbers=False)
 lcm = pointwise("lcm", np.lcm, numbers=False)
 
+
 def angle_slope(g, along, size):
     """g * along / size, and 0 at the origin, where the angle has no derivative."""
     return g * select(size == 0, 0, along / select(size == 0, 1, size))
@@ -393,7 +414,9 @@ def _where(condition, input=None, other=None):
         raise TypeError(f"select(): argument 'condition' (position 1) must be Tensor, not {type(condition).__name__}")
     if condition.dtype is not bool_:
         if condition.dtype is not uint8:
-            raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {name_of(condition)}")
+            raise RuntimeError(
+                f"where expected condition to be a boolean tensor, but got a tensor with dtype {name_of(condition)}"
+            )
         condition = condition.to(bool_)
     if not isinstance(input, Tensor) and not isinstance(other, Tensor):
         common = result_type_of([(of_scalar(input), 0), (of_scalar(other), 0)])
@@ -406,7 +429,9 @@ def name_of(tensor):
 
 
 where = choice("where", _where, inplace=False, method=False)
-where_method = choice("where", lambda input, condition, other: _where(condition, input, other), inplace=False, function=False)
+where_method = choice(
+    "where", lambda input, condition, other: _where(condition, input, other), inplace=False, function=False
+)
 clamp = pointwise(
     "clamp", kernels.clamp, tensors=("input", "min", "max"), alias=("clip",), scalar_node="ClampBackward1",
     input=lambda g, input, min, max: clamp_gradient(g, input, min, max),
@@ -508,6 +533,7 @@ def _rtruediv(self, other):
     return reciprocal.function(self) * other
 
 
+_rtruediv.__name__ = "__rdiv__"  # as overrides know it
 Tensor.__rtruediv__ = _rtruediv
 base_pow = pointwise(
     "pow", kernels.pow, node="PowBackward2", tensors=("input", "exponent"), **HIDDEN,

@@ -34,7 +34,13 @@ def kept(x, shape, dim, keepdim):
     return x if keepdim or not shape else reshape_to(x, reduced_shape(shape, dim))
 
 
-sum = reduction("sum", kernels.sum, node="SumBackward1", full_node="SumBackward0", input=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim))
+sum = reduction(
+    "sum",
+    kernels.sum,
+    node="SumBackward1",
+    full_node="SumBackward0",
+    input=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim),
+)
 nansum = reduction(
     "nansum", kernels.nansum, node="NansumBackward0",
     input=lambda g, input, dim, keepdim: select(input == input, spread(g, input.shape, dim, keepdim), 0),
@@ -144,7 +150,9 @@ def _extreme(all_of, along, pairwise, name):
             return all_of, (input,)
         return along, (input, dim, keepdim)
 
-    choose.__doc__ = f"The {name} of all elements, or along `dim` with its indices, or of two tensors element by element."
+    choose.__doc__ = (
+        f"The {name} of all elements, or along `dim` with its indices, or of two tensors element by element."
+    )
     return choose
 
 

@@ -57,7 +57,9 @@ def sum_of_digammas(input, p):
 
 erfinv = public("erfinv", kernels.of_one("erfinv"), input=lambda g, out: g * (SQRT_PI / 2 * exp(out * out)))
 erfcx = special("erfcx", kernels.of_one("erfcx"), input=lambda g, input, out: g * (2 * input * out - 2 / SQRT_PI))
-ndtr = special("ndtr", kernels.of_one("ndtr"), input=lambda g, input: g * (exp(-0.5 * input * input) / math.sqrt(2 * PI)))
+ndtr = special(
+    "ndtr", kernels.of_one("ndtr"), input=lambda g, input: g * (exp(-0.5 * input * input) / math.sqrt(2 * PI))
+)
 ndtri = special("ndtri", kernels.of_one("ndtri"), input=lambda g, out: g * (math.sqrt(2 * PI) * exp(0.5 * out * out)))
 log_ndtr = special(
     "log_ndtr", kernels.of_one("log_ndtr"), input=lambda g, input: g / erfcx(input * (-1 / SQRT2)) * math.sqrt(2 / PI),

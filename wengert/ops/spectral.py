@@ -78,7 +78,9 @@ def stft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tru
         side = (n_fft - win_length) // 2
         x = pad(x, (side, side))
     if n_fft > x.shape[1]:
-        raise RuntimeError(f"stft({list(input.shape)}, n_fft={n_fft}): expected 0 < n_fft <= {x.shape[1]}, but got n_fft={n_fft}")
+        raise RuntimeError(
+            f"stft({list(input.shape)}, n_fft={n_fft}): expected 0 < n_fft <= {x.shape[1]}, but got n_fft={n_fft}"
+        )
     real_dtype = dtypes.float64 if x.dtype in (dtypes.float64, dtypes.complex128) else dtypes.float32
     hop, taper = framing("stft", n_fft, hop_length, win_length, window, real_dtype)
     frames = unfold(x, 1, n_fft, hop) * taper

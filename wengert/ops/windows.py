@@ -130,12 +130,18 @@ def window(name, window_length, values, periodic, dtype, device, requires_grad):
     return wrap(samples.astype(dtype.numpy), dtype).requires_grad_(requires_grad)
 
 
-def bartlett_window(window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def bartlett_window(
+    window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
+):
     """A triangle that is 0 at its ends."""
-    return window("bartlett_window", window_length, lambda k, n: 1 - np.abs(2 * k / n - 1), periodic, dtype, device, requires_grad)
+    return window(
+        "bartlett_window", window_length, lambda k, n: 1 - np.abs(2 * k / n - 1), periodic, dtype, device, requires_grad
+    )
 
 
-def blackman_window(window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def blackman_window(
+    window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
+):
     """0.42 - 0.5 cos + 0.08 cos of the double angle."""
     return window("blackman_window", window_length, cosines((0.42, 0.5, 0.08)), periodic, dtype, device, requires_grad)
 
@@ -145,7 +151,9 @@ def hamming_window(window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype
     return window("hamming_window", window_length, cosines((alpha, beta)), periodic, dtype, device, requires_grad)
 
 
-def hann_window(window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def hann_window(
+    window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
+):
     """0.5 - 0.5 cos."""
     return window("hann_window", window_length, cosines((0.5, 0.5)), periodic, dtype, device, requires_grad)
 
