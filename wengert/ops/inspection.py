@@ -48,11 +48,6 @@ def dim_order(self, *, ambiguity_check=False):
     return tuple(sorted(range(self.ndim), key=lambda d: -strides[d]))
 
 
-def storage_type(self):
-    """The class of the storage."""
-    return type(self.untyped_storage())
-
-
 def to_dense(self, dtype=None, *, masked_grad=True):
     """This tensor itself, as `dtype`: it is dense."""
     return self if dtype is None else self.to(dtype)
@@ -145,6 +140,6 @@ for _name in ("abs_", "as_strided_", "detach", "detach_", "fill_", "get_device",
     globals()[_name] = under_function_name(_name)
 for _function in (
     apply_, map_, map2_, dim_order, is_coalesced, is_distributed, is_nonzero, is_pinned, is_same_size, nonzero_static, pin_memory,
-    resize, resize_as, storage_type, to_dense,
+    resize, resize_as, to_dense,
 ):  # fmt: skip
     setattr(Tensor, _function.__name__, _function)

@@ -52,7 +52,7 @@ METHODS = {
         """,
     "inspection": """
         apply_ map_ map2_ dim_order is_coalesced is_distributed is_nonzero is_pinned is_same_size nonzero_static pin_memory
-        resize resize_as storage_type to_dense
+        resize resize_as to_dense
         """,
     "spectral": "stft istft",
 }
