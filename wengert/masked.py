@@ -9,7 +9,6 @@ import math
 import numpy as np
 
 from wengert import dtypes
-from wengert.ops import linalg as _linalg  # noqa: F401 (declares what methods below need)
 from wengert.ops.creation import to
 from wengert.ops.pointwise import select
 from wengert.ops.reductions import norm_op
@@ -156,8 +155,8 @@ def var(input, dim=None, unbiased=None, *, correction=None, keepdim=False, dtype
     dims = _dims(x, dim) if x.ndim else ()
     centre = mean(x, dims or None, keepdim=True, mask=mask) if x.ndim else mean(x, mask=mask)
     apart = _filled(x - centre, mask, 0)
-    squares = (apart * apart.conj()).real if dtype.is_complex else apart * apart
-    count = _count(squares, dims, keepdim, mask)
+    squares = apart * apart.conj() if dtype.is_complex else apart * apart
+    count = _count(squares.real, dims, keepdim, mask)
     return (squares.sum(dims, keepdim) if x.ndim else squares) / (count - correction).clamp(min=0)
 
 

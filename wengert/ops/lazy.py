@@ -27,6 +27,9 @@ FUNCTIONS = {
         cholesky cholesky_inverse cholesky_solve det slogdet logdet inverse matrix_exp matrix_power pinverse qr svd lu lu_solve
         lu_unpack geqrf orgqr ormqr triangular_solve frobenius_norm nuclear_norm svd_lowrank pca_lowrank
         """,
+    "inspection": """
+        abs_ as_strided_ detach detach_ empty_permuted fill fill_ get_device nonzero_static resize_as_ zero_
+        """,
     "windows": "bartlett_window blackman_window hamming_window hann_window kaiser_window",
     "spectral": "stft istft",
 }
@@ -46,6 +49,10 @@ METHODS = {
     "decompositions": """
         cholesky cholesky_inverse cholesky_solve det slogdet logdet inverse matrix_exp matrix_power pinverse qr svd lu lu_solve
         geqrf orgqr ormqr triangular_solve
+        """,
+    "inspection": """
+        apply_ map_ map2_ dim_order is_coalesced is_distributed is_nonzero is_pinned is_same_size nonzero_static pin_memory
+        resize resize_as to_dense
         """,
     "spectral": "stft istft",
 }
