@@ -108,4 +108,4 @@ def of_one_dtype(values):
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
 
 
-heaviside = pointwise("heaviside", _heaviside, tensors=("input", "values"), check=of_one_dtype)
+heaviside = pointwise("heaviside", _heaviside, numbers=(), tensors=("input", "values"), check=of_one_dtype)
