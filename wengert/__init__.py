@@ -70,7 +70,7 @@ _SUBMODULES = (
     "autograd", "nn", "optim", "utils", "linalg", "fft", "special", "func", "random", "distributions", "testing", "backends",
     "amp", "cuda", "overrides", "serialization", "return_types", "interop", "printing", "lens", "types", "version", "futures",
     "multiprocessing", "distributed", "jit", "onnx", "masked", "signal", "sparse", "library", "compiler", "profiler", "hub",
-    "storage", "functional", "cpu", "mps", "xpu", "package", "quantization", "ao",
+    "storage", "functional", "_C", "cpu", "mps", "xpu", "package", "quantization", "ao",
 )  # fmt: skip
 
 

@@ -14,7 +14,18 @@ BOOL, INTEGER, FLOATING, COMPLEX = range(4)
 class dtype:
     """An element type, such as ``wengert.float32``. Compared by identity; there is one object for each type."""
 
-    __slots__ = ("name", "numpy", "category", "itemsize", "is_floating_point", "is_complex", "is_signed", "differentiable", "takes_numbers", "numbers")
+    __slots__ = (
+        "name",
+        "numpy",
+        "category",
+        "itemsize",
+        "is_floating_point",
+        "is_complex",
+        "is_signed",
+        "differentiable",
+        "takes_numbers",
+        "numbers",
+    )
 
     def __init__(self, name, numpy, category):
         self.name = name
@@ -157,9 +168,7 @@ def get_default_dtype():
 def set_default_dtype(d):
     """Make `d` (a floating-point dtype) the type of new floating tensors; raises TypeError for other types."""
     if not isinstance(d, dtype) or not d.is_floating_point or d in _FLOAT8:
-        raise TypeError(
-            f"only floating-point types are supported as the default type, but got {d!r}"
-        )
+        raise TypeError(f"only floating-point types are supported as the default type, but got {d!r}")
     default.dtype = d
     default.complex = TO_COMPLEX[d]
 

@@ -32,7 +32,9 @@ def explain(operation, error, arguments):
     if isinstance(error, TypeError) and arrays and ("ufunc" in text or "loop" in text or "numpy boolean" in text):
         return unsupported(operation.name, arrays[0].dtype, text)
     if isinstance(error, OverflowError):
-        return RuntimeError(f"value cannot be converted to type {type_name(arrays[0].dtype)} without overflow" if arrays else text)
+        return RuntimeError(
+            f"value cannot be converted to type {type_name(arrays[0].dtype)} without overflow" if arrays else text
+        )
     return error
 
 

@@ -129,6 +129,9 @@ class Tensor:
     def is_shared(self):
         return False
 
+    def is_pinned(self, device=None):
+        return False
+
     is_cpu = True
     is_cuda = is_meta = is_sparse = is_sparse_csr = is_quantized = is_nested = is_mps = is_xpu = is_mkldnn = False
     is_xla = is_ipu = is_vulkan = is_maia = is_mtia = False
@@ -172,7 +175,9 @@ class Tensor:
                 if not self.dtype.differentiable:
                     raise RuntimeError("only Tensors of floating point dtype can require gradients")
                 if self._counter is INFERENCE and not grad_mode.inference:
-                    raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+                    raise RuntimeError(
+                        "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+                    )
                 self._node = node = AccumulateGrad(self)
                 if self._grad is not None:
                     node.grad, self._grad = self._grad, None
@@ -230,7 +235,9 @@ class Tensor:
 
     def _check_grad(self, value):
         if not isinstance(value, Tensor):
-            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+            )
         if value is self:
             raise RuntimeError("can't assign Variable as its own grad")
         if value.dtype is not self.dtype:
@@ -279,7 +286,8 @@ class Tensor:
     def data(self):
         """The same memory with a version counter of its own, so that writes through it escape autograd's notice."""
         alias = wrap(self._array, self.dtype)
-        alias.__class__ = type(self) if type(self) is not Tensor else Tensor
+        if type(self) is not Tensor and not issubclass(type(self), Parameter):
+            alias.__class__ = type(self)
         if rare.active:
             for observe in rare.on_result:
                 observe("data", (self,), alias, self._node)
@@ -358,7 +366,10 @@ class Tensor:
         """This tensor as an instance of `cls`, a subclass of Tensor, sharing memory and graph."""
         if not (isinstance(cls, type) and issubclass(cls, Tensor)):
             raise TypeError("cls must be a type (not an instance) that is a subclass of Tensor")
-        alias = self.view_as(self) if type(self) is Tensor else Tensor.view_as(self, self)
+        from wengert import overrides
+
+        with overrides.DisableTorchFunctionSubclass():
+            alias = self.view_as(self)
         alias.__class__ = cls
         return alias
 

@@ -29,7 +29,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the first one")
     parser.add_argument("--length", type=int, default=14, help="lines of each")
     parser.add_argument("--show", type=int, default=25, help="kinds to show")
+    parser.add_argument("--known", action="store_true", help="show the differences that known_gaps.toml excuses, too")
     options = parser.parse_args()
+    if options.known:
+        programs.KNOWN.clear()
     torch.set_num_threads(1)
     subject = subject_module()
     counts: Counter[str] = Counter()

@@ -242,7 +242,9 @@ def cholesky_or_info(A, upper, raise_errors):
         if raise_errors:
             failed("linalg.cholesky", info, "The factorization could not be completed because the input is not positive-definite "
                    "(the leading minor of order {} is not positive-definite).")  # fmt: skip
-        L = np.array([np.linalg.cholesky(a) if not i else np.tril(a) for a, i in zip(stack, each, strict=True)]).reshape(A.shape)
+        L = np.array(
+            [np.linalg.cholesky(a) if not i else np.tril(a) for a, i in zip(stack, each, strict=True)]
+        ).reshape(A.shape)
     return (H(L) if upper else columns(L)), info
 
 

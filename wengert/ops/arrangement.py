@@ -195,7 +195,9 @@ def column_stack(tensors):
 
 def needed(tensors, name):
     if isinstance(tensors, Tensor) or not isinstance(tensors, (list, tuple)):
-        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}"
+        )
     if not tensors:
         raise RuntimeError(f"{name} expects a non-empty TensorList")
     return list(tensors)
@@ -219,7 +221,9 @@ def cutting(name, least, dim_of):
         return tensor_split(input, indices_or_sections, dim)
 
     function.__name__ = name
-    function.__doc__ = f"Pieces along the direction of `{name[0]}stack`: this many equal ones, or cut at these indices; views."
+    function.__doc__ = (
+        f"Pieces along the direction of `{name[0]}stack`: this many equal ones, or cut at these indices; views."
+    )
     return composite(function)
 
 
@@ -240,7 +244,9 @@ def unsafe(name, cut):
         return tuple(pieces)
 
     function.__name__ = name
-    function.__doc__ = f"`{name.removeprefix('unsafe_')}`, whose pieces may be written in place where gradients are recorded."
+    function.__doc__ = (
+        f"`{name.removeprefix('unsafe_')}`, whose pieces may be written in place where gradients are recorded."
+    )
     return function
 
 
@@ -279,7 +285,9 @@ def meshgrid(*tensors, indexing=None):
         import warnings
 
         warnings.warn(
-            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.", UserWarning, stacklevel=3
+            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.",
+            UserWarning,
+            stacklevel=3,
         )
         indexing = "ij"
     if indexing not in ("ij", "xy"):
@@ -294,7 +302,8 @@ def meshgrid(*tensors, indexing=None):
         vectors[:2] = vectors[1::-1]
     extents = [x.numel() for x in vectors]
     grids = [
-        expand_op(x.reshape([-1 if j == i else 1 for j in range(len(vectors))]), tuple(extents)) for i, x in enumerate(vectors)
+        expand_op(x.reshape([-1 if j == i else 1 for j in range(len(vectors))]), tuple(extents))
+        for i, x in enumerate(vectors)
     ]
     if swapped:
         grids[:2] = grids[1::-1]
@@ -337,7 +346,9 @@ def triangle(name, indices):
         return wrap(np.stack([rows, columns]).astype(dtype.numpy), dtype)
 
     function.__name__ = name
-    function.__doc__ = f"Rows and columns (2, N) of the {'lower' if name[2] == 'i' else 'upper'} triangle of a matrix of this size."
+    function.__doc__ = (
+        f"Rows and columns (2, N) of the {'lower' if name[2] == 'i' else 'upper'} triangle of a matrix of this size."
+    )
     return function
 
 
@@ -461,7 +472,9 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         raise RuntimeError("repeats can not be negative")
     n = input.shape[axis] if input.ndim else 1
     if counts.ndim and counts.size not in (1, n):
-        raise RuntimeError(f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and input.size({axis}) = {n}")
+        raise RuntimeError(
+            f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and input.size({axis}) = {n}"
+        )
     index = np.repeat(np.arange(n), counts)
     if output_size is not None and output_size != index.size:
         raise RuntimeError("allocated size does not match required size")
@@ -481,7 +494,9 @@ def copies(name, view):
     function.__name__ = f"{name}_copy"
     function.__doc__ = f"`{name}` as a copy with memory of its own."
     is_function = isinstance(view, types.FunctionType)
-    function.__signature__ = inspect.signature(view) if is_function else inspect.Signature(list(view.signature.values()))
+    function.__signature__ = (
+        inspect.signature(view) if is_function else inspect.Signature(list(view.signature.values()))
+    )
     return composite(function, method=name == "narrow")
 
 
@@ -505,7 +520,9 @@ for _name, _view in VIEWS.items():
 
 def as_strided_(self, size, stride, storage_offset=None):
     """This tensor itself takes another shape and other strides over its storage; returns it."""
-    return shape.rearranged("as_strided", lambda *a: shape.as_strided(*a), "AsStridedBackward1")(self, size, stride, storage_offset)
+    return shape.rearranged("as_strided", lambda *a: shape.as_strided(*a), "AsStridedBackward1")(
+        self, size, stride, storage_offset
+    )
 
 
 Tensor.as_strided_ = as_strided_

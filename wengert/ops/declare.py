@@ -38,7 +38,9 @@ from wengert.tensor import Parameter, Tensor, new, wrap
 # Non-finite results are values here, as in PyTorch. The filter names our modules only: the user's own NumPy code warns as ever.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"wengert\.")
 
-FUNCTIONS: dict[str, dict[str, "Operation"]] = {}  # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
+FUNCTIONS: dict[
+    str, dict[str, "Operation"]
+] = {}  # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
 METHODS: dict[str, "Operation"] = {}
 NUMBERS = (bool, int, float, complex, np.number, np.bool_)
 
@@ -47,6 +49,7 @@ class Operation:
     """What all operations have in common: names, lazily generated functions, and the way through uncommon arguments."""
 
     differentiable = True
+    public = None  # the operation as whose usual case this one is called
     namespace = ""  # where the function is public: "" is torch itself
 
     def __init__(self, name, kernel, doc=None):
@@ -140,7 +143,7 @@ class Operation:
             args.pop()
         if out is not None:
             kwargs["out"] = out
-        function = self.variant(kind) if kind != "operator" else self.function
+        function = (self.public or self).variant(kind if kind != "operator" else "function")
         return overrides.handle(function, overridden, tuple(args), kwargs)
 
     def prepare(self, values):
@@ -225,14 +228,7 @@ class Composite(Operation):
         name = self.name
 
         def function(*args, **kwargs):
-            for value in args:
-                if type(value) is not Tensor and hasattr(type(value), "__torch_function__") and type(value) is not Parameter:
-                    overridden = overriding((*args, *kwargs.values()), None)
-                    if overridden:
-                        from wengert import overrides
-
-                        return overrides.handle(function, overridden, args, kwargs)
-            if rare.active:
+            if rare.active or not PLAIN.issuperset(map(type, args)) or kwargs:
                 overridden = overriding((*args, *kwargs.values()), None)
                 if overridden:
                     from wengert import overrides
@@ -289,6 +285,8 @@ class Choice(Operation):
     def __init__(self, name, choose, doc=None, usual=None):
         super().__init__(name, choose, doc)
         self.usual = usual  # what two arguments without keywords mean, where that needs no choosing
+        if usual is not None:
+            usual.public = self
 
     def generate(self, kind):
         choose = self.kernel
@@ -298,6 +296,12 @@ class Choice(Operation):
         def function(*args, **kwargs):
             if usual is not None and not kwargs and len(args) == 2:
                 return usual(*args)
+            if rare.active or not PLAIN.issuperset(map(type, args)) or kwargs:
+                overridden = overriding((*args, *kwargs.values()), None)
+                if overridden:
+                    from wengert import overrides
+
+                    return overrides.handle(function, overridden, args, kwargs)
             out = kwargs.pop("out", None) if takes_out else None
             try:
                 chosen, arguments, *options = choose(*args, **kwargs)
@@ -467,9 +471,12 @@ class Pointwise(Primitive):
     (the real dtype of a complex one), "bool".
     """
 
-    def __init__(self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None, numbers=None, **options):
+    def __init__(
+        self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None,
+        numbers=True, **options
+    ):
         super().__init__(name, kernel, derivatives, **options)
-        self.numbers = numbers  # the operands that may be numbers, if not all of them
+        self.numbers = numbers  # which operands may be numbers: all (True), none, or those named
         self.check = check  # refuses arguments that the kernel could take and PyTorch does not
         self.unpromoted = unpromoted
         self.promote = promote
@@ -516,7 +523,7 @@ class Pointwise(Primitive):
             elif value is None:
                 if self.signature[name].default is not None:
                     raise self.not_a_tensor(name, position, value)
-            elif not isinstance(value, NUMBERS) or (self.numbers is not None and name not in self.numbers):
+            elif not isinstance(value, NUMBERS) or not (self.numbers is True or self.numbers and name in self.numbers):
                 raise self.not_a_tensor(name, position, value)
         if not some:
             raise self.not_a_tensor(self.tensors[0], 1, values[self.tensors[0]])
@@ -528,7 +535,9 @@ class Pointwise(Primitive):
         return self.body(plain, (), self.numbered(given))
 
     def numbered(self, values):
-        return self.scalar_node != self.node_name and not any(isinstance(values[name], Tensor) for name in self.tensors[1:])
+        return self.scalar_node != self.node_name and not any(
+            isinstance(values[name], Tensor) for name in self.tensors[1:]
+        )
 
     def with_number(self, tensor, number):
         """The common path for a floating tensor and a Python number; replaced by its generated self on first use."""
@@ -555,6 +564,10 @@ class Pointwise(Primitive):
         for name in self.promoted[1:]:
             values[name] = convert(values[name], common if common is not target.dtype else target.dtype)
         return values
+
+
+# Types of arguments that never take part in operations of their own accord.
+PLAIN = frozenset({Tensor, Parameter, int, float, bool, complex, str, type(None), dtypes.dtype})
 
 
 def overriding(values, out):
@@ -608,9 +621,10 @@ def mark_inference(result):
             tensor._counter = graph.INFERENCE
 
 
-def forward_mode(operation, values, kind):
-    from wengert.autograd import forward_ad  # only ever reached when forward_ad is loaded: it alone makes dual tensors
+forward_ad = None  # `wengert.autograd.forward_ad` puts itself here when it loads; it alone makes dual tensors
 
+
+def forward_mode(operation, values, kind):
     return forward_ad.apply(operation, values, kind)
 
 
@@ -771,7 +785,9 @@ class Saved:
             elif parameter in operation.residuals:
                 self.residuals.append(parameter)
             else:
-                raise NameError(f"{operation.name}: a derivative names {parameter!r}, which is nothing that it could be given")
+                raise NameError(
+                    f"{operation.name}: a derivative names {parameter!r}, which is nothing that it could be given"
+                )
         self.optional = {n for n in self.inputs if signature[n].default is None}
 
     def condition(self, name):
@@ -838,7 +854,9 @@ class Emitter:
             self.lines.append(f"def {name}({', '.join(p.name for p in parameters)}):")
             self.body(1)
         scalars = "".join(self.scalars)
-        function = compile_source("\n".join(self.lines) + "\n", name, namespace, f"{self.kind} {name} {scalars}".strip())
+        function = compile_source(
+            "\n".join(self.lines) + "\n", name, namespace, f"{self.kind} {name} {scalars}".strip()
+        )
         function.__doc__ = op.doc
         function.__module__ = "wengert"
         function.operation = op
@@ -847,7 +865,7 @@ class Emitter:
     def number_case(self):
         """``tensor op number``: as quick as two tensors, if the number fits the dtype as it is."""
         op = self.op
-        if not isinstance(op, Pointwise) or len(op.tensors) != 2 or len(op.signature) != 2 or op.numbers == ():
+        if not isinstance(op, Pointwise) or not op.numbers or len(op.tensors) != 2 or len(op.signature) != 2:
             return
         if self.inplace and (op.promote == "bool" or not isinstance(op.kernel, np.ufunc)):
             return
@@ -912,7 +930,9 @@ class Emitter:
         parts = []
         for name, parameter in self.op.signature.items():
             if name in self.saved.inputs:
-                text = f"(None if {name} is None else {name}._array)" if name in self.saved.optional else f"{name}._array"
+                text = (
+                    f"(None if {name} is None else {name}._array)" if name in self.saved.optional else f"{name}._array"
+                )
             else:
                 text = name
             parts.append(f"{name}={text}" if parameter.kind is parameter.KEYWORD_ONLY else text)
@@ -1039,7 +1059,9 @@ class Emitter:
         for name in saved.tensors:
             condition = saved.condition(name)
             value = clone if clone and name == saved.inputs[0] else name
-            self.add(f"node.s_{name} = {value} if {condition} else None" if condition else f"node.s_{name} = {value}", indent)
+            self.add(
+                f"node.s_{name} = {value} if {condition} else None" if condition else f"node.s_{name} = {value}", indent
+            )
         for name in saved.values:
             self.add(f"node.s_{name} = {name}", indent)
         for name in saved.residuals:
@@ -1113,7 +1135,12 @@ class Emitter:
         self.nodes(indent)
         asked = " or ".join(f"n_{n} is not None" for n in saved.differentiable) or "False"
         # A result without derivative cuts the graph, but a leaf must be refused all the same.
-        self.add(f"recorded = ({asked}) and grad_mode.enabled" if saved.differentiable else f"recorded = {first}._node is not None and grad_mode.enabled", indent)
+        self.add(
+            f"recorded = ({asked}) and grad_mode.enabled"
+            if saved.differentiable
+            else f"recorded = {first}._node is not None and grad_mode.enabled",
+            indent,
+        )
         self.add(f"if {first}._base is not None and not recorded and grad_mode.enabled:", indent)
         self.add(f"views.check_unrecorded({first})", indent + 1)
         self.add("if recorded:", indent)
@@ -1122,7 +1149,9 @@ class Emitter:
         if first in saved.tensors:
             clone = "original"
             condition = saved.condition(first)
-            self.add(f"original = views.copy_of({first})" + (f" if {condition} else None" if condition else ""), indent + 1)
+            self.add(
+                f"original = views.copy_of({first})" + (f" if {condition} else None" if condition else ""), indent + 1
+            )
         self.add("try:", indent)
         residuals = "".join(f", {name}" for name in op.residuals)
         target = f"_{residuals}"
@@ -1138,7 +1167,9 @@ class Emitter:
         called = "kernel" if isinstance(op.kernel, np.ufunc) else "kernel_inplace"
         options = [f"out={first}._array", "casting='unsafe'"] if isinstance(op.kernel, np.ufunc) else keywords
         run = f"lambda *a: {called}({', '.join(['*a', *options])})"
-        self.add(f"{'_' if not residuals else target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1)
+        self.add(
+            f"{'_' if not residuals else target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1
+        )
         self.add(f"counter = {first}._counter", indent)
         self.add("if counter is None:", indent)
         self.add(f"{first}._counter = Version(1)", indent + 1)
@@ -1212,7 +1243,9 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
     if tracked or saved.residuals:
         add("versions = self.versions")
         add("if versions is None:")
-        stale = " or ".join(f"s_{n} is not None and s_{n}._counter is not None and s_{n}._counter.value" for n in tracked)
+        stale = " or ".join(
+            f"s_{n} is not None and s_{n}._counter is not None and s_{n}._counter.value" for n in tracked
+        )
         add(f"    if {stale or 'False'}:")
         add("        verify(self)")
         changed = [
@@ -1298,15 +1331,15 @@ def operand_of_another_kind(op, input, other):
 
 
 def pointwise(name, kernel, *, promote="same", function=True, method=True, inplace=True, alias=(), namespace="", doc=None,
-              tensors=None, unpromoted=(), check=None, numbers=None, residuals=(), holomorphic=True, node=None, scalar_node=None,
-              **derivatives):  # fmt: skip
+              tensors=None, unpromoted=(), check=None, residuals=(), holomorphic=True, node=None, scalar_node=None,
+              numbers=True, **derivatives):  # fmt: skip
     """Declare an operation on corresponding elements.
 
     Args:
         name: its public name.
         kernel: a ufunc, or a function of arrays whose parameters become the operation's.
         promote: the dtype of the result: "same" as the promoted inputs, at least "float", or "bool".
-        numbers: the operands that may be Python numbers (default: all, as long as one is a tensor).
+        numbers: which operands may be numbers: all (True), none (False), or those named.
         derivatives: for each differentiable parameter, a formula whose parameter names say what it needs.
     """
     operation = Pointwise(
@@ -1378,12 +1411,12 @@ class Variadic(Operation):
         key = next(iter(values))
         tensors = values[key]
         if isinstance(tensors, Tensor) or not isinstance(tensors, (list, tuple)):
-            raise TypeError(f"{self.name}(): argument '{key}' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
+            raise TypeError(
+                f"{self.name}(): argument '{key}' (position 1) must be tuple of Tensors, not {type(tensors).__name__}"
+            )
         for position, tensor in enumerate(tensors):
             if not isinstance(tensor, Tensor):
-                raise TypeError(
-                    f"expected Tensor as element {position} in argument 0, but got {type(tensor).__name__}"
-                )
+                raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(tensor).__name__}")
         if not tensors:
             raise RuntimeError(f"{self.name}(): expected a non-empty list of Tensors")
         if self.promote:

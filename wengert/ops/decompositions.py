@@ -203,7 +203,9 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)
     """(X, A) with A X = input, A triangular."""
     check(A, "triangular_solve", square=True)
     matrix = A.mT if transpose else A
-    return triangular_result(solve_triangular(matrix, input, upper=upper != transpose, unitriangular=unitriangular), A.clone())
+    return triangular_result(
+        solve_triangular(matrix, input, upper=upper != transpose, unitriangular=unitriangular), A.clone()
+    )
 
 
 pinv_op = primitive(
@@ -263,7 +265,9 @@ def lstsq(A, B, rcond=None, *, driver=None):
     """
     check(A, "linalg.lstsq")
     if driver is not None and driver not in DRIVERS:
-        raise RuntimeError(f"torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), got {driver}")
+        raise RuntimeError(
+            f"torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), got {driver}"
+        )
     same_kinds(A, B, "torch.linalg.lstsq")
     if B.ndim < 1:
         raise RuntimeError("torch.linalg.lstsq: input `other` must have at least 1 dim")
@@ -282,7 +286,9 @@ def tensorinv(A, ind=2):
         raise RuntimeError("Expected a strictly positive integer for 'ind'")
     left, right = tuple(A.shape[:ind]), tuple(A.shape[ind:])
     if math.prod(left) != math.prod(right):
-        raise RuntimeError(f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {math.prod(right)} != {math.prod(left)}")
+        raise RuntimeError(
+            f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {math.prod(right)} != {math.prod(left)}"
+        )
     return inv(A.reshape(math.prod(left), -1)).reshape(right + left)
 
 
@@ -361,7 +367,11 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False):
     refuse_no_pivot(pivot, "linalg.lu_factor")
     LU, pivots, info = lu_op(check(A, "torch.linalg.lu_factor_ex"))
     if check_errors and info._array.any():
-        kernels.failed("torch.linalg.lu_factor_ex", info._array, "U[{0},{0}] is zero and using it on lu_solve would result in a division by zero.")
+        kernels.failed(
+            "torch.linalg.lu_factor_ex",
+            info._array,
+            "U[{0},{0}] is zero and using it on lu_solve would result in a division by zero.",
+        )
     return lu_factor_ex_result(LU, pivots, info)
 
 
@@ -428,7 +438,9 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     if pivots.dtype is not dtypes.int32:
         raise RuntimeError("linalg.lu_solve: pivots should be a Tensor of scalar type torch.int32")
     if LU.dtype is not B.dtype:
-        raise RuntimeError(f"linalg.lu_solve: Expected LU and B to have the same dtype, but found LU of type {LU.dtype} and B of type {B.dtype} instead")
+        raise RuntimeError(
+            f"linalg.lu_solve: Expected LU and B to have the same dtype, but found LU of type {LU.dtype} and B of type {B.dtype} instead"
+        )
     if not left:
         return H(linalg_lu_solve(LU, pivots, H(B), adjoint=not adjoint))
     fits(LU, B, True, "linalg.lu_solve")
@@ -549,7 +561,9 @@ def linalg_qr(A, mode="reduced"):
     """(Q, R) with A = Q R, the columns of Q orthonormal and R upper triangular; `mode` "reduced", "complete" or "r"."""
     check(A, "linalg.qr")
     if mode not in ("reduced", "complete", "r"):
-        raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
+        raise RuntimeError(
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
+        )
     return qr_op(A, mode)
 
 
@@ -564,15 +578,25 @@ def householder_product(A, tau):
     check(A, "torch.linalg.householder_product")
     m, n = A.shape[-2:]
     if m < n:
-        raise RuntimeError("torch.linalg.householder_product: input.shape[-2] must be greater than or equal to input.shape[-1]")
+        raise RuntimeError(
+            "torch.linalg.householder_product: input.shape[-2] must be greater than or equal to input.shape[-1]"
+        )
     if n < tau.shape[-1]:
-        raise RuntimeError("torch.linalg.householder_product: input.shape[-1] must be greater than or equal to tau.shape[-1]")
+        raise RuntimeError(
+            "torch.linalg.householder_product: input.shape[-1] must be greater than or equal to tau.shape[-1]"
+        )
     if A.dtype is not tau.dtype:
-        raise RuntimeError(f"torch.linalg.householder_product: tau dtype {tau.dtype} does not match input dtype {A.dtype}")
+        raise RuntimeError(
+            f"torch.linalg.householder_product: tau dtype {tau.dtype} does not match input dtype {A.dtype}"
+        )
     if A.ndim - tau.ndim != 1:
-        raise RuntimeError(f"torch.linalg.householder_product: Expected tau to have one dimension less than input, but got tau.ndim equal to {tau.ndim} and input.ndim is equal to {A.ndim}")
+        raise RuntimeError(
+            f"torch.linalg.householder_product: Expected tau to have one dimension less than input, but got tau.ndim equal to {tau.ndim} and input.ndim is equal to {A.ndim}"
+        )
     if A.shape[:-2] != tau.shape[:-1]:
-        raise RuntimeError(f"torch.linalg.householder_product: Expected batch dimensions of tau to be equal to input.shape[:-2], but got {list(tau.shape[:-1])}")
+        raise RuntimeError(
+            f"torch.linalg.householder_product: Expected batch dimensions of tau to be equal to input.shape[:-2], but got {list(tau.shape[:-1])}"
+        )
     return narrow_to(reflections(A, tau), -1, 0, n).mT.clone(memory_format=dtypes.contiguous_format).mT
 
 
@@ -596,14 +620,23 @@ def ormqr(input, tau, other, left=True, transpose=False):
     """The product of `other` with the orthogonal matrix that `geqrf` gave."""
     check(input, "torch.ormqr")
     if input.dtype is not other.dtype or input.dtype is not tau.dtype:
-        raise RuntimeError(f"torch.ormqr: Expected input and other to have the same dtype, but input has dtype {input.dtype} and other has dtype {other.dtype}")
+        raise RuntimeError(
+            f"torch.ormqr: Expected input and other to have the same dtype, but input has dtype {input.dtype} and other has dtype {other.dtype}"
+        )
     if other.ndim < 2:
         raise RuntimeError("torch.ormqr: other must have at least 2 dimensions.")
     if other.shape[-2 if left else -1] < tau.shape[-1]:
-        raise RuntimeError(f"torch.ormqr: other.shape[{-2 if left else -1}] must be greater than or equal to tau.shape[-1]")
+        raise RuntimeError(
+            f"torch.ormqr: other.shape[{-2 if left else -1}] must be greater than or equal to tau.shape[-1]"
+        )
     if other.shape[-2 if left else -1] != input.shape[-2]:
         raise RuntimeError(f"torch.ormqr: other.shape[{-2 if left else -1}] must be equal to input.shape[-2]")
-    if input.ndim - tau.ndim != 1 or input.ndim != other.ndim or input.shape[:-2] != tau.shape[:-1] or input.shape[:-2] != other.shape[:-2]:
+    if (
+        input.ndim - tau.ndim != 1
+        or input.ndim != other.ndim
+        or input.shape[:-2] != tau.shape[:-1]
+        or input.shape[:-2] != other.shape[:-2]
+    ):
         raise RuntimeError("torch.ormqr: Expected batch dimensions of tau and other to be equal to input.shape[:-2]")
     Q = reflections(input, tau)
     Q = H(Q) if transpose else Q
@@ -728,7 +761,9 @@ def linalg_svd(A, full_matrices=True, *, driver=None):
     """(U, S, Vh) with A = U diag(S) Vh: U and Vh unitary, the singular values S descending."""
     check(A, "linalg.svd")
     if driver is not None:
-        raise RuntimeError("torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend.")
+        raise RuntimeError(
+            "torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend."
+        )
     return svd_op(A, full_matrices)
 
 
@@ -736,7 +771,9 @@ def linalg_svdvals(A, *, driver=None):
     """The singular values, descending."""
     check(A, "linalg.svdvals")
     if driver is not None:
-        raise RuntimeError("torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend.")
+        raise RuntimeError(
+            "torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend."
+        )
     return svdvals_op(A)
 
 
@@ -789,7 +826,9 @@ def pca_lowrank(A, q=None, center=True, niter=2):
 
 # --- powers, products ---------------------------------------------------------------------------------------------------------------------------
 
-exp_op = primitive("linalg_matrix_exp", kernels.matrix_exp, **INNER, node="LinalgMatrixExpBackward0", A=lambda g, A: exp_gradient(g, A))
+exp_op = primitive(
+    "linalg_matrix_exp", kernels.matrix_exp, **INNER, node="LinalgMatrixExpBackward0", A=lambda g, A: exp_gradient(g, A)
+)
 
 
 def exp_gradient(g, A):
@@ -803,11 +842,15 @@ def exp_gradient(g, A):
 def linalg_matrix_exp(A):
     """The sum of A^k / k! over all k."""
     if A.dtype.category < 2:
-        raise RuntimeError(f"linalg.matrix_exp: Expected a floating point or complex tensor as input. Got {dtypes.SCALAR_NAMES[A.dtype]}")
+        raise RuntimeError(
+            f"linalg.matrix_exp: Expected a floating point or complex tensor as input. Got {dtypes.SCALAR_NAMES[A.dtype]}"
+        )
     if A.ndim < 2:
         raise RuntimeError("linalg.matrix_exp: The input tensor A must have at least 2 dimensions.")
     if A.shape[-1] != A.shape[-2]:
-        raise RuntimeError(f"linalg.matrix_exp: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices")
+        raise RuntimeError(
+            f"linalg.matrix_exp: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices"
+        )
     return exp_op(A)
 
 
@@ -820,7 +863,9 @@ def linalg_matrix_power(A, n):
     if A.ndim < 2:
         raise RuntimeError("linalg.matrix_power: The input tensor A must have at least 2 dimensions.")
     if A.shape[-1] != A.shape[-2]:
-        raise RuntimeError(f"linalg.matrix_power: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices")
+        raise RuntimeError(
+            f"linalg.matrix_power: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices"
+        )
     if n == 0:
         return A * 0 + identity_like(A)
     if n < 0:
@@ -849,7 +894,9 @@ def multi_dot(tensors):
         if x.ndim != 2 and not (ends and x.ndim == 1):
             raise RuntimeError(f"multi_dot(): tensor {i} must be {'1D or 2D' if ends else '2D'} but got {x.ndim}D")
         if x.dtype is not tensors[0].dtype:
-            raise RuntimeError(f"multi_dot(): all tensors must have be the same dtype but tensor 0 is {tensors[0].dtype} and tensor {i} {x.dtype}")
+            raise RuntimeError(
+                f"multi_dot(): all tensors must have be the same dtype but tensor 0 is {tensors[0].dtype} and tensor {i} {x.dtype}"
+            )
     first, last = tensors[0].ndim == 1, tensors[-1].ndim == 1
     if first:
         tensors[0] = tensors[0].unsqueeze(0)
@@ -857,7 +904,9 @@ def multi_dot(tensors):
         tensors[-1] = tensors[-1].unsqueeze(-1)
     for i, (x, y) in enumerate(zip(tensors, tensors[1:], strict=False)):
         if x.shape[-1] != y.shape[0]:
-            raise RuntimeError(f"multi_dot(): tensors {i} and {i + 1} with shapes {list(x.shape)} and {list(y.shape)} cannot be multiplied")
+            raise RuntimeError(
+                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(x.shape)} and {list(y.shape)} cannot be multiplied"
+            )
     result = in_best_order(tensors)
     result = result.squeeze(0) if first else result
     return result.squeeze(-1) if last else result
@@ -878,7 +927,9 @@ def norm_dtype(x, dtype, name):
             raise RuntimeError(f"{name}: dtype should be real for real inputs, but got {dtype}")
         return x.to(dtype)
     if not x.dtype.differentiable:
-        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {dtypes.SCALAR_NAMES[x.dtype]}")
+        raise RuntimeError(
+            f"{name}: Expected a floating point or complex tensor as input. Got {dtypes.SCALAR_NAMES[x.dtype]}"
+        )
     return x
 
 
@@ -892,7 +943,9 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     if (ord < 0 or ord == math.inf) and x.ndim:
         for d in range(x.ndim) if not dims else dims:
             if x.shape[axis_of(d, x.ndim)] == 0:
-                raise RuntimeError(f"linalg.vector_norm cannot compute the {float(ord)} norm on the dimension {d} because this dimension is empty and the operation does not have an identity")
+                raise RuntimeError(
+                    f"linalg.vector_norm cannot compute the {float(ord)} norm on the dimension {d} because this dimension is empty and the operation does not have an identity"
+                )
     return norm_op(x, ord, None if dims is None or not len(dims) else tuple(dims), keepdim)
 
 
@@ -921,7 +974,11 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
                 result = result.unsqueeze(d)
         return result
     if isinstance(ord, str) or abs(ord) not in (1, math.inf):
-        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported." if not isinstance(ord, str) else f"linalg.matrix_norm: Order {ord} not supported.")
+        raise RuntimeError(
+            f"linalg.matrix_norm: Order {ord} not supported."
+            if not isinstance(ord, str)
+            else f"linalg.matrix_norm: Order {ord} not supported."
+        )
     along, across = (first, second) if abs(ord) == 1 else (second, first)
     if not A.shape[across]:
         return empty_norm(A, first, second, keepdim, ord)
@@ -947,10 +1004,16 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
     if dim is not None and not isinstance(dim, int) and len(dim) not in (1, 2) and ord is not None:
         raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dim)}")
     if ord is not None and dim is None and A.ndim not in (1, 2):
-        raise RuntimeError("linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D.")
+        raise RuntimeError(
+            "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+        )
     if ord is None:
         return vector_norm(A, 2, dim, keepdim, dtype=dtype)
-    if isinstance(ord, str) or (dim is None and A.ndim == 2) or (dim is not None and not isinstance(dim, int) and len(dim) == 2):
+    if (
+        isinstance(ord, str)
+        or (dim is None and A.ndim == 2)
+        or (dim is not None and not isinstance(dim, int) and len(dim) == 2)
+    ):
         return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     return vector_norm(A, ord, dim, keepdim, dtype=dtype)
 
@@ -992,7 +1055,12 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
 @composite(method=False)
 def frobenius_norm(input, dim=(), keepdim=False):
     """The square root of the sum of squares over `dim`, or over all elements."""
-    return norm_op(input, 2, tuple(dim) if not isinstance(dim, int) and len(dim) else dim if isinstance(dim, int) else None, keepdim)
+    return norm_op(
+        input,
+        2,
+        tuple(dim) if not isinstance(dim, int) and len(dim) else dim if isinstance(dim, int) else None,
+        keepdim,
+    )
 
 
 @composite(method=False)

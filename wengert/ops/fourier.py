@@ -181,10 +181,14 @@ for _name in KINDS:
     for _suffix, _function, _where in (
         ("", one_dimensional(_name), "along `dim`, cut or filled up to `n` elements"),
         ("2", many_dimensional(_name, (-2, -1)), "over two dimensions, cut or filled up to the sizes `s`"),
-        ("n", many_dimensional(_name, None), "over the dimensions `dim` (all by default), cut or filled up to the sizes `s`"),
+        (
+            "n",
+            many_dimensional(_name, None),
+            "over the dimensions `dim` (all by default), cut or filled up to the sizes `s`",
+        ),
     ):
         _function.__name__ = f"{_name}{_suffix}"
-        _function.__doc__ = f"{SENTENCES[_name]}, {_where}; `norm` is \"forward\", \"backward\" (default) or \"ortho\"."
+        _function.__doc__ = f'{SENTENCES[_name]}, {_where}; `norm` is "forward", "backward" (default) or "ortho".'
         composite(_function, **FFT)
 
 # --- frequencies ------------------------------------------------------------------------------------------------------------------

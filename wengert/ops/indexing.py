@@ -937,25 +937,26 @@ def sliced(tensor, dim, piece):
 def planned(self, index):
     """The index split into its basic part, the index arrays, and these as the tensors that the graph keeps."""
     originals = {}
-
-    def array_of(entry):
-        if isinstance(entry, Tensor):
-            originals[id(entry._array)] = entry
-            return entry._array
-        if isinstance(entry, tuple):
-            return tuple(map(array_of, entry))
-        if isinstance(entry, list):
-            return [array_of(item) for item in entry] if contains_tensor(entry) else entry
-        return entry
-
     try:
-        basic, arrays = kernels.plan(self._array.shape, array_of(index))
+        basic, arrays = kernels.plan(self._array.shape, array_of(index, originals))
     except TypeError as error:
         if isinstance(index, str):
             raise TypeError("new(): invalid data type 'str'") from None
         raise error
     tensors = tuple(None if a is None else originals[id(a)] if id(a) in originals else wrap(a) for a in arrays)
     return basic, arrays, tensors
+
+
+def array_of(entry, originals):
+    """An index with arrays in the place of tensors, which are noted in `originals`."""
+    if isinstance(entry, Tensor):
+        originals[id(entry._array)] = entry
+        return entry._array
+    if isinstance(entry, tuple):
+        return tuple(array_of(item, originals) for item in entry)
+    if isinstance(entry, list):
+        return [array_of(item, originals) for item in entry] if contains_tensor(entry) else entry
+    return entry
 
 
 def contains_tensor(entries):

@@ -19,7 +19,7 @@ FUNCTIONS = {
         view_as_complex_copy view_as_real_copy
         """,
     "comparison": "isclose allclose equal isreal aminmax heaviside heaviside_",
-    "calculus": "trapezoid trapz cumulative_trapezoid diff gradient cov corrcoef renorm ldexp ldexp_ frexp polar",
+    "calculus": "trapezoid trapz cumulative_trapezoid diff gradient cov corrcoef renorm ldexp ldexp_ frexp polar complex quantile nanquantile",
     "special": """
         digamma digamma_ lgamma lgamma_ polygamma mvlgamma erfinv erfinv_ i0 i0_ igamma igammac
         """,
@@ -38,7 +38,7 @@ METHODS = {
         fliplr flipud rot90 moveaxis repeat_interleave narrow_copy as_strided_ broadcast_to
         """,
     "comparison": "isclose allclose equal isreal aminmax heaviside heaviside_",
-    "calculus": "diff cov corrcoef renorm renorm_ ldexp ldexp_ frexp",
+    "calculus": "diff cov corrcoef renorm renorm_ ldexp ldexp_ frexp quantile nanquantile",
     "special": """
         digamma digamma_ lgamma lgamma_ polygamma polygamma_ mvlgamma mvlgamma_ erfinv erfinv_ i0 i0_
         igamma igamma_ igammac igammac_

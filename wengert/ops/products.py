@@ -101,7 +101,9 @@ def resolved(inputs, output, operands):
             )
         if ELLIPSIS in labels:
             covered = max(covered, operand.ndim - named)
-    expanded = [spelled(labels, operand.ndim - len(labels) + 1) for labels, operand in zip(inputs, operands, strict=True)]
+    expanded = [
+        spelled(labels, operand.ndim - len(labels) + 1) for labels, operand in zip(inputs, operands, strict=True)
+    ]
     every = [label for labels in inputs for label in labels if label != ELLIPSIS]
     if output is None:
         wanted = [*range(-covered, 0), *(c for c in LETTERS if every.count(c) == 1)]
@@ -134,7 +136,9 @@ def einsum(*args):
         RuntimeError: the equation doesn't fit the operands.
     """
     if not args:
-        refuse("must specify the equation string and at least one operand, or at least one operand and its subscripts list")
+        refuse(
+            "must specify the equation string and at least one operand, or at least one operand and its subscripts list"
+        )
     if isinstance(args[0], str):
         equation, *operands = args
         if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
@@ -145,7 +149,9 @@ def einsum(*args):
     elif isinstance(args[0], Tensor) and len(args) > 1:
         inputs, output, operands = from_sublists(args)
     else:
-        raise ValueError("einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list")
+        raise ValueError(
+            "einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list"
+        )
     inputs, output = resolved(inputs, output, operands)
     terms = [without_repeats(operand, labels) for operand, labels in zip(operands, inputs, strict=True)]
     check_extents(terms)
@@ -170,9 +176,7 @@ def without_repeats(operand, labels):
             second = labels.index(label, first + 1)
             sizes = operand.shape[first], operand.shape[second]
             if sizes[0] != sizes[1]:
-                refuse(
-                    f"subscript {label} is repeated for operand but the sizes don't match, {sizes[1]} != {sizes[0]}"
-                )
+                refuse(f"subscript {label} is repeated for operand but the sizes don't match, {sizes[1]} != {sizes[0]}")
             operand = operand.diagonal(0, first, second)
             labels = [x for i, x in enumerate(labels) if i not in (first, second)] + [label]
     return operand, labels
@@ -266,9 +270,7 @@ def tensordot(a, b, dims=2):
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(a.ndim, b.ndim):
-            raise RuntimeError(
-                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}"
-            )
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
         ours, theirs = list(range(a.ndim - dims, a.ndim)), list(range(dims))
     if len(ours) != len(theirs):
         raise RuntimeError("both dimension lists should have same length")
@@ -425,7 +427,9 @@ def row_pulls(g, x, other, out, p):
     if p == 2:
         weights = select(out == 0, 0, g / select(out == 0, 1, out))
         return x * sum(weights, -1, True) - weights @ other
-    difference = reshape_to(x, (*x.shape[:-1], 1, x.shape[-1])) - reshape_to(other, (*other.shape[:-2], 1, *other.shape[-2:]))
+    difference = reshape_to(x, (*x.shape[:-1], 1, x.shape[-1])) - reshape_to(
+        other, (*other.shape[:-2], 1, *other.shape[-2:])
+    )
     return sum(norm_gradient(g, difference, out, p, -1, False), -2)
 
 

@@ -20,7 +20,8 @@ from wengert.autograd.graph import Node, grad_mode, next_seq, rare
 from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels import random as kernels
 from wengert.kernels.random import SIGNIFICAND_BITS
-from wengert.ops.declare import composite, mark_inference
+from wengert.kernels import implicit
+from wengert.ops.declare import composite, mark_inference, primitive
 from wengert.random import Generator, default_generator
 from wengert.tensor import Tensor, wrap
 
@@ -839,6 +840,47 @@ def binomial(count, prob, generator=None):
     with generator._lock:
         values = generator._stream.binomial(trials, p)
     return new_tensor(values, count.dtype)
+
+
+def drawn(operation, input, generator, method):
+    """The variates that the method `method` of a stream draws with the parameters in the array `input`."""
+    if input.dtype not in (np.float32, np.float64):
+        raise NotImplementedError(f"\"{operation}_cpu\" not implemented for '{input.dtype}'")
+    generator = generator_of(operation, generator)
+    with generator._lock:
+        return getattr(generator._stream, method)(input)
+
+
+def refuse(g, operation):
+    """Second derivatives of samples are refused, as PyTorch does, rather than left out."""
+    raise RuntimeError(f"the derivative for '{operation}' is not implemented.")
+
+
+standard_gamma_grad = primitive(
+    "_standard_gamma_grad", lambda self, output: implicit.standard_gamma_grad(self, output), tensors=("self", "output"),
+    method=False, out=False, self=lambda g: refuse(g, "_standard_gamma_grad"),
+    output=lambda g: refuse(g, "_standard_gamma_grad"),
+)  # fmt: skip
+dirichlet_grad = primitive(
+    "_dirichlet_grad", lambda x, alpha, total: implicit.dirichlet_grad(x, alpha, total), tensors=("x", "alpha", "total"),
+    method=False, out=False, x=lambda g: refuse(g, "_dirichlet_grad"), alpha=lambda g: refuse(g, "_dirichlet_grad"),
+    total=lambda g: refuse(g, "_dirichlet_grad"),
+)  # fmt: skip
+standard_gamma = primitive(
+    "_standard_gamma", lambda input, generator=None: drawn("_standard_gamma", input, generator, "standard_gamma"),
+    method=False, out=False, input=lambda g, input, out: g * standard_gamma_grad(input, out),
+    doc="Gamma variates of scale 1 with the shapes in `input`, differentiable by them.",
+)  # fmt: skip
+sample_dirichlet = primitive(
+    "_sample_dirichlet", lambda input, generator=None: drawn("_sample_dirichlet", input, generator, "dirichlet"),
+    method=False, out=False, input=lambda g, input, out: dirichlet_slope(g, input, out),
+    doc="Points of the simplex with the concentrations in the rows of `input`, differentiable by them.",
+)  # fmt: skip
+
+
+def dirichlet_slope(g, input, out):
+    total = input.sum(-1, keepdims=True) + input * 0
+    return dirichlet_grad(out, input, total) * (g - (out * g).sum(-1, keepdims=True))
 
 
 # --- dropout ----------------------------------------------------------------------------------------------------------
