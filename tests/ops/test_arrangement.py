@@ -37,7 +37,10 @@ def test_trace_and_filled_diagonals():
 def test_block_diag():
     result = wengert.block_diag(wengert.ones(2, 1), wengert.tensor(3.0), wengert.ones(2))
     same(result, [[1, 0, 0, 0], [1, 0, 0, 0], [0, 3, 0, 0], [0, 0, 1, 1]])
-    leaves = [wengert.ones(2, 2, dtype=wengert.float64, requires_grad=True), wengert.ones(1, 3, dtype=wengert.float64, requires_grad=True)]
+    leaves = [
+        wengert.ones(2, 2, dtype=wengert.float64, requires_grad=True),
+        wengert.ones(1, 3, dtype=wengert.float64, requires_grad=True),
+    ]
     assert gradcheck(lambda *x: wengert.block_diag(*x) ** 2, leaves)
 
 
@@ -98,7 +101,9 @@ def test_indices_of_triangles(offset):
 
 
 def test_unravel_index():
-    for result, expected in zip(wengert.unravel_index(wengert.tensor([5, 23]), (2, 3, 4)), np.unravel_index([5, 23], (2, 3, 4)), strict=True):
+    for result, expected in zip(
+        wengert.unravel_index(wengert.tensor([5, 23]), (2, 3, 4)), np.unravel_index([5, 23], (2, 3, 4)), strict=True
+    ):
         same(result, expected)
 
 
@@ -131,7 +136,12 @@ def test_repeat_interleave():
 
 
 def test_copies_of_views_own_their_memory():
-    for copied in (wengert.transpose_copy(X, 0, 1), wengert.permute_copy(X, (2, 0, 1)), wengert.narrow_copy(X, 0, 0, 1), *wengert.unbind_copy(X)):
+    for copied in (
+        wengert.transpose_copy(X, 0, 1),
+        wengert.permute_copy(X, (2, 0, 1)),
+        wengert.narrow_copy(X, 0, 0, 1),
+        *wengert.unbind_copy(X),
+    ):
         assert copied._base is None and copied.is_contiguous()
     same(wengert.transpose_copy(X, 0, 1), A.swapaxes(0, 1))
     same(wengert.split_copy(X, 2, 2)[1], A[..., 2:])

@@ -13,7 +13,9 @@ def test_isclose_is_relative_to_the_second():
     nan = wengert.tensor([float("nan"), float("inf")])
     assert nan.isclose(nan).tolist() == [False, True]
     assert nan.isclose(nan, equal_nan=True).tolist() == [True, True]
-    assert wengert.isclose(wengert.tensor([250], dtype=wengert.uint8), wengert.tensor([1], dtype=wengert.uint8), atol=10).tolist() == [False]
+    assert wengert.isclose(
+        wengert.tensor([250], dtype=wengert.uint8), wengert.tensor([1], dtype=wengert.uint8), atol=10
+    ).tolist() == [False]
 
 
 def test_what_isclose_refuses():

@@ -17,12 +17,26 @@ def leaves(*shapes):
 
 
 EINSUMS = [
-    ("ij,jk->ik", (2, 3), (3, 4)), ("ij,jk", (2, 3), (3, 4)), ("ij->ji", (2, 3)), ("ij->", (2, 3)), ("ii->i", (3, 3)), ("ii", (3, 3)),
-    ("bij,bjk->bik", (2, 3, 4), (2, 4, 5)), ("i,j->ij", (2,), (3,)), ("i,i", (3,), (3,)), ("...ij,...jk->...ik", (5, 2, 3), (3, 4)),
-    ("b...,b->b...", (2, 3, 4), (2,)), ("ijk,ilm,njm,nlk,abc->", (2, 3, 4), (2, 3, 5), (2, 3, 5), (2, 3, 4), (2, 2, 2)),
-    ("bhqd,bhkd->bhqk", (2, 2, 3, 4), (2, 2, 5, 4)), ("iij,jk->ik", (2, 2, 3), (3, 2)), (" i j , j -> i ", (2, 3), (3,)),
-    ("ba,cb,dc->ad", (2, 3), (4, 2), (5, 4)), ("iji->j", (2, 3, 2)), ("...->...", (2, 3)), ("ik,jk,k->ij", (2, 3), (4, 3), (3,)),
-]  # fmt: skip
+    ("ij,jk->ik", (2, 3), (3, 4)),
+    ("ij,jk", (2, 3), (3, 4)),
+    ("ij->ji", (2, 3)),
+    ("ij->", (2, 3)),
+    ("ii->i", (3, 3)),
+    ("ii", (3, 3)),
+    ("bij,bjk->bik", (2, 3, 4), (2, 4, 5)),
+    ("i,j->ij", (2,), (3,)),
+    ("i,i", (3,), (3,)),
+    ("...ij,...jk->...ik", (5, 2, 3), (3, 4)),
+    ("b...,b->b...", (2, 3, 4), (2,)),
+    ("ijk,ilm,njm,nlk,abc->", (2, 3, 4), (2, 3, 5), (2, 3, 5), (2, 3, 4), (2, 2, 2)),
+    ("bhqd,bhkd->bhqk", (2, 2, 3, 4), (2, 2, 5, 4)),
+    ("iij,jk->ik", (2, 2, 3), (3, 2)),
+    (" i j , j -> i ", (2, 3), (3,)),
+    ("ba,cb,dc->ad", (2, 3), (4, 2), (5, 4)),
+    ("iji->j", (2, 3, 2)),
+    ("...->...", (2, 3)),
+    ("ik,jk,k->ij", (2, 3), (4, 3), (3,)),
+]
 
 
 @pytest.mark.parametrize(("equation", "shapes"), [(e, s) for e, *s in EINSUMS])
@@ -52,12 +66,20 @@ def test_a_dimension_of_one_element_meets_any_in_einsum():
     np.testing.assert_allclose(result.numpy(), a @ b.sum(0, keepdims=True))
 
 
-@pytest.mark.parametrize(("equation", "shapes", "words"), [
-    ("ij,jk", [(2, 3)], "fewer operands"), ("ij", [(2, 3), (2, 3)], "more operands"), ("ij", [(2,)], "does not match the number"),
-    ("ij->k", [(2, 3)], "output subscript k does not appear"), ("ij->ii", [(2, 3)], "appears more than once"),
-    ("ij,jk", [(2, 3), (4, 2)], "does not broadcast with previously seen size"), ("i?", [(2, 3)], "subscripts must be in"),
-    ("i.j", [(2, 3)], "not part of any ellipsis"), ("ii", [(2, 3)], "repeated"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("equation", "shapes", "words"),
+    [
+        ("ij,jk", [(2, 3)], "fewer operands"),
+        ("ij", [(2, 3), (2, 3)], "more operands"),
+        ("ij", [(2,)], "does not match the number"),
+        ("ij->k", [(2, 3)], "output subscript k does not appear"),
+        ("ij->ii", [(2, 3)], "appears more than once"),
+        ("ij,jk", [(2, 3), (4, 2)], "does not broadcast with previously seen size"),
+        ("i?", [(2, 3)], "subscripts must be in"),
+        ("i.j", [(2, 3)], "not part of any ellipsis"),
+        ("ii", [(2, 3)], "repeated"),
+    ],
+)
 def test_einsum_says_what_is_wrong(equation, shapes, words):
     with pytest.raises(RuntimeError, match=words):
         wengert.einsum(equation, *(wengert.zeros(s) for s in shapes))

@@ -1,4 +1,4 @@
-"""What a tensor is and where it lies; Python functions applied to its elements; methods under the names of functions."""
+"""What a tensor is and where it lies; Python functions of its elements; methods under the names of functions."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from wengert.dtypes import SCALAR_NAMES
 from wengert.ops.creation import empty
 from wengert.tensor import Tensor, wrap
 
-# --- questions ------------------------------------------------------------------------------------------------------------------
+# --- questions --------------------------------------------------------------------------------------------------------
 
 
 def is_nonzero(self):
@@ -63,13 +63,15 @@ def resize_as(self, other):
     return resize(self, *other.shape)
 
 
-# --- Python functions of elements -------------------------------------------------------------------------------------------------
+# --- Python functions of elements -------------------------------------------------------------------------------------
 
 
 def refuse_recorded(name, tensors):
     for tensor in tensors:
         if tensor.requires_grad:
-            raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
+            raise RuntimeError(
+                f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
+            )
 
 
 def with_elements(name, function, *tensors):
@@ -78,9 +80,14 @@ def with_elements(name, function, *tensors):
     target = tensors[0]
     for other in tensors[1:]:
         if other.dtype is not target.dtype:
-            raise TypeError(f"{name}: expected a tensor of {SCALAR_NAMES[target.dtype]} but got {SCALAR_NAMES[other.dtype]}")
+            raise TypeError(
+                f"{name}: expected a tensor of {SCALAR_NAMES[target.dtype]} but got {SCALAR_NAMES[other.dtype]}"
+            )
     others = [np.broadcast_to(t._array, target._array.shape) for t in tensors[1:]]
-    results = [function(*(x.item() for x in values)) for values in zip(*(a.flat for a in (target._array, *others)), strict=True)]
+    results = [
+        function(*(x.item() for x in values))
+        for values in zip(*(a.flat for a in (target._array, *others)), strict=True)
+    ]
     target._array[...] = np.array(results).reshape(target._array.shape).astype(target._array.dtype)
     views.bump(target)
     return target
@@ -111,15 +118,22 @@ def nonzero_static(input, *, size, fill_value=-1):
     return wrap(result)
 
 
-# --- functions --------------------------------------------------------------------------------------------------------------------
+# --- functions --------------------------------------------------------------------------------------------------------
 
 
-def empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def empty_permuted(
+    size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """Unfilled, its dimensions laid out in memory in the order `physical_layout`."""
     if sorted(physical_layout) != list(range(len(size))):
-        raise RuntimeError(f"Number of dimensions in physical_layout and size must match and each dimension appear once, got {physical_layout}")
+        raise RuntimeError(
+            "Number of dimensions in physical_layout and size must match and each dimension appear once, got "
+            f"{physical_layout}"
+        )
     made = empty([size[d] for d in physical_layout], dtype=dtype, layout=layout, device=device, pin_memory=pin_memory)
-    return made.permute(*(list(physical_layout).index(d) for d in range(len(size)))).detach().requires_grad_(requires_grad)
+    return (
+        made.permute(*(list(physical_layout).index(d) for d in range(len(size)))).detach().requires_grad_(requires_grad)
+    )
 
 
 def fill(input, value):
@@ -139,7 +153,19 @@ def under_function_name(method):
 for _name in ("abs_", "as_strided_", "detach", "detach_", "fill_", "get_device", "resize_as_", "zero_"):
     globals()[_name] = under_function_name(_name)
 for _function in (
-    apply_, map_, map2_, dim_order, is_coalesced, is_distributed, is_nonzero, is_pinned, is_same_size, nonzero_static, pin_memory,
-    resize, resize_as, to_dense,
-):  # fmt: skip
+    apply_,
+    map_,
+    map2_,
+    dim_order,
+    is_coalesced,
+    is_distributed,
+    is_nonzero,
+    is_pinned,
+    is_same_size,
+    nonzero_static,
+    pin_memory,
+    resize,
+    resize_as,
+    to_dense,
+):
     setattr(Tensor, _function.__name__, _function)

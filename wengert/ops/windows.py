@@ -63,9 +63,14 @@ def exponential(M, *, center=None, tau=1.0, sym=True, dtype=None, layout=None, d
     if sym and center is not None:
         raise ValueError("Center must be None for symmetric windows")
     return made(
-        "exponential", M, lambda k, n: np.exp(-np.abs(k - (n / 2 if center is None else center)) / tau), sym, dtype, device,
+        "exponential",
+        M,
+        lambda k, n: np.exp(-np.abs(k - (n / 2 if center is None else center)) / tau),
+        sym,
+        dtype,
+        device,
         requires_grad,
-    )  # fmt: skip
+    )
 
 
 def gaussian(M, *, std=1.0, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
@@ -116,7 +121,7 @@ def nuttall(M, *, sym=True, dtype=None, layout=None, device=None, requires_grad=
     return made("nuttall", M, cosines((0.3635819, 0.4891775, 0.1365995, 0.0106411)), sym, dtype, device, requires_grad)
 
 
-# --- torch.hann_window and its kind: periodic unless told otherwise ----------------------------------------------------------------
+# --- torch.hann_window and its kind: periodic unless told otherwise ---------------------------------------------------
 
 
 def window(name, window_length, values, periodic, dtype, device, requires_grad):
@@ -146,7 +151,18 @@ def blackman_window(
     return window("blackman_window", window_length, cosines((0.42, 0.5, 0.08)), periodic, dtype, device, requires_grad)
 
 
-def hamming_window(window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):  # fmt: skip
+def hamming_window(
+    window_length,
+    periodic=True,
+    alpha=0.54,
+    beta=0.46,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """alpha - beta cos."""
     return window("hamming_window", window_length, cosines((alpha, beta)), periodic, dtype, device, requires_grad)
 
@@ -158,6 +174,16 @@ def hann_window(
     return window("hann_window", window_length, cosines((0.5, 0.5)), periodic, dtype, device, requires_grad)
 
 
-def kaiser_window(window_length, periodic=True, beta=12.0, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):  # fmt: skip
+def kaiser_window(
+    window_length,
+    periodic=True,
+    beta=12.0,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """I0(beta sqrt(1 - t^2)) / I0(beta), t from -1 to 1."""
     return window("kaiser_window", window_length, bell(beta), periodic, dtype, device, requires_grad)
