@@ -504,10 +504,17 @@ def compact(x):
     return x.clone(memory_format=dtypes.contiguous_format)
 
 
+def narrowed(input, dim, start, length):
+    """As `narrow`; but PyTorch's copy finds a dimension out of range by an assertion, which is a RuntimeError."""
+    if isinstance(dim, int) and not -input.ndim <= dim < input.ndim:
+        raise RuntimeError(f"Expected dim < self.dim() to be true, but got {dim} and {input.ndim}: Dimension out of range")
+    return input.narrow(dim, start, length)
+
+
 VIEWS = {
     "alias": lambda input: input.view_as(input), "as_strided": shape.as_strided, "detach": lambda input: input.detach(),
     "diagonal": diagonal, "expand": lambda input, size, *, implicit=False: input.expand(size),
-    "narrow": lambda input, dim, start, length: input.narrow(dim, start, length), "permute": shape.permute, "select": select_one,
+    "narrow": narrowed, "permute": shape.permute, "select": select_one,
     "slice": lambda input, dim=0, start=None, end=None, step=1: slice_along(input, dim, start, end, step),
     "split": split, "split_with_sizes": shape.split_with_sizes, "squeeze": shape.squeeze, "t": shape.t, "transpose": transpose,
     "unbind": unbind, "unfold": lambda input, dimension, size, step: input.unfold(dimension, size, step),
