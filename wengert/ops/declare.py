@@ -163,6 +163,8 @@ class Operation:
             )
         key = destinations.key_of(self, values)
         if key in destinations.COMPUTED_IN_OUT:
+            if values["dtype"] not in (None, targets[0].dtype):
+                destinations.check_type("mm", "result", values["dtype"], targets[0].dtype)
             values = {**values, "dtype": targets[0].dtype}
         result = self.general(values)
         results = result if isinstance(result, (tuple, list)) else (result,)
@@ -1418,7 +1420,7 @@ class Variadic(Operation):
             if not isinstance(tensor, Tensor):
                 raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(tensor).__name__}")
         if not tensors:
-            raise RuntimeError(f"{self.name}(): expected a non-empty list of Tensors")
+            raise (ValueError if self.name == "cat" else RuntimeError)(f"torch.{self.name}(): expected a non-empty list of Tensors")
         if self.promote:
             common = dtypes.result_type_of([(t.dtype, 2 if t._array.ndim else 1) for t in tensors])
             tensors = [convert(t, common) for t in tensors]
