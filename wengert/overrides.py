@@ -172,11 +172,13 @@ def forward_attributes(cls):
     tensors of other classes pay nothing for it. A property is named to the class as ``Tensor.shape.__get__``.
     """
     method = cls.__torch_function__
-    if "__torch_function__" not in vars(cls) or getattr(method,
-                                                        "__func__", method) in (_DEFAULT, _disabled_torch_function_impl):
+    inherited = (_DEFAULT, _disabled_torch_function_impl)
+    if "__torch_function__" not in vars(cls) or getattr(method, "__func__", method) in inherited:
         return
+    below = cls.__mro__[: cls.__mro__.index(Tensor)]
     for name, value in vars(Tensor).items():
-        if name in NEVER_FORWARDED or (name.startswith("__") and name not in SPECIAL_METHODS_FORWARDED) or any(name in vars(base) for base in cls.__mro__[: cls.__mro__.index(Tensor)]):
+        private = name.startswith("__") and name not in SPECIAL_METHODS_FORWARDED
+        if private or name in NEVER_FORWARDED or any(name in vars(base) for base in below):
             continue
         if isinstance(value, property):
             setattr(cls, name, forwarded_property(value))
