@@ -27,8 +27,12 @@ def test_one_dimension(name, n, dim, norm):
 def test_several_dimensions(name, s, dim, norm):
     x = INPUTS[name]
     expected = getattr(np.fft, f"{name}n")(x, s, dim, norm)
-    np.testing.assert_allclose(getattr(wengert.fft, f"{name}n")(wengert.tensor(x), s, dim, norm).numpy(), expected, atol=1e-12)
-    np.testing.assert_allclose(getattr(wengert.fft, f"{name}2")(wengert.tensor(x), s, dim, norm).numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        getattr(wengert.fft, f"{name}n")(wengert.tensor(x), s, dim, norm).numpy(), expected, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        getattr(wengert.fft, f"{name}2")(wengert.tensor(x), s, dim, norm).numpy(), expected, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", INPUTS)

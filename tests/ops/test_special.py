@@ -81,10 +81,16 @@ def test_derivatives_of_two_arguments():
 def test_polynomials():
     x = np.linspace(-1, 1, 5)
     given = wengert.tensor(x)
-    np.testing.assert_allclose(wengert.special.chebyshev_polynomial_t(given, 4).numpy(), 8 * x**4 - 8 * x**2 + 1, atol=1e-12)
-    np.testing.assert_allclose(wengert.special.legendre_polynomial_p(given, 3).numpy(), (5 * x**3 - 3 * x) / 2, atol=1e-12)
+    np.testing.assert_allclose(
+        wengert.special.chebyshev_polynomial_t(given, 4).numpy(), 8 * x**4 - 8 * x**2 + 1, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        wengert.special.legendre_polynomial_p(given, 3).numpy(), (5 * x**3 - 3 * x) / 2, atol=1e-12
+    )
     np.testing.assert_allclose(wengert.special.hermite_polynomial_he(given, 3).numpy(), x**3 - 3 * x, atol=1e-12)
-    np.testing.assert_allclose(wengert.special.laguerre_polynomial_l(given, 2).numpy(), (x**2 - 4 * x + 2) / 2, atol=1e-12)
+    np.testing.assert_allclose(
+        wengert.special.laguerre_polynomial_l(given, 2).numpy(), (x**2 - 4 * x + 2) / 2, atol=1e-12
+    )
     shifted = wengert.special.shifted_chebyshev_polynomial_t(given, 2)
     np.testing.assert_allclose(shifted.numpy(), 2 * (2 * x - 1) ** 2 - 1, atol=1e-12)
 
