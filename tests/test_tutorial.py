@@ -70,7 +70,7 @@ def test_intermediate_gradients_are_kept_on_request_only():
         assert z.grad is None
 
 
-# --- detach -------------------------------------------------------------------------------------------------------------
+# --- detach -----------------------------------------------------------------------------------------------------------
 
 
 def test_detach_shares_memory_both_ways():
@@ -116,7 +116,7 @@ def test_cutting_one_branch_leaves_the_other():
     assert a.grad.item() == 8.0
 
 
-# --- logging ------------------------------------------------------------------------------------------------------------
+# --- logging ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_logged_loss_keeps_its_graph_unless_detached():
@@ -156,7 +156,7 @@ def test_item_works_inside_the_graph():
         leaf(1, 2).item()
 
 
-# --- actor and critic -----------------------------------------------------------------------------------------------------
+# --- actor and critic -------------------------------------------------------------------------------------------------
 
 
 def gradients(module):
@@ -195,7 +195,7 @@ def test_a_target_network_gets_no_gradient():
     assert target.weight.grad is None and target.weight.tolist() == before
 
 
-# --- writing through an alias ---------------------------------------------------------------------------------------------
+# --- writing through an alias -----------------------------------------------------------------------------------------
 
 
 def test_a_write_through_a_detached_alias_is_caught():
@@ -231,7 +231,7 @@ def test_a_write_that_no_derivative_needs_is_free():
     assert x.grad.tolist() == [1.0, 1.0]
 
 
-# --- NumPy and no_grad ------------------------------------------------------------------------------------------------------
+# --- NumPy and no_grad ------------------------------------------------------------------------------------------------
 
 
 def test_numpy_needs_a_detached_tensor_and_shares_memory():

@@ -1,7 +1,8 @@
 """Element types: PyTorch's names for NumPy's dtypes, and PyTorch's rules for mixing them.
 
 A `dtype` is a name, a NumPy dtype (bfloat16 and the float8 family through ml_dtypes) and a category. Mixing follows
-PyTorch: the higher category wins (bool < integer < floating < complex); within a category the wider type wins; tensors of
+PyTorch: the higher category wins (bool < integer < floating < complex); within a category the wider type wins;
+tensors of
 no dimensions and Python numbers take part only where their category is higher than that of the others.
 """
 
@@ -110,7 +111,8 @@ _PROMOTED: dict[tuple[dtype, dtype], dtype] = {}
 
 
 def promote_types(type1, type2):
-    """The smallest type that holds both; raises RuntimeError for the pairs PyTorch leaves undefined (unsigned, float8)."""
+    """The smallest type that holds both; raises RuntimeError for the pairs PyTorch leaves undefined (unsigned, float8).
+    """
     if type1 is type2:
         return type1
     found = _PROMOTED.get((type1, type2))
@@ -174,7 +176,8 @@ def set_default_dtype(d):
 
 
 def of_scalar(value):
-    """The type a Python number stands for when it decides a result alone: bool, int64, default float, default complex."""
+    """The type a Python number stands for when it decides a result alone: bool, int64, default float, default complex.
+    """
     if isinstance(value, (bool, np.bool_)):
         return bool_
     if isinstance(value, (int, np.integer)):
@@ -185,7 +188,8 @@ def of_scalar(value):
 
 
 def result_type_of(operands):
-    """The dtype of an operation on `operands`: (dtype, rank) pairs; rank 2 tensors, 1 tensors of no dimensions, 0 numbers.
+    """The dtype of an operation on `operands`: (dtype, rank) pairs; rank 2 tensors, 1 tensors of no dimensions, 0
+    numbers.
 
     Lower ranks take part only where their category exceeds that of every higher rank.
     """

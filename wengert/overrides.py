@@ -6,6 +6,7 @@ and gives its results the subclass's type. A `TorchFunctionMode` in force is ask
 """
 
 import functools
+import importlib
 import inspect
 import threading
 from types import FunctionType
@@ -131,7 +132,8 @@ def handle(function, arguments, args, kwargs):
             return result
     names = ", ".join(f"{t.__module__}.{t.__qualname__}" for t in types)
     raise TypeError(
-        f"Multiple dispatch failed for '{getattr(function, '__name__', function)}'; all __torch_function__ handlers returned "
+        f"Multiple dispatch failed for '{getattr(function, '__name__', function)}'; all __torch_function__ handlers "
+        "returned "
         f"NotImplemented:\n\n  tried with types: {names}"
     )
 
@@ -170,7 +172,8 @@ def forward_attributes(cls):
     tensors of other classes pay nothing for it. A property is named to the class as ``Tensor.shape.__get__``.
     """
     method = cls.__torch_function__
-    if "__torch_function__" not in vars(cls) or getattr(method, "__func__", method) in (_DEFAULT, _disabled_torch_function_impl):
+    if "__torch_function__" not in vars(cls) or getattr(method,
+                                                        "__func__", method) in (_DEFAULT, _disabled_torch_function_impl):
         return
     for name, value in vars(Tensor).items():
         if name in NEVER_FORWARDED or (name.startswith("__") and name not in SPECIAL_METHODS_FORWARDED) or any(name in vars(base) for base in cls.__mro__[: cls.__mro__.index(Tensor)]):
@@ -183,7 +186,8 @@ def forward_attributes(cls):
 
 NEVER_FORWARDED = frozenset({"as_subclass", "_version", "_backward_hooks"})
 SPECIAL_METHODS_FORWARDED = frozenset(
-    {"__len__", "__bool__", "__int__", "__float__", "__complex__", "__index__", "__contains__", "__iter__", "__reversed__",
+    {"__len__", "__bool__", "__int__", "__float__", "__complex__", "__index__", "__contains__", "__iter__",
+     "__reversed__",
      "__format__", "__rtruediv__"}
 )  # fmt: skip
 
@@ -321,15 +325,13 @@ def _names():
 
 
 def _public_functions():
-    """(namespace, public name, function) of every operation, and of every method of Tensor that is no function as well."""
-    import wengert
-    from wengert.nn import functional
-    from wengert.ops.declare import FUNCTIONS, METHODS
-
-    homes = {"": (wengert, "torch"), "nn.functional": (functional, "torch.nn.functional")}
-    for path, operations in tuple(FUNCTIONS.items()):
-        home, title = homes.get(path) or (getattr(wengert, path), f"torch.{path}")
+    """(namespace, public name, function) of every operation, and of every method of Tensor that is no function as well.
+    """
+    declared = importlib.import_module("wengert.ops.declare")  # the floor above: loaded long before anyone asks
+    importlib.import_module("wengert.nn.functional")  # declares its operations
+    for path, operations in tuple(declared.FUNCTIONS.items()):
+        home = importlib.import_module(f"wengert.{path}".rstrip("."))
         for name in tuple(operations):
-            yield home, f"{title}.{name}", getattr(home, name)
-    for name in tuple(METHODS):
+            yield home, f"{home.__name__.replace('wengert', 'torch', 1)}.{name}", getattr(home, name)
+    for name in tuple(declared.METHODS):
         yield Tensor, f"torch.Tensor.{name}", getattr(Tensor, name)

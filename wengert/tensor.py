@@ -167,7 +167,8 @@ class Tensor:
     def requires_grad_(self, requires_grad=True):
         """Start (or end) the recording of operations on this leaf, and return it.
 
-        Raises RuntimeError for a dtype without derivatives, and when asked to end recording on a tensor that is not a leaf.
+        Raises RuntimeError for a dtype without derivatives, and when asked to end recording on a tensor that is not
+        a leaf.
         """
         node = self._node
         if requires_grad:
@@ -185,7 +186,8 @@ class Tensor:
             self._node, self._grad = None, node.grad
         elif node is not None:
             raise RuntimeError(
-                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
+                "a "
                 "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
         return self
@@ -242,12 +244,15 @@ class Tensor:
             raise RuntimeError("can't assign Variable as its own grad")
         if value.dtype is not self.dtype:
             raise RuntimeError(
-                f"attempting to assign a gradient with dtype '{SCALAR_NAMES[value.dtype].lower()}' to a tensor with grad_dtype "
-                f"'{SCALAR_NAMES[self.dtype]}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype)."
+                f"attempting to assign a gradient with dtype '{SCALAR_NAMES[value.dtype].lower()}' to a tensor with "
+                "grad_dtype "
+                f"'{SCALAR_NAMES[self.dtype]}'. The gradient must match the tensor's grad_dtype (defaults to the "
+                "tensor's dtype)."
             )
         if value._array.shape != self._array.shape:
             raise RuntimeError(
-                f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size '{list(self.shape)}'. Please "
+                f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
+                f"'{list(self.shape)}'. Please "
                 "ensure that the gradient and the tensor are the same size"
             )
 
@@ -374,10 +379,10 @@ class Tensor:
         return alias
 
     @staticmethod
-    def _make_subclass(cls, data, require_grad=False):
-        """An instance of `cls` on the memory of `data`, outside the graph."""
+    def _make_subclass(kind, data, require_grad=False):
+        """An instance of the class `kind` on the memory of `data`, outside the graph."""
         alias = detach_plain(data)
-        alias.__class__ = cls
+        alias.__class__ = kind
         return alias.requires_grad_(True) if require_grad else alias
 
 

@@ -74,6 +74,11 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
             "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: "
             f"{names.get(input.dtype.kind, 'Long')}"
         )
+    if dtype is not None and not dtype.differentiable:
+        raise RuntimeError(
+            "mean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. Got: "
+            f"{SCALAR_NAMES[dtype]}"
+        )
     axes = axes_of(dim, input.ndim)
     wide, target = _accumulator(input, dtype)
     total = np.add.reduce(input, axis=axes, dtype=wide, keepdims=bool(keepdim))

@@ -506,13 +506,20 @@ def compact(x):
     return x.clone(memory_format=dtypes.contiguous_format)
 
 
+def narrowed(input, dim, start, length):
+    """As `narrow`; but PyTorch's copy finds a dimension out of range by an assertion, which is a RuntimeError."""
+    if isinstance(dim, int) and not -input.ndim <= dim < input.ndim:
+        raise RuntimeError(f"Expected dim < self.dim() to be true, but got {dim} and {input.ndim}: Dimension out of range")
+    return input.narrow(dim, start, length)
+
+
 VIEWS = {
     "alias": lambda input: input.view_as(input),
     "as_strided": shape.as_strided,
     "detach": lambda input: input.detach(),
     "diagonal": diagonal,
     "expand": lambda input, size, *, implicit=False: input.expand(size),
-    "narrow": lambda input, dim, start, length: input.narrow(dim, start, length),
+    "narrow": narrowed,
     "permute": shape.permute,
     "select": select_one,
     "slice": lambda input, dim=0, start=None, end=None, step=1: slice_along(input, dim, start, end, step),

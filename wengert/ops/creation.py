@@ -1,6 +1,8 @@
 """New tensors: from data, from numbers, like other tensors; and conversions of dtype."""
 
 import functools
+import math
+import operator
 import sys
 import warnings
 
@@ -11,7 +13,8 @@ from wengert.autograd import views
 from wengert.autograd.graph import Version, grad_mode, rare
 from wengert.devices import check as check_device
 from wengert.devices import device as device_class
-from wengert.dtypes import FROM_NUMPY, dtype as dtype_class, strided
+from wengert.dtypes import FROM_NUMPY, strided
+from wengert.dtypes import dtype as dtype_class
 from wengert.interop import check_array, from_numpy, frombuffer
 from wengert.kernels import shape as shape_kernels
 from wengert.ops.declare import Pointwise, overriding, primitive
@@ -24,7 +27,7 @@ FACTORIES = {"from_numpy": from_numpy, "frombuffer": frombuffer}  # public name 
 
 
 def factory(function):
-    """Make `function` public: under its own name, and under the eyes of the modes and classes that override functions."""
+    """Make `function` public: under its own name, and asking the modes and classes that override functions."""
 
     @functools.wraps(function)
     def public(*args, **kwargs):
@@ -265,6 +268,8 @@ def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devi
         )
     if step == 0:
         raise RuntimeError("step must be nonzero")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
     if (step > 0 and start > end) or (step < 0 and start < end):
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     if dtype.category == dtypes.INTEGER:
@@ -288,7 +293,7 @@ def inclusive_range(start=0, end=None, step=1, *, out=None, dtype=None, layout=N
     )
     if end is None:
         start, end = 0, start
-    dtype = dtype or dtypes.default.dtype
+    dtype = dtype or (dtypes.default.dtype if out is None else out.dtype)
     count = int((end - start) / step + 1)
     array = (start + np.arange(count, dtype=np.float64) * step).astype(dtype.numpy)
     return finish(array, dtype, requires_grad, device, layout, False, out, "range")
@@ -303,13 +308,23 @@ def linspace(
 ):
     """`steps` numbers from `start` to `end`, both included, evenly spaced."""
     start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
+    steps = steps_given("linspace", steps)
     if dtype is None:
-        dtype = (
+        dtype = out.dtype if out is not None else (
             dtypes.default.complex if isinstance(start, complex) or isinstance(end, complex) else dtypes.default.dtype
         )
     return finish(spaced(start, end, steps, dtype), dtype, requires_grad, device, layout, pin_memory, out, "linspace")
+
+
+def steps_given(name, steps):
+    """How many numbers to make, an integer that isn't negative."""
+    try:
+        steps = operator.index(steps)
+    except TypeError:
+        raise TypeError(f"{name}(): argument 'steps' must be int, not {type(steps).__name__}") from None
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    return steps
 
 
 def spaced(start, end, steps, dtype):
@@ -346,7 +361,8 @@ def logspace(
 ):
     """`base` to the powers of `linspace(start, end, steps)`."""
     start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
-    dtype = dtype or dtypes.default.dtype
+    steps = steps_given("logspace", steps)
+    dtype = dtype or (dtypes.default.dtype if out is None else out.dtype)
     exact = dtypes.float64 if dtype.category <= dtypes.INTEGER or dtype.itemsize < 8 else dtype
     array = np.power(np.asarray(base, exact.numpy), spaced(start, end, steps, exact)).astype(dtype.numpy)
     return finish(array, dtype, requires_grad, device, layout, pin_memory, out, "logspace")

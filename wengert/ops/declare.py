@@ -103,6 +103,14 @@ class Operation:
     def __repr__(self):
         return f"<operation {self.name}>"
 
+    def misplaced(self, error, args, kwargs):
+        """What is asked of something that isn't a tensor is PyTorch's TypeError about that argument."""
+        given = dict(zip(self.signature, args, strict=False)) | kwargs
+        for position, (name, value) in enumerate(given.items(), 1):
+            if value is error.obj and not isinstance(value, Tensor):
+                return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
+        return error
+
     # --- the way through uncommon arguments -----------------------------------------------------------------------------
 
     def general(self, values, out=None, kind="function"):
@@ -155,6 +163,8 @@ class Operation:
             )
         key = destinations.key_of(self, values)
         if key in destinations.COMPUTED_IN_OUT:
+            if values["dtype"] not in (None, targets[0].dtype):
+                destinations.check_type("mm", "result", values["dtype"], targets[0].dtype)
             values = {**values, "dtype": targets[0].dtype}
         result = self.general(values)
         results = result if isinstance(result, (tuple, list)) else (result,)
@@ -242,16 +252,6 @@ class Composite(Operation):
         function.__wrapped__ = run
         return function
 
-    def misplaced(self, error, args, kwargs):
-        """What a composite asks of something that isn't a tensor is PyTorch's TypeError about that argument."""
-        given = dict(zip(self.signature, args, strict=False)) | kwargs
-        for position, (name, value) in enumerate(given.items(), 1):
-            if value is error.obj and not isinstance(value, Tensor):
-                return TypeError(
-                    f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
-                )
-        return error
-
     def general(self, values, out=None, kind="function"):
         signature = self.signature
         args, kwargs = [], {}
@@ -305,7 +305,10 @@ class Choice(Operation):
 
                     return overrides.handle(function, overridden, args, kwargs)
             out = kwargs.pop("out", None) if takes_out else None
-            chosen, arguments, *options = choose(*args, **kwargs)
+            try:
+                chosen, arguments, *options = choose(*args, **kwargs)
+            except AttributeError as error:
+                raise self.misplaced(error, args, kwargs) from None
             run = chosen.variant(kind)
             if options:
                 return run(*arguments, **options[0])
@@ -475,7 +478,7 @@ class Pointwise(Primitive):
         numbers=True, **options
     ):
         super().__init__(name, kernel, derivatives, **options)
-        self.numbers = numbers  # whether numbers may stand where tensors do
+        self.numbers = numbers  # which operands may be numbers: all (True), none, or those named
         self.check = check  # refuses arguments that the kernel could take and PyTorch does not
         self.unpromoted = unpromoted
         self.promote = promote
@@ -519,13 +522,16 @@ class Pointwise(Primitive):
             value = values[name]
             if isinstance(value, Tensor):
                 some = True
-            elif not (self.numbers and isinstance(value, NUMBERS)) and value is not None:
-                raise TypeError(
-                    f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
-                )
+            elif value is None:
+                if self.signature[name].default is not None:
+                    raise self.not_a_tensor(name, position, value)
+            elif not isinstance(value, NUMBERS) or not (self.numbers is True or self.numbers and name in self.numbers):
+                raise self.not_a_tensor(name, position, value)
         if not some:
-            raise TypeError(f"{self.name}(): argument '{self.tensors[0]}' (position 1) must be Tensor, not "
-                            f"{type(values[self.tensors[0]]).__name__}")  # fmt: skip
+            raise self.not_a_tensor(self.tensors[0], 1, values[self.tensors[0]])
+
+    def not_a_tensor(self, name, position, value):
+        return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
 
     def run(self, given, plain):
         return self.body(plain, (), self.numbered(given))
@@ -840,7 +846,10 @@ class Emitter:
                 tensor, other = list(op.signature)[:2]
                 self.add(f"if not isinstance({other}, OPERANDS) and not hasattr(type({other}), '__torch_function__'):")
                 self.add(f"return operand_of_another_kind(op, {tensor}, {other})", 2)
+                self.add(f"if not isinstance({tensor}, Tensor):")
+                self.add(f"raise not_its_method(op, {tensor})", 2)
                 namespace["OPERANDS"] = (Tensor, *NUMBERS)
+                namespace["not_its_method"] = not_its_method
                 namespace["operand_of_another_kind"] = operand_of_another_kind
             self.add(f"return op.general({{{values}}}, {out}, {self.kind!r})")
         else:
@@ -1304,6 +1313,11 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
     return ["    " + line for line in lines]
 
 
+def not_its_method(op, value):
+    """The error for ``Tensor.__add__(2, x)``."""
+    return TypeError(f"descriptor of '{op.name}' for 'Tensor' objects doesn't apply to a '{type(value).__name__}' object")
+
+
 def operand_of_another_kind(op, input, other):
     """An operator met an operand that is neither tensor nor number: let the other side try.
 
@@ -1327,7 +1341,7 @@ def pointwise(name, kernel, *, promote="same", function=True, method=True, inpla
         name: its public name.
         kernel: a ufunc, or a function of arrays whose parameters become the operation's.
         promote: the dtype of the result: "same" as the promoted inputs, at least "float", or "bool".
-        numbers: whether numbers may stand where tensors do.
+        numbers: which operands may be numbers: all (True), none (False), or those named.
         derivatives: for each differentiable parameter, a formula whose parameter names say what it needs.
     """
     operation = Pointwise(
@@ -1406,7 +1420,7 @@ class Variadic(Operation):
             if not isinstance(tensor, Tensor):
                 raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(tensor).__name__}")
         if not tensors:
-            raise RuntimeError(f"{self.name}(): expected a non-empty list of Tensors")
+            raise (ValueError if self.name == "cat" else RuntimeError)(f"torch.{self.name}(): expected a non-empty list of Tensors")
         if self.promote:
             common = dtypes.result_type_of([(t.dtype, 2 if t._array.ndim else 1) for t in tensors])
             tensors = [convert(t, common) for t in tensors]

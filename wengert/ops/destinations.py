@@ -43,7 +43,7 @@ CASTING = {
 SAME = {
     "Expected out tensor to have dtype {result_type}, but got {out_type} instead":
         "addmm addmv baddbmm bmm mm cross gather index_add index_copy index_reduce log_softmax softmax msort renorm scatter scatter_add "
-        "scatter_reduce take_along_dim tril triu aminmax max_along min_along sort topk argmax argmin isin diag norm lu_unpack lu_solve "
+        "scatter_reduce take_along_dim tril triu aminmax max_dim min_dim sort topk argmax argmin isin diag norm lu_unpack lu_solve "
         "svd qr triangular_solve avg_pool2d avg_pool3d linear "
         "linalg.cholesky linalg.cholesky_ex linalg.cross linalg.det linalg.eigh linalg.eigvalsh linalg.inv linalg.inv_ex linalg.ldl_factor linalg.ldl_factor_ex "
         "linalg.ldl_solve linalg.lu linalg.lu_factor linalg.lu_factor_ex linalg.lu_solve linalg.qr linalg.slogdet linalg.solve linalg.solve_ex linalg.svd "
@@ -118,14 +118,19 @@ FULL_OVERLAP_REFUSED = frozenset("cross index_select linalg.cross take_along_dim
 
 # Destinations that grow become contiguous here; elsewhere they take the layout that the result has on its own.
 CONTIGUOUS = frozenset(
-    "mm bmm addmm baddbmm matmul cholesky lu fft.fft fft.rfft fft.hfft fft.irfft fft.fft2 fft.fftn fft.ifft2 fft.ifftn fft.rfft2 fft.rfftn "
+    "mm bmm addmm baddbmm matmul cholesky cholesky_solve lu linalg.tensorinv fft.fft fft.rfft fft.hfft fft.irfft fft.fft2 fft.fftn fft.ifft2 fft.ifftn fft.rfft2 fft.rfftn "
     "fft.hfft2 fft.hfftn fft.irfft2 fft.irfftn fft.ihfft2 fft.ihfftn".split()
 )
+
+# And here they become matrices that lie column by column, as LAPACK writes them.
+COLUMN_MAJOR = frozenset("linalg.lu_solve linalg.solve linalg.solve_ex lu_solve ormqr triangular_solve".split())
 
 # Operations whose rule is another's for some arguments, because PyTorch comes by another way there.
 ANOTHER = {
     "inner": lambda input, other: "mul" if 0 in (input.ndim, other.ndim) else "inner",
     "diff": lambda n, **_: "diff" if n == 0 else "sub",
+    "max": lambda input, dim=None, **_: "max_all" if dim is None else "max_dim",
+    "min": lambda input, dim=None, **_: "min_all" if dim is None else "min_dim",
     "lerp": lambda weight, **_: "lerp_to" if isinstance(weight, Tensor) else "lerp",
 }
 # Those that compute in the destination's type rather than convert at the end.
@@ -205,14 +210,25 @@ def store(target, result, key):
     if array.shape != value.shape:
         fit(target, result.shape)
         array = target._array
-        if value.ndim > 1 and value.size and key not in CONTIGUOUS and not value.flags.c_contiguous and dense(value):
-            order = sorted(range(value.ndim), key=lambda d: -value.strides[d])
+        order = growth(key, value)
+        if order is not None:
             target._array = array = array.reshape([value.shape[d] for d in order]).transpose(np.argsort(order))
     with np.errstate(all="ignore"):
         if value.dtype.kind == "c" and array.dtype.kind != "c":
             value = value.real
         array[...] = value
     views.bump(target)
+
+
+def growth(key, value):
+    """The order of dimensions, slowest first, in which a destination that grows for `value` is laid out; None for row by row."""
+    if value.ndim < 2 or not value.size or key in CONTIGUOUS:
+        return None
+    if key in COLUMN_MAJOR:
+        return [*range(value.ndim - 2), value.ndim - 1, value.ndim - 2]
+    if value.flags.c_contiguous or not dense(value):
+        return None
+    return sorted(range(value.ndim), key=lambda d: -value.strides[d])
 
 
 def dense(array):

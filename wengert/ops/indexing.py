@@ -453,13 +453,15 @@ coordinates = primitive("nonzero", lambda input: kernels.nonzero(input), tensors
 
 
 @composite
-def nonzero(input, *, as_tuple=False):
+def nonzero(input, *, as_tuple=False, out=None):
     """The coordinates of the elements that are not zero: (count, ndim) int64, or a tuple of a vector per dimension."""
     if not isinstance(input, Tensor):
         raise TypeError(f"nonzero(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     if as_tuple:
+        if out is not None:
+            raise TypeError(f"nonzero(): argument 'out' must be Tensor, not {type(out).__name__}")
         return tuple(wrap(column) for column in kernels.nonzero(input._array, as_tuple=True))
-    return coordinates(input)
+    return coordinates(input) if out is None else nonzero.write(out, {"input": input})
 
 
 @composite

@@ -115,11 +115,13 @@ addmm_op = primitive(
 )  # fmt: skip
 addmv_op = primitive(
     "addmv", _addmv, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
-    mat=lambda g, vec, alpha: scaled(reshape_to(g, (-1, 1)) * vec, alpha), vec=lambda g, mat, alpha: scaled(mat.T @ g, alpha),
+    mat=lambda g, vec, alpha: scaled(reshape_to(g, (-1, 1)) * vec, alpha),
+    vec=lambda g, mat, alpha: scaled(mat.T @ g, alpha),
 )  # fmt: skip
 baddbmm_op = primitive(
     "baddbmm", _baddbmm, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
-    batch1=lambda g, batch2, alpha: scaled(g @ batch2.mT, alpha), batch2=lambda g, batch1, alpha: scaled(batch1.mT @ g, alpha),
+    batch1=lambda g, batch2, alpha: scaled(g @ batch2.mT, alpha),
+    batch2=lambda g, batch1, alpha: scaled(batch1.mT @ g, alpha),
 )  # fmt: skip
 
 
@@ -147,7 +149,8 @@ def _addr(input, vec1, vec2, beta, alpha):
 
 addbmm_op = primitive(
     "addbmm", _addbmm, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
-    batch1=lambda g, batch2, alpha: scaled(g @ batch2.mT, alpha), batch2=lambda g, batch1, alpha: scaled(batch1.mT @ g, alpha),
+    batch1=lambda g, batch2, alpha: scaled(g @ batch2.mT, alpha),
+    batch2=lambda g, batch1, alpha: scaled(batch1.mT @ g, alpha),
 )  # fmt: skip
 addr_op = primitive(
     "addr", _addr, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),

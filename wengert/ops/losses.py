@@ -717,6 +717,8 @@ def linear_cross_entropy(
     """`cross_entropy` of `linear`: the scores are linear_weight times the input."""
     if options is not None:
         raise NotImplementedError("linear_cross_entropy(): options (computing the scores in chunks) is not supported")
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
     if ignore_index is None:
         ignore_index = -100
     if linear_weight.ndim > 2:  # scores over further dimensions: (C, *space, features)

@@ -64,7 +64,7 @@ remainder = pointwise(
     input=lambda g: g, other=lambda g, input, other: -g * floor(input / other),
 )  # fmt: skip
 fmod = pointwise(
-    "fmod", kernels.fmod, node="FmodBackward1", scalar_node="FmodBackward0",
+    "fmod", kernels.fmod, numbers=("other",), node="FmodBackward1", scalar_node="FmodBackward0",
     input=lambda g: g, other=lambda g, input, other: -g * trunc(input / other),
 )  # fmt: skip
 
@@ -82,6 +82,22 @@ pow = pointwise(
     input=lambda g, input, exponent: power_gradient(g, input, exponent),
     exponent=lambda g, input, exponent, out: exponent_gradient(g, input, exponent, out),
 )  # fmt: skip
+
+
+def tensor_first(name, input):
+    """`input`, which must be a tensor where its partner may be a number."""
+    if not isinstance(input, Tensor) and not hasattr(type(input), "__torch_function__"):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    return input
+
+
+def one_limit(name, limit):
+    """The limit of `clamp_min` or `clamp_max`, which unlike those of `clamp` may not be left out."""
+    if limit is None:
+        raise TypeError(f"{name}(): argument '{name[6:]}' (position 2) must be Tensor or Number, not NoneType")
+    return limit
+
+
 float_power = choice(
     "float_power", lambda input, exponent: (pow, (_double(input), _double(exponent))), inplace=False,
 )  # fmt: skip
@@ -147,7 +163,7 @@ sub = choice("sub", _scaled(plain_sub, scaled_sub), usual=plain_sub, alias=("sub
 div = choice("div", _divide, usual=true_div, alias=("divide",))
 true_divide = choice("true_divide", lambda input, other: (true_div, (input, other)))
 rsub = choice(
-    "rsub", lambda input, other, *, alpha=1: (plain_rsub, (input, other)) if alpha == 1 else (scaled_sub, (other, input, alpha)),
+    "rsub", lambda input, other, *, alpha=1: (plain_rsub, (tensor_first("rsub", input), other)) if alpha == 1 else (scaled_sub, (other, input, alpha)),
     inplace=False, method=False,
 )  # fmt: skip
 addcmul = pointwise(
@@ -341,7 +357,7 @@ def positive(input):
 # --- two arguments -----------------------------------------------------------------------------------------------------------------
 
 atan2 = pointwise(
-    "atan2", np.arctan2, promote="float", alias=("arctan2",),
+    "atan2", np.arctan2, numbers=False, promote="float", alias=("arctan2",),
     input=lambda g, input, other: angle_slope(g, other, input * input + other * other),
     other=lambda g, input, other: angle_slope(-g, input, input * input + other * other),
 )  # fmt: skip
@@ -369,7 +385,7 @@ fmin = pointwise(
     other=lambda g, input, other: select((input <= other) | isnan(other), 0, g),
 )  # fmt: skip
 copysign = pointwise(
-    "copysign", kernels.copysign, promote="float",
+    "copysign", kernels.copysign, numbers=("other",), promote="float",
     input=lambda g, input, out: select(input == 0, 0, g * (sign(input) * sign(out))), other=lambda g: zeros_of(g),
 )  # fmt: skip
 xlogy = pointwise(
@@ -433,13 +449,13 @@ where_method = choice(
     "where", lambda input, condition, other: _where(condition, input, other), inplace=False, function=False
 )
 clamp = pointwise(
-    "clamp", kernels.clamp, tensors=("input", "min", "max"), alias=("clip",), scalar_node="ClampBackward1",
+    "clamp", kernels.clamp, numbers=("min", "max"), tensors=("input", "min", "max"), alias=("clip",), scalar_node="ClampBackward1",
     input=lambda g, input, min, max: clamp_gradient(g, input, min, max),
     min=lambda g, input, min, max: select(input < min if max is None else (input < min) & (min < max), g, 0),
     max=lambda g, input, min, max: select(input > max if min is None else (input > max) | (max < min), g, 0),
 )  # fmt: skip
-clamp_min = choice("clamp_min", lambda input, min: (clamp, (input, min, None)))
-clamp_max = choice("clamp_max", lambda input, max: (clamp, (input, None, max)))
+clamp_min = choice("clamp_min", lambda input, min: (clamp, (tensor_first("clamp_min", input), one_limit("clamp_min", min), None)))
+clamp_max = choice("clamp_max", lambda input, max: (clamp, (tensor_first("clamp_max", input), None, one_limit("clamp_max", max))))
 
 
 def refuse_mixture(values):
@@ -470,15 +486,15 @@ def clamp_gradient(g, input, min, max):
 
 # --- questions, whose answers have no derivative ---------------------------------------------------------------------------------------
 
-eq = pointwise("eq", np.equal, promote="bool")
-ne = pointwise("ne", np.not_equal, promote="bool", alias=("not_equal",))
-lt = pointwise("lt", np.less, promote="bool", alias=("less",))
-le = pointwise("le", np.less_equal, promote="bool", alias=("less_equal",))
-gt = pointwise("gt", np.greater, promote="bool", alias=("greater",))
-ge = pointwise("ge", np.greater_equal, promote="bool", alias=("greater_equal",))
-logical_and = pointwise("logical_and", np.logical_and, promote="bool")
-logical_or = pointwise("logical_or", np.logical_or, promote="bool")
-logical_xor = pointwise("logical_xor", np.logical_xor, promote="bool")
+eq = pointwise("eq", np.equal, numbers=("other",), promote="bool")
+ne = pointwise("ne", np.not_equal, numbers=("other",), promote="bool", alias=("not_equal",))
+lt = pointwise("lt", np.less, numbers=("other",), promote="bool", alias=("less",))
+le = pointwise("le", np.less_equal, numbers=("other",), promote="bool", alias=("less_equal",))
+gt = pointwise("gt", np.greater, numbers=("other",), promote="bool", alias=("greater",))
+ge = pointwise("ge", np.greater_equal, numbers=("other",), promote="bool", alias=("greater_equal",))
+logical_and = pointwise("logical_and", np.logical_and, numbers=False, promote="bool")
+logical_or = pointwise("logical_or", np.logical_or, numbers=False, promote="bool")
+logical_xor = pointwise("logical_xor", np.logical_xor, numbers=False, promote="bool")
 logical_not = pointwise("logical_not", np.logical_not, promote="bool")
 isnan = pointwise("isnan", np.isnan, promote="bool", inplace=False)
 isinf = pointwise("isinf", np.isinf, promote="bool", inplace=False)

@@ -21,6 +21,8 @@ from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels import random as kernels
 from wengert.kernels.random import SIGNIFICAND_BITS
 from wengert.kernels import implicit
+from wengert.errors import broadcast_message
+from wengert.ops import destinations
 from wengert.ops.declare import composite, mark_inference, primitive
 from wengert.random import Generator, default_generator
 from wengert.tensor import Tensor, wrap
@@ -139,8 +141,10 @@ def empty_or_out(operation, shape, dtype, default, out, layout, device, pin_memo
         raise RuntimeError(
             f"dtype {SCALAR_NAMES[dtype]} does not match dtype of out parameter ({SCALAR_NAMES[out.dtype]})"
         )
+    if destinations.refers_to_itself(out._array):
+        destinations.check_memory(operation, out, ())
     if out._array.shape != shape:
-        out.resize_(shape)
+        destinations.fit(out, shape)
     return out
 
 
@@ -726,6 +730,8 @@ def normal(
     except ValueError:
         shapes = " and ".join(str(list(tensor._array.shape)) for tensor in tensors)
         raise RuntimeError(f"normal: mean and std cannot be broadcast together: {shapes}") from None
+    if out is not None and out._array.shape != shape:
+        refuse_misfit(out._array.shape, tensors)
     dtype = None if out is not None else tensors[0].dtype
     target = empty_or_out("normal", shape, dtype, None, out, None, None, False)
     array = target._array
@@ -739,6 +745,15 @@ def normal(
         return target
     node = NormalBackward1 if tensors[0] is not std else NormalBackward2
     return drawn_from(target, NormalBackward3 if len(tensors) == 2 else node, *tensors)
+
+
+def refuse_misfit(shape, tensors):
+    """`normal` alone doesn't let its destination grow to what the mean and the deviations are together."""
+    for tensor in tensors:
+        try:
+            np.broadcast_shapes(shape, tensor._array.shape)
+        except ValueError:
+            raise RuntimeError(broadcast_message([tensor._array.shape, shape])) from None
 
 
 def check_deviations(std):

@@ -9,7 +9,7 @@ import numpy as np
 from wengert import overrides
 from wengert.autograd import views
 from wengert.autograd.graph import Node, Output, Version, grad_mode, next_seq
-from wengert.dtypes import contiguous_format
+from wengert.dtypes import INTEGER, contiguous_format
 from wengert.dtypes import dtype as dtype_class
 from wengert.kernels import shape as kernels
 from wengert.kernels.reductions import axis_of
@@ -34,6 +34,8 @@ expand_to = primitive("expand", kernels.expand_to, **INNER, input=lambda g, inpu
 
 def _sum_to(input, shape):
     extra = input.ndim - len(shape)
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, input.shape[extra:], strict=True)):
+        raise RuntimeError(f"size {{{list(shape)}}} is not expandable to size {{{list(input.shape)}}}.")
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and input.shape[i + extra] != 1)
     result = input.sum(axis=axes, keepdims=True) if axes else input
     return result.reshape(shape)
@@ -256,6 +258,8 @@ def squeeze(input, dim=None):
 
 def narrow(input, dim, start, length):
     """`length` elements of dimension `dim` from `start` on; a view."""
+    if isinstance(start, Tensor) and (start.ndim or start.dtype.category != INTEGER):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     return narrow_to.function(input, dim, index_of(start), length)
 
 
