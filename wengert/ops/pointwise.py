@@ -216,7 +216,7 @@ acosh = pointwise("acosh", np.arccosh, promote="float", input=lambda g, input: g
 atanh = pointwise("atanh", np.arctanh, promote="float", input=lambda g, input: g / (1 - input * input), alias=("arctanh",))
 sigmoid = pointwise("sigmoid", kernels.sigmoid, promote="float", input=lambda g, out: g * ((1 - out) * out))
 relu = pointwise("relu", kernels.relu, input=lambda g, out: gate(g, out))
-gate = pointwise("threshold_backward", kernels.gate, input=lambda g, other: gate(g, other), **HIDDEN)
+gate = pointwise("threshold_backward", kernels.gate, input=lambda g, other: gate(g, other), other=lambda g: zeros_of(g), **HIDDEN)
 erf = pointwise("erf", kernels.erf, promote="float", input=lambda g, input: g * (2 / math.sqrt(PI) * exp(-input * input)))
 erfc = pointwise("erfc", kernels.erfc, promote="float", input=lambda g, input: g * (-2 / math.sqrt(PI) * exp(-input * input)))
 logit = pointwise(
