@@ -18,6 +18,7 @@ from wengert.autograd.graph import (
     add_hook,
     grad_mode,
     hooks_of,
+    next_seq,
     rare,
     warn_non_leaf_grad,
 )
@@ -36,6 +37,7 @@ class Tensor:
 
     # Rarely set, so kept in the instance's dict; these are the values until then.
     _grad = None  # the .grad of a tensor that does not require grad, or that retains it
+    _detached_at = None  # when `detach_` cut it: what had kept it before can't find its place in the graph any more
     _view_kind = None  # "no_grad" or "multi" for views that in-place operations must treat with care
     name = None
     names_ = None
@@ -205,6 +207,8 @@ class Tensor:
         kind = type(node)
         if kind is Output:
             return node.parent
+        if kind is not AccumulateGrad and getattr(node, "refusal", None):
+            raise RuntimeError(node.refusal)
         return None if kind is AccumulateGrad else node
 
     @property
@@ -282,6 +286,8 @@ class Tensor:
         node, self._node = self._node, None
         if type(node) is AccumulateGrad:
             self._grad = node.grad
+        elif node is not None:
+            self._detached_at = next_seq()
         if rare.active:
             for observe in rare.on_result:
                 observe("detach_", (self,), self, node)

@@ -41,7 +41,7 @@ GISTS = {
     "unused input": r"not have been used in the graph",
     "broadcast": r"must match the (existing )?size|doesn't match the broadcast shape",
     "multiplier": r"argument alpha must not be",
-    "shapes of a matrix product": r"cannot be multiplied|size mismatch|expected .*size",
+    "shapes of a matrix product": r"cannot be multiplied|size mismatch|[Ee]xpected .*size",
     "view size": r"is invalid for input of size",
     "view stride": r"view size is not compatible",
     "dimension": r"[Dd]imension out of range|[Dd]imension specified as",

@@ -208,8 +208,7 @@ def accumulate(node, box, create_graph):
         old = node.grad
         if create_graph:
             g = fit_tensor(g, node)
-            # A copy: other leaves may have been given the very same gradient, and a later pass will want to add to it.
-            node.grad = g.clone() if old is None else old + g
+            node.grad = copy_like_leaf(g, node) if old is None else old + g
             return
         if type(g) is not np.ndarray or g.dtype is not node._dtype.numpy or g.shape != node.shape:
             g = fit(g, node)
@@ -248,6 +247,15 @@ def fit_tensor(g, node):
     if g.dtype is not node._dtype:
         g = (g.real if g.dtype.is_complex and not node._dtype.is_complex else g).to(node._dtype)
     return g
+
+
+def copy_like_leaf(g, node):
+    """A recorded gradient in memory of its own, laid out like the leaf: later passes add to it in place."""
+    like = node._array
+    dense = like.flags.forc or not (0 in like.strides)
+    kept = wrap(np.empty_like(like, subok=False) if dense else np.empty(like.shape, like.dtype), node._dtype)
+    kept._counter = graph.Version()
+    return kept.copy_(g)
 
 
 def finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph):
@@ -398,12 +406,9 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     wanted = {}
     for tensor in inputs:
         wanted[node_wanted(tensor)] = tensor
-    rest = run(nodes, grads, keep, create_graph, wanted, leaves=True)
-    for node, g in rest.items():
-        tensor = wanted[node]
-        kept = as_tensor(g)
-        if not tensor.retains_grad:
-            tensor._grad = kept if tensor._grad is None else tensor._grad + kept
+        if not is_edge(tensor):
+            tensor.retain_grad()
+    run(nodes, grads, keep, create_graph, wanted, leaves=True)
 
 
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True, allow_unused=None,

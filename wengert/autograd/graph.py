@@ -357,6 +357,12 @@ def restore(node, value):
         return unpack(node)
     if getattr(value, "_is_saved_output", False):
         return value.with_node(node)
+    detached_at = getattr(value, "_detached_at", None)
+    if detached_at is not None and node.seq > detached_at:
+        raise RuntimeError(
+            "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). This is not supported, please "
+            "use out-of-place `.detach()` instead"
+        )
     return value
 
 

@@ -44,6 +44,8 @@ def check_inplace(tensor):
         if type(node) is AccumulateGrad:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         return
+    if type(node) is AccumulateGrad:
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     kind = tensor._view_kind
     if kind == "no_grad" and base._node is not None:
         raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
@@ -246,20 +248,19 @@ class Stranded(AsStridedBackward0):
     refused.
     """
 
-    __slots__ = ("maker",)
+    __slots__ = ("refusal",)
 
     def __init__(self, base, view):
         super().__init__(base, view)
-        self.maker = f"Output {getattr(view._node, 'nr', 0)} of {bare_name(view._node) or 'an operation'}"
-
-    def apply(self, g, keep):
-        raise RuntimeError(
-            f"{self.maker} is a view and its base or another view of its base has been modified inplace. This view is "
-            "the output "
-            "of a function that returns multiple views. Such functions do not allow the output views to be modified "
-            "inplace. You "
+        maker = f"Output {getattr(view._node, 'nr', 0)} of {bare_name(view._node) or 'an operation'}"
+        self.refusal = (
+            f"{maker} is a view and its base or another view of its base has been modified inplace. This view is the output "
+            "of a function that returns multiple views. Such functions do not allow the output views to be modified inplace. You "
             "should replace the inplace operation by an out-of-place one."
         )
+
+    def apply(self, g, keep):
+        raise RuntimeError(self.refusal)
 
     def apply_graph(self, g):
         return self.apply(g, True)

@@ -134,7 +134,9 @@ def expand(input, size):
                 f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton dimension {i}.  "
                 f"Target sizes: {list(size)}.  Tensor sizes: {list(input.shape)}"
             )
-    return strided_window(input, tuple(full), tuple(strides), writeable=False)
+    # One element in several places may be read, not written; without such a place it is a view like any other.
+    repeats = 0 not in full and any(s == 0 and n > 1 for s, n in zip(strides, full, strict=True))
+    return strided_window(input, tuple(full), tuple(strides), writeable=not repeats and input.flags.writeable)
 
 
 def expand_to(input, shape):

@@ -575,7 +575,7 @@ INNER = {"function": False, "method": False}
 
 
 def _converted(input, dtype, source, order):
-    if input.dtype.kind == "c" and not dtype.is_complex:
+    if input.dtype.kind == "c" and not dtype.is_complex and dtype is not dtypes.bool_:
         warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=6)
         input = input.real
     elif dtype.category == dtypes.INTEGER and input.dtype.kind in "fV" and input.dtype.itemsize < 8:
@@ -596,11 +596,9 @@ def to(self, *args, **kwargs):
     """
     dtype, copy, memory_format = conversion_given(*args, **kwargs)
     if dtype is None or dtype is self.dtype:
-        if copy or (
-            memory_format is not None
-            and memory_format.name != "preserve_format"
-            and not self.is_contiguous(memory_format)
-        ):
+        if copy and memory_format is None:
+            return to_copy.function(self, self.dtype, self.dtype, "K")
+        if copy or (memory_format is not None and memory_format.name != "preserve_format" and not self.is_contiguous(memory_format)):
             return clone(self, memory_format=memory_format)
         return self
     if rare.active or dtype.differentiable or self._node is None:

@@ -660,9 +660,14 @@ def constant(dtype, number):
 def cast(tensor, dtype):
     """`tensor` in another dtype as an operand: a copy outside of the user's sight."""
     array = tensor._array
-    if array.dtype.kind == "c" and not dtype.is_complex:
+    if array.dtype.kind == "c" and not dtype.is_complex and dtype is not dtypes.bool_:
         array = array.real
     result = wrap(array.astype(dtype.numpy), dtype)
+    # A derivative that keeps the converted operand must notice a write to the operand itself, as in PyTorch.
+    counter = tensor._counter
+    if counter is None:
+        counter = tensor._counter = Version()
+    result._counter = counter
     if tensor._node is not None and dtype.differentiable:
         result._node = Cast(tensor._node, tensor.dtype)
     if type(tensor) is not Tensor and tensor._tangent is not None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.autograd import graph, views
 from wengert.autograd.graph import FREED, Node, grad_mode, next_seq, rare
-from wengert.dtypes import SCALAR_NAMES, TENSOR_TYPE_NAMES, bool_, int32, int64
+from wengert.dtypes import SCALAR_NAMES, TENSOR_TYPE_NAMES, bool_, int32, int64, uint8
 from wengert.errors import explain
 from wengert.kernels import indexing as kernels
 from wengert.kernels import shape as shape_kernels
@@ -44,7 +44,7 @@ INNER = {"function": False, "method": False}
 
 def no_derivative(name):
     """Stands where PyTorch has an operation without a derivative: recorded, and refused in backward."""
-    raise RuntimeError(f"derivative for {name} is not implemented")
+    raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
 
 
 def writing(operation, in_place):
@@ -1021,6 +1021,10 @@ def setitem(self, index, value):
         value = wrap(number_for(self, value), self.dtype)
     if index is False:  # chooses nothing, and does not count as a write
         return None
+    if index is True:
+        index = None
+    if isinstance(index, Tensor) and index.dtype is uint8 and value._array.size == 1:
+        raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
     if is_whole_index(index, self):
         basic, arrays, tensors = (), [index._array], (index,)
     else:
@@ -1071,14 +1075,15 @@ def assign(self, basic, arrays, tensors, value):
 def with_history(self, basic, tensors, value):
     """Write in the graph's sight: into the view that the basic part names."""
     view = windowed(self, basic)
+    if not tensors and value._array.ndim == 0:
+        view.fill_(value)
+        return
     source = kernels.without_leading_ones(value._array)
     if source.ndim != value._array.ndim:
         value = value.reshape(source.shape)
     if tensors:
         check_put_dtypes(self, tensors, value)
         index_put.variant("inplace")(view, tensors, value)
-    elif value._array.ndim == 0 and value._node is None:
-        view.fill_(value)
     else:
         kernels.check_fits(value._array, view._array.shape)
         view.copy_(value)
@@ -1120,8 +1125,10 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 def integer_fitting(value, dtype):
     if isinstance(value, float) and (isnan(value) or value in (inf, -inf)):
         raise overflow(dtype)
-    value, limits = int(value), np.iinfo(dtype)
-    lowest = limits.min if limits.min else -limits.max  # PyTorch lets negative numbers wrap around into unsigned types
+    limits = np.iinfo(dtype)
+    # PyTorch lets negative integers wrap around into unsigned types, but not negative floats.
+    lowest = -limits.max if not limits.min and not isinstance(value, float) else limits.min
+    value = int(value)
     if not lowest <= value <= limits.max:
         raise overflow(dtype)
     return np.array(value).astype(dtype)[()] if value < limits.min else dtype.type(value)
