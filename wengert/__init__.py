@@ -43,7 +43,6 @@ from wengert.dtypes import (
 )
 from wengert.dlpack import from_dlpack
 from wengert.ops import creation as _creation
-from wengert.ops import einsum as _einsum  # noqa: F401
 from wengert.ops import indexing as _indexing
 from wengert.ops import lazy as _lazy
 from wengert.ops import linalg as _linalg

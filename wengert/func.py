@@ -487,7 +487,7 @@ def batch_of(args, in_dims, name):
             "`inputs`. in_dims has "
             f"structure {pytree.tree_structure(in_dims)} but inputs has structure {spec}."
         )
-    for i, (x, d) in enumerate(zip(flat, dims, strict=True)):
+    for x, d in zip(flat, dims, strict=True):
         if d is None:
             continue
         if not isinstance(d, int):

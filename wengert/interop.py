@@ -300,7 +300,7 @@ def apply_(self, callable):
 
 
 def map_(self, tensor, callable):
-    """Replace each element by ``callable(element, corresponding element of tensor)``, in place; `tensor` is broadcast."""
+    """Replace each element by ``callable(element, its counterpart in tensor)``, in place; `tensor` is broadcast."""
     if self.requires_grad or tensor.requires_grad:
         raise RuntimeError("Can't call map_() on Variable that requires grad. Use var.detach().map_() instead.")
     if tensor.dtype is not self.dtype:

@@ -1,7 +1,7 @@
 """``torch.masked``: reductions that leave out elements.
 
-What a mask (True: take part) leaves out is replaced by the value that doesn't matter to the reduction; where a mask leaves
-out everything, that value is the result.
+What a mask (True: take part) leaves out is replaced by the value that doesn't matter to the reduction; where a mask
+leaves out everything, that value is the result.
 """
 
 import math
@@ -9,16 +9,32 @@ import math
 import numpy as np
 
 from wengert import dtypes
-from wengert.ops import linalg as _linalg  # noqa: F401 (declares what methods below need)
 from wengert.ops.creation import to
 from wengert.ops.pointwise import select
 from wengert.ops.reductions import norm_op
 from wengert.tensor import wrap
 
 __all__ = [
-    "amax", "amin", "argmax", "argmin", "cumprod", "cumsum", "log_softmax", "logaddexp", "logsumexp", "mean", "median", "norm",
-    "normalize", "prod", "softmax", "softmin", "std", "sum", "var",
-]  # fmt: skip
+    "amax",
+    "amin",
+    "argmax",
+    "argmin",
+    "cumprod",
+    "cumsum",
+    "log_softmax",
+    "logaddexp",
+    "logsumexp",
+    "mean",
+    "median",
+    "norm",
+    "normalize",
+    "prod",
+    "softmax",
+    "softmin",
+    "std",
+    "sum",
+    "var",
+]
 
 
 def _filled(input, mask, value, dtype=None):
@@ -41,7 +57,10 @@ def _dims(input, dim):
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
     for d in dims:
         if not -max(input.ndim, 1) <= d < max(input.ndim, 1):
-            raise IndexError(f"Dimension out of range (expected to be in range of [{-max(input.ndim, 1)}, {max(input.ndim, 1) - 1}], but got {d})")
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-max(input.ndim, 1)}, "
+                f"{max(input.ndim, 1) - 1}], but got {d})"
+            )
     found = tuple(d % max(input.ndim, 1) for d in dims)
     if len(set(found)) != len(found):
         raise RuntimeError(f"dim={found[0]} appears multiple times in the list of dims")
@@ -156,8 +175,8 @@ def var(input, dim=None, unbiased=None, *, correction=None, keepdim=False, dtype
     dims = _dims(x, dim) if x.ndim else ()
     centre = mean(x, dims or None, keepdim=True, mask=mask) if x.ndim else mean(x, mask=mask)
     apart = _filled(x - centre, mask, 0)
-    squares = (apart * apart.conj()).real if dtype.is_complex else apart * apart
-    count = _count(squares, dims, keepdim, mask)
+    squares = apart * apart.conj() if dtype.is_complex else apart * apart
+    count = _count(squares.real, dims, keepdim, mask)
     return (squares.sum(dims, keepdim) if x.ndim else squares) / (count - correction).clamp(min=0)
 
 

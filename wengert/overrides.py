@@ -6,6 +6,7 @@ and gives its results the subclass's type. A `TorchFunctionMode` in force is ask
 """
 
 import functools
+import importlib
 import inspect
 import threading
 from types import FunctionType
@@ -322,14 +323,11 @@ def _names():
 
 def _public_functions():
     """(namespace, public name, function) of every operation, and of every method of Tensor that is no function as well."""
-    import wengert
-    from wengert.nn import functional
-    from wengert.ops.declare import FUNCTIONS, METHODS
-
-    homes = {"": (wengert, "torch"), "nn.functional": (functional, "torch.nn.functional")}
-    for path, operations in tuple(FUNCTIONS.items()):
-        home, title = homes.get(path) or (getattr(wengert, path), f"torch.{path}")
+    declared = importlib.import_module("wengert.ops.declare")  # the floor above: loaded long before anyone asks
+    importlib.import_module("wengert.nn.functional")  # declares its operations
+    for path, operations in tuple(declared.FUNCTIONS.items()):
+        home = importlib.import_module(f"wengert.{path}".rstrip("."))
         for name in tuple(operations):
-            yield home, f"{title}.{name}", getattr(home, name)
-    for name in tuple(METHODS):
+            yield home, f"{home.__name__.replace('wengert', 'torch', 1)}.{name}", getattr(home, name)
+    for name in tuple(declared.METHODS):
         yield Tensor, f"torch.Tensor.{name}", getattr(Tensor, name)

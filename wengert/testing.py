@@ -15,9 +15,13 @@ from wengert.tensor import Tensor
 __all__ = ["assert_allclose", "assert_close", "make_tensor"]
 
 TOLERANCES = {  # dtype: (rtol, atol); of any other dtype values must be equal
-    dtypes.float16: (1e-3, 1e-5), dtypes.bfloat16: (1.6e-2, 1e-5), dtypes.float32: (1.3e-6, 1e-5), dtypes.float64: (1e-7, 1e-7),
-    dtypes.complex64: (1.3e-6, 1e-5), dtypes.complex128: (1e-7, 1e-7),
-}  # fmt: skip
+    dtypes.float16: (1e-3, 1e-5),
+    dtypes.bfloat16: (1.6e-2, 1e-5),
+    dtypes.float32: (1.3e-6, 1e-5),
+    dtypes.float64: (1e-7, 1e-7),
+    dtypes.complex64: (1.3e-6, 1e-5),
+    dtypes.complex128: (1e-7, 1e-7),
+}
 OF_NUMBERS = {bool: dtypes.bool_, int: dtypes.int64, float: dtypes.float64, complex: dtypes.complex128}
 
 
@@ -35,8 +39,20 @@ class Options:
         return max(r for r, _ in both), max(a for _, a in both)
 
 
-def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=None, equal_nan=False, check_device=True,
-                 check_dtype=True, check_layout=True, check_stride=False, msg=None):  # fmt: skip
+def assert_close(
+    actual,
+    expected,
+    *,
+    allow_subclasses=True,
+    rtol=None,
+    atol=None,
+    equal_nan=False,
+    check_device=True,
+    check_dtype=True,
+    check_layout=True,
+    check_stride=False,
+    msg=None,
+):
     """Raise AssertionError unless ``|actual - expected| <= atol + rtol |expected|`` everywhere.
 
     Args:
@@ -50,9 +66,15 @@ def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=Non
         missing = "atol" if atol is None else "rtol"
         raise ValueError(f"Both 'rtol' and 'atol' must be either specified or omitted, but got no {missing}.")
     options = Options(
-        allow_subclasses=allow_subclasses, rtol=rtol, atol=atol, equal_nan=equal_nan, check_device=check_device,
-        check_dtype=check_dtype, check_layout=check_layout, check_stride=check_stride,
-    )  # fmt: skip
+        allow_subclasses=allow_subclasses,
+        rtol=rtol,
+        atol=atol,
+        equal_nan=equal_nan,
+        check_device=check_device,
+        check_dtype=check_dtype,
+        check_layout=check_layout,
+        check_stride=check_stride,
+    )
     complaint = compared(actual, expected, options, ())
     if complaint is not None:
         text, place = complaint
@@ -91,7 +113,8 @@ def compared(actual, expected, options, place):
         if missing or additional:
             return (
                 "The keys of the mappings do not match:\n"
-                f"Missing keys in the actual mapping: {sorted(missing)}\nAdditional keys in the actual mapping: {sorted(additional)}"
+                f"Missing keys in the actual mapping: {sorted(missing)}\nAdditional keys in the actual mapping: "
+                f"{sorted(additional)}"
             ), place
         items = [(key, actual[key], expected[key]) for key in actual]
     else:
@@ -124,8 +147,14 @@ def compared_pair(actual, expected, options):
 
 
 def compared_numbers(actual, expected, options):
-    kinds = [next(kind for kind in (bool, int, float, complex) if isinstance(x if not isinstance(x, np.number) else x.item(), kind))
-             for x in (actual, expected)]  # fmt: skip
+    kinds = [
+        next(
+            kind
+            for kind in (bool, int, float, complex)
+            if isinstance(x if not isinstance(x, np.number) else x.item(), kind)
+        )
+        for x in (actual, expected)
+    ]
     if options.check_dtype and type(actual) is not type(expected):
         return f"The (d)types do not match: {type(actual)} != {type(expected)}."
     rtol, atol = options.tolerances(*(OF_NUMBERS[kind] for kind in kinds))
@@ -188,8 +217,10 @@ def differences(actual, expected, matches, rtol, atol):
         relative = (
             apart / np.abs(expected) if apart.dtype.kind != "i" else (apart / np.abs(expected)).astype(np.float32)
         )
-    lines = [f"Tensor-likes are not {'equal' if equality else 'close'}!\n",
-             f"Mismatched elements: {(~matches).sum()} / {matches.size} ({(~matches).sum() / matches.size:.1%})"]  # fmt: skip
+    lines = [
+        f"Tensor-likes are not {'equal' if equality else 'close'}!\n",
+        f"Mismatched elements: {(~matches).sum()} / {matches.size} ({(~matches).sum() / matches.size:.1%})",
+    ]
     for kind, values, allowed in (("absolute", apart, atol), ("relative", relative, rtol)):
         hidden = np.where(matches, 0, values)
         where = np.unravel_index(np.argmax(hidden), hidden.shape)
@@ -199,11 +230,20 @@ def differences(actual, expected, matches, rtol, atol):
     return "\n".join(lines)
 
 
-# --- tensors to try things on ----------------------------------------------------------------------------------------------------------
+# --- tensors to try things on -----------------------------------------------------------------------------------------
 
 
-def make_tensor(*shape, dtype, device=None, low=None, high=None, requires_grad=False, noncontiguous=False, exclude_zero=False,
-                memory_format=None):  # fmt: skip
+def make_tensor(
+    *shape,
+    dtype,
+    device=None,
+    low=None,
+    high=None,
+    requires_grad=False,
+    noncontiguous=False,
+    exclude_zero=False,
+    memory_format=None,
+):
     """A tensor of random values, uniform in [low, high).
 
     Args:
@@ -213,7 +253,8 @@ def make_tensor(*shape, dtype, device=None, low=None, high=None, requires_grad=F
     """
     if noncontiguous and memory_format is not None:
         raise ValueError(
-            f"The parameters `noncontiguous` and `memory_format` are mutually exclusive, but got noncontiguous={noncontiguous} and memory_format={memory_format}"
+            "The parameters `noncontiguous` and `memory_format` are mutually exclusive, but got "
+            f"noncontiguous={noncontiguous} and memory_format={memory_format}"
         )
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])

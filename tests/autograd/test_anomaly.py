@@ -12,9 +12,9 @@ def test_nan_is_an_error_that_names_the_forward_line():
     with pytest.warns(UserWarning, match="Anomaly Detection has been enabled"), torch.autograd.detect_anomaly():
         x = torch.zeros(2, requires_grad=True)
         y = x.sqrt() * 0  # this very line
-        with pytest.warns(UserWarning, match=r"Error detected in SqrtBackward0(.|\n)*# this very line"):
-            with pytest.raises(RuntimeError, match="Function 'SqrtBackward0' returned nan values in its 0th output"):
-                y.sum().backward()
+        named = pytest.warns(UserWarning, match=r"Error detected in SqrtBackward0(.|\n)*# this very line")
+        with named, pytest.raises(RuntimeError, match="Function 'SqrtBackward0' returned nan values in its 0th output"):
+            y.sum().backward()
 
 
 def test_check_nan_can_be_left_out():

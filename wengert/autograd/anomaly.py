@@ -72,12 +72,13 @@ def watch(node, g, keep, on_tensors):
     """Run `node` in the backward pass's stead: say where it was made if it fails, or if a gradient has NaN."""
     evaluating.nodes.append(node)
     try:
-        if on_tensors:
-            results = node.apply_graph(g)
-            if not keep:
-                node.release()
-        else:
-            results = node.apply(g, keep)
+        with np.errstate(all="ignore"):  # NaN is ours to report here, not NumPy's
+            if on_tensors:
+                results = node.apply_graph(g)
+                if not keep:
+                    node.release()
+            else:
+                results = node.apply(g, keep)
         if mode.check_nan:
             check_numbers(node, results)
         return results

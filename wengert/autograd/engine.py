@@ -586,7 +586,7 @@ def call_node(node, *grads):
     if type(node) is AccumulateGrad:
         accumulate(node, [arrived._array.copy()], False)
         return None
-    if grad_mode.enabled and any(isinstance(g, Tensor) and g.requires_grad for g in grads):
+    if grad_mode.enabled:
         results = node.apply_graph(arrived)
     else:
         arrays = [None if g is None else g._array for g in grads]

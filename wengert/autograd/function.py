@@ -528,6 +528,9 @@ class Error(Node):
 
     __slots__ = ("message",)
 
+    def name(self):
+        return "torch::autograd::Error"
+
     def __init__(self, message, edges, shape):
         self.message, self.edges, self.shape = message, edges, shape
         self.seq = next_seq()

@@ -133,7 +133,7 @@ def spherical_bessel_j0(input):
     return np.where(np.isinf(input), 0, np.where(input == 0, 1, np.sin(safe) / safe)).astype(input.dtype)
 
 
-# --- what stands in for SciPy ------------------------------------------------------------------------------------------------------------
+# --- what stands in for SciPy -----------------------------------------------------------------------------------------
 
 
 def psi(x):
@@ -174,7 +174,7 @@ def erfinv(x):
 
 STAND_INS = {"psi": psi, "erfinv": erfinv, "i0": lambda x: np.i0(x).reshape(np.shape(x)).astype(np.asarray(x).dtype)}
 
-# --- orthogonal polynomials, by their recurrences: Abramowitz and Stegun, table 22.7 --------------------------------------------------------
+# --- orthogonal polynomials, by their recurrences: Abramowitz and Stegun, table 22.7 ----------------------------------
 
 POLYNOMIALS = {  # name: (degree 1, the next from x, k, the last and the one before)
     "chebyshev_polynomial_t": (lambda x: x, lambda x, k, p, q: 2 * x * p - q),

@@ -1,4 +1,4 @@
-"""Arrangements of elements said with the views and joins of `shape`: diagonals, stacks, grids, turns, repeats, copies of views."""
+"""Arrangements of elements said with the views and joins of `shape`: diagonals, stacks, grids, turns, repeats."""
 
 import inspect
 import itertools
@@ -13,7 +13,6 @@ from wengert.ops.creation import check_device
 from wengert.ops.declare import FUNCTIONS, composite, variadic
 from wengert.ops.indexing import index_select
 from wengert.ops.shape import (
-    broadcast_tensors,
     cat,
     diagonal,
     expand_op,
@@ -30,7 +29,7 @@ from wengert.ops.shape import (
 from wengert.ops.shape import select as select_one
 from wengert.tensor import Tensor, wrap
 
-# --- diagonals ------------------------------------------------------------------------------------------------------------------
+# --- diagonals --------------------------------------------------------------------------------------------------------
 
 
 @composite
@@ -145,7 +144,7 @@ def sequence_of(tensors):
     return list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else list(tensors)
 
 
-# --- stacks and cuts along named directions ---------------------------------------------------------------------------------------
+# --- stacks and cuts along named directions ---------------------------------------------------------------------------
 
 
 def at_least(ndim, widen):
@@ -207,7 +206,8 @@ def cutting(name, least, dim_of):
     def function(input, indices_or_sections):
         if input.ndim < least:
             raise RuntimeError(
-                f"torch.{name} requires a tensor with at least {least} dimension{'s' * (least > 1)}, but got a tensor with "
+                f"torch.{name} requires a tensor with at least {least} dimension{'s' * (least > 1)}, but got a "
+                "tensor with "
                 f"{input.ndim} dimensions!"
             )
         dim = dim_of(input.ndim)
@@ -215,7 +215,8 @@ def cutting(name, least, dim_of):
             sections, n = indices_or_sections, input.shape[dim]
             if sections == 0 or n % sections:
                 raise RuntimeError(
-                    f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension {n} is not divisible "
+                    f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension {n} is "
+                    "not divisible "
                     f"by the split_size {sections}!"
                 )
         return tensor_split(input, indices_or_sections, dim)
@@ -268,7 +269,7 @@ def unsafe_chunk(input, chunks, dim=0):
 for _function in (unsafe_split, unsafe_split_with_sizes, unsafe_chunk):
     composite(_function)
 
-# --- grids ------------------------------------------------------------------------------------------------------------------------
+# --- grids ------------------------------------------------------------------------------------------------------------
 
 
 @composite(method=False)
@@ -403,7 +404,7 @@ def linalg_vander(x, *, N=None):
 
 composite(linalg_vander, namespace="linalg", method=False, name="vander")
 
-# --- turns and repeats ---------------------------------------------------------------------------------------------------------------
+# --- turns and repeats ------------------------------------------------------------------------------------------------
 
 
 @composite
@@ -452,7 +453,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Each element along `dim` this many times in a row; all elements, flat, if `dim` is None.
 
     Args:
-        repeats: a number, or a count for each element; alone, the result is each count's own index, as often as it says.
+        repeats: a number, or a count for each element; alone, they repeat their own indices.
         output_size: the extent of the result along `dim`, if known.
     """
     if repeats is None:
@@ -473,7 +474,8 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     n = input.shape[axis] if input.ndim else 1
     if counts.ndim and counts.size not in (1, n):
         raise RuntimeError(
-            f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and input.size({axis}) = {n}"
+            f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and "
+            f"input.size({axis}) = {n}"
         )
     index = np.repeat(np.arange(n), counts)
     if output_size is not None and output_size != index.size:
@@ -481,7 +483,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     return index_select(input, axis, wrap(index))
 
 
-# --- copies of views -----------------------------------------------------------------------------------------------------------------
+# --- copies of views --------------------------------------------------------------------------------------------------
 
 
 def copies(name, view):
@@ -512,15 +514,27 @@ def narrowed(input, dim, start, length):
 
 
 VIEWS = {
-    "alias": lambda input: input.view_as(input), "as_strided": shape.as_strided, "detach": lambda input: input.detach(),
-    "diagonal": diagonal, "expand": lambda input, size, *, implicit=False: input.expand(size),
-    "narrow": narrowed, "permute": shape.permute, "select": select_one,
+    "alias": lambda input: input.view_as(input),
+    "as_strided": shape.as_strided,
+    "detach": lambda input: input.detach(),
+    "diagonal": diagonal,
+    "expand": lambda input, size, *, implicit=False: input.expand(size),
+    "narrow": narrowed,
+    "permute": shape.permute,
+    "select": select_one,
     "slice": lambda input, dim=0, start=None, end=None, step=1: slice_along(input, dim, start, end, step),
-    "split": split, "split_with_sizes": shape.split_with_sizes, "squeeze": shape.squeeze, "t": shape.t, "transpose": transpose,
-    "unbind": unbind, "unfold": lambda input, dimension, size, step: input.unfold(dimension, size, step),
-    "unsqueeze": shape.unsqueeze, "view": lambda input, size: input.view(size),
-    "view_as_complex": shape.view_as_complex, "view_as_real": shape.view_as_real,
-}  # fmt: skip
+    "split": split,
+    "split_with_sizes": shape.split_with_sizes,
+    "squeeze": shape.squeeze,
+    "t": shape.t,
+    "transpose": transpose,
+    "unbind": unbind,
+    "unfold": lambda input, dimension, size, step: input.unfold(dimension, size, step),
+    "unsqueeze": shape.unsqueeze,
+    "view": lambda input, size: input.view(size),
+    "view_as_complex": shape.view_as_complex,
+    "view_as_real": shape.view_as_real,
+}
 for _name, _view in VIEWS.items():
     globals()[f"{_name}_copy"] = copies(_name, _view)
 

@@ -16,7 +16,7 @@ from wengert.tensor import Tensor, wrap
 
 LN2 = math.log(2)
 
-# --- integrals ------------------------------------------------------------------------------------------------------------------
+# --- integrals --------------------------------------------------------------------------------------------------------
 
 
 def trapezoids(y, x, dx, dim, name):
@@ -71,7 +71,7 @@ def cumulative_trapezoid(y, x=None, *, dx=1, dim=-1):
     return y.clone() if areas is None else cumsum(areas, dim)
 
 
-# --- differences ----------------------------------------------------------------------------------------------------------------
+# --- differences ------------------------------------------------------------------------------------------------------
 
 
 @composite
@@ -89,7 +89,8 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
         for d in range(input.ndim):
             if d != axis and x.shape[d] != input.shape[d]:
                 raise RuntimeError(
-                    f"diff expects the shape of tensor to prepend or append to match that of input except along the differencing "
+                    "diff expects the shape of tensor to prepend or append to match that of input except along the "
+                    "differencing "
                     f"dimension; input.size({d}) = {input.shape[d]}, but got tensor.size({d}) = {x.shape[d]}"
                 )
     if n == 0:
@@ -183,7 +184,7 @@ def one_sided(y0, y1, y2, h0, h1):
     return -(2 * h0 + h1) / (h0 * (h0 + h1)) * y0 + (h0 + h1) / (h0 * h1) * y1 - h0 / (h1 * (h0 + h1)) * y2
 
 
-# --- statistics -----------------------------------------------------------------------------------------------------------------
+# --- statistics -------------------------------------------------------------------------------------------------------
 
 
 @composite
@@ -213,7 +214,8 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
             )
         if weights.numel() != count:
             raise RuntimeError(
-                f"cov(): expected {name} to have the same numel as there are observations in the input but got {weights.numel()} "
+                f"cov(): expected {name} to have the same numel as there are observations in the input but got "
+                f"{weights.numel()} "
                 f"!= {count}"
             )
         if (weights.dtype.category >= 2) is (name == "fweights"):
@@ -286,7 +288,7 @@ def renorm_(self, p, dim, maxnorm):
 
 Tensor.renorm_ = renorm_
 
-# --- numbers taken apart and put together ---------------------------------------------------------------------------------------------
+# --- numbers taken apart and put together -----------------------------------------------------------------------------
 
 
 def _ldexp(input, other):
@@ -294,8 +296,13 @@ def _ldexp(input, other):
 
 
 ldexp = pointwise(
-    "ldexp", _ldexp, promote="float", numbers=False, input=lambda g, other: g * exp2(other), other=lambda g, out: g * (out * LN2),
-)  # fmt: skip
+    "ldexp",
+    _ldexp,
+    promote="float",
+    numbers=False,
+    input=lambda g, other: g * exp2(other),
+    other=lambda g, out: g * (out * LN2),
+)
 
 
 def _frexp(input):
@@ -307,9 +314,13 @@ def _frexp(input):
 
 
 frexp = primitive(
-    "frexp", _frexp, outputs=("mantissa", "exponent"), nodiff_outputs=("exponent",), residuals=("scale",),
+    "frexp",
+    _frexp,
+    outputs=("mantissa", "exponent"),
+    nodiff_outputs=("exponent",),
+    residuals=("scale",),
     input=lambda g, scale: g / scale,
-)  # fmt: skip
+)
 
 
 @composite(method=False, name="complex")
@@ -323,7 +334,8 @@ def complex_from_parts(real, imag):
             )
     if real.dtype is not imag.dtype:
         raise RuntimeError(
-            f"Expected object of scalar type {SCALAR_NAMES[real.dtype]} but got scalar type {SCALAR_NAMES[imag.dtype]} for second argument"
+            f"Expected object of scalar type {SCALAR_NAMES[real.dtype]} but got scalar type "
+            f"{SCALAR_NAMES[imag.dtype]} for second argument"
         )
     if real.dtype.itemsize < 4:
         raise NotImplementedError("complex(): wengert has no complex32")
@@ -339,20 +351,26 @@ def polar(abs, angle):
         or angle.dtype.itemsize < 4
     ):
         raise RuntimeError(
-            f"Expected both inputs to be Float or Double tensors but got {SCALAR_NAMES[abs.dtype]} and {SCALAR_NAMES[angle.dtype]}"
+            f"Expected both inputs to be Float or Double tensors but got {SCALAR_NAMES[abs.dtype]} and "
+            f"{SCALAR_NAMES[angle.dtype]}"
         )
     if abs.dtype is not angle.dtype:
         raise RuntimeError(
-            f"Expected object of scalar type {SCALAR_NAMES[abs.dtype]} but got scalar type {SCALAR_NAMES[angle.dtype]} for second argument"
+            f"Expected object of scalar type {SCALAR_NAMES[abs.dtype]} but got scalar type "
+            f"{SCALAR_NAMES[angle.dtype]} for second argument"
         )
     return complex_of(abs * angle.cos(), abs * angle.sin())
 
 
-# --- order statistics ----------------------------------------------------------------------------------------------------------------
+# --- order statistics -------------------------------------------------------------------------------------------------
 
 INTERPOLATIONS = {  # name: how far from the lower of two neighbours to the upper, given the fraction of the rank
-    "linear": None, "lower": lambda x: 0 * x, "higher": np.ceil, "midpoint": lambda x: 0.5 * np.ceil(x), "nearest": np.round,
-}  # fmt: skip
+    "linear": None,
+    "lower": lambda x: 0 * x,
+    "higher": np.ceil,
+    "midpoint": lambda x: 0.5 * np.ceil(x),
+    "nearest": np.round,
+}
 
 
 def quantiles(name, input, q, dim, keepdim, interpolation, ignore_nan):
@@ -392,7 +410,11 @@ def quantiles(name, input, q, dim, keepdim, interpolation, ignore_nan):
     if fraction._array.any() or fraction.requires_grad:
         below = lerp(below, gather(ordered, -1, wrap(np.minimum(lower + 1, array.shape[-1] - 1))), fraction)
     if keepdim:
-        below = below.reshape((*([1] * ndim), -1)) if axis is None or not ndim else below.unsqueeze(axis if axis < ndim - 1 else -2)
+        below = (
+            below.reshape((*([1] * ndim), -1))
+            if axis is None or not ndim
+            else below.unsqueeze(axis if axis < ndim - 1 else -2)
+        )
     return below.movedim(-1, 0) if q.ndim else below.squeeze(-1)
 
 

@@ -1,4 +1,4 @@
-"""Whether tensors are equal or nearly so, extremes taken together, and steps: questions most of which have no derivative."""
+"""Whether tensors are equal or nearly so, extremes taken together, and steps."""
 
 import numpy as np
 
@@ -59,7 +59,8 @@ def equal(input, other):
         raise TypeError(f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
     if input.dtype is not other.dtype:
         raise RuntimeError(
-            f"Expected object of data type {input.dtype} but got data type {other.dtype} for argument 'other' in call to equal"
+            f"Expected object of data type {input.dtype} but got data type {other.dtype} for argument 'other' in "
+            "call to equal"
         )
     return input.shape == other.shape and bool((input._array == other._array).all())
 
@@ -84,10 +85,13 @@ def _aminmax(input, *, dim=None, keepdim=False):
 
 
 aminmax = primitive(
-    "aminmax", _aminmax, outputs=("min", "max"),
-    input=lambda g, g_max, input, min, max, dim, keepdim: extreme_gradient(g, input, min, dim, keepdim)
-    + extreme_gradient(g_max, input, max, dim, keepdim),
-)  # fmt: skip
+    "aminmax",
+    _aminmax,
+    outputs=("min", "max"),
+    input=lambda g, g_max, input, min, max, dim, keepdim: (
+        extreme_gradient(g, input, min, dim, keepdim) + extreme_gradient(g_max, input, max, dim, keepdim)
+    ),
+)
 
 
 def _heaviside(input, values):

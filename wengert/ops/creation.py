@@ -13,7 +13,8 @@ from wengert.autograd import views
 from wengert.autograd.graph import Version, grad_mode, rare
 from wengert.devices import check as check_device
 from wengert.devices import device as device_class
-from wengert.dtypes import FROM_NUMPY, dtype as dtype_class, strided
+from wengert.dtypes import FROM_NUMPY, strided
+from wengert.dtypes import dtype as dtype_class
 from wengert.interop import check_array, from_numpy, frombuffer
 from wengert.kernels import shape as shape_kernels
 from wengert.ops.declare import Pointwise, overriding, primitive
@@ -26,7 +27,7 @@ FACTORIES = {"from_numpy": from_numpy, "frombuffer": frombuffer}  # public name 
 
 
 def factory(function):
-    """Make `function` public: under its own name, and under the eyes of the modes and classes that override functions."""
+    """Make `function` public: under its own name, and asking the modes and classes that override functions."""
 
     @functools.wraps(function)
     def public(*args, **kwargs):

@@ -114,7 +114,9 @@ INPUT_OVERLAP_UNCHECKED = SELF_OVERLAP_UNCHECKED | frozenset(
     "avg_pool2d logsigmoid log_sigmoid ormqr slice_scatter softmax narrow_copy avg_pool3d".split()
 )
 # A result written over one of its inputs would be read half-written: refused even where the two are the same memory.
-FULL_OVERLAP_REFUSED = frozenset("cross index_select linalg.cross take_along_dim gather take outer masked_select kron cat".split())
+FULL_OVERLAP_REFUSED = frozenset(
+    "cross index_select linalg.cross take_along_dim gather take outer masked_select kron cat".split()
+)
 
 # Destinations that grow become contiguous here; elsewhere they take the layout that the result has on its own.
 CONTIGUOUS = frozenset(
@@ -205,7 +207,9 @@ def check_memory(key, target, inputs):
 
 def refers_to_itself(array):
     """Whether some dimension repeats the same memory, as `expand` makes it."""
-    return array.size > 0 and any(stride == 0 and extent > 1 for stride, extent in zip(array.strides, array.shape, strict=True))
+    return array.size > 0 and any(
+        stride == 0 and extent > 1 for stride, extent in zip(array.strides, array.shape, strict=True)
+    )
 
 
 def store(target, result, key):

@@ -1,6 +1,7 @@
 """Products over named, paired or adjoining dimensions: einsum and what can be said with it, cross products, distances.
 
-All but `cross` and `cdist` are arrangements of dimensions around one batched matrix product, whose derivative does the rest.
+All but `cross` and `cdist` are arrangements of dimensions around one batched matrix product, whose derivative does the
+rest.
 """
 
 import math
@@ -18,7 +19,7 @@ from wengert.tensor import Tensor
 
 HIDDEN = {"function": False, "method": False}
 
-# --- einsum ---------------------------------------------------------------------------------------------------------------------
+# --- einsum -----------------------------------------------------------------------------------------------------------
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
 ELLIPSIS = "..."
@@ -91,12 +92,14 @@ def resolved(inputs, output, operands):
         named = len(labels) - (ELLIPSIS in labels)
         if ELLIPSIS not in labels and named != operand.ndim:
             refuse(
-                f"the number of subscripts in the equation ({named}) does not match the number of dimensions ({operand.ndim}) "
+                f"the number of subscripts in the equation ({named}) does not match the number of dimensions "
+                f"({operand.ndim}) "
                 f"for operand {i} and no ellipsis was given"
             )
         if named > operand.ndim:
             refuse(
-                f"the number of subscripts in the equation ({named}) is more than the number of dimensions ({operand.ndim}) "
+                f"the number of subscripts in the equation ({named}) is more than the number of dimensions "
+                f"({operand.ndim}) "
                 f"for operand {i}"
             )
         if ELLIPSIS in labels:
@@ -150,7 +153,8 @@ def einsum(*args):
         inputs, output, operands = from_sublists(args)
     else:
         raise ValueError(
-            "einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list"
+            "einsum(): must specify the equation string and at least one operand, or at least one operand and its "
+            "subscripts list"
         )
     inputs, output = resolved(inputs, output, operands)
     terms = [without_repeats(operand, labels) for operand, labels in zip(operands, inputs, strict=True)]
@@ -188,7 +192,8 @@ def check_extents(terms):
         for label, n in zip(labels, tensor.shape, strict=True):
             if n != 1 and seen.setdefault(label, n) != n:
                 refuse(
-                    f"subscript {label} has size {n} for operand {i} which does not broadcast with previously seen size {seen[label]}"
+                    f"subscript {label} has size {n} for operand {i} which does not broadcast with previously seen "
+                    f"size {seen[label]}"
                 )
 
 
@@ -201,7 +206,7 @@ def summed(tensor, labels, wanted):
 
 
 def contracted(a, a_labels, b, b_labels, wanted):
-    """The product of two terms, summed over what they share and nobody wants any more, as one batched matrix product."""
+    """The product of two terms, summed over what only they share, as one batched matrix product."""
     a, a_labels = summed(a, a_labels, wanted | set(b_labels))
     b, b_labels = summed(b, b_labels, wanted | set(a_labels))
     sizes = {}
@@ -217,8 +222,10 @@ def contracted(a, a_labels, b, b_labels, wanted):
     batch = [x for x in shared if x in wanted]
     a_only = [x for x in a_labels if x not in b_labels]
     b_only = [x for x in b_labels if x not in a_labels]
-    extents = {key: tuple(sizes[x] for x in group) for key, group in
-               {"batch": batch, "a": a_only, "b": b_only, "joined": joined}.items()}  # fmt: skip
+    extents = {
+        key: tuple(sizes[x] for x in group)
+        for key, group in {"batch": batch, "a": a_only, "b": b_only, "joined": joined}.items()
+    }
     if not joined:  # nothing to sum: an element by element product
         labels = [*batch, *a_only, *b_only]
         return spread_out(a, a_labels, labels) * spread_out(b, b_labels, labels), labels
@@ -254,12 +261,12 @@ def grouped(tensor, labels, groups, batch):
     return tensor if tuple(shape) == tuple(tensor.shape) else reshape_to(tensor, tuple(shape))
 
 
-# --- paired dimensions ----------------------------------------------------------------------------------------------------------
+# --- paired dimensions ------------------------------------------------------------------------------------------------
 
 
 @composite(method=False)
 def tensordot(a, b, dims=2):
-    """The product summed over pairs of dimensions: the last `dims` of `a` with the first of `b`, or two lists of them."""
+    """The product summed over pairs of dimensions: the last `dims` of `a` and the first of `b`, or two lists."""
     if isinstance(dims, Tensor):
         dims = dims.tolist()
     if isinstance(dims, (tuple, list)):
@@ -279,7 +286,8 @@ def tensordot(a, b, dims=2):
         n, m = a.shape[x], b.shape[y]
         if n != m and 1 not in (n, m):
             raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {n} in dim {x} and second has size {m} in dim {y}"
+                f"contracted dimensions need to match, but first has size {n} in dim {x} and second has size {m} in "
+                f"dim {y}"
             )
         if n != m:  # one element meets many: their sum
             a, b = (a, sum(b, y, True)) if n == 1 else (sum(a, x, True), b)
@@ -300,7 +308,8 @@ def inner(input, other):
         return input * other
     if input.shape[-1] != other.shape[-1]:
         raise RuntimeError(
-            f"inner() the last dimension must match on both input tensors but got shapes {list(input.shape)} and {list(other.shape)}"
+            f"inner() the last dimension must match on both input tensors but got shapes {list(input.shape)} and "
+            f"{list(other.shape)}"
         )
     return tensordot(input, other, ([-1], [-1]))
 
@@ -345,7 +354,7 @@ def in_best_order(matrices):
     return product(0, n - 1)
 
 
-# --- vectors ----------------------------------------------------------------------------------------------------------------------
+# --- vectors ----------------------------------------------------------------------------------------------------------
 
 
 def _cross(input, other, dim):
@@ -353,10 +362,12 @@ def _cross(input, other, dim):
 
 
 cross_along = primitive(
-    "linalg_cross", _cross, **HIDDEN,
+    "linalg_cross",
+    _cross,
+    **HIDDEN,
     input=lambda g, input_shape, other, dim: sum_to(cross_along(other, g, dim), input_shape),
     other=lambda g, input, other_shape, dim: sum_to(cross_along(g, input, dim), other_shape),
-)  # fmt: skip
+)
 
 
 def crossed(input, other, dim, name):
@@ -369,8 +380,8 @@ def crossed(input, other, dim, name):
         )
     broadcast_shapes(input.shape, other.shape)
     if input.dtype is not other.dtype:
-        from wengert.ops.declare import convert
         from wengert.dtypes import promote_types
+        from wengert.ops.declare import convert
 
         common = promote_types(input.dtype, other.dtype)
         input, other = convert(input, common), convert(other, common)
@@ -403,7 +414,7 @@ def vecdot(x, y, *, dim=-1):
     return sum(x.conj() * y if x.dtype.is_complex else x * y, dim)
 
 
-# --- distances --------------------------------------------------------------------------------------------------------------------
+# --- distances --------------------------------------------------------------------------------------------------------
 
 
 def _distances(x1, x2, p):
@@ -434,10 +445,13 @@ def row_pulls(g, x, other, out, p):
 
 
 distances = primitive(
-    "cdist", _distances, node="CdistBackward0", **HIDDEN,
+    "cdist",
+    _distances,
+    node="CdistBackward0",
+    **HIDDEN,
     x1=lambda g, x1, x2, out, p: row_pulls(g, x1, x2, out, p),
     x2=lambda g, x1, x2, out, p: row_pulls(g.mT, x2, x1, out.mT, p),
-)  # fmt: skip
+)
 
 
 @composite(method=False)

@@ -360,36 +360,6 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
 
 
 @composite
-def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Element by element, whether |input - other| <= atol + rtol * |other|; infinities are close to themselves."""
-    if input.dtype is not other.dtype:
-        raise RuntimeError(f"{input.dtype} did not match {other.dtype}")
-    if rtol < 0 or atol < 0:
-        raise RuntimeError("rtol and atol must be greater than or equal to zero")
-    a, b = input._array, other._array
-    if a.dtype.kind in "biu":
-        a, b = a.astype(np.float64), b.astype(np.float64)
-    with np.errstate(all="ignore"):
-        near = np.isfinite(b) & np.isfinite(a) & (np.abs(a - b) <= atol + np.abs(rtol * b))
-        close = (a == b) | near
-    if equal_nan:
-        close = close | (np.isnan(a) & np.isnan(b))
-    return wrap(np.asarray(close))
-
-
-@composite
-def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Whether all elements are close, as `isclose` says."""
-    return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
-
-
-@composite
-def equal(input, other):
-    """Whether two tensors have the same shape and the same elements (NaN is equal to nothing)."""
-    return bool(np.array_equal(input._array, other._array))
-
-
-@composite
 def dist(input, other, p=2):
     """The p-norm of the difference of two tensors."""
     return norm_op(input - other, p)

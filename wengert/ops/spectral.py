@@ -7,7 +7,7 @@ from wengert.ops import fourier  # noqa: F401 (declares the transforms)
 from wengert.ops.creation import ones
 from wengert.ops.declare import FUNCTIONS, composite
 from wengert.ops.padding import pad
-from wengert.ops.shape import fold_windows, narrow_to, transpose, unfold, view_as_complex, view_as_real
+from wengert.ops.shape import fold_windows, narrow_to, transpose, unfold, view_as_real
 
 FFT = FUNCTIONS["fft"]
 
@@ -24,7 +24,8 @@ def framing(name, n_fft, hop_length, win_length, window, real_dtype):
         window = ones(length, dtype=real_dtype)
     elif window.ndim != 1 or window.shape[0] != length:
         raise RuntimeError(
-            f"{name}: expected a 1D window tensor of size equal to win_length={length}, but got window with size {list(window.shape)}"
+            f"{name}: expected a 1D window tensor of size equal to win_length={length}, but got window with size "
+            f"{list(window.shape)}"
         )
     if length < n_fft:
         left = (n_fft - length) // 2
@@ -33,8 +34,19 @@ def framing(name, n_fft, hop_length, win_length, window, real_dtype):
 
 
 @composite
-def stft(input, n_fft, hop_length=None, win_length=None, window=None, center=True, pad_mode="reflect", normalized=False,
-         onesided=None, return_complex=None, align_to_window=None):  # fmt: skip
+def stft(
+    input,
+    n_fft,
+    hop_length=None,
+    win_length=None,
+    window=None,
+    center=True,
+    pad_mode="reflect",
+    normalized=False,
+    onesided=None,
+    return_complex=None,
+    align_to_window=None,
+):
     """The spectra of frames of a signal.
 
     Args:
@@ -55,8 +67,10 @@ def stft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tru
         return_complex = True
     if not return_complex:
         warnings.warn(
-            "stft with return_complex=False is deprecated. In a future pytorch release, stft will return complex tensors for "
-            "all inputs, and return_complex=False will raise an error.\nNote: you can still call torch.view_as_real on the complex "
+            "stft with return_complex=False is deprecated. In a future pytorch release, stft will return complex "
+            "tensors for "
+            "all inputs, and return_complex=False will raise an error.\nNote: you can still call torch.view_as_real "
+            "on the complex "
             "output to recover the old return format.",
             UserWarning,
             stacklevel=3,
@@ -96,8 +110,18 @@ def stft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tru
 
 
 @composite
-def istft(input, n_fft, hop_length=None, win_length=None, window=None, center=True, normalized=False, onesided=None, length=None,
-          return_complex=False):  # fmt: skip
+def istft(
+    input,
+    n_fft,
+    hop_length=None,
+    win_length=None,
+    window=None,
+    center=True,
+    normalized=False,
+    onesided=None,
+    length=None,
+    return_complex=False,
+):
     """The signal with these spectra of frames: least squares, by overlap and add (D. W. Griffin and J. S. Lim, 1984).
 
     Args:
@@ -111,7 +135,7 @@ def istft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tr
             "istft requires a complex-valued input tensor matching the output from stft with return_complex=True."
         )
     if not input.numel():
-        raise RuntimeError(f"istft: input tensor cannot be empty.")
+        raise RuntimeError("istft: input tensor cannot be empty.")
     if input.ndim not in (2, 3):
         raise RuntimeError(f"istft: expected a tensor with 3 or 4 dimensions, but got {input.ndim + 1}")
     batched = input.ndim == 3
@@ -119,11 +143,13 @@ def istft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tr
     real_dtype = dtypes.float32 if x.dtype is dtypes.complex64 else dtypes.float64
     onesided = x.shape[1] != n_fft if onesided is None else onesided
     if x.shape[1] != (n_fft // 2 + 1 if onesided else n_fft):
-        raise RuntimeError(f"istft: expected the frequency dimension (3rd to the last) of the input tensor to match n_fft"
-                           f"{' / 2 + 1' if onesided else ''} when onesided={onesided}, but got {x.shape[1]}")  # fmt: skip
+        raise RuntimeError(
+            f"istft: expected the frequency dimension (3rd to the last) of the input tensor to match n_fft"
+            f"{' / 2 + 1' if onesided else ''} when onesided={onesided}, but got {x.shape[1]}"
+        )
     hop, taper = framing("istft", n_fft, hop_length, win_length, window, real_dtype)
     if hop > (n_fft if win_length is None else win_length):
-        raise RuntimeError(f"istft: expected 0 < hop_length <= win_length")
+        raise RuntimeError("istft: expected 0 < hop_length <= win_length")
     norm = "ortho" if normalized else None
     spectra = transpose(x, 1, 2)
     if return_complex:
@@ -147,7 +173,11 @@ def istft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tr
         raise RuntimeError(f"istft: window overlap add min: {smallest}")
     signal = signal / envelope
     if stop > total:
-        warnings.warn("The length of signal is shorter than the length parameter. Result is being padded with zeros in the tail. "
-                      "Please check your center, hop_length and window settings.", UserWarning, stacklevel=3)  # fmt: skip
+        warnings.warn(
+            "The length of signal is shorter than the length parameter. Result is being padded with zeros in the tail. "
+            "Please check your center, hop_length and window settings.",
+            UserWarning,
+            stacklevel=3,
+        )
         signal = pad(signal, (0, stop - total))
     return signal if batched else signal.squeeze(0)

@@ -55,7 +55,9 @@ def blackman(M, *, sym=True, dtype=None, layout=None, device=None, requires_grad
 
 def cosine(M, *, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
     """Half a period of a sine, sampled at the middles."""
-    return made("cosine", M, lambda k, n: np.sin(math.pi * (k + 0.5) / (n + 1)), sym, dtype, layout, device, requires_grad)
+    return made(
+        "cosine", M, lambda k, n: np.sin(math.pi * (k + 0.5) / (n + 1)), sym, dtype, layout, device, requires_grad
+    )
 
 
 def exponential(M, *, center=None, tau=1.0, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
@@ -65,16 +67,24 @@ def exponential(M, *, center=None, tau=1.0, sym=True, dtype=None, layout=None, d
     if sym and center is not None:
         raise ValueError("Center must be None for symmetric windows")
     return made(
-        "exponential", M, lambda k, n: np.exp(-np.abs(k - (n / 2 if center is None else center)) / tau), sym, dtype, layout, device,
+        "exponential",
+        M,
+        lambda k, n: np.exp(-np.abs(k - (n / 2 if center is None else center)) / tau),
+        sym,
+        dtype,
+        layout,
+        device,
         requires_grad,
-    )  # fmt: skip
+    )
 
 
 def gaussian(M, *, std=1.0, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
     """A normal distribution's bell with this standard deviation, in samples."""
     if std <= 0:
         raise ValueError(f"Standard deviation must be positive, got: {std} instead.")
-    return made("gaussian", M, lambda k, n: np.exp(-(((k - n / 2) / std) ** 2) / 2), sym, dtype, layout, device, requires_grad)
+    return made(
+        "gaussian", M, lambda k, n: np.exp(-(((k - n / 2) / std) ** 2) / 2), sym, dtype, layout, device, requires_grad
+    )
 
 
 def general_cosine(M, *, a, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
@@ -115,10 +125,12 @@ def kaiser(M, *, beta=12.0, sym=True, dtype=None, layout=None, device=None, requ
 
 def nuttall(M, *, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
     """The sum of four cosines with a continuous first derivative: A. H. Nuttall (1981)."""
-    return made("nuttall", M, cosines((0.3635819, 0.4891775, 0.1365995, 0.0106411)), sym, dtype, layout, device, requires_grad)
+    return made(
+        "nuttall", M, cosines((0.3635819, 0.4891775, 0.1365995, 0.0106411)), sym, dtype, layout, device, requires_grad
+    )
 
 
-# --- torch.hann_window and its kind: periodic unless told otherwise ----------------------------------------------------------------
+# --- torch.hann_window and its kind: periodic unless told otherwise ---------------------------------------------------
 
 
 def window(name, window_length, values, periodic, dtype, layout, device, requires_grad):
@@ -127,6 +139,8 @@ def window(name, window_length, values, periodic, dtype, layout, device, require
         raise RuntimeError(f"{name} expects floating point dtypes, got: {dtype}")
     if window_length < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={window_length}")
+    if layout not in (None, dtypes.strided):
+        raise RuntimeError(f"{name} is not implemented for sparse types, got: {layout}")
     check_device(device)
     samples = tapered(window_length, not periodic, values)
     return wrap(samples.astype(dtype.numpy), dtype).requires_grad_(requires_grad)
@@ -145,12 +159,27 @@ def blackman_window(
     window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
 ):
     """0.42 - 0.5 cos + 0.08 cos of the double angle."""
-    return window("blackman_window", window_length, cosines((0.42, 0.5, 0.08)), periodic, dtype, layout, device, requires_grad)
+    return window(
+        "blackman_window", window_length, cosines((0.42, 0.5, 0.08)), periodic, dtype, layout, device, requires_grad
+    )
 
 
-def hamming_window(window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):  # fmt: skip
+def hamming_window(
+    window_length,
+    periodic=True,
+    alpha=0.54,
+    beta=0.46,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """alpha - beta cos."""
-    return window("hamming_window", window_length, cosines((alpha, beta)), periodic, dtype, layout, device, requires_grad)
+    return window(
+        "hamming_window", window_length, cosines((alpha, beta)), periodic, dtype, layout, device, requires_grad
+    )
 
 
 def hann_window(
@@ -160,6 +189,16 @@ def hann_window(
     return window("hann_window", window_length, cosines((0.5, 0.5)), periodic, dtype, layout, device, requires_grad)
 
 
-def kaiser_window(window_length, periodic=True, beta=12.0, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):  # fmt: skip
+def kaiser_window(
+    window_length,
+    periodic=True,
+    beta=12.0,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """I0(beta sqrt(1 - t^2)) / I0(beta), t from -1 to 1."""
     return window("kaiser_window", window_length, bell(beta), periodic, dtype, layout, device, requires_grad)
