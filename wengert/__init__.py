@@ -35,6 +35,11 @@ from wengert.dtypes import (
     preserve_format,
     promote_types,
     set_default_dtype,
+    sparse_bsc,
+    sparse_bsr,
+    sparse_coo,
+    sparse_csc,
+    sparse_csr,
     strided,
 )
 from wengert.ops import creation as _creation

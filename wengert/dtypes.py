@@ -269,7 +269,7 @@ class memory_format:
 
 
 class layout:
-    """How elements are stored: wengert has the strided layout only."""
+    """How elements are stored: wengert has the strided layout only, and the others' names to refuse them by."""
 
     def __init__(self, name):
         self.name = name
@@ -287,3 +287,4 @@ channels_last = memory_format("channels_last")
 channels_last_3d = memory_format("channels_last_3d")
 preserve_format = memory_format("preserve_format")
 strided = layout("strided")
+sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc = map(layout, ("sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc"))

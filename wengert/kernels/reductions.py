@@ -6,6 +6,7 @@ single precision, integers in 64 bits.
 
 import numpy as np
 
+from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels.pointwise import logaddexp
 
 

@@ -508,7 +508,7 @@ def compact(x):
 
 def narrowed(input, dim, start, length):
     """As `narrow`; but PyTorch's copy finds a dimension out of range by an assertion, which is a RuntimeError."""
-    if isinstance(dim, int) and not -input.ndim <= dim < input.ndim:
+    if isinstance(dim, int) and dim >= input.ndim:
         raise RuntimeError(f"Expected dim < self.dim() to be true, but got {dim} and {input.ndim}: Dimension out of range")
     return input.narrow(dim, start, length)
 

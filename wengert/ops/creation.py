@@ -274,6 +274,8 @@ def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devi
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     if dtype.category == dtypes.INTEGER:
         start, end, step = int(start), int(end), int(step)
+        if step == 0:
+            raise ValueError("step must be nonzero")
         count = max(-(-(end - start) // step), 0)
         array = (start + np.arange(count, dtype=np.int64) * step).astype(dtype.numpy)
     else:

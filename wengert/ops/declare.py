@@ -1425,7 +1425,9 @@ class Variadic(Operation):
             if not isinstance(tensor, Tensor):
                 raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(tensor).__name__}")
         if not tensors:
-            raise (ValueError if self.name == "cat" else RuntimeError)(f"torch.{self.name}(): expected a non-empty list of Tensors")
+            if self.name == "cat":
+                raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+            raise RuntimeError(f"{self.name} expects a non-empty TensorList")
         if self.promote:
             common = dtypes.result_type_of([(t.dtype, 2 if t._array.ndim else 1) for t in tensors])
             tensors = [convert(t, common) for t in tensors]

@@ -114,11 +114,13 @@ INPUT_OVERLAP_UNCHECKED = SELF_OVERLAP_UNCHECKED | frozenset(
     "avg_pool2d logsigmoid log_sigmoid ormqr slice_scatter softmax narrow_copy avg_pool3d".split()
 )
 # A result written over one of its inputs would be read half-written: refused even where the two are the same memory.
-FULL_OVERLAP_REFUSED = frozenset("cross index_select linalg.cross take_along_dim gather take outer masked_select kron".split())
+FULL_OVERLAP_REFUSED = frozenset(
+    "cross index_select linalg.cross take_along_dim gather take outer masked_select kron cat".split()
+)
 
 # Destinations that grow become contiguous here; elsewhere they take the layout that the result has on its own.
 CONTIGUOUS = frozenset(
-    "mm bmm addmm baddbmm matmul cholesky cholesky_solve lu linalg.tensorinv fft.fft fft.rfft fft.hfft fft.irfft fft.fft2 fft.fftn fft.ifft2 fft.ifftn fft.rfft2 fft.rfftn "
+    "mm bmm addmm baddbmm matmul cholesky cholesky_solve lu linalg.tensorinv quantile nanquantile fft.fft fft.rfft fft.hfft fft.irfft fft.fft2 fft.fftn fft.ifft2 fft.ifftn fft.rfft2 fft.rfftn "
     "fft.hfft2 fft.hfftn fft.irfft2 fft.irfftn fft.ihfft2 fft.ihfftn".split()
 )
 
@@ -176,6 +178,12 @@ def check_type(key, field, result, out):
         )  # fmt: skip
 
 
+OVERLAP = (
+    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please "
+    "clone() the tensor before performing the operation."
+)
+
+
 def check_memory(key, target, inputs):
     """Refuse a destination whose elements share places, with each other or with an input's."""
     array = target._array
@@ -184,23 +192,24 @@ def check_memory(key, target, inputs):
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please "
             "clone() the tensor before performing the operation."
         )
-    if key in INPUT_OVERLAP_UNCHECKED or not array.size or not array.flags.forc:
+    if key in INPUT_OVERLAP_UNCHECKED or not array.flags.forc:
         return
     for tensor in inputs:
         other = tensor._array
-        if not other.size or not other.flags.forc or not np.may_share_memory(array, other):
+        if key == "cat" and tensor is target:
+            raise RuntimeError(OVERLAP)  # even one without elements, which would have some by the time it is read
+        if not array.size or not other.size or not other.flags.forc or not np.may_share_memory(array, other):
             continue
         same = array.ctypes.data == other.ctypes.data and array.strides == other.strides and array.shape == other.shape
         if not same or key in FULL_OVERLAP_REFUSED:
-            raise RuntimeError(
-                "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
-                "location. Please clone() the tensor before performing the operation."
-            )
+            raise RuntimeError(OVERLAP)
 
 
 def refers_to_itself(array):
     """Whether some dimension repeats the same memory, as `expand` makes it."""
-    return array.size > 0 and any(stride == 0 and extent > 1 for stride, extent in zip(array.strides, array.shape, strict=True))
+    return array.size > 0 and any(
+        stride == 0 and extent > 1 for stride, extent in zip(array.strides, array.shape, strict=True)
+    )
 
 
 def store(target, result, key):
@@ -224,7 +233,7 @@ def growth(key, value):
     """The order of dimensions, slowest first, in which a destination that grows for `value` is laid out; None for row by row."""
     if value.ndim < 2 or not value.size or key in CONTIGUOUS:
         return None
-    if key in COLUMN_MAJOR:
+    if key in COLUMN_MAJOR and value.dtype.kind in "fc":
         return [*range(value.ndim - 2), value.ndim - 1, value.ndim - 2]
     if value.flags.c_contiguous or not dense(value):
         return None

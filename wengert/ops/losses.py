@@ -719,8 +719,15 @@ def linear_cross_entropy(
         raise NotImplementedError("linear_cross_entropy(): options (computing the scores in chunks) is not supported")
     if input.ndim not in (1, 2):
         raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if ignore_index is not None and target.dtype.differentiable:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
     if ignore_index is None:
         ignore_index = -100
+    if linear_weight.ndim > 2 and input.ndim == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched input, "
+            f"(N, {linear_weight.shape[-1]}), got unbatched input with shape {tuple(input.shape)}"
+        )
     if linear_weight.ndim > 2:  # scores over further dimensions: (C, *space, features)
         flat = linear_weight.reshape(-1, linear_weight.shape[-1])
         scores = linear(input, flat, None if linear_bias is None else linear_bias.reshape(-1))

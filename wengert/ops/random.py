@@ -730,7 +730,7 @@ def normal(
     except ValueError:
         shapes = " and ".join(str(list(tensor._array.shape)) for tensor in tensors)
         raise RuntimeError(f"normal: mean and std cannot be broadcast together: {shapes}") from None
-    if out is not None and out._array.shape != shape:
+    if out is not None and out._array.shape != shape and len(tensors) == 1:
         refuse_misfit(out._array.shape, tensors)
     dtype = None if out is not None else tensors[0].dtype
     target = empty_or_out("normal", shape, dtype, None, out, None, None, False)

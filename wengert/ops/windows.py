@@ -31,8 +31,10 @@ def cosines(coefficients):
     return values
 
 
-def made(name, M, values, sym, dtype, device, requires_grad):
+def made(name, M, values, sym, dtype, layout, device, requires_grad):
     check_device(device)
+    if layout not in (None, dtypes.strided):
+        raise ValueError(f"{name} is implemented for strided tensors only, got: {layout}")
     dtype = dtype or dtypes.default.dtype
     if not dtype.is_floating_point or dtype.itemsize < 4:
         raise ValueError(f"{name} expects floating point dtypes (float32 or float64), got: {dtype}")
@@ -43,17 +45,19 @@ def made(name, M, values, sym, dtype, device, requires_grad):
 
 def bartlett(M, *, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
     """A triangle that is 0 at both ends."""
-    return made("bartlett", M, lambda k, n: 1 - np.abs(2 * k / n - 1), sym, dtype, device, requires_grad)
+    return made("bartlett", M, lambda k, n: 1 - np.abs(2 * k / n - 1), sym, dtype, layout, device, requires_grad)
 
 
 def blackman(M, *, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
     """A sum of cosines with coefficients 0.42, 0.5, 0.08."""
-    return made("blackman", M, cosines((0.42, 0.5, 0.08)), sym, dtype, device, requires_grad)
+    return made("blackman", M, cosines((0.42, 0.5, 0.08)), sym, dtype, layout, device, requires_grad)
 
 
 def cosine(M, *, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
     """Half a period of a sine, sampled at the middles."""
-    return made("cosine", M, lambda k, n: np.sin(math.pi * (k + 0.5) / (n + 1)), sym, dtype, device, requires_grad)
+    return made(
+        "cosine", M, lambda k, n: np.sin(math.pi * (k + 0.5) / (n + 1)), sym, dtype, layout, device, requires_grad
+    )
 
 
 def exponential(M, *, center=None, tau=1.0, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
@@ -68,6 +72,7 @@ def exponential(M, *, center=None, tau=1.0, sym=True, dtype=None, layout=None, d
         lambda k, n: np.exp(-np.abs(k - (n / 2 if center is None else center)) / tau),
         sym,
         dtype,
+        layout,
         device,
         requires_grad,
     )
@@ -77,7 +82,9 @@ def gaussian(M, *, std=1.0, sym=True, dtype=None, layout=None, device=None, requ
     """A normal distribution's bell with this standard deviation, in samples."""
     if std <= 0:
         raise ValueError(f"Standard deviation must be positive, got: {std} instead.")
-    return made("gaussian", M, lambda k, n: np.exp(-(((k - n / 2) / std) ** 2) / 2), sym, dtype, device, requires_grad)
+    return made(
+        "gaussian", M, lambda k, n: np.exp(-(((k - n / 2) / std) ** 2) / 2), sym, dtype, layout, device, requires_grad
+    )
 
 
 def general_cosine(M, *, a, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
@@ -87,22 +94,22 @@ def general_cosine(M, *, a, sym=True, dtype=None, layout=None, device=None, requ
     coefficients = list(a)
     if not coefficients:
         raise ValueError("Coefficients cannot be empty")
-    return made("general_cosine", M, cosines(coefficients), sym, dtype, device, requires_grad)
+    return made("general_cosine", M, cosines(coefficients), sym, dtype, layout, device, requires_grad)
 
 
 def general_hamming(M, *, alpha=0.54, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
     """alpha - (1 - alpha) cos."""
-    return made("general_hamming", M, cosines((alpha, 1 - alpha)), sym, dtype, device, requires_grad)
+    return made("general_hamming", M, cosines((alpha, 1 - alpha)), sym, dtype, layout, device, requires_grad)
 
 
 def hamming(M, *, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
     """0.54 - 0.46 cos."""
-    return made("hamming", M, cosines((0.54, 0.46)), sym, dtype, device, requires_grad)
+    return made("hamming", M, cosines((0.54, 0.46)), sym, dtype, layout, device, requires_grad)
 
 
 def hann(M, *, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
     """0.5 - 0.5 cos."""
-    return made("hann", M, cosines((0.5, 0.5)), sym, dtype, device, requires_grad)
+    return made("hann", M, cosines((0.5, 0.5)), sym, dtype, layout, device, requires_grad)
 
 
 def bell(beta):
@@ -113,23 +120,27 @@ def kaiser(M, *, beta=12.0, sym=True, dtype=None, layout=None, device=None, requ
     """I0(beta sqrt(1 - t^2)) / I0(beta), t from -1 to 1."""
     if beta < 0:
         raise ValueError(f"beta must be non-negative, got: {beta} instead.")
-    return made("kaiser", M, bell(beta), sym, dtype, device, requires_grad)
+    return made("kaiser", M, bell(beta), sym, dtype, layout, device, requires_grad)
 
 
 def nuttall(M, *, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
     """The sum of four cosines with a continuous first derivative: A. H. Nuttall (1981)."""
-    return made("nuttall", M, cosines((0.3635819, 0.4891775, 0.1365995, 0.0106411)), sym, dtype, device, requires_grad)
+    return made(
+        "nuttall", M, cosines((0.3635819, 0.4891775, 0.1365995, 0.0106411)), sym, dtype, layout, device, requires_grad
+    )
 
 
 # --- torch.hann_window and its kind: periodic unless told otherwise ---------------------------------------------------
 
 
-def window(name, window_length, values, periodic, dtype, device, requires_grad):
+def window(name, window_length, values, periodic, dtype, layout, device, requires_grad):
     dtype = dtype or dtypes.default.dtype
     if not dtype.differentiable or dtype.is_complex:
         raise RuntimeError(f"{name} expects floating point dtypes, got: {dtype}")
     if window_length < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={window_length}")
+    if layout not in (None, dtypes.strided):
+        raise RuntimeError(f"{name} is not implemented for sparse types, got: {layout}")
     check_device(device)
     samples = tapered(window_length, not periodic, values)
     return wrap(samples.astype(dtype.numpy), dtype).requires_grad_(requires_grad)
@@ -148,7 +159,9 @@ def blackman_window(
     window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
 ):
     """0.42 - 0.5 cos + 0.08 cos of the double angle."""
-    return window("blackman_window", window_length, cosines((0.42, 0.5, 0.08)), periodic, dtype, device, requires_grad)
+    return window(
+        "blackman_window", window_length, cosines((0.42, 0.5, 0.08)), periodic, dtype, layout, device, requires_grad
+    )
 
 
 def hamming_window(
@@ -164,14 +177,16 @@ def hamming_window(
     requires_grad=False,
 ):
     """alpha - beta cos."""
-    return window("hamming_window", window_length, cosines((alpha, beta)), periodic, dtype, device, requires_grad)
+    return window(
+        "hamming_window", window_length, cosines((alpha, beta)), periodic, dtype, layout, device, requires_grad
+    )
 
 
 def hann_window(
     window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
 ):
     """0.5 - 0.5 cos."""
-    return window("hann_window", window_length, cosines((0.5, 0.5)), periodic, dtype, device, requires_grad)
+    return window("hann_window", window_length, cosines((0.5, 0.5)), periodic, dtype, layout, device, requires_grad)
 
 
 def kaiser_window(
@@ -186,4 +201,4 @@ def kaiser_window(
     requires_grad=False,
 ):
     """I0(beta sqrt(1 - t^2)) / I0(beta), t from -1 to 1."""
-    return window("kaiser_window", window_length, bell(beta), periodic, dtype, device, requires_grad)
+    return window("kaiser_window", window_length, bell(beta), periodic, dtype, layout, device, requires_grad)
