@@ -13,10 +13,20 @@ HOLES = np.ma.array(X, mask=~MASK)
 
 
 @pytest.mark.parametrize("dim", [None, 0, 1])
-@pytest.mark.parametrize(("name", "options"), [
-    ("sum", {}), ("prod", {}), ("mean", {}), ("amax", {}), ("amin", {}), ("var", {"ddof": 1}), ("std", {"ddof": 1}),
-    ("argmax", {}), ("argmin", {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("sum", {}),
+        ("prod", {}),
+        ("mean", {}),
+        ("amax", {}),
+        ("amin", {}),
+        ("var", {"ddof": 1}),
+        ("std", {"ddof": 1}),
+        ("argmax", {}),
+        ("argmin", {}),
+    ],
+)
 def test_reductions(name, options, dim):
     expected = getattr(HOLES, name.replace("amax", "max").replace("amin", "min"))(axis=dim, **options)
     result = getattr(masked, name)(wengert.tensor(X), dim, mask=wengert.tensor(MASK))

@@ -11,23 +11,48 @@ from wengert.testing import assert_allclose, assert_close, make_tensor
 T = wengert.tensor
 
 
-@pytest.mark.parametrize(("actual", "expected", "options"), [
-    (T([1.0]), T([1.0 + 1e-7]), {}), (1, 1, {}), (None, None, {}), ([1, T(2.0)], (1, T(2.0)), {}), ({"a": 1.0}, {"a": 1.0}, {}),
-    (T([math.nan]), T([math.nan]), {"equal_nan": True}), (T([1]), T([1.0]), {"check_dtype": False}), (1, 1.0, {"check_dtype": False}),
-    (T([1, 2]), T([1, 3]), {"rtol": 0.0, "atol": 1.0}), (np.ones(2), np.ones(2), {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("actual", "expected", "options"),
+    [
+        (T([1.0]), T([1.0 + 1e-7]), {}),
+        (1, 1, {}),
+        (None, None, {}),
+        ([1, T(2.0)], (1, T(2.0)), {}),
+        ({"a": 1.0}, {"a": 1.0}, {}),
+        (T([math.nan]), T([math.nan]), {"equal_nan": True}),
+        (T([1]), T([1.0]), {"check_dtype": False}),
+        (1, 1.0, {"check_dtype": False}),
+        (T([1, 2]), T([1, 3]), {"rtol": 0.0, "atol": 1.0}),
+        (np.ones(2), np.ones(2), {}),
+    ],
+)
 def test_what_is_close(actual, expected, options):
     assert_close(actual, expected, **options)
 
 
-@pytest.mark.parametrize(("actual", "expected", "words"), [
-    (T([1.0, 1.0]), T([1.0, 2.0]), r"Mismatched elements: 1 / 2 \(50.0%\)\nGreatest absolute difference: 1.0 at index \(1,\) \(up to 1e-05"),
-    (T([1, 1]), T([1, 2]), "Tensor-likes are not equal"), (T([1.0]), T([1]), "attribute 'dtype' do not match"),
-    (T([1.0]), T([1.0, 1.0]), "attribute 'shape' do not match"), (1, 2, "Scalars are not equal"), (1.0, 1.1, "Expected 1.1 but got 1.0"),
-    ([1, T([1.0])], [1, T([0.0])], r"occurred for item \[1\]"), ({"a": [1]}, {"a": [2]}, r"item \['a'\]\[0\]"), (None, 1, "None mismatch"),
-    ({"a": 1}, {"b": 1}, "Missing keys"), ([1], [1, 2], "length of the sequences"), (True, False, "Booleans mismatch"), (1, 1.0, "types"),
-    (T([math.nan]), T([math.nan]), "not close"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("actual", "expected", "words"),
+    [
+        (
+            T([1.0, 1.0]),
+            T([1.0, 2.0]),
+            r"Mismatched elements: 1 / 2 \(50.0%\)\nGreatest absolute difference: 1.0 at index \(1,\) \(up to 1e-05",
+        ),
+        (T([1, 1]), T([1, 2]), "Tensor-likes are not equal"),
+        (T([1.0]), T([1]), "attribute 'dtype' do not match"),
+        (T([1.0]), T([1.0, 1.0]), "attribute 'shape' do not match"),
+        (1, 2, "Scalars are not equal"),
+        (1.0, 1.1, "Expected 1.1 but got 1.0"),
+        ([1, T([1.0])], [1, T([0.0])], r"occurred for item \[1\]"),
+        ({"a": [1]}, {"a": [2]}, r"item \['a'\]\[0\]"),
+        (None, 1, "None mismatch"),
+        ({"a": 1}, {"b": 1}, "Missing keys"),
+        ([1], [1, 2], "length of the sequences"),
+        (True, False, "Booleans mismatch"),
+        (1, 1.0, "types"),
+        (T([math.nan]), T([math.nan]), "not close"),
+    ],
+)
 def test_what_is_not(actual, expected, words):
     with pytest.raises(AssertionError, match=words):
         assert_close(actual, expected)
@@ -37,9 +62,9 @@ def test_strides_and_messages():
     x = wengert.ones(2, 3)
     with pytest.raises(AssertionError, match="stride"):
         assert_close(x, wengert.ones(3, 2).t(), check_stride=True)
-    with pytest.raises(AssertionError, match="^no$"):
+    with pytest.raises(AssertionError, match=r"^no$"):
         assert_close(1, 2, msg="no")
-    with pytest.raises(AssertionError, match="^Scalars!$"):
+    with pytest.raises(AssertionError, match=r"^Scalars!$"):
         assert_close(1, 2, msg=lambda text: text.split()[0] + "!")
 
 

@@ -1,4 +1,4 @@
-"""Linear algebra: factors multiply to what was given, derivatives agree with finite differences, refusals say what is wrong."""
+"""Linear algebra: factors multiply to what was given, derivatives agree with finite differences, refusals."""
 
 import numpy as np
 import pytest

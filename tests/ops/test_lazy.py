@@ -21,10 +21,17 @@ def test_importing_loads_no_family():
     assert not loaded_after("x + x") & set(lazy.FUNCTIONS)
 
 
-@pytest.mark.parametrize(("statement", "family"), [
-    ("wengert.einsum('ij->ji', x)", "products"), ("x.diag()", "arrangement"), ("wengert.Tensor.lgamma", "special"),
-    ("wengert.linalg.inv", "decompositions"), ("wengert.hann_window(3)", "windows"), ("wengert.fft.fft", "fourier"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("statement", "family"),
+    [
+        ("wengert.einsum('ij->ji', x)", "products"),
+        ("x.diag()", "arrangement"),
+        ("wengert.Tensor.lgamma", "special"),
+        ("wengert.linalg.inv", "decompositions"),
+        ("wengert.hann_window(3)", "windows"),
+        ("wengert.fft.fft", "fourier"),
+    ],
+)
 def test_a_name_loads_its_family(statement, family):
     assert family in loaded_after(statement)
 

@@ -52,9 +52,31 @@ def test_the_others_say_what_to_install(no_scipy):
         wengert.special.ndtr(wengert.ones(2))
 
 
-POSITIVE = ["digamma", "lgamma", "i0", "erfinv", "entr", "ndtr", "ndtri", "log_ndtr", "erfcx", "i0e", "i1", "i1e", "bessel_j0",
-            "bessel_j1", "bessel_y0", "bessel_y1", "modified_bessel_i0", "modified_bessel_i1", "modified_bessel_k0",
-            "modified_bessel_k1", "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "spherical_bessel_j0"]  # fmt: skip
+POSITIVE = [
+    "digamma",
+    "lgamma",
+    "i0",
+    "erfinv",
+    "entr",
+    "ndtr",
+    "ndtri",
+    "log_ndtr",
+    "erfcx",
+    "i0e",
+    "i1",
+    "i1e",
+    "bessel_j0",
+    "bessel_j1",
+    "bessel_y0",
+    "bessel_y1",
+    "modified_bessel_i0",
+    "modified_bessel_i1",
+    "modified_bessel_k0",
+    "modified_bessel_k1",
+    "scaled_modified_bessel_k0",
+    "scaled_modified_bessel_k1",
+    "spherical_bessel_j0",
+]
 
 
 @pytest.mark.parametrize("name", POSITIVE)
