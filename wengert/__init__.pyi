@@ -20,6 +20,7 @@ from wengert.settings import compiled_with_cxx11_abi as compiled_with_cxx11_abi
 from wengert import copying as copying
 from wengert.devices import device as device
 from wengert import devices as devices
+from wengert import distributions as distributions
 from wengert import dlpack as dlpack
 from wengert.dtypes import dtype as dtype
 from wengert import dtypes as dtypes
@@ -624,6 +625,11 @@ def slice_scatter(input: _Tensor, src: _Tensor, dim: _int | _Sequence[_int] | No
 def slogdet(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def softmax(input: _Tensor, dim: _int | _Sequence[_int] | None = None, dtype: _dtype | None = None, *, axis: _Any = None, out: _Any = None) -> _Tensor: ...
 def sort(input: _Tensor, dim: _int | _Sequence[_int] | None = -1, descending: _bool = False, *, stable: _Any = None, out: _Any = None) -> _Any: ...
+sparse_bsc: _Any
+sparse_bsr: _Any
+sparse_coo: _Any
+sparse_csc: _Any
+sparse_csr: _Any
 def special_exp2(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def special_exp2_(input: _Tensor) -> _Tensor: ...
 def special_softmax(input: _Tensor, dim: _int | _Sequence[_int] | None = None, dtype: _dtype | None = None, *, axis: _Any = None, out: _Any = None) -> _Tensor: ...

@@ -62,6 +62,15 @@ class linalg_eigh(_NamedTuple):
     eigenvalues: _Tensor
     eigenvectors: _Tensor
 
+class linalg_ldl_factor(_NamedTuple):
+    LD: _Tensor
+    pivots: _Tensor
+
+class linalg_ldl_factor_ex(_NamedTuple):
+    LD: _Tensor
+    pivots: _Tensor
+    info: _Tensor
+
 class linalg_lstsq(_NamedTuple):
     solution: _Tensor
     residuals: _Tensor

@@ -245,3 +245,17 @@ def test_singular_matrices_are_told_without_an_error():
     assert linalg.inv_ex(SINGULAR).info == 2
     assert linalg.cholesky_ex(-wengert.eye(2)).info == 1
     assert linalg.solve_ex(SINGULAR, SINGULAR).info == 2
+
+
+@BOTH
+def test_ldl(complex):
+    lapack = pytest.importorskip("scipy.linalg.lapack", reason="LDL factors are SciPy's")
+    if not hasattr(lapack, "dsytrs"):
+        pytest.skip("this SciPy has no LDL solver")
+    A, B = matrices(2, 4, 4, complex=complex), matrices(2, 4, 3, complex=complex, seed=1)
+    for hermitian in (False, True):
+        S = A + (A.mH if hermitian else A.mT)
+        LD, pivots = linalg.ldl_factor(S, hermitian=hermitian)
+        close(S @ linalg.ldl_solve(LD, pivots, B, hermitian=hermitian), B)
+        leaf = B.clone().requires_grad_()
+        assert gradcheck(lambda B, LD=LD, p=pivots, h=hermitian: linalg.ldl_solve(LD, p, B, hermitian=h), [leaf])

@@ -360,3 +360,44 @@ def matrix_exp(A):
     for _ in range(squarings):
         R = R @ R
     return R.astype(A.dtype)
+
+
+# --- LDL, on LAPACK through SciPy --------------------------------------------------------------------------------
+
+
+def lapack(names, A, hermitian):
+    """LAPACK's routines for symmetric, or Hermitian, matrices; raises ImportError that says what to install."""
+    try:
+        from scipy.linalg import get_lapack_funcs
+
+        prefix = "he" if hermitian and A.dtype.kind == "c" else "sy"
+        return get_lapack_funcs([prefix + name for name in names], (A,))
+    except (ImportError, ValueError):
+        raise ImportError(
+            "linalg.ldl_factor is computed by SciPy (1.16 or later): pip install 'wengert[scipy]'"
+        ) from None
+
+
+def ldl_factor(A, hermitian):
+    """(L and D in one lower triangle, pivots, info): the factors of Bunch and Kaufman."""
+    (factor,) = lapack(("trf",), A, hermitian)
+    n = A.shape[-1]
+    if not A.size:
+        return columns(A.copy()), np.zeros(A.shape[:-1], np.int32), np.zeros(A.shape[:-2], np.int32)
+    found = [factor(a, lower=1) for a in A.reshape(-1, n, n)]
+    LD = np.array([np.tril(f[0]) for f in found], A.dtype).reshape(A.shape)
+    pivots = np.array([f[1] for f in found], np.int32).reshape(A.shape[:-1])
+    return columns(LD), pivots, np.array([f[2] for f in found], np.int32).reshape(A.shape[:-2])
+
+
+def ldl_solve(LD, pivots, B, hermitian):
+    (solver,) = lapack(("trs",), LD, hermitian)
+    batch = np.broadcast_shapes(LD.shape[:-2], B.shape[:-2])
+    n, k = LD.shape[-1], B.shape[-1]
+    if not (n and k and math.prod(batch)):
+        return np.zeros((*batch, n, k), B.dtype)
+    factors = np.broadcast_to(LD, (*batch, n, n)).reshape(-1, n, n)
+    swaps = np.broadcast_to(pivots, (*batch, n)).reshape(-1, n)
+    sides = np.broadcast_to(B, (*batch, n, k)).reshape(-1, n, k)
+    solved = [solver(a, p, b, lower=1)[0] for a, p, b in zip(factors, swaps, sides, strict=True)]
+    return columns(np.array(solved, B.dtype).reshape(*batch, n, k))

@@ -507,6 +507,56 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
 composite(linalg_lu_solve, name="lu_solve", **LINALG)
 lu_solve = composite(lambda input, LU_data, LU_pivots: linalg_lu_solve(LU_data, LU_pivots, input), name="lu_solve")
 
+# --- LDL ---------------------------------------------------------------------------------------------------------
+
+ldl_result = results("linalg_ldl_factor", "LD", "pivots")
+ldl_ex_result = results("linalg_ldl_factor_ex", "LD", "pivots", "info")
+ldl_solve_op = primitive(
+    "linalg_ldl_solve",
+    kernels.ldl_solve,
+    tensors=("LD", "pivots", "B"),
+    **INNER,
+    holomorphic=False,
+    B=lambda g, LD, pivots, B_shape, hermitian: fitted(ldl_adjoint(g, LD, pivots, hermitian), B_shape),
+)
+
+
+def ldl_adjoint(g, LD, pivots, hermitian):
+    """The adjoint of a Hermitian matrix is itself; that of a symmetric one is its conjugate."""
+    return ldl_solve_op(LD, pivots, g, True) if hermitian else conj(ldl_solve_op(LD, pivots, conj(g), False))
+
+
+@composite(**LINALG)
+def ldl_factor_ex(A, *, hermitian=False, check_errors=False):
+    """(L and D in one matrix, pivots, info) of a symmetric, or Hermitian, matrix; without derivative. Needs SciPy."""
+    check(A, "torch.linalg.ldl_factor_ex", square=True)
+    if A.requires_grad:
+        raise NotImplementedError("the derivative for 'linalg_ldl_factor_ex' is not implemented")
+    LD, pivots, info = kernels.ldl_factor(A._array, hermitian)
+    if check_errors and info.any():
+        kernels.failed("torch.linalg.ldl_factor_ex", info, "D[{0},{0}] is zero.")
+    return ldl_ex_result(wrap(LD), wrap(pivots), wrap(info))
+
+
+@composite(**LINALG)
+def ldl_factor(A, *, hermitian=False):
+    """`ldl_factor_ex` without the number that says whether it worked."""
+    return ldl_result(*ldl_factor_ex(A, hermitian=hermitian, check_errors=True)[:2])
+
+
+@composite(**LINALG)
+def ldl_solve(LD, pivots, B, *, hermitian=False):
+    """X with A X = B, given `ldl_factor` of A. Needs SciPy."""
+    check(LD, "torch.linalg.ldl_solve", square=True)
+    same_kinds(LD, B, "torch.linalg.ldl_solve")
+    if B.ndim < 2:
+        raise RuntimeError(
+            f"torch.linalg.ldl_solve: Expected B to have at least 2 dimensions, but it has {B.ndim} dimensions instead"
+        )
+    fits(LD, B, True, "torch.linalg.ldl_solve")
+    return ldl_solve_op(LD, pivots, B, hermitian)
+
+
 # --- Cholesky ---------------------------------------------------------------------------------------------------------
 
 cholesky_op = primitive(
