@@ -356,6 +356,9 @@ def zeros_like(input):
 
 
 def clone(input):
+    strides = input.strides
+    if 0 in strides and any(s == 0 and n > 1 for s, n in zip(strides, input.shape, strict=True)):
+        return input.copy(order="C")  # an expanded dimension has no place in the order of strides
     return input.copy(order="K")
 
 

@@ -469,9 +469,9 @@ Tensor.expand_as = lambda self, other: expand(self, *other._array.shape)
 # --- rearrangements ----------------------------------------------------------------------------------------------------------------------
 
 flip = primitive("flip", kernels.flip, **INNER, input=lambda g, dims: flip(g, dims))
-roll = primitive("roll", kernels.roll, input=lambda g, shifts, dims: roll(g, opposite(shifts), dims))
+roll = primitive("roll", kernels.roll, dense=True, input=lambda g, shifts, dims: roll(g, opposite(shifts), dims))
 repeat_op = primitive(
-    "repeat", kernels.repeat, **INNER, input=lambda g, input_shape, repeats: sum_repeats(g, input_shape, repeats)
+    "repeat", kernels.repeat, **INNER, dense=True, input=lambda g, input_shape, repeats: sum_repeats(g, input_shape, repeats)
 )
 sum_repeats = primitive("repeat_backward", kernels.sum_repeats, **INNER, input=lambda g, repeats: repeat_op(g, repeats))
 tril = primitive("tril", kernels.tril, inplace=True, input=lambda g, diagonal: tril(g, diagonal))
