@@ -131,7 +131,11 @@ def test_samples_move_along_their_quantile(make):
         return moved.cdf(double(value)).numpy()
 
     points, step = x.detach().numpy(), 1e-6
-    expected = -(cdf(points, 1.3 + step) - cdf(points, 1.3 - step)) / (2 * step) / d.log_prob(x.detach()).exp().detach().numpy()
+    expected = (
+        -(cdf(points, 1.3 + step) - cdf(points, 1.3 - step))
+        / (2 * step)
+        / d.log_prob(x.detach()).exp().detach().numpy()
+    )
     np.testing.assert_allclose(slopes, expected, rtol=1e-5)
 
 
@@ -194,7 +198,7 @@ def test_subclass_with_its_own_constructor_must_define_expand():
         def __init__(self):
             super().__init__(0.0, 1.0)
 
-    with pytest.raises(NotImplementedError, match="must also define a custom .expand"):
+    with pytest.raises(NotImplementedError, match=r"must also define a custom \.expand"):
         Standard().expand((2,))
 
 
@@ -244,7 +248,12 @@ def test_cached_transform_returns_the_very_value_it_came_from():
 
 def test_registry_maps_any_numbers_to_the_constraint():
     x = wengert.linspace(-2, 2, 6, dtype=wengert.float64)
-    for constraint in (constraints.positive, constraints.interval(2.0, 5.0), constraints.simplex, constraints.corr_cholesky):
+    for constraint in (
+        constraints.positive,
+        constraints.interval(2.0, 5.0),
+        constraints.simplex,
+        constraints.corr_cholesky,
+    ):
         for registry in (D.biject_to, D.transform_to):
             assert constraint.check(registry(constraint)(x)).all()
     with pytest.raises(NotImplementedError, match="Cannot transform _Boolean constraints"):

@@ -23,7 +23,7 @@ def log_diagonal(triangle):
 
 
 def mahalanobis(triangle, x):
-    """x^T (L L^T)^-1 x for vectors `x` (..., n) and the lower triangles L (..., n, n), whose batch broadcasts to x's."""
+    """x^T (L L^T)^-1 x for vectors `x` (..., n) and lower triangles L (..., n, n), whose batch broadcasts to x's."""
     n, batch = x.shape[-1], triangle.dim() - 2
     if batch == 0:  # one matrix: all vectors are solved for together, as columns
         columns = x.reshape(-1, n).T
