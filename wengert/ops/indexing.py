@@ -836,8 +836,10 @@ def put_node(input, indices, values, accumulate):
 
 def put_in_place(input, indices, values, accumulate):
     recorded = grad_mode.enabled and (input._node is not None or values._node is not None)
-    if recorded or (grad_mode.enabled and input._base is not None):
+    if recorded:
         views.check_inplace(input)
+    elif grad_mode.enabled and input._base is not None:
+        views.check_unrecorded(input)
     write_at(input._array, indices, values, accumulate)
     views.bump(input)
     if recorded:
@@ -1020,7 +1022,7 @@ def setitem(self, index, value):
         return None
     if index is True:
         index = None
-    if isinstance(index, Tensor) and index.dtype is uint8 and value._array.size == 1:
+    if isinstance(index, Tensor) and index.dtype is uint8 and index._array.ndim and value._array.size == 1:
         raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
     if is_whole_index(index, self):
         basic, arrays, tensors = (), [index._array], (index,)
