@@ -8,10 +8,10 @@ Operations are generated from their declarations when first used; heavy submodul
 import gc as _gc
 import importlib
 
-from wengert import copying as _copying  # noqa: F401 (gives tensors `copy.deepcopy` and `pickle`)
+from wengert import copying as _copying
 from wengert import dtypes as _dtypes
-from wengert import storage as _storage  # noqa: F401 (gives tensors `untyped_storage`)
-from wengert.autograd import engine as _engine  # noqa: F401 (gives tensors their `backward`)
+from wengert import storage as _storage
+from wengert.autograd import engine as _engine
 from wengert.autograd.modes import (
     enable_grad,
     inference_mode,
@@ -21,6 +21,7 @@ from wengert.autograd.modes import (
     set_grad_enabled,
 )
 from wengert.devices import device
+from wengert.dlpack import from_dlpack
 from wengert.dtypes import (
     channels_last,
     channels_last_3d,
@@ -34,11 +35,14 @@ from wengert.dtypes import (
     preserve_format,
     promote_types,
     set_default_dtype,
+    sparse_bsc,
+    sparse_bsr,
+    sparse_coo,
+    sparse_csc,
+    sparse_csr,
     strided,
 )
-from wengert.dlpack import from_dlpack
 from wengert.ops import creation as _creation
-from wengert.ops import einsum as _einsum  # noqa: F401
 from wengert.ops import indexing as _indexing
 from wengert.ops import lazy as _lazy
 from wengert.ops import linalg as _linalg
@@ -48,14 +52,14 @@ from wengert.ops import reductions as _reductions
 from wengert.ops import shape as _shape
 from wengert.ops import sorting as _sorting
 from wengert.ops.asarray import asarray
-from wengert.ops.declare import FUNCTIONS, return_types  # noqa: F401
+from wengert.ops.declare import FUNCTIONS, return_types
 from wengert.printing import set_printoptions
-from wengert.settings import *  # noqa: F403
+from wengert.settings import *
 from wengert.size import Size
 from wengert.tensor import Tensor
 from wengert.torch_version import __version__
 
-globals().update({name: value for name, value in _dtypes.BY_NAME.items()})
+globals().update(_dtypes.BY_NAME)
 
 # Each recorded operation makes a few objects that the cycle collector watches, where PyTorch makes one. At Python's
 # own threshold of 700 it would come round every 200 operations, and go through a long graph again and again, to find
@@ -67,10 +71,13 @@ globals().update(_shape.FUNCTIONS_HERE)
 
 # Submodules that load on first touch: torch.nn is wengert.nn.
 _SUBMODULES = (
-    "autograd", "nn", "optim", "utils", "linalg", "fft", "special", "func", "random", "distributions", "testing", "backends",
-    "amp", "cuda", "overrides", "serialization", "return_types", "interop", "printing", "lens", "types", "version", "futures",
-    "multiprocessing", "distributed", "jit", "onnx", "masked", "signal", "sparse", "library", "compiler", "profiler", "hub",
-    "storage", "functional", "cpu", "mps", "xpu", "package", "quantization", "ao",
+    "autograd", "nn", "optim", "utils", "linalg", "fft", "special", "func", "random", "distributions", "testing",
+    "backends",
+    "amp", "cuda", "overrides", "serialization", "return_types", "interop", "printing", "lens", "types", "version",
+    "futures",
+    "multiprocessing", "distributed", "jit", "onnx", "masked", "signal", "sparse", "library", "compiler", "profiler",
+    "hub",
+    "storage", "functional", "_C", "cpu", "mps", "xpu", "package", "quantization", "ao",
 )  # fmt: skip
 
 
@@ -80,7 +87,8 @@ _ATTRIBUTES = {  # public names that live in modules which load on first touch
     "get_rng_state": "wengert.random", "set_rng_state": "wengert.random", "Generator": "wengert.random",
     "default_generator": "wengert.random", "save": "wengert.serialization", "load": "wengert.serialization",
     "is_anomaly_enabled": "wengert.autograd.anomaly", "is_anomaly_check_nan_enabled": "wengert.autograd.anomaly",
-    "install_as_torch": "wengert.alias", "vmap": "wengert.func", "compile": "wengert.compiler", "autocast": "wengert.amp", "set_default_tensor_type": "wengert.settings",
+    "install_as_torch": "wengert.alias", "vmap": "wengert.func", "compile": "wengert.compiler",
+    "autocast": "wengert.amp", "set_default_tensor_type": "wengert.settings",
 }  # fmt: skip
 
 
@@ -114,7 +122,9 @@ def __getattr__(name):
 
 
 def _load_networks():
-    """Declare what networks are made of, `conv2d` and its kind; False if that was done. Programs without them don't wait."""
+    """Declare what networks are made of, `conv2d` and its kind; False if that was done. Programs without them don't
+    wait.
+    """
     if "convolution" in _loaded:
         return False
     _loaded.update(_NETWORKS)

@@ -1,7 +1,8 @@
 """Element types: PyTorch's names for NumPy's dtypes, and PyTorch's rules for mixing them.
 
 A `dtype` is a name, a NumPy dtype (bfloat16 and the float8 family through ml_dtypes) and a category. Mixing follows
-PyTorch: the higher category wins (bool < integer < floating < complex); within a category the wider type wins; tensors of
+PyTorch: the higher category wins (bool < integer < floating < complex); within a category the wider type wins;
+tensors of
 no dimensions and Python numbers take part only where their category is higher than that of the others.
 """
 
@@ -14,7 +15,18 @@ BOOL, INTEGER, FLOATING, COMPLEX = range(4)
 class dtype:
     """An element type, such as ``wengert.float32``. Compared by identity; there is one object for each type."""
 
-    __slots__ = ("name", "numpy", "category", "itemsize", "is_floating_point", "is_complex", "is_signed", "differentiable", "takes_numbers", "numbers")
+    __slots__ = (
+        "name",
+        "numpy",
+        "category",
+        "itemsize",
+        "is_floating_point",
+        "is_complex",
+        "is_signed",
+        "differentiable",
+        "takes_numbers",
+        "numbers",
+    )
 
     def __init__(self, name, numpy, category):
         self.name = name
@@ -99,7 +111,8 @@ _PROMOTED: dict[tuple[dtype, dtype], dtype] = {}
 
 
 def promote_types(type1, type2):
-    """The smallest type that holds both; raises RuntimeError for the pairs PyTorch leaves undefined (unsigned, float8)."""
+    """The smallest type that holds both; raises RuntimeError for the pairs PyTorch leaves undefined (unsigned, float8).
+    """
     if type1 is type2:
         return type1
     found = _PROMOTED.get((type1, type2))
@@ -157,15 +170,14 @@ def get_default_dtype():
 def set_default_dtype(d):
     """Make `d` (a floating-point dtype) the type of new floating tensors; raises TypeError for other types."""
     if not isinstance(d, dtype) or not d.is_floating_point or d in _FLOAT8:
-        raise TypeError(
-            f"only floating-point types are supported as the default type, but got {d!r}"
-        )
+        raise TypeError(f"only floating-point types are supported as the default type, but got {d!r}")
     default.dtype = d
     default.complex = TO_COMPLEX[d]
 
 
 def of_scalar(value):
-    """The type a Python number stands for when it decides a result alone: bool, int64, default float, default complex."""
+    """The type a Python number stands for when it decides a result alone: bool, int64, default float, default complex.
+    """
     if isinstance(value, (bool, np.bool_)):
         return bool_
     if isinstance(value, (int, np.integer)):
@@ -176,7 +188,8 @@ def of_scalar(value):
 
 
 def result_type_of(operands):
-    """The dtype of an operation on `operands`: (dtype, rank) pairs; rank 2 tensors, 1 tensors of no dimensions, 0 numbers.
+    """The dtype of an operation on `operands`: (dtype, rank) pairs; rank 2 tensors, 1 tensors of no dimensions, 0
+    numbers.
 
     Lower ranks take part only where their category exceeds that of every higher rank.
     """
@@ -256,7 +269,7 @@ class memory_format:
 
 
 class layout:
-    """How elements are stored: wengert has the strided layout only."""
+    """How elements are stored: wengert has the strided layout only, and the others' names to refuse them by."""
 
     def __init__(self, name):
         self.name = name
@@ -274,3 +287,4 @@ channels_last = memory_format("channels_last")
 channels_last_3d = memory_format("channels_last_3d")
 preserve_format = memory_format("preserve_format")
 strided = layout("strided")
+sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc = map(layout, ("sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc"))

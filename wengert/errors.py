@@ -32,7 +32,9 @@ def explain(operation, error, arguments):
     if isinstance(error, TypeError) and arrays and ("ufunc" in text or "loop" in text or "numpy boolean" in text):
         return unsupported(operation.name, arrays[0].dtype, text)
     if isinstance(error, OverflowError):
-        return RuntimeError(f"value cannot be converted to type {type_name(arrays[0].dtype)} without overflow" if arrays else text)
+        return RuntimeError(
+            f"value cannot be converted to type {type_name(arrays[0].dtype)} without overflow" if arrays else text
+        )
     return error
 
 
@@ -40,12 +42,14 @@ def unsupported(name, dtype, text=""):
     """The error for an operation that does not exist for a dtype."""
     if "boolean subtract" in text:
         return RuntimeError(
-            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator "
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator "
             "instead."
         )
     if "boolean negative" in text:
         return RuntimeError(
-            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` "
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` "
             "or `logical_not()` operator instead."
         )
     return NotImplementedError(f"\"{name}_cpu\" not implemented for '{type_name(dtype)}'")
@@ -75,7 +79,8 @@ def broadcast_message(shapes, text=""):
         for dim in reversed(range(ndim)):
             if a[dim] != b[dim] and 1 not in (a[dim], b[dim]):
                 return (
-                    f"The size of tensor a ({a[dim]}) must match the size of tensor b ({b[dim]}) at non-singleton dimension "
+                    f"The size of tensor a ({a[dim]}) must match the size of tensor b ({b[dim]}) at non-singleton "
+                    "dimension "
                     f"{dim}"
                 )
         result = tuple(y if x == 1 else x for x, y in zip(a, b, strict=True))

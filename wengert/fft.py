@@ -4,7 +4,8 @@ from wengert.ops.declare import FUNCTIONS
 from wengert.ops.fourier import fftfreq, rfftfreq
 
 _DECLARED = FUNCTIONS["fft"]
-__all__ = ["fftfreq", "rfftfreq", *_DECLARED]
+__all__ = ["fftfreq", "rfftfreq"]
+__all__ += list(_DECLARED)
 
 
 def __getattr__(name):

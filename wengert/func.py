@@ -1,8 +1,11 @@
 """Functions of functions: `grad`, `vjp`, `jvp`, Jacobians, `vmap`, and modules as functions of their parameters.
 
-Each call of a derivative works on places of its own in the graph: new leaves, or views where the argument is itself being
-differentiated by something outside. Whether a result must remain in the graph is read from the graph: it must if it hangs
-on a leaf that is not this call's own. Forward-mode derivatives open a level each (see `wengert.autograd.forward_ad`), so
+Each call of a derivative works on places of its own in the graph: new leaves, or views where the argument is itself
+being
+differentiated by something outside. Whether a result must remain in the graph is read from the graph: it must if it
+hangs
+on a leaf that is not this call's own. Forward-mode derivatives open a level each (see `wengert.autograd.forward_ad`),
+so
 all of them nest in each other.
 
 `vmap` calls the function once for each example and stacks the results. That gives what vectorisation gives, without its
@@ -22,16 +25,27 @@ from wengert.tensor import Tensor, new, wrap
 from wengert.utils import _pytree as pytree
 
 __all__ = [
-    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "stack_module_state",
-    "vjp", "vmap",
-]  # fmt: skip
+    "functional_call",
+    "grad",
+    "grad_and_value",
+    "hessian",
+    "jacfwd",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "stack_module_state",
+    "vjp",
+    "vmap",
+]
 
 
-# --- places in the graph --------------------------------------------------------------------------------------------------------
+# --- places in the graph ----------------------------------------------------------------------------------------------
 
 
 def own(tensor):
-    """A tensor with the same values to differentiate with respect to: a view in the outer graph, or a leaf of our own."""
+    """A tensor with the same values to differentiate with respect to: a view in the outer graph, or a leaf of our
+    own.
+    """
     if not isinstance(tensor, Tensor):
         raise ValueError(f"expected inputs to be Tensors, got {type(tensor).__name__}")
     with enable_grad():
@@ -93,13 +107,17 @@ def derivatives(outputs, inputs, cotangents, retain_graph):
         hangs_on_others([o for o, _ in pairs], inputs) or any(c is not None and c._node is not None for _, c in pairs)
     )
     found = engine.grad(
-        [o for o, _ in pairs], inputs, [c for _, c in pairs], create_graph=create_graph,
-        retain_graph=retain_graph or create_graph, allow_unused=True,
-    )  # fmt: skip
+        [o for o, _ in pairs],
+        inputs,
+        [c for _, c in pairs],
+        create_graph=create_graph,
+        retain_graph=retain_graph or create_graph,
+        allow_unused=True,
+    )
     return [zeros_like(x) if g is None else released(g, inputs) for g, x in zip(found, inputs, strict=True)]
 
 
-# --- arguments ----------------------------------------------------------------------------------------------------------------
+# --- arguments --------------------------------------------------------------------------------------------------------
 
 
 def chosen(args, argnums):
@@ -130,11 +148,12 @@ def split_aux(result, has_aux, name):
     return result
 
 
-# --- reverse mode ---------------------------------------------------------------------------------------------------------------
+# --- reverse mode -----------------------------------------------------------------------------------------------------
 
 
 def grad_and_value(func, argnums=0, has_aux=False):
-    """A function that returns (gradient, value) of the scalar function `func`; with `has_aux`, (gradient, (value, aux)).
+    """A function that returns (gradient, value) of the scalar function `func`; with `has_aux`, (gradient, (value,
+    aux)).
 
     Args:
         argnums: with respect to which argument (a number), or which of them (a tuple, and the gradient is a tuple).
@@ -148,15 +167,16 @@ def grad_and_value(func, argnums=0, has_aux=False):
         inputs = [own(x) for x in flat]
         with enable_grad():
             value, aux = split_aux(
-                func(*replaced(args, numbers, pytree.tree_unflatten(inputs, spec)), **kwargs), has_aux, "grad_and_value(f)(*args)"
+                func(*replaced(args, numbers, pytree.tree_unflatten(inputs, spec)), **kwargs),
+                has_aux,
+                "grad_and_value(f)(*args)",
             )
         if not isinstance(value, Tensor):
-            raise RuntimeError(
-                f"grad_and_value(f)(*args): Expected f(*args) to return a Tensor, got {type(value)}"
-            )
+            raise RuntimeError(f"grad_and_value(f)(*args): Expected f(*args) to return a Tensor, got {type(value)}")
         if value.dim():
             raise RuntimeError(
-                f"grad_and_value(f)(*args): Expected f(*args) to return a scalar Tensor, got tensor with {value.dim()} dims. Maybe "
+                "grad_and_value(f)(*args): Expected f(*args) to return a scalar Tensor, got tensor with "
+                f"{value.dim()} dims. Maybe "
                 "you wanted to use the vjp or jacrev APIs instead?"
             )
         found = pytree.tree_unflatten(derivatives([value], inputs, [None], False), spec)
@@ -203,7 +223,8 @@ def vjp(func, *primals, has_aux=False):
         flat_cotangents, given_spec = pytree.tree_flatten(given)
         if given_spec != output_spec:
             raise RuntimeError(
-                f"Expected pytree structure of cotangents to be the same as pytree structure of outputs to the function. "
+                "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the "
+                "function. "
                 f"cotangents: {given_spec}, primal output: {output_spec}"
             )
         found = pytree.tree_unflatten(derivatives(outputs, inputs, flat_cotangents, retain_graph), spec)
@@ -249,10 +270,11 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
                 cotangents = [unit(j, o) if k == place else zeros_like(o) for k, o in enumerate(outputs)]
                 rows.append(pytree.tree_leaves(pull(pytree.tree_unflatten(cotangents, output_spec))))
             columns = [
-                stack([row[i] for row in rows]).reshape((*output.shape, *x.shape)) if rows
+                stack([row[i] for row in rows]).reshape((*output.shape, *x.shape))
+                if rows
                 else x.new_zeros((*output.shape, *x.shape))
                 for i, x in enumerate(inputs)
-            ]  # fmt: skip
+            ]
             block = pytree.tree_unflatten(columns, input_spec)
             blocks.append(block if isinstance(argnums, tuple) else block[0])
         jacobian = pytree.tree_unflatten(blocks, output_spec)
@@ -261,7 +283,7 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
     return wrapper
 
 
-# --- forward mode ---------------------------------------------------------------------------------------------------------------
+# --- forward mode -----------------------------------------------------------------------------------------------------
 
 
 def jvp(func, primals, tangents, *, strict=False, has_aux=False):
@@ -273,13 +295,18 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
     """
     for name, value in (("primals", primals), ("tangents", tangents)):
         if not isinstance(value, tuple):
-            raise RuntimeError(f"jvp(f, primals, tangents): Expected {name} to be a tuple. E.g. it should be valid to call f(*primals).")
+            raise RuntimeError(
+                f"jvp(f, primals, tangents): Expected {name} to be a tuple. E.g. it should be valid to call "
+                "f(*primals)."
+            )
     flat, spec = pytree.tree_flatten(primals)
     flat_tangents, tangent_spec = pytree.tree_flatten(tangents)
     if spec != tangent_spec:
         raise RuntimeError(
-            "jvp(f, primals, tangents): Expected primals and tangents to have the same python structure. For example, if "
-            f"primals is a tuple of 3 tensors, tangents also must be. Got primals with structure {spec} and tangents with "
+            "jvp(f, primals, tangents): Expected primals and tangents to have the same python structure. For example, "
+            "if "
+            f"primals is a tuple of 3 tensors, tangents also must be. Got primals with structure {spec} and tangents "
+            "with "
             f"structure {tangent_spec}"
         )
     level = forward_ad.push_level()
@@ -291,7 +318,9 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
             found = forward_ad.tangent_at(o, level)
             if found is None:
                 if strict:
-                    raise RuntimeError("jvp(f, primals, tangents, strict=True): The output of f is independent of the inputs.")
+                    raise RuntimeError(
+                        "jvp(f, primals, tangents, strict=True): The output of f is independent of the inputs."
+                    )
                 return zeros_like(o)
             return found
 
@@ -333,7 +362,9 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
             for j in range(x.numel()):
                 tangents = [unit(j, y) if k == i else zeros_like(y) for k, y in enumerate(inputs)]
                 with draws:
-                    result, pushed, *more = jvp(partial, primals, pytree.tree_unflatten(tangents, spec), has_aux=has_aux)
+                    result, pushed, *more = jvp(
+                        partial, primals, pytree.tree_unflatten(tangents, spec), has_aux=has_aux
+                    )
                 aux = more[0] if more else None
                 outputs, output_spec = pytree.tree_flatten(result)
                 columns[i].append(pytree.tree_leaves(pushed))
@@ -343,10 +374,11 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
         blocks = []
         for k, o in enumerate(outputs):
             row = [
-                stack([c[k] for c in columns[i]], -1).reshape((*o.shape, *x.shape)) if columns[i]
+                stack([c[k] for c in columns[i]], -1).reshape((*o.shape, *x.shape))
+                if columns[i]
                 else o.new_zeros((*o.shape, *x.shape))
                 for i, x in enumerate(inputs)
-            ]  # fmt: skip
+            ]
             block = pytree.tree_unflatten(row, spec)
             blocks.append(block if isinstance(argnums, tuple) else block[0])
         jacobian = pytree.tree_unflatten(blocks, output_spec)
@@ -360,7 +392,7 @@ def hessian(func, argnums=0):
     return jacfwd(jacrev(func, argnums), argnums)
 
 
-# --- batches ----------------------------------------------------------------------------------------------------------------------
+# --- batches ----------------------------------------------------------------------------------------------------------
 
 
 class Draws:
@@ -368,7 +400,9 @@ class Draws:
 
     def __init__(self, randomness, name):
         if randomness not in ("error", "different", "same"):
-            raise RuntimeError(f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}")
+            raise RuntimeError(
+                f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}"
+            )
         self.randomness, self.name = randomness, name
         self.start = None if randomness == "different" else random.get_rng_state()
 
@@ -377,9 +411,14 @@ class Draws:
             random.set_rng_state(self.start)
 
     def __exit__(self, kind, *exc):
-        if kind is None and self.randomness == "error" and not np.array_equal(random.get_rng_state()._array, self.start._array):
+        if (
+            kind is None
+            and self.randomness == "error"
+            and not np.array_equal(random.get_rng_state()._array, self.start._array)
+        ):
             raise RuntimeError(
-                f"{self.name}: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
+                f"{self.name}: called random operation while in randomness error mode. Please either use the 'same' "
+                "or 'different' "
                 "randomness flags on vmap or perform the randomness operation out of vmap"
             )
 
@@ -388,7 +427,8 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
     """A function that applies `func` to each example of a batch.
 
     Args:
-        in_dims: the dimension of each argument along which the examples lie, None for arguments that all share; a number
+        in_dims: the dimension of each argument along which the examples lie, None for arguments that all share; a
+        number
             for all arguments, or a structure that matches them.
         out_dims: where the batch goes in the results; a number, or a structure that matches them.
         randomness: "error", "same" or "different" random numbers for the examples.
@@ -415,7 +455,8 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
         places = pytree.broadcast_to(out_dims, output_spec)
         if places is None or any(p is not None and not isinstance(p, int) for p in places):
             raise ValueError(
-                f"vmap({name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure of `outputs`. "
+                f"vmap({name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure of "
+                "`outputs`. "
                 f"out_dims has structure {pytree.tree_structure(out_dims)} but outputs has structure {output_spec}."
             )
         merged = [rows[0][i] if p is None else stack([row[i] for row in rows], p) for i, p in enumerate(places)]
@@ -428,37 +469,43 @@ def batch_of(args, in_dims, name):
     """(leaves, the batch dimension of each or None, their structure, the number of examples)."""
     if not args:
         raise ValueError(
-            f"vmap({name})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap over a function "
+            f"vmap({name})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap over a "
+            "function "
             "with no inputs. The latter is unsupported."
         )
     if not isinstance(in_dims, (int, tuple, list)):
         raise ValueError(
-            f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or a (potentially nested) tuple matching "
+            f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or a (potentially nested) "
+            "tuple matching "
             f"the structure of inputs, got: {type(in_dims)}."
         )
     flat, spec = pytree.tree_flatten(tuple(args))
     dims = pytree.broadcast_to(tuple(in_dims) if isinstance(in_dims, list) else in_dims, spec)
     if dims is None:
         raise ValueError(
-            f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): in_dims is not compatible with the structure of `inputs`. in_dims has "
+            f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): in_dims is not compatible with the structure of "
+            "`inputs`. in_dims has "
             f"structure {pytree.tree_structure(in_dims)} but inputs has structure {spec}."
         )
-    for i, (x, d) in enumerate(zip(flat, dims, strict=True)):
+    for x, d in zip(flat, dims, strict=True):
         if d is None:
             continue
         if not isinstance(d, int):
             raise ValueError(
-                f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for an input but in_dim must be either an integer "
+                f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for an input but in_dim must be "
+                "either an integer "
                 "dimension or None."
             )
         if not isinstance(x, Tensor):
             raise ValueError(
-                f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for an input but the input is of type {type(x)}. We "
+                f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for an input but the input is of "
+                f"type {type(x)}. We "
                 "cannot vmap over non-Tensor arguments, please use None as the respective in_dim"
             )
         if not -x.dim() <= d < x.dim():
             raise ValueError(
-                f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for some input, but that input is a Tensor of "
+                f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for some input, but that input is a "
+                "Tensor of "
                 f"dimensionality {x.dim()} so expected in_dim to satisfy -{x.dim()} <= in_dim < {x.dim()}."
             )
     sizes = [x.shape[d] for x, d in zip(flat, dims, strict=True) if d is not None]
@@ -466,14 +513,17 @@ def batch_of(args, in_dims, name):
         raise ValueError(f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): at least one input must be mapped over")
     if len(set(sizes)) > 1:
         raise ValueError(
-            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped dimension"
+            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the "
+            "mapped dimension"
         )
     if not sizes[0]:
-        raise ValueError("vmap: a batch of no examples is not supported, since the function is run once for each example")
+        raise ValueError(
+            "vmap: a batch of no examples is not supported, since the function is run once for each example"
+        )
     return flat, dims, spec, sizes[0]
 
 
-# --- modules ----------------------------------------------------------------------------------------------------------------------
+# --- modules ----------------------------------------------------------------------------------------------------------
 
 
 def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, *, tie_weights=True, strict=False):
@@ -491,7 +541,9 @@ def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, 
         for part in given:
             common = merged.keys() & part.keys()
             if common:
-                raise ValueError(f"{sorted(common)} appears in multiple dictionaries; behavior of functional call is ambiguous")
+                raise ValueError(
+                    f"{sorted(common)} appears in multiple dictionaries; behavior of functional call is ambiguous"
+                )
             merged.update(part)
         given = merged
     args = () if args is None else args if isinstance(args, tuple) else (args,)
@@ -514,7 +566,9 @@ class replaced_tensors:
                         tensors[full] = tensor
         missing, unexpected = tensors.keys() - given.keys(), given.keys() - self.places.keys()
         if strict and (missing or unexpected):
-            raise RuntimeError(f"Error(s) in swapping: missing key(s): {sorted(missing)}, unexpected key(s): {sorted(unexpected)}")
+            raise RuntimeError(
+                f"Error(s) in swapping: missing key(s): {sorted(missing)}, unexpected key(s): {sorted(unexpected)}"
+            )
         if unexpected:
             raise AttributeError(f"{type(module).__name__} has no parameter or buffer {sorted(unexpected)[0]!r}")
         self.given = dict(given)

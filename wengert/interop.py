@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 
 from wengert.autograd.graph import rare
+from wengert.autograd.views import bump
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
 from wengert.tensor import Tensor, wrap
 
@@ -281,7 +282,38 @@ def __index__(self):
     return int(self._array.item())
 
 
+# --- element by element through Python ------------------------------------------------------------------------------
+
+
+def apply_(self, callable):
+    """Replace each element by ``callable(element)``, in place; slow, for a Python function sees one number at a time.
+
+    Raises RuntimeError for a tensor that requires grad: nothing is recorded.
+    """
+    if self.requires_grad:
+        raise RuntimeError("Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead.")
+    array = self._array
+    for place in np.ndindex(array.shape):
+        array[place] = callable(array[place].item())
+    bump(self)
+    return self
+
+
+def map_(self, tensor, callable):
+    """Replace each element by ``callable(element, its counterpart in tensor)``, in place; `tensor` is broadcast."""
+    if self.requires_grad or tensor.requires_grad:
+        raise RuntimeError("Can't call map_() on Variable that requires grad. Use var.detach().map_() instead.")
+    if tensor.dtype is not self.dtype:
+        raise TypeError(f"map_(): expected argument 'tensor' of dtype {self.dtype}, got {tensor.dtype}")
+    array = self._array
+    other = np.broadcast_to(tensor._array, array.shape)
+    for place in np.ndindex(array.shape):
+        array[place] = callable(array[place].item(), other[place].item())
+    bump(self)
+    return self
+
+
 for _method in (
-    numpy, __array__, __array_wrap__, item, tolist, __float__, __int__, __complex__, __bool__, __index__,
+    apply_, map_, numpy, __array__, __array_wrap__, item, tolist, __float__, __int__, __complex__, __bool__, __index__,
 ):  # fmt: skip
     setattr(Tensor, _method.__name__, _method)

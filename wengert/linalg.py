@@ -8,7 +8,8 @@ for _family in ("products", "arrangement", "decompositions"):
     lazy.load(_family)
 
 _DECLARED = FUNCTIONS["linalg"]
-__all__ = ["LinAlgError", *_DECLARED]
+__all__ = ["LinAlgError"]
+__all__ += list(_DECLARED)
 
 
 def __getattr__(name):

@@ -5,7 +5,11 @@ bases, else left to right) to do the work. A subclass of Tensor inherits the def
 and gives its results the subclass's type. A `TorchFunctionMode` in force is asked before all of them.
 """
 
+import functools
+import importlib
+import inspect
 import threading
+from types import FunctionType
 
 from wengert.autograd.graph import rare
 from wengert.tensor import Parameter, Tensor
@@ -128,7 +132,8 @@ def handle(function, arguments, args, kwargs):
             return result
     names = ", ".join(f"{t.__module__}.{t.__qualname__}" for t in types)
     raise TypeError(
-        f"Multiple dispatch failed for '{getattr(function, '__name__', function)}'; all __torch_function__ handlers returned "
+        f"Multiple dispatch failed for '{getattr(function, '__name__', function)}'; all __torch_function__ handlers "
+        "returned "
         f"NotImplemented:\n\n  tried with types: {names}"
     )
 
@@ -160,9 +165,67 @@ def converted(result, cls):
     return result
 
 
+def forward_attributes(cls):
+    """Have a class with a `__torch_function__` of its own asked for plain attributes and methods too, such as `shape`.
+
+    Operations ask by themselves. Everything else that Tensor defines is entered in `cls` anew, asking first, so that
+    tensors of other classes pay nothing for it. A property is named to the class as ``Tensor.shape.__get__``.
+    """
+    method = cls.__torch_function__
+    inherited = (_DEFAULT, _disabled_torch_function_impl)
+    if "__torch_function__" not in vars(cls) or getattr(method, "__func__", method) in inherited:
+        return
+    below = cls.__mro__[: cls.__mro__.index(Tensor)]
+    for name, value in vars(Tensor).items():
+        private = name.startswith("__") and name not in SPECIAL_METHODS_FORWARDED
+        if private or name in NEVER_FORWARDED or any(name in vars(base) for base in below):
+            continue
+        if isinstance(value, property):
+            setattr(cls, name, forwarded_property(value))
+        elif type(value) is FunctionType and not hasattr(value, "operation") and not hasattr(value, "__wrapped__"):
+            setattr(cls, name, forwarded_method(value))
+
+
+NEVER_FORWARDED = frozenset({"as_subclass", "_version", "_backward_hooks"})
+SPECIAL_METHODS_FORWARDED = frozenset(
+    {"__len__", "__bool__", "__int__", "__float__", "__complex__", "__index__", "__contains__", "__iter__",
+     "__reversed__",
+     "__format__", "__rtruediv__"}
+)  # fmt: skip
+
+
+def forwarded_property(value):
+    getter = value.__get__
+
+    def get(self):
+        if has_override(self):
+            return handle(getter, (self,), (self,), {})
+        return value.fget(self)
+
+    return property(get, value.fset, value.fdel, value.__doc__)
+
+
+def forwarded_method(method):
+    @functools.wraps(method)
+    def run(self, *args, **kwargs):
+        if has_override(self):
+            return handle(method, (self,), (self, *args), kwargs)
+        return method(self, *args, **kwargs)
+
+    return run
+
+
+def of_new_class(cls, **kwargs):
+    super(Tensor, cls).__init_subclass__(**kwargs)
+    forward_attributes(cls)
+
+
+Tensor.__init_subclass__ = classmethod(of_new_class)
+
+
 def get_default_nowrap_functions():
     """Functions whose results a subclass's default leaves as they are."""
-    return {Tensor.grad.fget, Tensor._is_view, Tensor.grad_fn.fget}
+    return {Tensor.grad.__get__, Tensor.grad_fn.__get__}
 
 
 def has_torch_function(arguments):
@@ -214,5 +277,63 @@ def wrap_torch_function(dispatcher):
 
 
 def resolve_name(function):
-    """The public name of an operation or method, such as ``torch.add``."""
-    return f"torch.{function.__name__}"
+    """The public name of an operation or method, such as ``torch.add``; None for a function that is not overridable."""
+    return _names().get(function)
+
+
+def get_overridable_functions():
+    """The functions that can be overridden, as a dict from their namespace to a list of them."""
+    by_namespace = {}
+    for namespace, _, function in _public_functions():
+        functions = by_namespace.setdefault(namespace, [])
+        if function not in functions:
+            functions.append(function)
+    return by_namespace
+
+
+def get_ignored_functions():
+    """The public functions that never ask: those that make tensors from no tensor, and settings."""
+    import wengert
+
+    settings = (getattr(wengert, name) for name in dir(wengert) if not name.startswith("_"))
+    overridable = set(_names())
+    return {f for f in settings if isinstance(f, FunctionType) and f not in overridable}
+
+
+def get_testing_overrides():
+    """For each overridable function another of the same signature that returns -1."""
+    overrides = {}
+    for function in _names():
+        try:
+            signature = inspect.signature(function)
+        except (TypeError, ValueError):
+            continue
+        stand_in = functools.partial(_minus_one)
+        stand_in.__signature__ = signature
+        overrides[function] = stand_in
+    return overrides
+
+
+def _minus_one(*args, **kwargs):
+    return -1
+
+
+@functools.cache
+def _names():
+    names = {}
+    for _, name, function in _public_functions():
+        names.setdefault(function, name)
+    return names
+
+
+def _public_functions():
+    """(namespace, public name, function) of every operation, and of every method of Tensor that is no function as well.
+    """
+    declared = importlib.import_module("wengert.ops.declare")  # the floor above: loaded long before anyone asks
+    importlib.import_module("wengert.nn.functional")  # declares its operations
+    for path, operations in tuple(declared.FUNCTIONS.items()):
+        home = importlib.import_module(f"wengert.{path}".rstrip("."))
+        for name in tuple(operations):
+            yield home, f"{home.__name__.replace('wengert', 'torch', 1)}.{name}", getattr(home, name)
+    for name in tuple(declared.METHODS):
+        yield Tensor, f"torch.Tensor.{name}", getattr(Tensor, name)

@@ -1,4 +1,4 @@
-"""Process-wide settings and small questions: default dtype and device, threads, deterministic algorithms, type tests."""
+"""Process-wide settings and small questions: default dtype and device, threads, determinism, tests of type."""
 
 import os
 import warnings
@@ -11,14 +11,18 @@ from wengert.devices import device
 from wengert.tensor import Tensor
 
 __all__ = [
-    "is_tensor", "is_storage", "is_floating_point", "is_complex", "is_nonzero", "is_same_size", "is_signed", "numel", "typename",
+    "is_tensor", "is_storage", "is_floating_point", "is_complex", "is_nonzero", "is_same_size", "is_signed", "numel",
+    "typename",
     "result_type", "can_cast", "set_default_device", "get_default_device", "set_num_threads", "get_num_threads",
-    "set_num_interop_threads", "get_num_interop_threads", "use_deterministic_algorithms", "set_deterministic_debug_mode",
-    "get_deterministic_debug_mode", "are_deterministic_algorithms_enabled", "is_deterministic_algorithms_warn_only_enabled",
+    "set_num_interop_threads", "get_num_interop_threads", "use_deterministic_algorithms",
+    "set_deterministic_debug_mode",
+    "get_deterministic_debug_mode", "are_deterministic_algorithms_enabled",
+    "is_deterministic_algorithms_warn_only_enabled",
     "set_float32_matmul_precision", "get_float32_matmul_precision", "set_flush_denormal", "set_warn_always",
     "is_warn_always_enabled", "set_default_tensor_type", "compiled_with_cxx11_abi", "is_inference", "is_conj", "is_neg",
     "is_autocast_enabled", "is_distributed", "inf", "nan", "pi", "e", "newaxis",
-    "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor", "LongTensor", "IntTensor", "ShortTensor", "CharTensor",
+    "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor", "LongTensor", "IntTensor", "ShortTensor",
+    "CharTensor",
     "ByteTensor", "BoolTensor",
 ]  # fmt: skip
 
@@ -151,7 +155,9 @@ def _limit_blas(count):
 
 
 def set_num_threads(num):
-    """How many threads BLAS may use; takes effect through the package threadpoolctl, with one warning where it is missing."""
+    """How many threads BLAS may use; takes effect through the package threadpoolctl, with one warning where it is
+    missing.
+    """
     if not isinstance(num, int) or isinstance(num, bool):
         raise TypeError(f"set_num_threads expects an int, but got {type(num).__name__}")
     if num <= 0:
@@ -159,7 +165,8 @@ def set_num_threads(num):
     _settings.threads = num
     if not _limit_blas(num) and num != get_num_threads.available():
         warnings.warn(
-            "set_num_threads: NumPy's BLAS keeps its own number of threads; install threadpoolctl, or set OMP_NUM_THREADS before "
+            "set_num_threads: NumPy's BLAS keeps its own number of threads; install threadpoolctl, or set "
+            "OMP_NUM_THREADS before "
             "the program starts",
             UserWarning,
             stacklevel=2,

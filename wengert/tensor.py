@@ -131,6 +131,9 @@ class Tensor:
     def is_shared(self):
         return False
 
+    def is_pinned(self, device=None):
+        return False
+
     is_cpu = True
     is_cuda = is_meta = is_sparse = is_sparse_csr = is_quantized = is_nested = is_mps = is_xpu = is_mkldnn = False
     is_xla = is_ipu = is_vulkan = is_maia = is_mtia = False
@@ -166,7 +169,8 @@ class Tensor:
     def requires_grad_(self, requires_grad=True):
         """Start (or end) the recording of operations on this leaf, and return it.
 
-        Raises RuntimeError for a dtype without derivatives, and when asked to end recording on a tensor that is not a leaf.
+        Raises RuntimeError for a dtype without derivatives, and when asked to end recording on a tensor that is not
+        a leaf.
         """
         node = self._node
         if requires_grad:
@@ -174,7 +178,9 @@ class Tensor:
                 if not self.dtype.differentiable:
                     raise RuntimeError("only Tensors of floating point dtype can require gradients")
                 if self._counter is INFERENCE and not grad_mode.inference:
-                    raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+                    raise RuntimeError(
+                        "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+                    )
                 self._node = node = AccumulateGrad(self)
                 if self._grad is not None:
                     node.grad, self._grad = self._grad, None
@@ -182,7 +188,8 @@ class Tensor:
             self._node, self._grad = None, node.grad
         elif node is not None:
             raise RuntimeError(
-                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
+                "a "
                 "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
         return self
@@ -234,17 +241,22 @@ class Tensor:
 
     def _check_grad(self, value):
         if not isinstance(value, Tensor):
-            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+            )
         if value is self:
             raise RuntimeError("can't assign Variable as its own grad")
         if value.dtype is not self.dtype:
             raise RuntimeError(
-                f"attempting to assign a gradient with dtype '{SCALAR_NAMES[value.dtype].lower()}' to a tensor with grad_dtype "
-                f"'{SCALAR_NAMES[self.dtype]}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype)."
+                f"attempting to assign a gradient with dtype '{SCALAR_NAMES[value.dtype].lower()}' to a tensor with "
+                "grad_dtype "
+                f"'{SCALAR_NAMES[self.dtype]}'. The gradient must match the tensor's grad_dtype (defaults to the "
+                "tensor's dtype)."
             )
         if value._array.shape != self._array.shape:
             raise RuntimeError(
-                f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size '{list(self.shape)}'. Please "
+                f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
+                f"'{list(self.shape)}'. Please "
                 "ensure that the gradient and the tensor are the same size"
             )
 
@@ -285,7 +297,8 @@ class Tensor:
     def data(self):
         """The same memory with a version counter of its own, so that writes through it escape autograd's notice."""
         alias = wrap(self._array, self.dtype)
-        alias.__class__ = type(self) if type(self) is not Tensor else Tensor
+        if type(self) is not Tensor and not issubclass(type(self), Parameter):
+            alias.__class__ = type(self)
         if rare.active:
             for observe in rare.on_result:
                 observe("data", (self,), alias, self._node)
@@ -364,15 +377,18 @@ class Tensor:
         """This tensor as an instance of `cls`, a subclass of Tensor, sharing memory and graph."""
         if not (isinstance(cls, type) and issubclass(cls, Tensor)):
             raise TypeError("cls must be a type (not an instance) that is a subclass of Tensor")
-        alias = self.view_as(self) if type(self) is Tensor else Tensor.view_as(self, self)
+        from wengert import overrides
+
+        with overrides.DisableTorchFunctionSubclass():
+            alias = self.view_as(self)
         alias.__class__ = cls
         return alias
 
     @staticmethod
-    def _make_subclass(cls, data, require_grad=False):
-        """An instance of `cls` on the memory of `data`, outside the graph."""
+    def _make_subclass(kind, data, require_grad=False):
+        """An instance of the class `kind` on the memory of `data`, outside the graph."""
         alias = detach_plain(data)
-        alias.__class__ = cls
+        alias.__class__ = kind
         return alias.requires_grad_(True) if require_grad else alias
 
 

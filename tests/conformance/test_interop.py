@@ -213,16 +213,7 @@ PROGRAMS = {
 }
 
 
-UNLIKE = {"float64 minus leaf": "a NumPy number is converted to a tensor first, so the node is RsubBackward0"}
-
-
-@pytest.mark.parametrize(
-    "program",
-    [
-        pytest.param(program, id=name, marks=[pytest.mark.xfail(reason=UNLIKE[name])] if name in UNLIKE else [])
-        for name, program in PROGRAMS.items()
-    ],
-)
+@pytest.mark.parametrize("program", [pytest.param(program, id=name) for name, program in PROGRAMS.items()])
 def test_same_outcome(program):
     assert outcome(program, wengert) == outcome(program, torch)
 

@@ -71,9 +71,7 @@ def built(sample, entry, module, torch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module.manual_seed(0)
-        return cls(
-            *make(sample.constructor_input.args), **make(dict(sample.constructor_input.kwargs))
-        )
+        return cls(*make(sample.constructor_input.args), **make(dict(sample.constructor_input.kwargs)))
 
 
 def state_of(layer):

@@ -142,9 +142,7 @@ SCHEDULES = {
     "CosineAnnealingWarmRestarts": lambda m, o: m.CosineAnnealingWarmRestarts(o, 3, 2, 0.01),
     "CyclicLR": lambda m, o: m.CyclicLR(o, 0.01, 0.5, 4, 3),
     "CyclicLR-triangular2": lambda m, o: m.CyclicLR(o, 0.01, [0.5, 0.2], 4, mode="triangular2"),
-    "CyclicLR-exp_range": lambda m, o: m.CyclicLR(
-        o, 0.01, 0.5, 4, mode="exp_range", gamma=0.9, cycle_momentum=False
-    ),
+    "CyclicLR-exp_range": lambda m, o: m.CyclicLR(o, 0.01, 0.5, 4, mode="exp_range", gamma=0.9, cycle_momentum=False),
     "OneCycleLR": lambda m, o: m.OneCycleLR(o, 0.5, 50),
     "OneCycleLR-three_phase": lambda m, o: m.OneCycleLR(
         o, 0.5, epochs=5, steps_per_epoch=10, three_phase=True, anneal_strategy="linear"

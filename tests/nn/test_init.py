@@ -81,3 +81,22 @@ def test_filling_is_not_recorded():
 def test_linear_starts_within_its_bound():
     layer = nn.Linear(25, 4)
     assert layer.weight.abs().max().item() <= 0.2 and layer.bias.abs().max().item() <= 0.2
+
+
+def test_a_cut_off_normal_redraws_only_what_was_refused():
+    torch.manual_seed(3)
+    first = torch.empty(40).normal_()
+    torch.manual_seed(3)
+    w = nn.init.trunc_normal_(torch.empty(40), a=-1.0, b=1.0)
+    inside = first.abs() <= 1
+    assert not inside.all()
+    assert w[inside].tolist() == first[inside].tolist()
+    assert (w.abs() <= 1).all()
+
+
+def test_a_cut_off_tail_is_normal_there():
+    torch.manual_seed(4)
+    w = nn.init.trunc_normal_(torch.empty(4000), a=1.0, b=2.0).numpy()
+    assert w.min() >= 1
+    assert w.max() <= 2
+    assert w.mean() == pytest.approx(1.3831, abs=0.02)  # (pdf(1) - pdf(2)) / (cdf(2) - cdf(1))

@@ -140,7 +140,5 @@ def test_adaptive_softmax_is_a_distribution():
     full = softmax.log_prob(x)
     np.testing.assert_allclose(full.exp().sum(1).detach().numpy(), 1, rtol=1e-5)
     out, loss = softmax(x, target)
-    np.testing.assert_allclose(
-        out.detach().numpy(), full.detach().numpy()[np.arange(4), target.numpy()], rtol=1e-5
-    )
+    np.testing.assert_allclose(out.detach().numpy(), full.detach().numpy()[np.arange(4), target.numpy()], rtol=1e-5)
     assert loss.item() == pytest.approx(-out.mean().item(), rel=1e-6)

@@ -20,7 +20,17 @@ _HOMES = {
     "set_detect_anomaly": "anomaly",
     "Variable": "variable",
 }
-_MODULES = ("graph", "function", "functional", "forward_ad", "grad_mode", "profiler", "variable", "engine", "anomaly_mode")
+_MODULES = (
+    "graph",
+    "function",
+    "functional",
+    "forward_ad",
+    "grad_mode",
+    "profiler",
+    "variable",
+    "engine",
+    "anomaly_mode",
+)
 
 
 def __getattr__(name):

@@ -72,12 +72,13 @@ def watch(node, g, keep, on_tensors):
     """Run `node` in the backward pass's stead: say where it was made if it fails, or if a gradient has NaN."""
     evaluating.nodes.append(node)
     try:
-        if on_tensors:
-            results = node.apply_graph(g)
-            if not keep:
-                node.release()
-        else:
-            results = node.apply(g, keep)
+        with np.errstate(all="ignore"):  # NaN is ours to report here, not NumPy's
+            if on_tensors:
+                results = node.apply_graph(g)
+                if not keep:
+                    node.release()
+            else:
+                results = node.apply(g, keep)
         if mode.check_nan:
             check_numbers(node, results)
         return results
@@ -100,7 +101,8 @@ def explanation(node):
     where = node.metadata.get("traceback_")
     if not where:
         return (
-            f"Error detected in {node.name()}. No forward pass information available. Enable detect anomaly during forward "
+            f"Error detected in {node.name()}. No forward pass information available. Enable detect anomaly during "
+            "forward "
             "pass for more information."
         )
     text = f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{''.join(where)}"
@@ -111,7 +113,8 @@ def explanation(node):
             text += f"\n\nPrevious calculation was induced by {parent.name()}. No forward pass information available."
             break
         text += (
-            f"\n\nPrevious calculation was induced by {parent.name()}. Traceback of forward call that induced the previous "
+            f"\n\nPrevious calculation was induced by {parent.name()}. Traceback of forward call that induced the "
+            "previous "
             f"calculation:\n{''.join(where)}"
         )
         parent = parent.metadata.get("parent_")
@@ -138,12 +141,15 @@ class set_detect_anomaly:
 
 
 class detect_anomaly:
-    """A context manager: inside, a failing backward names the forward call that made the failing node, and NaN is an error."""
+    """A context manager: inside, a failing backward names the forward call that made the failing node, and NaN is an
+    error.
+    """
 
     def __init__(self, check_nan=True):
         self.check_nan = check_nan
         warnings.warn(
-            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for debugging.",
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for "
+            "debugging.",
             UserWarning,
             stacklevel=2,
         )

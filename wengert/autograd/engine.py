@@ -1,6 +1,7 @@
 """The backward pass.
 
-Nodes are visited newest first: a node's inputs are older than itself, so when the newest waiting node runs, all its uses
+Nodes are visited newest first: a node's inputs are older than itself, so when the newest waiting node runs, all its
+uses
 have run. A heap of waiting nodes and a dict of gathered gradients are all the state there is; nothing recurses. Leaves
 never enter the heap: what is left in the dict at the end is theirs.
 
@@ -63,7 +64,8 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
     """Propagate `grads` (arrays, or tensors under create_graph or forward mode) from `nodes`.
 
     Args:
-        wanted: nodes whose gathered gradient is asked for; a dict from node to it is returned. None for all leaves' `.grad`.
+        wanted: nodes whose gathered gradient is asked for; a dict from node to it is returned. None for all leaves'
+        `.grad`.
         leaves: with `wanted`, whether the gradients go into `.grad` of those leaves rather than into the result.
     """
     pending = {}
@@ -218,6 +220,8 @@ def accumulate(node, box, create_graph):
             kept._array = g
             kept.dtype = node._dtype
             kept._node = kept._counter = kept._base = None
+        elif not old._array.flags.writeable:  # the user's own, expanded
+            node.grad = wrap(old._array + g, node._dtype)
         else:
             np.add(old._array, g, out=old._array)
             counter = old._counter
@@ -269,7 +273,7 @@ def finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph):
     return captured
 
 
-# --- hooks --------------------------------------------------------------------------------------------------------------------
+# --- hooks ------------------------------------------------------------------------------------------------------------
 
 
 def before_tensor(node, g, on_tensors):
@@ -309,7 +313,8 @@ def hook_name(hook):
 def check_count(result, expected, hook):
     if len(result) != len(expected):
         raise RuntimeError(
-            f"hook '{hook_name(hook)}' has returned an incorrect number of values (got {len(result)}, but expected {len(expected)})"
+            f"hook '{hook_name(hook)}' has returned an incorrect number of values (got {len(result)}, but expected "
+            f"{len(expected)})"
         )
 
 
@@ -358,7 +363,7 @@ def as_tensor(g):
     return g if isinstance(g, Tensor) else wrap(np.asarray(g))
 
 
-# --- what users call ------------------------------------------------------------------------------------------------------------
+# --- what users call --------------------------------------------------------------------------------------------------
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
@@ -366,12 +371,14 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
 
     Args:
         tensors: a tensor or a sequence of them.
-        grad_tensors: for each, the gradient that arrives at it (shape of the tensor); None means 1 for a single element.
+        grad_tensors: for each, the gradient that arrives at it (shape of the tensor); None means 1 for a single
+        element.
         retain_graph: keep what the graph saved, for another backward (default: `create_graph`).
         create_graph: record the pass itself, for higher derivatives.
         inputs: only these tensors accumulate (default: all leaves reached).
     Raises:
-        RuntimeError: nothing requires grad, shapes disagree, the graph was freed, or a saved value was written in place.
+        RuntimeError: nothing requires grad, shapes disagree, the graph was freed, or a saved value was written in
+        place.
     """
     if grad_variables is not None:
         grad_tensors = grad_variables
@@ -380,9 +387,12 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     keep = create_graph if retain_graph is None else retain_graph
     if create_graph:
         warnings.warn(
-            "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which "
-            "can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you have to use "
-            "this function, make sure to reset the .grad fields of your parameters to None after use to break the cycle and "
+            "Using backward() with create_graph=True will create a reference cycle between the parameter and its "
+            "gradient which "
+            "can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you "
+            "have to use "
+            "this function, make sure to reset the .grad fields of your parameters to None after use to break the "
+            "cycle and "
             "avoid the leak.",
             UserWarning,
             stacklevel=3,
@@ -420,7 +430,10 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     inputs = (inputs,) if isinstance(inputs, Tensor) or is_edge(inputs) else tuple(inputs)
     if materialize_grads:
         if allow_unused is False:
-            raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+            raise ValueError(
+                "Expected allow_unused to be True or not passed when materialize_grads=True, but "
+                "got: allow_unused=False."
+            )
         allow_unused = True
     if is_grads_batched:
         return grad_batched(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
@@ -564,7 +577,7 @@ def tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, 
     if gradient is None and inputs is None and not create_graph and node is not None and not state.duals:
         if not self._array.ndim and self.dtype.is_floating_point:  # the usual loss
             run((node,), (self.dtype.numpy.type(1),), bool(retain_graph), False)
-            return
+            return None
     backward((self,), None if gradient is None else (gradient,), retain_graph, create_graph, None, inputs)
 
 
@@ -578,7 +591,7 @@ def call_node(node, *grads):
     if type(node) is AccumulateGrad:
         accumulate(node, [arrived._array.copy()], False)
         return None
-    if grad_mode.enabled and any(isinstance(g, Tensor) and g.requires_grad for g in grads):
+    if grad_mode.enabled:
         results = node.apply_graph(arrived)
     else:
         arrays = [None if g is None else g._array for g in grads]
@@ -593,5 +606,3 @@ graph.Node.__call__ = call_node
 def is_running():
     """Whether this thread is inside a backward pass."""
     return bool(state.passes)
-
-

@@ -1,11 +1,13 @@
 """Forward mode: tensors that carry a tangent, and operations that push it along.
 
-A dual tensor (`Dual`) is a tensor with one more attribute, its tangent; because it is of a class of its own, it leaves the
+A dual tensor (`Dual`) is a tensor with one more attribute, its tangent; because it is of a class of its own, it
+leaves the
 common path of every operation and arrives here, in `apply`. The operation runs on the primals as usual. The tangent of
 the result follows from the declaration:
 
 - a view is linear: the same view of the tangent (which then shares memory with it, as a view should);
-- of an operation on corresponding elements, the Jacobian is diagonal and hence its own transpose: the derivative formula
+- of an operation on corresponding elements, the Jacobian is diagonal and hence its own transpose: the derivative
+formula
   with the tangent in the place of `g`;
 - of any other operation, a formula gives v(u) = Jᵀu. That is linear in u, so its own reverse derivative, applied to the
   tangent t, is J t (J. Townsend, "A new trick for calculating Jacobian vector products", 2017).
@@ -15,6 +17,7 @@ carry tangents, and levels can be nested (`wengert.func` does): an operation wor
 while its primals may themselves be dual at an older one.
 """
 
+import sys
 import threading
 from collections import namedtuple
 
@@ -23,6 +26,8 @@ import numpy as np
 from wengert.autograd import engine, views
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, version_of
 from wengert.autograd.modes import ContextDecorator, enable_grad
+from wengert.autograd.saved import slots_of
+from wengert.ops import declare
 from wengert.ops.declare import Pointwise, convert, formula_parameters
 from wengert.tensor import Parameter, Tensor, new, wrap
 
@@ -66,7 +71,7 @@ Dual.__module__ = "wengert"
 UnpackedDualTensor = namedtuple("UnpackedDualTensor", ["primal", "tangent"])
 
 
-# --- levels ---------------------------------------------------------------------------------------------------------------
+# --- levels -----------------------------------------------------------------------------------------------------------
 
 
 def push_level():
@@ -96,7 +101,9 @@ def exit_dual_level(*, level=None):
     if not state.levels:
         raise RuntimeError("Dual level must be a positive number.")
     if level is not None and level != state.levels[-1].depth:
-        raise RuntimeError("Trying to exit a forward AD level that was not the last one that was entered. This is not supported.")
+        raise RuntimeError(
+            "Trying to exit a forward AD level that was not the last one that was entered. This is not supported."
+        )
     pop_level(state.levels[-1])
 
 
@@ -110,13 +117,14 @@ class dual_level(ContextDecorator):
         exit_dual_level()
 
 
-# --- making and taking apart ----------------------------------------------------------------------------------------------
+# --- making and taking apart ------------------------------------------------------------------------------------------
 
 
 def make_dual(tensor, tangent, *, level=None):
     """A view of `tensor` that carries `tangent` (same shape and dtype) through the operations to come.
 
-    Raises RuntimeError outside of a level, or if `tensor` has a tangent already; ValueError for a dtype without derivatives.
+    Raises RuntimeError outside of a level, or if `tensor` has a tangent already; ValueError for a dtype without
+    derivatives.
     """
     if not state.levels:
         raise RuntimeError(
@@ -225,7 +233,7 @@ def primals(args):
     return tuple(mapped(lambda t: stripped(t, level), a) for a in args)
 
 
-# --- operations ---------------------------------------------------------------------------------------------------------------
+# --- operations -------------------------------------------------------------------------------------------------------
 
 
 def apply(operation, values, kind):
@@ -330,9 +338,7 @@ def transposed_tangents(operation, level, values, plain, results):
     if node is None:
         return [None] * len(results)
     link(node, twins, results, repeated)
-    return [
-        push_through(node, number, r, repeated[number], tangents) for number, r in enumerate(results)
-    ]
+    return [push_through(node, number, r, repeated[number], tangents) for number, r in enumerate(results)]
 
 
 def wrap_plain(tensor, twins):
@@ -368,10 +374,6 @@ def link(node, twins, results, repeated):
         node.versions = tuple(version_of(v) for v in kept)
 
 
-def slots_of(node):
-    return type(node).saved_tensors or tuple(s for s in ("s_indices", "s_tensors") if hasattr(type(node), s))
-
-
 def flat_with_none(value):
     return value if isinstance(value, (tuple, list)) else (value,)
 
@@ -382,7 +384,8 @@ def push_through(node, number, result, repeated, tangents):
         return None
     create_graph = grad_mode.enabled
     with enable_grad():
-        u = wrap(np.zeros(result._array.shape, result.dtype.numpy), result.dtype).requires_grad_()
+        # Any u would do; ones, since a formula may be linear and yet take a logarithm of u.
+        u = wrap(np.ones(result._array.shape, result.dtype.numpy), result.dtype).requires_grad_()
         arriving = u
         if node.outputs > 1 or type(repeated._node) is Output:
             arriving = [None] * node.outputs
@@ -395,7 +398,9 @@ def push_through(node, number, result, repeated, tangents):
                     pairs.append((v, tangent if tangent.dtype is v.dtype else tangent.to(v.dtype)))
         if not pairs:
             return wrap(np.zeros(result._array.shape, result.dtype.numpy), result.dtype)
-        (tangent,) = engine.grad([v for v, _ in pairs], [u], [t for _, t in pairs], create_graph=create_graph, allow_unused=True)
+        (tangent,) = engine.grad(
+            [v for v, _ in pairs], [u], [t for _, t in pairs], create_graph=create_graph, allow_unused=True
+        )
     if tangent is None:
         return wrap(np.zeros(result._array.shape, result.dtype.numpy), result.dtype)
     return tangent
@@ -431,7 +436,7 @@ def restore_duals(level, values, plain, results, tangents):
             setattr(node, slot, duals.get(id(value), value))
 
 
-# --- in place -----------------------------------------------------------------------------------------------------------------
+# --- in place ---------------------------------------------------------------------------------------------------------
 
 
 def apply_inplace(operation, values):
@@ -528,7 +533,7 @@ def pieces(tensor, cut):
     return results
 
 
-# --- functions of the user's own ---------------------------------------------------------------------------------------------
+# --- functions of the user's own --------------------------------------------------------------------------------------
 
 
 def apply_function(function, args, kwargs, with_setup):
@@ -555,14 +560,19 @@ def apply_function(function, args, kwargs, with_setup):
     tangents = tangents if isinstance(tangents, tuple) else (tangents,)
     if len(tangents) != len(results):
         raise RuntimeError(
-            f"jvp of {function.__name__} returned an incorrect number of tangents (expected {len(results)}, got {len(tangents)})"
+            f"jvp of {function.__name__} returned an incorrect number of tangents (expected {len(results)}, got "
+            f"{len(tangents)})"
         )
     for r, tangent in zip(results, tangents, strict=True):
         if isinstance(r, Tensor) and r.dtype.differentiable and tangent is not None:
             if tangent._array.shape != r._array.shape:
                 raise RuntimeError(
-                    f"jvp of {function.__name__} returned a tangent of shape {list(tangent.shape)} for a result of shape "
+                    f"jvp of {function.__name__} returned a tangent of shape {list(tangent.shape)} for a result of "
+                    "shape "
                     f"{list(r.shape)}"
                 )
             attach(r, level, tangent)
     return result, ctx
+
+
+declare.forward_ad = sys.modules[__name__]  # operations on dual tensors come here

@@ -4,7 +4,8 @@
 ``backward``. The context `ctx`, on which the two leave things for each other, belongs to the node; what a user sees as
 ``y.grad_fn`` is the node, which shows the attributes of its context.
 
-What `forward` returns is fitted into the graph here: an input returned as it is becomes a view of itself, an input written
+What `forward` returns is fitted into the graph here: an input returned as it is becomes a view of itself, an input
+written
 in place (`mark_dirty`) gets its new history, everything else the node.
 """
 
@@ -53,7 +54,8 @@ class FunctionCtx:
     def mark_shared_storage(self, *pairs):
         """Not needed any more: sharing is found out."""
         warnings.warn(
-            "mark_shared_storage is deprecated. Tensors with shared storages are automatically tracked. Note that calls to "
+            "mark_shared_storage is deprecated. Tensors with shared storages are automatically tracked. Note that "
+            "calls to "
             "`set_()` are not tracked",
             FutureWarning,
             stacklevel=2,
@@ -83,7 +85,9 @@ BackwardCFunction = FunctionCtx
 def check_tensors(method, tensors):
     for position, tensor in enumerate(tensors):
         if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(f"{method} can only save variables, but argument {position} is of type {type(tensor).__name__}")
+            raise TypeError(
+                f"{method} can only save variables, but argument {position} is of type {type(tensor).__name__}"
+            )
 
 
 class FunctionNode(Node):
@@ -159,7 +163,10 @@ class FunctionNode(Node):
         """The user's `backward`, and what it returned brought into the form of the inputs."""
         function = self.function
         if self.ctx.materialize_grads:
-            arrived = [zeros_like_result(r) if x is None and r is not None else x for x, r in zip(arrived, self.results, strict=True)]
+            arrived = [
+                zeros_like_result(r) if x is None and r is not None else x
+                for x, r in zip(arrived, self.results, strict=True)
+            ]
         backward = backward_of(function)
         returned = backward(self.ctx, *arrived)
         returned = list(returned) if isinstance(returned, (tuple, list)) else [returned]
@@ -168,14 +175,16 @@ class FunctionNode(Node):
             returned.pop()
         if len(returned) != len(kinds):
             raise RuntimeError(
-                f"function {self.name()} returned an incorrect number of gradients (expected {len(kinds)}, got {len(returned)})"
+                f"function {self.name()} returned an incorrect number of gradients (expected {len(kinds)}, got "
+                f"{len(returned)})"
             )
         results, edges = [], iter(self.edges)
         for position, (value, kind) in enumerate(zip(returned, kinds, strict=True)):
             if kind is None:
                 if value is not None:
                     raise RuntimeError(
-                        f"function {self.name()} returned a gradient different than None at position {position + 1}, but the "
+                        f"function {self.name()} returned a gradient different than None at position {position + 1}, "
+                        "but the "
                         "corresponding forward input was not a Variable"
                     )
                 continue
@@ -191,7 +200,8 @@ class FunctionNode(Node):
         if value._array.shape != shape:
             if not expandable(shape, value._array.shape):
                 raise RuntimeError(
-                    f"Function {self.name()} returned an invalid gradient at index {position} - got {list(value.shape)} but "
+                    f"Function {self.name()} returned an invalid gradient at index {position} - got "
+                    f"{list(value.shape)} but "
                     f"expected shape compatible with {list(shape)}"
                 )
             value = value.sum_to_size(shape)
@@ -262,7 +272,8 @@ def backward_of(function):
     has_backward, has_vjp = function.backward is not Function.backward, function.vjp is not Function.vjp
     if has_backward and has_vjp:
         raise RuntimeError(
-            "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one of them."
+            "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement "
+            "one of them."
         )
     return function.vjp if has_vjp else function.backward
 
@@ -272,7 +283,9 @@ class FunctionMeta(type):
 
     def __init__(cls, name, bases, namespace):
         super().__init__(name, bases, namespace)
-        cls._backward_cls = type(f"{name}Backward", (FunctionNode,), {"__slots__": (), "__module__": "torch.autograd.function"})
+        cls._backward_cls = type(
+            f"{name}Backward", (FunctionNode,), {"__slots__": (), "__module__": "torch.autograd.function"}
+        )
         cls._ctx_cls = type(f"{name}Backward", (FunctionCtx,), {"__module__": "torch.autograd.function"})
         cls._as_operation = SimpleNamespace(name=name, differentiable=True, function=cls)
 
@@ -289,16 +302,20 @@ class Function(metaclass=FunctionMeta):
 
     def __init__(self, *args, **kwargs):
         warnings.warn(
-            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke "
-            "them on the class itself. Instantiating an autograd function will raise an error in a future version of PyTorch.",
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should "
+            "invoke "
+            "them on the class itself. Instantiating an autograd function will raise an error in a future version of "
+            "PyTorch.",
             DeprecationWarning,
             stacklevel=2,
         )
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError(
-            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function "
-            "with static forward method. (Example: https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd "
+            "function "
+            "with static forward method. (Example: "
+            "https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
         )
 
     @staticmethod
@@ -315,7 +332,8 @@ class Function(metaclass=FunctionMeta):
     def backward(ctx, *grad_outputs):
         """Return the gradient for each argument of `forward`, None for those that have none."""
         raise NotImplementedError(
-            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward "
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
+            "backward "
             "mode AD."
         )
 
@@ -327,7 +345,9 @@ class Function(metaclass=FunctionMeta):
     @staticmethod
     def jvp(ctx, *grad_inputs):
         """Return the tangent of each output, given that of each argument."""
-        raise NotImplementedError("You must implement the jvp function for custom autograd.Function to use it with forward mode AD.")
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
 
     @staticmethod
     def vmap(info, in_dims, *args):
@@ -391,7 +411,7 @@ def new_node(cls, ctx, args, edges):
     return node
 
 
-# --- what forward returned ----------------------------------------------------------------------------------------------------
+# --- what forward returned --------------------------------------------------------------------------------------------
 
 
 def entered(node, ctx, inputs, returned):
@@ -402,13 +422,16 @@ def entered(node, ctx, inputs, returned):
     if node is not None:
         if len(outputs) != 1:
             node.outputs = len(outputs)
-        node.results = [(t._array.shape, t.dtype) if isinstance(t, Tensor) and t.dtype.differentiable else None for t in outputs]
+        node.results = [
+            (t._array.shape, t.dtype) if isinstance(t, Tensor) and t.dtype.differentiable else None for t in outputs
+        ]
         for number, t in enumerate(outputs):
             if isinstance(t, Tensor) and not t.dtype.differentiable:
                 node.results[number] = (t._array.shape, t.dtype)
         node.shape = node.results[0][0] if len(outputs) == 1 and node.results[0] else None
     placed = tuple(
-        place(t, number, node, ctx, inputs, len(outputs)) if isinstance(t, Tensor) else t for number, t in enumerate(outputs)
+        place(t, number, node, ctx, inputs, len(outputs)) if isinstance(t, Tensor) else t
+        for number, t in enumerate(outputs)
     )
     return placed if many else placed[0]
 
@@ -421,12 +444,14 @@ def check_dirty(ctx, inputs, outputs):
     for tensor in ctx._dirty:
         if not among(tensor, outputs):
             raise RuntimeError(
-                "Some elements marked as dirty during the forward method were not returned as output. The inputs that are "
+                "Some elements marked as dirty during the forward method were not returned as output. The inputs that "
+                "are "
                 "modified inplace must all be outputs of the Function."
             )
         if not among(tensor, inputs):
             warnings.warn(
-                "ctx.mark_dirty() received a tensor that was not an input. Only input Tensors that have been mutated should be "
+                "ctx.mark_dirty() received a tensor that was not an input. Only input Tensors that have been mutated "
+                "should be "
                 "passed to ctx.mark_dirty().",
                 UserWarning,
                 stacklevel=4,
@@ -476,10 +501,14 @@ def rewritten(tensor, edge, node, count):
     views.check_inplace(tensor)
     if tensor._base is not None and count > 1:
         raise RuntimeError(
-            "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more "
-            "than one Tensor. This is not supported by the current autograd engine. You should either make sure the input is "
-            "not a view (using .clone() for example) or make your Function only return one Tensor (potentially splitting it "
-            "into two Functions: one doing the inplace that returns a single Tensor and a second one that does the other "
+            "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return "
+            "more "
+            "than one Tensor. This is not supported by the current autograd engine. You should either make sure the "
+            "input is "
+            "not a view (using .clone() for example) or make your Function only return one Tensor (potentially "
+            "splitting it "
+            "into two Functions: one doing the inplace that returns a single Tensor and a second one that does the "
+            "other "
             "operations). You can ask on the forum https://discuss.pytorch.org/ if you need help to do this change."
         )
     views.bump(tensor)
@@ -491,13 +520,16 @@ def rewritten(tensor, edge, node, count):
     return tensor
 
 
-# --- decorators and relatives ----------------------------------------------------------------------------------------------
+# --- decorators and relatives -----------------------------------------------------------------------------------------
 
 
 class Error(Node):
     """Stands where a second derivative would begin, and refuses it."""
 
     __slots__ = ("message",)
+
+    def name(self):
+        return "torch::autograd::Error"
 
     def __init__(self, message, edges, shape):
         self.message, self.edges, self.shape = message, edges, shape

@@ -14,7 +14,7 @@ from wengert.tensor import Tensor, wrap
 __all__ = ["vjp", "jvp", "jacobian", "hessian", "vhp", "hvp"]
 
 
-# --- structure ----------------------------------------------------------------------------------------------------------------
+# --- structure --------------------------------------------------------------------------------------------------------
 
 
 def as_tuple(value, name, function):
@@ -24,8 +24,14 @@ def as_tuple(value, name, function):
     for i, v in enumerate(values):
         if not isinstance(v, Tensor):
             if many:
-                raise TypeError(f"The {name} given to {function} must be either a Tensor or a tuple of Tensors but the value at index {i} has type {type(v)}.")
-            raise TypeError(f"The {name} given to {function} must be either a Tensor or a tuple of Tensors but the given {name} has type {type(v)}.")
+                raise TypeError(
+                    f"The {name} given to {function} must be either a Tensor or a tuple of Tensors but the value at "
+                    f"index {i} has type {type(v)}."
+                )
+            raise TypeError(
+                f"The {name} given to {function} must be either a Tensor or a tuple of Tensors but the given {name} "
+                f"has type {type(v)}."
+            )
     return many, values
 
 
@@ -49,7 +55,9 @@ def check_vector(vector, other, name):
     if len(vector) != len(other):
         if len(other) == 1:
             raise RuntimeError(f"The given {name} should be a single Tensor but got {len(vector)}.")
-        raise RuntimeError(f"The given {name} is a tuple of invalid length: should be {len(other)} but got {len(vector)}.")
+        raise RuntimeError(
+            f"The given {name} is a tuple of invalid length: should be {len(other)} but got {len(vector)}."
+        )
     for i, (v, x) in enumerate(zip(vector, other, strict=True)):
         if v.shape != x.shape:
             at = f"Entry {i} in " if len(other) > 1 else ""
@@ -68,15 +76,20 @@ def check_strict(outputs, what, strict):
 STRICT = {
     "outputs": "Output {i} of the user-provided function does not require gradients. The outputs must be computed in a "
     "differentiable manner from the input when running in strict mode.",
-    "grad_inputs": "The gradient with respect to input {i} is independent of the inputs of the user-provided function. This is "
+    "grad_inputs": "The gradient with respect to input {i} is independent of the inputs of the user-provided "
+    "function. This is "
     "not allowed in strict mode.",
-    "jacobian": "The jacobian of the user-provided function with respect to input {i} is independent of the input. This is not "
+    "jacobian": "The jacobian of the user-provided function with respect to input {i} is independent of the input. "
+    "This is not "
     "allowed in strict mode when create_graph=True.",
-    "hessian": "While computing the hessian, found that the jacobian of the user-provided function with respect to input {i} is "
-    "independent of the input. This is not allowed in strict mode. You should ensure that your function is twice differentiable "
+    "hessian": "While computing the hessian, found that the jacobian of the user-provided function with respect to "
+    "input {i} is "
+    "independent of the input. This is not allowed in strict mode. You should ensure that your function is twice "
+    "differentiable "
     "and that the jacobian depends on the inputs.",
     "unused": "Output 0 of the user-provided function is independent of input {i}. This is not allowed in strict mode.",
-    "double": "The gradient of the user-provided function is independent of input {i}. This is not allowed in strict mode.",
+    "double": "The gradient of the user-provided function is independent of input {i}. This is not allowed in strict "
+    "mode.",
 }
 
 
@@ -87,8 +100,14 @@ def gradients(outputs, inputs, grad_outputs, create_graph, strict, what="unused"
     found = iter(())
     if pairs and wanted:
         found = iter(
-            engine.grad([o for o, _ in pairs], wanted, [g for _, g in pairs], create_graph=create_graph, retain_graph=True,
-                        allow_unused=True)  # fmt: skip
+            engine.grad(
+                [o for o, _ in pairs],
+                wanted,
+                [g for _, g in pairs],
+                create_graph=create_graph,
+                retain_graph=True,
+                allow_unused=True,
+            )
         )
     results = []
     for i, x in enumerate(inputs):
@@ -107,7 +126,7 @@ def ones_like(x):
     return wrap(np.ones(x._array.shape, x.dtype.numpy), x.dtype)
 
 
-# --- products with vectors ------------------------------------------------------------------------------------------------
+# --- products with vectors --------------------------------------------------------------------------------------------
 
 
 def vjp(func, inputs, v=None, create_graph=False, strict=False):
@@ -123,8 +142,15 @@ def vjp(func, inputs, v=None, create_graph=False, strict=False):
         inputs = prepared(inputs, create_graph)
         many_outputs, outputs = as_tuple(func(*inputs), "outputs of the user-provided function", "vjp")
         check_strict(outputs, "outputs", strict)
-        vector = vector_for(outputs, v, "vjp", "v", lambda o: sum(x.numel() for x in o) == 1,
-                            "The vector v can only be None if the user-provided function returns a single Tensor with a single element.")  # fmt: skip
+        vector = vector_for(
+            outputs,
+            v,
+            "vjp",
+            "v",
+            lambda o: sum(x.numel() for x in o) == 1,
+            "The vector v can only be None if the user-provided function returns a single Tensor with "
+            "a single element.",
+        )
     with set_grad_enabled(create_graph or is_grad_enabled()):
         product = gradients(outputs, inputs, vector, create_graph, strict)
     return as_given(many_outputs, finished(outputs, create_graph)), as_given(many, finished(product, create_graph))
@@ -146,10 +172,17 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
     Computed as the derivative of u -> uᵀJ, which is linear in u.
     """
     with enable_grad():
-        many, inputs = as_tuple(inputs, "inputs", "jvp")
+        _, inputs = as_tuple(inputs, "inputs", "jvp")
         inputs = prepared(inputs, create_graph)
-        vector = vector_for(inputs, v, "jvp", "v", lambda x: x[0].numel() == 1,
-                            "The vector v can only be None if the input to the user-provided function is a single Tensor with a single element.")  # fmt: skip
+        vector = vector_for(
+            inputs,
+            v,
+            "jvp",
+            "v",
+            lambda x: x[0].numel() == 1,
+            "The vector v can only be None if the input to the user-provided function is a single "
+            "Tensor with a single element.",
+        )
         many_outputs, outputs = as_tuple(func(*inputs), "outputs of the user-provided function", "jvp")
         check_strict(outputs, "outputs", strict)
         dummies = tuple(zeros_like(o).requires_grad_() for o in outputs)
@@ -157,7 +190,9 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
         check_strict(rows, "grad_inputs", strict)
     with set_grad_enabled(create_graph or is_grad_enabled()):
         product = gradients(rows, dummies, vector, create_graph, strict)
-    return as_given(many_outputs, finished(outputs, create_graph)), as_given(many_outputs, finished(product, create_graph))
+    return as_given(many_outputs, finished(outputs, create_graph)), as_given(
+        many_outputs, finished(product, create_graph)
+    )
 
 
 def scalar_result(func, inputs, function, strict):
@@ -175,8 +210,15 @@ def vhp(func, inputs, v=None, create_graph=False, strict=False):
     with enable_grad():
         many, inputs = as_tuple(inputs, "inputs", "vhp")
         inputs = prepared(inputs, create_graph)
-        vector = vector_for(inputs, v, "vhp", "v", lambda x: x[0].numel() == 1,
-                            "The vector v can only be None if the input to the user-provided function is a single Tensor with a single element.")  # fmt: skip
+        vector = vector_for(
+            inputs,
+            v,
+            "vhp",
+            "v",
+            lambda x: x[0].numel() == 1,
+            "The vector v can only be None if the input to the user-provided function is a single "
+            "Tensor with a single element.",
+        )
         outputs = scalar_result(func, inputs, "vhp", strict)
         first = gradients(outputs, inputs, (ones_like(outputs[0]),), True, strict)
         check_strict(first, "grad_inputs", strict)
@@ -190,8 +232,15 @@ def hvp(func, inputs, v=None, create_graph=False, strict=False):
     with enable_grad():
         many, inputs = as_tuple(inputs, "inputs", "hvp")
         inputs = prepared(inputs, create_graph)
-        vector = vector_for(inputs, v, "hvp", "v", lambda x: x[0].numel() == 1,
-                            "The vector v can only be None if the input to the user-provided function is a single Tensor with a single element.")  # fmt: skip
+        vector = vector_for(
+            inputs,
+            v,
+            "hvp",
+            "v",
+            lambda x: x[0].numel() == 1,
+            "The vector v can only be None if the input to the user-provided function is a single "
+            "Tensor with a single element.",
+        )
         outputs = scalar_result(func, inputs, "hvp", strict)
         first = gradients(outputs, inputs, (ones_like(outputs[0]),), True, strict)
         check_strict(first, "grad_inputs", strict)
@@ -203,7 +252,7 @@ def hvp(func, inputs, v=None, create_graph=False, strict=False):
     return finished(outputs, create_graph)[0], as_given(many, finished(product, create_graph))
 
 
-# --- matrices ---------------------------------------------------------------------------------------------------------------
+# --- matrices ---------------------------------------------------------------------------------------------------------
 
 
 def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, strategy="reverse-mode"):
@@ -213,23 +262,25 @@ def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, st
         create_graph: make the Jacobian differentiable.
         strict: raise RuntimeError where a result does not depend on an input.
         vectorize: as in PyTorch, to be combined with `strategy`; the rows are computed one by one all the same.
-        strategy: "reverse-mode", a pass for each element of the results, or "forward-mode", for each element of the inputs.
+        strategy: "reverse-mode", a pass for each element of the results, or "forward-mode", for each element of the
+        inputs.
     """
     if strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError(
-            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs than '
-            'inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode".'
+            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs '
+            'than inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode".'
         )
     if strategy == "forward-mode":
         if create_graph:
             raise NotImplementedError(
-                "torch.autograd.functional.jacobian: `create_graph=True` and `strategy=\"forward-mode\"` are not supported "
-                "together (yet). Please either set `create_graph=False` or `strategy=\"reverse-mode\"`."
+                'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not '
+                'supported together (yet). Please either set `create_graph=False` or `strategy="reverse-mode"`.'
             )
         return forward_jacobian(func, inputs, strict, vectorize)
     if strict and vectorize:
         raise RuntimeError(
-            "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together. Please either "
+            "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together. "
+            "Please either "
             "set `strict=False` or `vectorize=False`."
         )
     with enable_grad():
@@ -255,15 +306,22 @@ def row_of_blocks(number, output, inputs, create_graph, strict):
         rows.append(row)
     if not rows:
         return tuple(x.new_zeros((*output.shape, *x.shape)) for x in inputs)
-    return tuple(stack(column).reshape((*output.shape, *x.shape)) for column, x in zip(zip(*rows, strict=True), inputs, strict=True))
+    return tuple(
+        stack(column).reshape((*output.shape, *x.shape))
+        for column, x in zip(zip(*rows, strict=True), inputs, strict=True)
+    )
 
 
 def forward_jacobian(func, inputs, strict, vectorize):
     if strict:
-        raise RuntimeError('torch.autograd.functional.jacobian: `strict=True` and `strategy="forward-mode"` are not supported together (yet). Please either set `strict=False` or `strategy="reverse-mode"`.')
+        raise RuntimeError(
+            'torch.autograd.functional.jacobian: `strict=True` and `strategy="forward-mode"` are not supported '
+            'together (yet). Please either set `strict=False` or `strategy="reverse-mode"`.'
+        )
     if not vectorize:
         raise NotImplementedError(
-            "Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for `vectorize=True`."
+            "Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for "
+            "`vectorize=True`."
         )
     from wengert.autograd import forward_ad
 
@@ -280,23 +338,32 @@ def forward_jacobian(func, inputs, strict, vectorize):
                 result = func(*inputs[:i], dual, *inputs[i + 1 :])
                 many_outputs, outputs = as_tuple(result, "outputs of the user-provided function", "jacobian")
                 tangents = [forward_ad.tangent_at(o, level) for o in outputs]
-                columns[i].append([zeros_like(o) if t is None else t.detach() for t, o in zip(tangents, outputs, strict=True)])
+                columns[i].append(
+                    [zeros_like(o) if t is None else t.detach() for t, o in zip(tangents, outputs, strict=True)]
+                )
             finally:
                 forward_ad.pop_level(level)
     if outputs is None:
         many_outputs, outputs = as_tuple(func(*inputs), "outputs of the user-provided function", "jacobian")
     blocks = tuple(
-        as_given(many, tuple(
-            stack([c[k] for c in columns[i]], -1).reshape((*o.shape, *x.shape)) if columns[i] else o.new_zeros((*o.shape, *x.shape))
-            for i, x in enumerate(inputs)
-        ))
+        as_given(
+            many,
+            tuple(
+                stack([c[k] for c in columns[i]], -1).reshape((*o.shape, *x.shape))
+                if columns[i]
+                else o.new_zeros((*o.shape, *x.shape))
+                for i, x in enumerate(inputs)
+            ),
+        )
         for k, o in enumerate(outputs)
-    )  # fmt: skip
+    )
     return as_given(many_outputs, blocks)
 
 
 def hessian(func, inputs, create_graph=False, strict=False, vectorize=False, outer_jacobian_strategy="reverse-mode"):
-    """The Hessian of the scalar function `func` at `inputs`: a block of shape (*a.shape, *b.shape) for each pair of inputs."""
+    """The Hessian of the scalar function `func` at `inputs`: a block of shape (*a.shape, *b.shape) for each pair of
+    inputs.
+    """
     many, inputs = as_tuple(inputs, "inputs", "hessian")
     if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')

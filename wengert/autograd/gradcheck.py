@@ -1,7 +1,8 @@
 """Derivatives checked against differences.
 
 Every check is on real numbers: a complex element counts as two, its parts. For a result f and an input x, the numerical
-Jacobian comes from central differences, the analytical one from backward passes with unit gradients (whose convention for
+Jacobian comes from central differences, the analytical one from backward passes with unit gradients (whose convention
+for
 complex numbers, ∂/∂Re + i ∂/∂Im of Re(ḡ·f), makes the parts of the gradient the entries of the real Jacobian) or from
 forward mode with unit tangents. The fast mode compares vᵀJu for random u and v in place of the matrices.
 """
@@ -21,9 +22,24 @@ class GradcheckError(RuntimeError):
     """A derivative that is not what differences say, or a backward pass that breaks a rule."""
 
 
-def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True, nondet_tol=0.0, check_undefined_grad=True,
-              check_grad_dtypes=False, check_batched_grad=False, check_batched_forward_grad=False, check_forward_ad=False,
-              check_backward_ad=True, fast_mode=False, masked=None):  # fmt: skip
+def gradcheck(
+    func,
+    inputs,
+    *,
+    eps=1e-6,
+    atol=1e-5,
+    rtol=1e-3,
+    raise_exception=True,
+    nondet_tol=0.0,
+    check_undefined_grad=True,
+    check_grad_dtypes=False,
+    check_batched_grad=False,
+    check_batched_forward_grad=False,
+    check_forward_ad=False,
+    check_backward_ad=True,
+    fast_mode=False,
+    masked=None,
+):
     """Compare the derivatives of ``func(*inputs)`` with central differences; True if they agree.
 
     Args:
@@ -83,19 +99,23 @@ class Check:
     def inputs_fit(self):
         if not self.checked:
             raise ValueError(
-                "gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True."
+                "gradcheck expects at least one input tensor to require gradient, but none of them have "
+                "requires_grad=True."
             )
         for i, x in self.checked:
             if x._array.dtype not in (np.float64, np.complex128):
                 warnings.warn(
-                    f"Input #{i} requires gradient and is not a double precision floating point or complex. This check will "
+                    f"Input #{i} requires gradient and is not a double precision floating point or complex. This "
+                    "check will "
                     "likely fail if all the inputs are not of double precision floating point or complex. ",
                     stacklevel=3,
                 )
             if any(s == 0 and n > 1 for s, n in zip(x._array.strides, x._array.shape, strict=True)):
                 raise RuntimeError(
-                    f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are non-overlapping to "
-                    "be able to compute the numerical gradients correctly. You should call .contiguous on the input before "
+                    f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are "
+                    "non-overlapping to "
+                    "be able to compute the numerical gradients correctly. You should call .contiguous on the input "
+                    "before "
                     "passing it to gradcheck."
                 )
 
@@ -114,7 +134,7 @@ class Check:
         result = result if isinstance(result, (tuple, list)) else (result,)
         return [reals(o._array).copy() for o in result if isinstance(o, Tensor) and o.dtype.differentiable]
 
-    # --- differences ------------------------------------------------------------------------------------------------------
+    # --- differences --------------------------------------------------------------------------------------------------
 
     def difference(self, x, direction):
         """(f(x + εd) − f(x − εd)) / 2ε for all outputs; `x` is changed in place and restored."""
@@ -136,7 +156,7 @@ class Check:
             return [d / (np.linalg.norm(d) or 1)]
         return list(np.eye(size))
 
-    # --- comparisons --------------------------------------------------------------------------------------------------------
+    # --- comparisons --------------------------------------------------------------------------------------------------
 
     def numerical_and(self, number, output, forward, backward):
         """Compare the Jacobian of one output with respect to every input."""
@@ -197,14 +217,16 @@ class Check:
             forward_ad.pop_level(level)
 
     def must_agree(self, analytical, numerical, output, i, mode):
-        if analytical.shape == numerical.shape and np.allclose(analytical, numerical, self.rtol, self.atol, equal_nan=True):
+        if analytical.shape == numerical.shape and np.allclose(
+            analytical, numerical, self.rtol, self.atol, equal_nan=True
+        ):
             return
         raise GradcheckError(
             f"Jacobian {mode}mismatch for output {output} with respect to input {i},\nnumerical:{wrap(numerical.T)}\n"
             f"analytical:{wrap(analytical.T)}\n"
         )
 
-    # --- other rules ------------------------------------------------------------------------------------------------------
+    # --- other rules --------------------------------------------------------------------------------------------------
 
     def unit_gradients(self, outputs):
         return [wrap(self.random.standard_normal(o._array.shape).astype(o.dtype.numpy), o.dtype) for o in outputs]
@@ -220,7 +242,8 @@ class Check:
         for a, b in zip(first, second, strict=True):
             if a is not None and a._array.size and np.abs(a._array - b._array).max() > self.nondet_tol:
                 raise GradcheckError(
-                    "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
+                    "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times "
+                    "gives "
                     "different values, although analytical gradient matches numerical gradient."
                     f"The tolerance for nondeterminism was {self.nondet_tol}."
                 )
@@ -250,15 +273,20 @@ class Check:
             for left_out in range(len(siblings)):
                 kept = [o for k, o in enumerate(siblings) if k != left_out]
                 given = self.unit_gradients(kept)
-                zeros = wrap(np.zeros(siblings[left_out]._array.shape, siblings[left_out].dtype.numpy), siblings[left_out].dtype)
+                zeros = wrap(
+                    np.zeros(siblings[left_out]._array.shape, siblings[left_out].dtype.numpy), siblings[left_out].dtype
+                )
                 try:
                     without = engine.grad(kept, self.wanted(), given, retain_graph=True, allow_unused=True)
                 except Exception as error:
                     raise GradcheckError(
-                        "Expected backward function to handle undefined output grads. Please look at 'Notes about undefined "
+                        "Expected backward function to handle undefined output grads. Please look at 'Notes about "
+                        "undefined "
                         "output gradients' in the documentation of Function."
                     ) from error
-                with_zeros = engine.grad([*kept, siblings[left_out]], self.wanted(), [*given, zeros], retain_graph=True, allow_unused=True)
+                with_zeros = engine.grad(
+                    [*kept, siblings[left_out]], self.wanted(), [*given, zeros], retain_graph=True, allow_unused=True
+                )
                 for a, b in zip(without, with_zeros, strict=True):
                     a = 0 if a is None else a._array
                     b = 0 if b is None else b._array
@@ -269,13 +297,19 @@ class Check:
 
     def batched_gradients(self):
         for output in self.outputs():
-            batch = wrap(self.random.standard_normal((2, *output._array.shape)).astype(output.dtype.numpy), output.dtype)
-            together = engine.grad([output], self.wanted(), [batch], retain_graph=True, allow_unused=True, is_grads_batched=True)
+            batch = wrap(
+                self.random.standard_normal((2, *output._array.shape)).astype(output.dtype.numpy), output.dtype
+            )
+            together = engine.grad(
+                [output], self.wanted(), [batch], retain_graph=True, allow_unused=True, is_grads_batched=True
+            )
             for k in range(2):
                 row = wrap(batch._array[k].copy(), output.dtype)
                 alone = engine.grad([output], self.wanted(), [row], retain_graph=True, allow_unused=True)
                 for a, b in zip(together, alone, strict=True):
-                    if (a is None) != (b is None) or (a is not None and not np.allclose(a._array[k], b._array, self.rtol, self.atol)):
+                    if (a is None) != (b is None) or (
+                        a is not None and not np.allclose(a._array[k], b._array, self.rtol, self.atol)
+                    ):
                         raise GradcheckError("Batched gradients differ from those computed one by one.")
 
     def batched_tangents(self):
@@ -301,7 +335,9 @@ class Check:
         for i, x in self.checked:
             for d in self.directions(x):
                 if any(np.abs(column).max(initial=0) > self.eps for column in self.difference(x, d)):
-                    raise GradcheckError(f"Numerical gradient for function expected to be zero, but it depends on input {i}")
+                    raise GradcheckError(
+                        f"Numerical gradient for function expected to be zero, but it depends on input {i}"
+                    )
 
 
 def reals(array):
@@ -318,9 +354,25 @@ def complexes(vector, like):
     return np.asarray(vector).reshape(shape)
 
 
-def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=1e-3, gen_non_contig_grad_outputs=False,
-                  raise_exception=True, nondet_tol=0.0, check_undefined_grad=True, check_grad_dtypes=False,
-                  check_batched_grad=False, check_fwd_over_rev=False, check_rev_over_rev=True, fast_mode=False, masked=False):  # fmt: skip
+def gradgradcheck(
+    func,
+    inputs,
+    grad_outputs=None,
+    *,
+    eps=1e-6,
+    atol=1e-5,
+    rtol=1e-3,
+    gen_non_contig_grad_outputs=False,
+    raise_exception=True,
+    nondet_tol=0.0,
+    check_undefined_grad=True,
+    check_grad_dtypes=False,
+    check_batched_grad=False,
+    check_fwd_over_rev=False,
+    check_rev_over_rev=True,
+    fast_mode=False,
+    masked=False,
+):
     """`gradcheck` of the gradients of ``func(*inputs)``: are second derivatives right?
 
     Args:
@@ -336,7 +388,11 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=
 
     def differentiable(values):
         result = func(*values)
-        return [o for o in (result if isinstance(result, (tuple, list)) else (result,)) if isinstance(o, Tensor) and o.requires_grad]
+        return [
+            o
+            for o in (result if isinstance(result, (tuple, list)) else (result,))
+            if isinstance(o, Tensor) and o.requires_grad
+        ]
 
     if grad_outputs is None:
         random = np.random.default_rng(0)
@@ -354,7 +410,9 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=
 
     def gradient(*values):
         xs = tuple(
-            x if not isinstance(original, Tensor) or not original.requires_grad or x.requires_grad else x.view_as(x).requires_grad_()
+            x
+            if not isinstance(original, Tensor) or not original.requires_grad or x.requires_grad
+            else x.view_as(x).requires_grad_()
             for x, original in zip(values[:count], inputs, strict=True)
         )
         with enable_grad():
@@ -364,7 +422,18 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=
         return tuple(g for g in found if g is not None)
 
     return gradcheck(
-        gradient, (*inputs, *grad_outputs), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, nondet_tol=nondet_tol,
-        check_undefined_grad=check_undefined_grad, check_grad_dtypes=check_grad_dtypes, check_batched_grad=check_batched_grad,
-        check_forward_ad=check_fwd_over_rev, check_backward_ad=check_rev_over_rev, fast_mode=fast_mode, masked=masked,
-    )  # fmt: skip
+        gradient,
+        (*inputs, *grad_outputs),
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        nondet_tol=nondet_tol,
+        check_undefined_grad=check_undefined_grad,
+        check_grad_dtypes=check_grad_dtypes,
+        check_batched_grad=check_batched_grad,
+        check_forward_ad=check_fwd_over_rev,
+        check_backward_ad=check_rev_over_rev,
+        fast_mode=fast_mode,
+        masked=masked,
+    )

@@ -4,13 +4,16 @@ A `Node` stands for one recorded operation. It lives as long as some tensor made
 to the nodes of its inputs (`edges`), so a graph has no reference cycles and goes away with its last root. A node keeps
 exactly what its derivative formulas name. Each kept tensor is compared with the version it had when it was kept.
 
-Every class of node is generated from a declaration (see `wengert.ops.declare`), except for the few here: `AccumulateGrad`,
-which ends the graph at a leaf and holds its `.grad`; `Output`, one of several results of a node; `Cast`, a change of dtype
+Every class of node is generated from a declaration (see `wengert.ops.declare`), except for the few here:
+`AccumulateGrad`,
+which ends the graph at a leaf and holds its `.grad`; `Output`, one of several results of a node; `Cast`, a change of
+dtype
 that an operation made on its own account.
 
 Two methods do the work of a node:
 
-- ``apply(g, keep)``: arrays in, arrays out, the gradient for each edge (None where the edge is None); frees what the node
+- ``apply(g, keep)``: arrays in, arrays out, the gradient for each edge (None where the edge is None); frees what the
+node
   kept unless `keep`.
 - ``apply_graph(g)``: the same formulas on Tensors, recorded, for ``create_graph=True``.
 """
@@ -110,8 +113,10 @@ class InferenceVersion(Version):
     def bump(self):
         if not grad_mode.inference:
             raise RuntimeError(
-                "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a "
-                "normal tensor before doing inplace update. See https://github.com/pytorch/rfcs/pull/17 for more details."
+                "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get "
+                "a "
+                "normal tensor before doing inplace update. See https://github.com/pytorch/rfcs/pull/17 for more "
+                "details."
             )
 
 
@@ -162,7 +167,8 @@ def modified_message(node, tensor, expected):
     origin = f", which is output {getattr(source, 'nr', 0)} of {bare_name(source)}," if source is not None else ""
     message = (
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[{kind} {list(tensor._array.shape)}]{origin} is at version {tensor._counter.value}; expected version {expected} "
+        f"[{kind} {list(tensor._array.shape)}]{origin} is at version {tensor._counter.value}; expected version "
+        f"{expected} "
         f"instead. It was saved by {node.name()} for its derivative"
     )
     written = getattr(tensor._counter, "lines", None)
@@ -295,7 +301,9 @@ class Node:
         return self is other
 
     def register_hook(self, fn):
-        """Call ``fn(grad_inputs, grad_outputs)`` after this node ran; what it returns (a tuple) replaces grad_inputs."""
+        """Call ``fn(grad_inputs, grad_outputs)`` after this node ran; what it returns (a tuple) replaces
+        grad_inputs.
+        """
         return add_hook(hooks_of(self).post, fn)
 
     def register_prehook(self, fn):
@@ -435,7 +443,8 @@ class Cast(Node):
 def warn_non_leaf_grad():
     warnings.warn(
         "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
-        "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, "
+        "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf "
+        "Tensor, "
         "use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access "
         "the leaf Tensor instead.",
         UserWarning,

@@ -12,7 +12,8 @@ from wengert.autograd.graph import grad_mode, rare
 class ContextDecorator:
     """A context manager that can be re-entered, and that can decorate functions and generators.
 
-    A decorated generator runs its body, and only its body, inside the context: between two yields the caller has its own.
+    A decorated generator runs its body, and only its body, inside the context: between two yields the caller has its
+    own.
     """
 
     def clone(self):
@@ -57,7 +58,9 @@ class ContextDecorator:
 
 
 class no_grad(ContextDecorator):
-    """Operations inside are not recorded; their results do not require grad. Usable as ``with no_grad():`` or ``@no_grad()``."""
+    """Operations inside are not recorded; their results do not require grad. Usable as ``with no_grad():`` or
+    ``@no_grad()``.
+    """
 
     __slots__ = ("previous",)
 

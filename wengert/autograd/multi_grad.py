@@ -28,7 +28,8 @@ def register_multi_grad_hook(tensors, fn, *, mode="all"):
 
     Args:
         tensors: tensors that require grad.
-        mode: "all" calls ``fn(gradients)`` when those that this pass computes are there (None for the others); "any" calls
+        mode: "all" calls ``fn(gradients)`` when those that this pass computes are there (None for the others); "any"
+        calls
             ``fn(gradient)`` for the first.
     Returns a handle with ``remove()``. Raises ValueError for another mode.
     """

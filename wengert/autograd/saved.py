@@ -1,8 +1,10 @@
 """What becomes of the tensors that the graph keeps: packed as they are saved, unpacked when backward needs them.
 
-A pair of hooks (`saved_tensors_hooks`) stands between a node and each tensor that it keeps: what ``pack`` returns is kept
+A pair of hooks (`saved_tensors_hooks`) stands between a node and each tensor that it keeps: what ``pack`` returns is
+kept
 instead, and ``unpack`` must turn it into a tensor again. While a pair is in force in a thread, an observer of recorded
-operations looks at each new node and replaces the kept tensors by `Packed`; the node takes a subclass of its class whose
+operations looks at each new node and replaces the kept tensors by `Packed`; the node takes a subclass of its class
+whose
 `apply` unpacks first. Operations themselves know nothing of this.
 """
 
@@ -39,8 +41,10 @@ class Packed:
             self.payload = pack(given)
         if version_of(given) != before:
             raise RuntimeError(
-                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot be "
-                "modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if you "
+                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook "
+                "cannot be "
+                "modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if "
+                "you "
                 "need to perform in-place operations on the input to a pack hook."
             )
 
@@ -49,7 +53,10 @@ class Packed:
         with no_grad():
             data = self.unpack_hook(self.payload)
         if not isinstance(data, Tensor):
-            raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(data).__name__}")
+            raise TypeError(
+                "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
+                f"{type(data).__name__}"
+            )
         tensor = wrap(data._array, data.dtype)
         if self.number is None:
             tensor._node = self.node
@@ -89,7 +96,9 @@ rare.on_record.append(pack_recorded)
 
 def slots_of(node):
     """The slots of `node` that hold tensors, or tuples of them."""
-    return type(node).saved_tensors or tuple(s for s in ("s_indices", "s_tensors") if hasattr(type(node), s))
+    return type(node).saved_tensors or tuple(
+        s for s in ("s_indices", "s_tensors") if isinstance(getattr(node, s, None), (tuple, list))
+    )
 
 
 def pack_node(node, hooks):
@@ -151,7 +160,9 @@ def make_unpacking(node):
         return
     found = _unpacking.get(kind)
     if found is None:
-        found = _unpacking[kind] = type(kind.__name__, (UnpacksFirst, kind), {"__slots__": (), "__module__": kind.__module__})
+        found = _unpacking[kind] = type(
+            kind.__name__, (UnpacksFirst, kind), {"__slots__": (), "__module__": kind.__module__}
+        )
     node.__class__ = found
 
 
@@ -178,14 +189,19 @@ class SavedTensor:
     def register_hooks(self, pack_hook, unpack_hook):
         """Keep ``pack_hook(tensor)`` from now on, and call ``unpack_hook`` on it when the tensor is needed."""
         value = self.value(
-            "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the graph are freed "
-            "when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph "
+            "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the graph "
+            "are freed "
+            "when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through "
+            "the graph "
             "a second time or if you need to access saved variables after calling backward."
         )
         if value is None:
             raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
         if type(value) is Packed:
-            raise RuntimeError("Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is allowed at a time.")
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of "
+                "hooks is allowed at a time."
+            )
         for hook in (pack_hook, unpack_hook):
             if not callable(hook):
                 raise TypeError("incompatible function arguments: hooks must be callable")
@@ -201,7 +217,8 @@ class SavedTensor:
 
 
 class saved_tensors_hooks(ContextDecorator):
-    """Inside, each tensor kept for backward is kept as ``pack_hook(tensor)``, and ``unpack_hook`` of that is used in backward.
+    """Inside, each tensor kept for backward is kept as ``pack_hook(tensor)``, and ``unpack_hook`` of that is used in
+    backward.
 
     Args:
         pack_hook: called with the tensor (outside the graph); may return anything.
@@ -291,8 +308,6 @@ class _Mutation(threading.local):
 
 
 state_of_mutation = _Mutation()
-
-
 
 
 def hooks_in_force():

@@ -1,7 +1,9 @@
 """Writes in place, and what they do to the graph.
 
-An in-place operation gives its tensor a new node. If the tensor is a view, the memory belongs to a base, so the base gets
-the new node: a `CopySlices`, which routes the part of the gradient that was overwritten through the operation and the rest
+An in-place operation gives its tensor a new node. If the tensor is a view, the memory belongs to a base, so the base
+gets
+the new node: a `CopySlices`, which routes the part of the gradient that was overwritten through the operation and
+the rest
 past it. Every living view of the base then reads its history from the base's new node (`AsStridedBackward0`): a view's
 gradient is a strided window on its base's.
 """
@@ -19,7 +21,6 @@ from wengert.autograd.graph import (
     Output,
     Version,
     bare_name,
-    name_of,
     next_seq,
 )
 from wengert.kernels.shape import root_of
@@ -51,13 +52,15 @@ def check_inplace(tensor):
     if kind == "multi":
         maker = bare_name(node) or "an operation"
         raise RuntimeError(
-            f"Output {getattr(node, 'nr', 0)} of {maker} is a view and is being modified inplace. This view is the output "
+            f"Output {getattr(node, 'nr', 0)} of {maker} is a view and is being modified inplace. This view is the "
+            "output "
             "of a function that returns multiple views. Such functions do not allow the output views to be modified "
             "inplace. You should replace the inplace operation by an out-of-place one."
         )
     if kind == "custom":
         raise RuntimeError(
-            f"Output {getattr(node, 'nr', 0)} of {bare_name(node)} is a view and is being modified inplace. This view was created inside a custom "
+            f"Output {getattr(node, 'nr', 0)} of {bare_name(node)} is a view and is being modified inplace. This view "
+            "was created inside a custom "
             "Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would "
             "override the custom backward associated with the custom Function, leading to incorrect gradients. This "
             "behavior is forbidden. You can fix this by cloning the output of the custom Function."
@@ -68,7 +71,9 @@ def check_inplace(tensor):
 
 
 def check_unrecorded(tensor):
-    """Raise RuntimeError if a write that is not recorded would change a base that is: the view was made outside the graph."""
+    """Raise RuntimeError if a write that is not recorded would change a base that is: the view was made outside the
+    graph.
+    """
     base_node = tensor._base._node
     if base_node is None or tensor._node is not None or not tensor.dtype.differentiable:
         return
@@ -79,8 +84,10 @@ def check_unrecorded(tensor):
 
 VIEW_MADE_UNRECORDED = (
     "A view was created in no_grad mode and {change} with grad mode enabled. Given that this use case is ambiguous and "
-    "error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the "
-    "no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
+    "error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both "
+    "inside the "
+    "no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be "
+    "tracked)."
 )
 
 
@@ -100,7 +107,9 @@ def set_history(tensor, node):
 
 
 def cut_history(tensor, name):
-    """After a write whose result has no derivative (``x.gt_(y)``): what was recorded of the old values no longer leads here."""
+    """After a write whose result has no derivative (``x.gt_(y)``): what was recorded of the old values no longer
+    leads here.
+    """
     set_history(tensor, ZeroGrad(tensor, name))
 
 
@@ -121,7 +130,11 @@ def refresh_views(counter, base, written):
     for reference in counter.views:
         view = reference()
         if view is not None and view._base is base:
-            move = Stranded(base, view) if view._view_kind == "multi" and view is not written else AsStridedBackward0(base, view)
+            move = (
+                Stranded(base, view)
+                if view._view_kind == "multi" and view is not written
+                else AsStridedBackward0(base, view)
+            )
             move_retained(view, move)
             view._node = move
 
@@ -153,7 +166,9 @@ class Window:
         """Bytes from the base's first element to the window's last."""
         if 0 in self.shape:
             return 0
-        return self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)) + self.dtype.itemsize
+        return (
+            self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)) + self.dtype.itemsize
+        )
 
     def of(self, like_base):
         """The window on an array made by `blank`."""
@@ -230,7 +245,9 @@ class AsStridedBackward0(Node):
 
 
 class Stranded(AsStridedBackward0):
-    """The history of one of several views made together, after their base was written: PyTorch has none, so it is refused."""
+    """The history of one of several views made together, after their base was written: PyTorch has none, so it is
+    refused.
+    """
 
     __slots__ = ("refusal",)
 
@@ -335,7 +352,9 @@ def write_window(g, part, window, accumulate=False):
 
 
 def saved_output(tensor):
-    """A result as its own node keeps it: the memory and the version counter, but not the tensor, which holds the node."""
+    """A result as its own node keeps it: the memory and the version counter, but not the tensor, which holds the
+    node.
+    """
     counter = tensor._counter
     if counter is None:
         counter = tensor._counter = Version()
@@ -357,7 +376,9 @@ class SavedOutput(Tensor):
         tensor = wrap(self._array, self.dtype)
         tensor._counter = self._counter
         if self.dtype.differentiable:
-            tensor._node = node if node.outputs == 1 else Output(node, self.number_in(node), self._array.shape, self.dtype)
+            tensor._node = (
+                node if node.outputs == 1 else Output(node, self.number_in(node), self._array.shape, self.dtype)
+            )
         revived = self.__dict__.get("_revived")  # it had tangents, see autograd.forward_ad
         if revived is not None:
             tensor.__class__, tensor._tangents = revived

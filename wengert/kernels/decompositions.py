@@ -50,13 +50,13 @@ def failed(name, info, sentence):
     raise LinAlgError(f"{name}: {batch}{sentence.format(number)}")
 
 
-# --- LU ---------------------------------------------------------------------------------------------------------------------------
+# --- LU ---------------------------------------------------------------------------------------------------------------
 
 PANEL = 48
 
 
 def lu_factor(A):
-    """(L and U in one matrix, pivots from 1 on, info) with partial pivoting: Golub and Van Loan, algorithm 3.4.1, in panels."""
+    """(L and U in one matrix, pivots from 1 on, info): Golub and Van Loan, algorithm 3.4.1, in panels."""
     LU = np.array(A, order="C")
     batch, (m, n) = LU.shape[:-2], LU.shape[-2:]
     k = min(m, n)
@@ -105,7 +105,7 @@ def permutation(pivots, m):
     return result.reshape(*batch, m, m)
 
 
-# --- inverses and solutions -------------------------------------------------------------------------------------------------------------
+# --- inverses and solutions -------------------------------------------------------------------------------------------
 
 
 def inv(A):
@@ -113,8 +113,12 @@ def inv(A):
     try:
         return columns(np.linalg.inv(A))
     except np.linalg.LinAlgError:
-        failed("linalg.inv", lu_factor(A)[2], "The diagonal element {} is zero, the inversion could not be completed because the "
-               "input matrix is singular.")  # fmt: skip
+        failed(
+            "linalg.inv",
+            lu_factor(A)[2],
+            "The diagonal element {} is zero, the inversion could not be completed because the "
+            "input matrix is singular.",
+        )
 
 
 def inv_ex(A, *, check_errors=False):
@@ -184,7 +188,7 @@ def pinv(A, rtol, atol, hermitian):
         inverted = np.where(used, 1 / np.where(used, values, 1), 0)
         return ((vectors * inverted[..., None, :]) @ H(vectors)).astype(A.dtype)
     U, S, Vh = np.linalg.svd(A, full_matrices=False)
-    used = S > tolerance(S, A, rtol, atol)
+    used = tolerance(S, A, rtol, atol) < S
     inverted = np.where(used, 1 / np.where(used, S, 1), 0)
     return ((H(Vh) * inverted[..., None, :]) @ H(U)).astype(A.dtype)
 
@@ -223,7 +227,7 @@ def lstsq(A, B, rcond, driver):
     return solution, residuals, rank, values
 
 
-# --- factorisations -----------------------------------------------------------------------------------------------------------------------
+# --- factorisations ---------------------------------------------------------------------------------------------------
 
 
 def cholesky(A, upper):
@@ -240,9 +244,15 @@ def cholesky_or_info(A, upper, raise_errors):
         each = [first_minor(a) for a in stack]
         info = np.array(each, np.int32).reshape(A.shape[:-2])
         if raise_errors:
-            failed("linalg.cholesky", info, "The factorization could not be completed because the input is not positive-definite "
-                   "(the leading minor of order {} is not positive-definite).")  # fmt: skip
-        L = np.array([np.linalg.cholesky(a) if not i else np.tril(a) for a, i in zip(stack, each, strict=True)]).reshape(A.shape)
+            failed(
+                "linalg.cholesky",
+                info,
+                "The factorization could not be completed because the input is not positive-definite "
+                "(the leading minor of order {} is not positive-definite).",
+            )
+        L = np.array(
+            [np.linalg.cholesky(a) if not i else np.tril(a) for a, i in zip(stack, each, strict=True)]
+        ).reshape(A.shape)
     return (H(L) if upper else columns(L)), info
 
 
@@ -302,7 +312,8 @@ def svd(A, full_matrices):
         return columns(U), S, columns(Vh)
     except np.linalg.LinAlgError:
         raise LinAlgError(
-            "linalg.svd: The algorithm failed to converge because the input matrix is ill-conditioned or has too many repeated "
+            "linalg.svd: The algorithm failed to converge because the input matrix is ill-conditioned or has too "
+            "many repeated "
             "singular values (error code: 1)."
         ) from None
 
@@ -311,14 +322,28 @@ def svdvals(A):
     return np.linalg.svd(A, compute_uv=False)
 
 
-# --- the exponential ------------------------------------------------------------------------------------------------------------------------
+# --- the exponential --------------------------------------------------------------------------------------------------
 
-PADE = (64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0, 129060195264000.0, 10559470521600.0,
-        670442572800.0, 33522128640.0, 1323241920.0, 40840800.0, 960960.0, 16380.0, 182.0, 1.0)  # fmt: skip
+PADE = (
+    64764752532480000.0,
+    32382376266240000.0,
+    7771770303897600.0,
+    1187353796428800.0,
+    129060195264000.0,
+    10559470521600.0,
+    670442572800.0,
+    33522128640.0,
+    1323241920.0,
+    40840800.0,
+    960960.0,
+    16380.0,
+    182.0,
+    1.0,
+)
 
 
 def matrix_exp(A):
-    """Scaling and squaring around the Padé approximant of order 13: N. J. Higham, SIAM J. Matrix Anal. Appl. 26 (2005)."""
+    """Scaling and squaring around the Padé approximant of order 13: N. J. Higham, SIMAX 26 (2005)."""
     if not A.size:
         return A.copy()
     largest = float(np.nan_to_num(np.abs(A).sum(-2).max(), posinf=1.0))

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def innermost(input, dims):
-    """The order of dimensions in which PyTorch leaves a result: those transformed vary fastest, the rest as they did."""
+    """The order of dimensions in which PyTorch leaves a result: those transformed vary fastest."""
     order = sorted(range(input.ndim), key=lambda d: -abs(input.strides[d]))
     return [d for d in order if d not in dims] + [d for d in order if d in dims]
 

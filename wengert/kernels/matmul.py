@@ -19,7 +19,8 @@ def c_name(dtype):
     """The C++ name PyTorch uses for a dtype in a few sentences."""
     return {"float32": "float", "float64": "double", "int64": "long", "int32": "int", "float16": "c10::Half",
             "bfloat16": "c10::BFloat16", "complex64": "c10::complex<float>", "complex128": "c10::complex<double>",
-            "int16": "short", "int8": "signed char", "uint8": "unsigned char", "bool": "bool"}.get(dtype.name, dtype.name)  # fmt: skip
+            "int16": "short", "int8": "signed char", "uint8": "unsigned char",
+            "bool": "bool"}.get(dtype.name, dtype.name)  # fmt: skip
 
 
 def mm(input, mat2):
@@ -29,7 +30,8 @@ def mm(input, mat2):
         raise RuntimeError("mat2 must be a matrix")
     if input.shape[1] != mat2.shape[0]:
         raise RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({input.shape[0]}x{input.shape[1]} and {mat2.shape[0]}x{mat2.shape[1]})"
+            f"mat1 and mat2 shapes cannot be multiplied ({input.shape[0]}x{input.shape[1]} and "
+            f"{mat2.shape[0]}x{mat2.shape[1]})"
         )
     return product(input, mat2)
 
@@ -41,7 +43,8 @@ def bmm(input, mat2):
         raise RuntimeError("batch2 must be a 3D tensor")
     if input.shape[0] != mat2.shape[0] or input.shape[2] != mat2.shape[1]:
         raise RuntimeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{input.shape[0]}, {input.shape[2]}] but got: "
+            f"Expected size for first two dimensions of batch2 tensor to be: [{input.shape[0]}, {input.shape[2]}] but "
+            "got: "
             f"[{mat2.shape[0]}, {mat2.shape[1]}]."
         )
     return product(input, mat2)
@@ -51,7 +54,10 @@ def mv(input, vec):
     if input.ndim != 2 or vec.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got {vec.ndim}, {input.ndim}, {vec.ndim}")
     if input.shape[1] != vec.shape[0]:
-        raise RuntimeError(f"size mismatch, got input ({input.shape[0]}), mat ({input.shape[0]}x{input.shape[1]}), vec ({vec.shape[0]})")
+        raise RuntimeError(
+            f"size mismatch, got input ({input.shape[0]}), mat ({input.shape[0]}x{input.shape[1]}), vec "
+            f"({vec.shape[0]})"
+        )
     return product(input, vec)
 
 
@@ -60,11 +66,13 @@ def dot(input, tensor):
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
     if input.dtype != tensor.dtype:
         raise RuntimeError(
-            f"dot : expected both vectors to have same dtype, but found {c_name(input.dtype)} and {c_name(tensor.dtype)}"
+            f"dot : expected both vectors to have same dtype, but found {c_name(input.dtype)} and "
+            f"{c_name(tensor.dtype)}"
         )
     if input.shape != tensor.shape:
         raise RuntimeError(
-            f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] to have the same number of "
+            f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] to have the "
+            "same number of "
             f"elements, but got {input.shape[0]} and {tensor.shape[0]} elements respectively"
         )
     return np.asarray(product(input, tensor))
@@ -76,7 +84,10 @@ def vdot(input, other):
 
 def outer(input, vec2):
     if input.ndim != 1 or vec2.ndim != 1:
-        raise RuntimeError(f"outer: Expected 1-D argument {'self' if input.ndim != 1 else 'vec2'}, but got {max(input.ndim, vec2.ndim)}-D")
+        raise RuntimeError(
+            f"outer: Expected 1-D argument {'self' if input.ndim != 1 else 'vec2'}, but got "
+            f"{max(input.ndim, vec2.ndim)}-D"
+        )
     return np.multiply.outer(input, vec2)
 
 
@@ -92,7 +103,8 @@ def matmul(input, other):
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1]} and {inner}x{other.shape[-1]})"
             if other.ndim <= 2
-            else f"Expected size for first two dimensions of batch2 tensor to be: [{other.shape[0]}, {input.shape[-1]}] but got: "
+            else f"Expected size for first two dimensions of batch2 tensor to be: [{other.shape[0]}, "
+            f"{input.shape[-1]}] but got: "
             f"[{other.shape[0]}, {inner}]."
         )
     return product(input, other)

@@ -85,7 +85,12 @@ def _refuse_zero(b, a=None):
 
 def pow(input, exponent):
     """Powers; negative integer powers of integers follow PyTorch (0, or ±1 for ±1)."""
-    if isinstance(exponent, (np.ndarray, np.generic)) and exponent.dtype.kind in "iu" and input.dtype.kind in "iu" and np.any(np.less(exponent, 0)):
+    if (
+        isinstance(exponent, (np.ndarray, np.generic))
+        and exponent.dtype.kind in "iu"
+        and input.dtype.kind in "iu"
+        and np.any(np.less(exponent, 0))
+    ):
         negative = np.less(exponent, 0)
         result = np.power(input, np.where(negative, 0, exponent).astype(exponent.dtype))
         small = np.where(input == 1, 1, np.where(input == -1, np.where(exponent % 2 == 0, 1, -1), 0))
@@ -108,7 +113,9 @@ def sign(input):
     if input.dtype.kind == "f":
         return (input > 0).astype(input.dtype) - (input < 0).astype(input.dtype)  # NaN has sign 0 here
     if input.dtype.kind == "c":
-        raise NotImplementedError("Unlike NumPy, torch.sign doesn't support complex tensors. Please use torch.sgn instead.")
+        raise NotImplementedError(
+            "Unlike NumPy, torch.sign doesn't support complex tensors. Please use torch.sgn instead."
+        )
     return ((input > 0).astype(np.int8) - (input < 0).astype(np.int8)).astype(input.dtype)
 
 
@@ -126,7 +133,9 @@ def conj(input):
 def angle(input):
     if input.dtype.kind == "c":
         return np.angle(input)
-    return np.where(np.isnan(input), input, np.where(input < 0, np.asarray(PI, input.dtype), np.asarray(0, input.dtype)))
+    return np.where(
+        np.isnan(input), input, np.where(input < 0, np.asarray(PI, input.dtype), np.asarray(0, input.dtype))
+    )
 
 
 def maximum(input, other):
@@ -175,7 +184,9 @@ def trunc(input):
 
 def frac(input):
     if input.dtype.kind in "bc":
-        raise NotImplementedError(f"\"frac_cpu\" not implemented for '{'Bool' if input.dtype.kind == 'b' else 'ComplexFloat'}'")
+        raise NotImplementedError(
+            f"\"frac_cpu\" not implemented for '{'Bool' if input.dtype.kind == 'b' else 'ComplexFloat'}'"
+        )
     return input - np.trunc(input)
 
 
@@ -278,7 +289,9 @@ def lerp(input, end, weight):
     """input + weight (end - input), from the nearer end, so that both ends are exact."""
     difference = end - input
     near = np.less(np.abs(weight), 0.5)
-    return np.where(near, input + weight * difference, end - difference * (1 - weight)).astype(np.asarray(input).dtype, copy=False)
+    return np.where(near, input + weight * difference, end - difference * (1 - weight)).astype(
+        np.asarray(input).dtype, copy=False
+    )
 
 
 def logit(input, eps=None):
@@ -306,6 +319,10 @@ def xlogy(input, other):
 
 
 def logaddexp(input, other):
+    if input.dtype.kind == "c":
+        first = input.real >= other.real
+        most, least = np.where(first, input, other), np.where(first, other, input)
+        return np.where(np.isneginf(most.real), most, most + np.log1p(np.exp(least - most))).astype(input.dtype)
     return np.logaddexp(input, other)
 
 

@@ -6,6 +6,8 @@ single precision, integers in 64 bits.
 
 import numpy as np
 
+from wengert.dtypes import SCALAR_NAMES
+from wengert.kernels.pointwise import logaddexp
 
 
 def is_half(dtype):
@@ -72,6 +74,11 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
         raise RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: "
             f"{names.get(input.dtype.kind, 'Long')}"
+        )
+    if dtype is not None and not dtype.differentiable:
+        raise RuntimeError(
+            "mean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. Got: "
+            f"{SCALAR_NAMES[dtype]}"
         )
     axes = axes_of(dim, input.ndim)
     wide, target = _accumulator(input, dtype)
@@ -170,7 +177,9 @@ def _arg(input, dim, keepdim, find, name):
     if dim is not None:
         axis_of(dim, input.ndim)
     if input.dtype.kind in "c":
-        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{'Bool' if input.dtype.kind == 'b' else 'ComplexFloat'}'")
+        raise NotImplementedError(
+            f"\"{name}_cpu\" not implemented for '{'Bool' if input.dtype.kind == 'b' else 'ComplexFloat'}'"
+        )
     if input.ndim == 0:
         return np.zeros((), np.int64)
     if dim is None:
@@ -227,7 +236,7 @@ def logsumexp(input, dim, keepdim=False):
         input = input.astype(np.float32)
     axes = axes_of(dim, input.ndim)
     if not axes:
-        return input.copy()
+        return input.real + np.log(np.exp(1j * input.imag)).astype(input.dtype) if input.dtype.kind == "c" else input.copy()
     if input.size == 0:
         return np.log(np.add.reduce(np.exp(input), axis=axes, keepdims=bool(keepdim)))
     peak = np.maximum.reduce(input.real if input.dtype.kind == "c" else input, axis=axes, keepdims=True)
@@ -294,7 +303,14 @@ def logcumsumexp(input, dim):
     axis = axis_of(dim, input.ndim)
     if input.dtype.kind in "biu":
         raise NotImplementedError("\"logcumsumexp_out_cpu\" not implemented for 'Long'")
-    return input.copy() if input.ndim == 0 else np.logaddexp.accumulate(input, axis=axis)
+    if input.ndim == 0:
+        return input.copy()
+    if input.dtype.kind == "c":
+        result = np.moveaxis(input.copy(), axis, 0)
+        for i in range(1, len(result)):
+            result[i] = logaddexp(result[i - 1], result[i])
+        return np.moveaxis(result, 0, axis)
+    return np.logaddexp.accumulate(input, axis=axis)
 
 
 def vector_norm(input, p=2, dim=None, keepdim=False, *, dtype=None):
@@ -302,7 +318,9 @@ def vector_norm(input, p=2, dim=None, keepdim=False, *, dtype=None):
     if dtype is not None:
         input = input.astype(dtype.numpy)
     if input.dtype.kind in "biu":
-        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {input.dtype}")
+        raise RuntimeError(
+            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {input.dtype}"
+        )
     axes = axes_of(dim, input.ndim)
     size = np.abs(input)
     wide, target = _accumulator(size, None)

@@ -198,7 +198,9 @@ def select(input, dim, index):
     axis = axis_of(dim, input.ndim)
     n = input.shape[axis]
     if not -n <= index < n:
-        raise IndexError(f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {axis}")
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {axis}"
+        )
     return input[(slice(None),) * axis + (index, ...)]
 
 
@@ -322,7 +324,9 @@ def view_as_real(input):
 
 def view_as_complex(input):
     if input.dtype not in (np.float32, np.float64):
-        raise RuntimeError(f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {input.dtype}")
+        raise RuntimeError(
+            f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {input.dtype}"
+        )
     if input.ndim == 0:
         raise RuntimeError("Input tensor must have one or more dimensions")
     if input.shape[-1] != 2:
@@ -332,7 +336,9 @@ def view_as_complex(input):
     if any(s % (2 * input.itemsize) for s, n in zip(input.strides[:-1], input.shape[:-1], strict=True) if n > 1):
         raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
     target = np.dtype(np.complex64 if input.itemsize == 4 else np.complex128)
-    flat = strided_window(input, (*input.shape[:-1], 2), (*input.strides[:-1], input.itemsize), writeable=input.flags.writeable)
+    flat = strided_window(
+        input, (*input.shape[:-1], 2), (*input.strides[:-1], input.itemsize), writeable=input.flags.writeable
+    )
     return flat.view(target)[..., 0] if flat.size else np.empty(input.shape[:-1], target)
 
 
@@ -359,9 +365,7 @@ def roll(input, shifts, dims=None):
 def repeat(input, repeats):
     repeats = tuple(repeats)
     if len(repeats) < input.ndim:
-        raise RuntimeError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
-        )
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     if any(r < 0 for r in repeats):
         raise RuntimeError("Trying to create tensor with negative dimension")
     return np.tile(input, repeats)
@@ -413,7 +417,16 @@ def cat(tensors, dim=0):
                     f"Sizes of tensors must match except in dimension {axis}. Expected size {a} but got size {b} for tensor "
                     f"number {position} in the list."
                 )
+    last = (0, *range(2, ndim), 1)
+    if ndim in (4, 5) and all(lies(array, last) for array in some):  # images stored channel by channel stay so
+        joined = np.concatenate([array.transpose(last) for array in some], axis=last.index(axis))
+        return joined.transpose(np.argsort(last))
     return np.ascontiguousarray(np.concatenate(some, axis=axis))
+
+
+def lies(array, order):
+    """Whether the elements lie in this order of dimensions and in no other."""
+    return not array.flags.c_contiguous and array.transpose(order).flags.c_contiguous
 
 
 def stack(tensors, dim=0):
@@ -445,7 +458,9 @@ def root_of(array):
         base = array.base
         if isinstance(base, np.ndarray):
             array = base
-        elif isinstance(getattr(base, "base", None), np.ndarray):  # what `as_strided` puts between a window and its memory
+        elif isinstance(
+            getattr(base, "base", None), np.ndarray
+        ):  # what `as_strided` puts between a window and its memory
             array = base.base
         else:
             return array
@@ -461,7 +476,9 @@ def as_strided(input, size, stride, storage_offset=None):
     if len(size) != len(stride):
         raise RuntimeError("mismatch in length of strides and shape")
     if any(s < 0 for s in stride):
-        raise RuntimeError("as_strided: Negative strides are not supported at the moment, got strides: " + str(list(stride)))
+        raise RuntimeError(
+            "as_strided: Negative strides are not supported at the moment, got strides: " + str(list(stride))
+        )
     item = input.itemsize
     root = root_of(input)
     start = address(root)
@@ -473,8 +490,13 @@ def as_strided(input, size, stride, storage_offset=None):
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {first}, and itemsize {item} requiring a "
             f"storage size of {reach * item} are out of bounds for storage of size {available * item}"
         )
-    raw = strided_window(root.reshape(-1)[:1] if root.size else root, (available,), (item,), writeable=input.flags.writeable) \
-        if root.itemsize == item and root.dtype == input.dtype else _raw(root, available, input)
+    raw = (
+        strided_window(
+            root.reshape(-1)[:1] if root.size else root, (available,), (item,), writeable=input.flags.writeable
+        )
+        if root.itemsize == item and root.dtype == input.dtype
+        else _raw(root, available, input)
+    )
     strides = tuple(s * item for s in stride)
     view = strided_window(raw[first:] if first < available else raw[:0], size, strides, writeable=input.flags.writeable)
     return view, (input.shape, input.strides, size, strides, first * item - (address(input) - start), item)

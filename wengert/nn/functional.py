@@ -19,6 +19,8 @@ from wengert.ops import (  # noqa: F401  (declare the functions)
     resampling,
 )
 from wengert.ops.declare import FUNCTIONS
+from wengert.overrides import handle_torch_function, has_torch_function_unary
+from wengert.tensor import Tensor
 
 _DECLARED = FUNCTIONS["nn.functional"]
 _FROM_TORCH = ("sigmoid", "tanh", "prelu", "hardshrink")
@@ -46,11 +48,15 @@ def __dir__():
 
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
     """exp(input) over its sum along `dim`."""
+    if type(input) is not Tensor and has_torch_function_unary(input):
+        return handle_torch_function(softmax, (input,), input, dim=dim, _stacklevel=_stacklevel, dtype=dtype)
     return input.softmax(_dim_or_default("softmax", input, dim), dtype=dtype)
 
 
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     """The logarithm of softmax, computed so that it does not overflow."""
+    if type(input) is not Tensor and has_torch_function_unary(input):
+        return handle_torch_function(log_softmax, (input,), input, dim=dim, _stacklevel=_stacklevel, dtype=dtype)
     return input.log_softmax(_dim_or_default("log_softmax", input, dim), dtype=dtype)
 
 

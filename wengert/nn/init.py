@@ -85,7 +85,11 @@ def normal_(tensor, mean=0.0, std=1.0, generator=None):
 
 
 def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
-    """Fill from the normal distribution cut off outside [a, b], by inverting its distribution function."""
+    """Fill from the normal distribution cut off outside [a, b], by rejection.
+
+    Where most of the distribution lies inside, what is proposed are normal numbers, and those outside are refused; else
+    uniform ones, each refused with a probability that makes what is left normal.
+    """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
@@ -96,13 +100,25 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     def cdf(x):
         return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
 
-    low, high = cdf((a - mean) / std), cdf((b - mean) / std)
+    def normal():
+        proposed = wengert.empty_like(tensor).normal_(mean, std, generator=generator)
+        return proposed, (proposed < a) | (proposed > b)
+
+    peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2  # the density's logarithm where it is highest in [a, b]
+
+    def uniform():
+        proposed = wengert.empty_like(tensor).uniform_(a, b, generator=generator)
+        height = ((proposed - mean) / std).pow_(2).mul_(-0.5).sub_(peak)
+        return proposed, wengert.empty_like(tensor).uniform_(generator=generator).log_() > height
+
+    propose = normal if cdf((b - mean) / std) - cdf((a - mean) / std) > 0.3 else uniform
     with wengert.no_grad():
-        tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-        tensor.erfinv_()
-        tensor.mul_(std * math.sqrt(2.0))
-        tensor.add_(mean)
-        tensor.clamp_(min=a, max=b)
+        proposed, refused = propose()
+        tensor.copy_(proposed)
+        while refused.any():
+            proposed, again = propose()  # for all elements, so that the random stream does not depend on which are refused
+            tensor.copy_(wengert.where(refused, proposed, tensor))
+            refused &= again
     return tensor
 
 

@@ -87,9 +87,35 @@ class UninitializedTensorMixin:
 
 _ALLOWED_BEFORE_SHAPE = frozenset(
     (
-        "__get__", "__hash__", "__set__", "bfloat16", "char", "copy_", "cpu", "cuda", "data", "detach", "device",
-        "double", "dtype", "empty_like", "float", "grad", "grad_fn", "half", "int", "is_complex", "is_floating_point",
-        "is_leaf", "long", "requires_grad", "requires_grad_", "short", "to", "to_copy", "type",
+        "__get__",
+        "__hash__",
+        "__set__",
+        "bfloat16",
+        "char",
+        "copy_",
+        "cpu",
+        "cuda",
+        "data",
+        "detach",
+        "device",
+        "double",
+        "dtype",
+        "empty_like",
+        "float",
+        "grad",
+        "grad_fn",
+        "half",
+        "int",
+        "is_complex",
+        "is_floating_point",
+        "is_leaf",
+        "long",
+        "requires_grad",
+        "requires_grad_",
+        "short",
+        "to",
+        "to_copy",
+        "type",
     )
 )
 

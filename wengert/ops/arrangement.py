@@ -1,4 +1,4 @@
-"""Arrangements of elements said with the views and joins of `shape`: diagonals, stacks, grids, turns, repeats, copies of views."""
+"""Arrangements of elements said with the views and joins of `shape`: diagonals, stacks, grids, turns, repeats."""
 
 import inspect
 import itertools
@@ -13,7 +13,6 @@ from wengert.ops.creation import check_device
 from wengert.ops.declare import FUNCTIONS, composite, variadic
 from wengert.ops.indexing import index_select
 from wengert.ops.shape import (
-    broadcast_tensors,
     cat,
     diagonal,
     expand_op,
@@ -30,7 +29,7 @@ from wengert.ops.shape import (
 from wengert.ops.shape import select as select_one
 from wengert.tensor import Tensor, wrap
 
-# --- diagonals ------------------------------------------------------------------------------------------------------------------
+# --- diagonals --------------------------------------------------------------------------------------------------------
 
 
 @composite
@@ -145,7 +144,7 @@ def sequence_of(tensors):
     return list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else list(tensors)
 
 
-# --- stacks and cuts along named directions ---------------------------------------------------------------------------------------
+# --- stacks and cuts along named directions ---------------------------------------------------------------------------
 
 
 def at_least(ndim, widen):
@@ -195,7 +194,9 @@ def column_stack(tensors):
 
 def needed(tensors, name):
     if isinstance(tensors, Tensor) or not isinstance(tensors, (list, tuple)):
-        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}"
+        )
     if not tensors:
         raise RuntimeError(f"{name} expects a non-empty TensorList")
     return list(tensors)
@@ -205,7 +206,8 @@ def cutting(name, least, dim_of):
     def function(input, indices_or_sections):
         if input.ndim < least:
             raise RuntimeError(
-                f"torch.{name} requires a tensor with at least {least} dimension{'s' * (least > 1)}, but got a tensor with "
+                f"torch.{name} requires a tensor with at least {least} dimension{'s' * (least > 1)}, but got a "
+                "tensor with "
                 f"{input.ndim} dimensions!"
             )
         dim = dim_of(input.ndim)
@@ -213,13 +215,16 @@ def cutting(name, least, dim_of):
             sections, n = indices_or_sections, input.shape[dim]
             if sections == 0 or n % sections:
                 raise RuntimeError(
-                    f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension {n} is not divisible "
+                    f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension {n} is "
+                    "not divisible "
                     f"by the split_size {sections}!"
                 )
         return tensor_split(input, indices_or_sections, dim)
 
     function.__name__ = name
-    function.__doc__ = f"Pieces along the direction of `{name[0]}stack`: this many equal ones, or cut at these indices; views."
+    function.__doc__ = (
+        f"Pieces along the direction of `{name[0]}stack`: this many equal ones, or cut at these indices; views."
+    )
     return composite(function)
 
 
@@ -240,7 +245,9 @@ def unsafe(name, cut):
         return tuple(pieces)
 
     function.__name__ = name
-    function.__doc__ = f"`{name.removeprefix('unsafe_')}`, whose pieces may be written in place where gradients are recorded."
+    function.__doc__ = (
+        f"`{name.removeprefix('unsafe_')}`, whose pieces may be written in place where gradients are recorded."
+    )
     return function
 
 
@@ -262,7 +269,7 @@ def unsafe_chunk(input, chunks, dim=0):
 for _function in (unsafe_split, unsafe_split_with_sizes, unsafe_chunk):
     composite(_function)
 
-# --- grids ------------------------------------------------------------------------------------------------------------------------
+# --- grids ------------------------------------------------------------------------------------------------------------
 
 
 @composite(method=False)
@@ -279,7 +286,9 @@ def meshgrid(*tensors, indexing=None):
         import warnings
 
         warnings.warn(
-            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.", UserWarning, stacklevel=3
+            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.",
+            UserWarning,
+            stacklevel=3,
         )
         indexing = "ij"
     if indexing not in ("ij", "xy"):
@@ -294,7 +303,8 @@ def meshgrid(*tensors, indexing=None):
         vectors[:2] = vectors[1::-1]
     extents = [x.numel() for x in vectors]
     grids = [
-        expand_op(x.reshape([-1 if j == i else 1 for j in range(len(vectors))]), tuple(extents)) for i, x in enumerate(vectors)
+        expand_op(x.reshape([-1 if j == i else 1 for j in range(len(vectors))]), tuple(extents))
+        for i, x in enumerate(vectors)
     ]
     if swapped:
         grids[:2] = grids[1::-1]
@@ -337,7 +347,9 @@ def triangle(name, indices):
         return wrap(np.stack([rows, columns]).astype(dtype.numpy), dtype)
 
     function.__name__ = name
-    function.__doc__ = f"Rows and columns (2, N) of the {'lower' if name[2] == 'i' else 'upper'} triangle of a matrix of this size."
+    function.__doc__ = (
+        f"Rows and columns (2, N) of the {'lower' if name[2] == 'i' else 'upper'} triangle of a matrix of this size."
+    )
     return function
 
 
@@ -392,7 +404,7 @@ def linalg_vander(x, *, N=None):
 
 composite(linalg_vander, namespace="linalg", method=False, name="vander")
 
-# --- turns and repeats ---------------------------------------------------------------------------------------------------------------
+# --- turns and repeats ------------------------------------------------------------------------------------------------
 
 
 @composite
@@ -441,7 +453,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Each element along `dim` this many times in a row; all elements, flat, if `dim` is None.
 
     Args:
-        repeats: a number, or a count for each element; alone, the result is each count's own index, as often as it says.
+        repeats: a number, or a count for each element; alone, they repeat their own indices.
         output_size: the extent of the result along `dim`, if known.
     """
     if repeats is None:
@@ -461,14 +473,17 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         raise RuntimeError("repeats can not be negative")
     n = input.shape[axis] if input.ndim else 1
     if counts.ndim and counts.size not in (1, n):
-        raise RuntimeError(f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and input.size({axis}) = {n}")
+        raise RuntimeError(
+            f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and "
+            f"input.size({axis}) = {n}"
+        )
     index = np.repeat(np.arange(n), counts)
     if output_size is not None and output_size != index.size:
         raise RuntimeError("allocated size does not match required size")
     return index_select(input, axis, wrap(index))
 
 
-# --- copies of views -----------------------------------------------------------------------------------------------------------------
+# --- copies of views --------------------------------------------------------------------------------------------------
 
 
 def copies(name, view):
@@ -481,7 +496,9 @@ def copies(name, view):
     function.__name__ = f"{name}_copy"
     function.__doc__ = f"`{name}` as a copy with memory of its own."
     is_function = isinstance(view, types.FunctionType)
-    function.__signature__ = inspect.signature(view) if is_function else inspect.Signature(list(view.signature.values()))
+    function.__signature__ = (
+        inspect.signature(view) if is_function else inspect.Signature(list(view.signature.values()))
+    )
     return composite(function, method=name == "narrow")
 
 
@@ -489,23 +506,44 @@ def compact(x):
     return x.clone(memory_format=dtypes.contiguous_format)
 
 
+def narrowed(input, dim, start, length):
+    """As `narrow`; but PyTorch's copy finds a dimension out of range by an assertion, which is a RuntimeError."""
+    if isinstance(dim, int) and dim >= input.ndim:
+        raise RuntimeError(f"Expected dim < self.dim() to be true, but got {dim} and {input.ndim}: Dimension out of range")
+    return input.narrow(dim, start, length)
+
+
 VIEWS = {
-    "alias": lambda input: input.view_as(input), "as_strided": shape.as_strided, "detach": lambda input: input.detach(),
-    "diagonal": diagonal, "expand": lambda input, size, *, implicit=False: input.expand(size),
-    "narrow": lambda input, dim, start, length: input.narrow(dim, start, length), "permute": shape.permute, "select": select_one,
+    "alias": lambda input: input.view_as(input),
+    "as_strided": shape.as_strided,
+    "detach": lambda input: input.detach(),
+    "diagonal": diagonal,
+    "expand": lambda input, size, *, implicit=False: input.expand(size),
+    "narrow": narrowed,
+    "permute": shape.permute,
+    "select": select_one,
     "slice": lambda input, dim=0, start=None, end=None, step=1: slice_along(input, dim, start, end, step),
-    "split": split, "split_with_sizes": shape.split_with_sizes, "squeeze": shape.squeeze, "t": shape.t, "transpose": transpose,
-    "unbind": unbind, "unfold": lambda input, dimension, size, step: input.unfold(dimension, size, step),
-    "unsqueeze": shape.unsqueeze, "view": lambda input, size: input.view(size),
-    "view_as_complex": shape.view_as_complex, "view_as_real": shape.view_as_real,
-}  # fmt: skip
+    "split": split,
+    "split_with_sizes": shape.split_with_sizes,
+    "squeeze": shape.squeeze,
+    "t": shape.t,
+    "transpose": transpose,
+    "unbind": unbind,
+    "unfold": lambda input, dimension, size, step: input.unfold(dimension, size, step),
+    "unsqueeze": shape.unsqueeze,
+    "view": lambda input, size: input.view(size),
+    "view_as_complex": shape.view_as_complex,
+    "view_as_real": shape.view_as_real,
+}
 for _name, _view in VIEWS.items():
     globals()[f"{_name}_copy"] = copies(_name, _view)
 
 
 def as_strided_(self, size, stride, storage_offset=None):
     """This tensor itself takes another shape and other strides over its storage; returns it."""
-    return shape.rearranged("as_strided", lambda *a: shape.as_strided(*a), "AsStridedBackward1")(self, size, stride, storage_offset)
+    return shape.rearranged("as_strided", lambda *a: shape.as_strided(*a), "AsStridedBackward1")(
+        self, size, stride, storage_offset
+    )
 
 
 Tensor.as_strided_ = as_strided_

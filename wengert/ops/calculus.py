@@ -6,16 +6,17 @@ import numpy as np
 
 from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels.reductions import axis_of
-from wengert.ops.comparison import refuse_numbers
 from wengert.ops.declare import composite, pointwise, primitive
-from wengert.ops.pointwise import exp2, select
+from wengert.ops.indexing import gather
+from wengert.ops.pointwise import exp2, lerp, select
 from wengert.ops.reductions import cumsum, mean, norm_op, sum
-from wengert.ops.shape import cat, complex_of, narrow_to
+from wengert.ops.shape import broadcast_tensors, cat, complex_of, narrow_to
+from wengert.ops.sorting import sort
 from wengert.tensor import Tensor, wrap
 
 LN2 = math.log(2)
 
-# --- integrals ------------------------------------------------------------------------------------------------------------------
+# --- integrals --------------------------------------------------------------------------------------------------------
 
 
 def trapezoids(y, x, dx, dim, name):
@@ -70,7 +71,7 @@ def cumulative_trapezoid(y, x=None, *, dx=1, dim=-1):
     return y.clone() if areas is None else cumsum(areas, dim)
 
 
-# --- differences ----------------------------------------------------------------------------------------------------------------
+# --- differences ------------------------------------------------------------------------------------------------------
 
 
 @composite
@@ -88,7 +89,8 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
         for d in range(input.ndim):
             if d != axis and x.shape[d] != input.shape[d]:
                 raise RuntimeError(
-                    f"diff expects the shape of tensor to prepend or append to match that of input except along the differencing "
+                    "diff expects the shape of tensor to prepend or append to match that of input except along the "
+                    "differencing "
                     f"dimension; input.size({d}) = {input.shape[d]}, but got tensor.size({d}) = {x.shape[d]}"
                 )
     if n == 0:
@@ -149,7 +151,9 @@ def slope(y, axis, spacing, edge_order):
 
     if isinstance(spacing, Tensor) and spacing.ndim:
         if spacing.ndim != 1 or spacing.shape[0] != n:
-            raise RuntimeError("torch.gradient expected each spacing tensor to have one element for each sample along its dimension")
+            raise RuntimeError(
+                "torch.gradient expected each spacing tensor to have one element for each sample along its dimension"
+            )
         h = spacing.diff().reshape([-1 if d == axis else 1 for d in range(y.ndim)])
 
         def step(start, length=1):
@@ -162,6 +166,7 @@ def slope(y, axis, spacing, edge_order):
             - at(0, n - 2) * (after / (before * (before + after)))
         )
     else:
+
         def step(start, length=1):
             return spacing
 
@@ -179,7 +184,7 @@ def one_sided(y0, y1, y2, h0, h1):
     return -(2 * h0 + h1) / (h0 * (h0 + h1)) * y0 + (h0 + h1) / (h0 * h1) * y1 - h0 / (h1 * (h0 + h1)) * y2
 
 
-# --- statistics -----------------------------------------------------------------------------------------------------------------
+# --- statistics -------------------------------------------------------------------------------------------------------
 
 
 @composite
@@ -192,7 +197,9 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
         aweights: how important each observation is.
     """
     if input.ndim > 2:
-        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
+        )
     if input.dtype.category == 0:
         raise RuntimeError("cov(): bool dtype is not supported for input")
     x = input if input.dtype.category >= 2 else input.to(default_float())
@@ -202,15 +209,20 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
         if weights is None:
             continue
         if weights.ndim > 1:
-            raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {weights.ndim} dimensions")
+            raise RuntimeError(
+                f"cov(): expected {name} to have one or fewer dimensions but got {name} with {weights.ndim} dimensions"
+            )
         if weights.numel() != count:
             raise RuntimeError(
-                f"cov(): expected {name} to have the same numel as there are observations in the input but got {weights.numel()} "
+                f"cov(): expected {name} to have the same numel as there are observations in the input but got "
+                f"{weights.numel()} "
                 f"!= {count}"
             )
         if (weights.dtype.category >= 2) is (name == "fweights"):
             kind = "integral" if name == "fweights" else "floating point"
-            raise RuntimeError(f"cov(): expected {name} to have {kind} dtype but got {name} with {SCALAR_NAMES[weights.dtype]} dtype")
+            raise RuntimeError(
+                f"cov(): expected {name} to have {kind} dtype but got {name} with {SCALAR_NAMES[weights.dtype]} dtype"
+            )
         if (weights._array < 0).any():
             raise RuntimeError(f"cov(): {name} cannot be negative")
     weights = fweights
@@ -237,7 +249,9 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
 def corrcoef(input):
     """The matrix of Pearson's correlations of variables (rows) over observations (columns)."""
     if input.ndim > 2:
-        raise RuntimeError(f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+        raise RuntimeError(
+            f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
+        )
     c = cov(input)
     if not c.ndim:
         return c / c
@@ -274,7 +288,7 @@ def renorm_(self, p, dim, maxnorm):
 
 Tensor.renorm_ = renorm_
 
-# --- numbers taken apart and put together ---------------------------------------------------------------------------------------------
+# --- numbers taken apart and put together -----------------------------------------------------------------------------
 
 
 def _ldexp(input, other):
@@ -282,8 +296,13 @@ def _ldexp(input, other):
 
 
 ldexp = pointwise(
-    "ldexp", _ldexp, promote="float", check=lambda values: refuse_numbers("ldexp", values), input=lambda g, other: g * exp2(other), other=lambda g, out: g * (out * LN2),
-)  # fmt: skip
+    "ldexp",
+    _ldexp,
+    promote="float",
+    numbers=False,
+    input=lambda g, other: g * exp2(other),
+    other=lambda g, out: g * (out * LN2),
+)
 
 
 def _frexp(input):
@@ -295,20 +314,124 @@ def _frexp(input):
 
 
 frexp = primitive(
-    "frexp", _frexp, outputs=("mantissa", "exponent"), nodiff_outputs=("exponent",), residuals=("scale",),
+    "frexp",
+    _frexp,
+    outputs=("mantissa", "exponent"),
+    nodiff_outputs=("exponent",),
+    residuals=("scale",),
     input=lambda g, scale: g / scale,
-)  # fmt: skip
+)
+
+
+@composite(method=False, name="complex")
+def complex_from_parts(real, imag):
+    """The complex numbers of these real and imaginary parts."""
+    for x in (real, imag):
+        if not x.dtype.is_floating_point:
+            raise RuntimeError(
+                f"Expected both inputs to be Half, Float or Double tensors but got {SCALAR_NAMES[real.dtype]} and "
+                f"{SCALAR_NAMES[imag.dtype]}"
+            )
+    if real.dtype is not imag.dtype:
+        raise RuntimeError(
+            f"Expected object of scalar type {SCALAR_NAMES[real.dtype]} but got scalar type "
+            f"{SCALAR_NAMES[imag.dtype]} for second argument"
+        )
+    if real.dtype.itemsize < 4:
+        raise NotImplementedError("complex(): wengert has no complex32")
+    return complex_of(*broadcast_tensors(real, imag))
 
 
 @composite(method=False)
 def polar(abs, angle):
     """The complex numbers of these absolute values and angles."""
-    if not (abs.dtype.is_floating_point and angle.dtype.is_floating_point) or abs.dtype.itemsize < 4 or angle.dtype.itemsize < 4:
+    if (
+        not (abs.dtype.is_floating_point and angle.dtype.is_floating_point)
+        or abs.dtype.itemsize < 4
+        or angle.dtype.itemsize < 4
+    ):
         raise RuntimeError(
-            f"Expected both inputs to be Float or Double tensors but got {SCALAR_NAMES[abs.dtype]} and {SCALAR_NAMES[angle.dtype]}"
+            f"Expected both inputs to be Float or Double tensors but got {SCALAR_NAMES[abs.dtype]} and "
+            f"{SCALAR_NAMES[angle.dtype]}"
         )
     if abs.dtype is not angle.dtype:
         raise RuntimeError(
-            f"Expected object of scalar type {SCALAR_NAMES[abs.dtype]} but got scalar type {SCALAR_NAMES[angle.dtype]} for second argument"
+            f"Expected object of scalar type {SCALAR_NAMES[abs.dtype]} but got scalar type "
+            f"{SCALAR_NAMES[angle.dtype]} for second argument"
         )
     return complex_of(abs * angle.cos(), abs * angle.sin())
+
+
+# --- order statistics -------------------------------------------------------------------------------------------------
+
+INTERPOLATIONS = {  # name: how far from the lower of two neighbours to the upper, given the fraction of the rank
+    "linear": None,
+    "lower": lambda x: 0 * x,
+    "higher": np.ceil,
+    "midpoint": lambda x: 0.5 * np.ceil(x),
+    "nearest": np.round,
+}
+
+
+def quantiles(name, input, q, dim, keepdim, interpolation, ignore_nan):
+    if not input.dtype.is_floating_point or input.dtype.itemsize < 4:
+        raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
+    if not isinstance(q, Tensor):
+        if not 0 <= q <= 1:
+            raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
+        q = wrap(np.asarray(q, input.dtype.numpy), input.dtype)
+    if q.ndim > 1:
+        raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
+    if q.dtype is not input.dtype:
+        raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
+    if interpolation not in INTERPOLATIONS:
+        raise RuntimeError(
+            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
+        )
+    if not input.numel():
+        raise RuntimeError(f"{name}() input tensor must be non-empty")
+    if not ((q._array >= 0) & (q._array <= 1)).all():
+        raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
+    ndim = input.ndim
+    axis = None if dim is None else axis_of(dim, ndim)
+    x = input.reshape(-1) if dim is None or not ndim else input.movedim(axis, -1)
+    ordered = sort(x, -1)[0]  # NaN last
+    array = ordered._array
+    numbers = (array == array).sum(-1, keepdims=True)
+    last = np.maximum(numbers - 1, 0) if ignore_nan else np.full(numbers.shape, array.shape[-1] - 1)
+    rank = q.reshape(-1) * wrap(last.astype(array.dtype))
+    if not ignore_nan:
+        rank = select(wrap(numbers < array.shape[-1]), float(array.shape[-1] - 1), rank)
+    lower = np.floor(rank._array).astype(np.int64)
+    fraction = rank - wrap(lower.astype(array.dtype))
+    if interpolation != "linear":
+        fraction = wrap(INTERPOLATIONS[interpolation](fraction._array).astype(array.dtype))
+    below = gather(ordered, -1, wrap(lower))
+    if fraction._array.any() or fraction.requires_grad:
+        below = lerp(below, gather(ordered, -1, wrap(np.minimum(lower + 1, array.shape[-1] - 1))), fraction)
+    if keepdim:
+        below = (
+            below.reshape((*([1] * ndim), -1))
+            if axis is None or not ndim
+            else below.unsqueeze(axis if axis < ndim - 1 else -2)
+        )
+    return below.movedim(-1, 0) if q.ndim else below.squeeze(-1)
+
+
+@composite
+def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """The values below which fractions `q` of the elements lie, along `dim` or of all.
+
+    Args:
+        input: float32 or float64; q: a number or a tensor (K,) of numbers in [0, 1].
+        interpolation: between neighbours: "linear", "lower", "higher", "midpoint" or "nearest".
+    Returns:
+        The quantiles; with a first dimension of K elements for a vector `q`.
+    """
+    return quantiles("quantile", input, q, dim, keepdim, interpolation, False)
+
+
+@composite
+def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """`quantile` of the elements that are not NaN."""
+    return quantiles("nanquantile", input, q, dim, keepdim, interpolation, True)

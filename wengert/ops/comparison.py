@@ -1,4 +1,4 @@
-"""Whether tensors are equal or nearly so, extremes taken together, and steps: questions most of which have no derivative."""
+"""Whether tensors are equal or nearly so, extremes taken together, and steps."""
 
 import numpy as np
 
@@ -58,7 +58,10 @@ def equal(input, other):
     if not isinstance(other, Tensor):
         raise TypeError(f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
     if input.dtype is not other.dtype:
-        raise RuntimeError(f"Expected object of data type {input.dtype} but got data type {other.dtype} for argument 'other' in call to equal")
+        raise RuntimeError(
+            f"Expected object of data type {input.dtype} but got data type {other.dtype} for argument 'other' in "
+            "call to equal"
+        )
     return input.shape == other.shape and bool((input._array == other._array).all())
 
 
@@ -82,10 +85,13 @@ def _aminmax(input, *, dim=None, keepdim=False):
 
 
 aminmax = primitive(
-    "aminmax", _aminmax, outputs=("min", "max"),
-    input=lambda g, g_max, input, min, max, dim, keepdim: extreme_gradient(g, input, min, dim, keepdim)
-    + extreme_gradient(g_max, input, max, dim, keepdim),
-)  # fmt: skip
+    "aminmax",
+    _aminmax,
+    outputs=("min", "max"),
+    input=lambda g, g_max, input, min, max, dim, keepdim: (
+        extreme_gradient(g, input, min, dim, keepdim) + extreme_gradient(g_max, input, max, dim, keepdim)
+    ),
+)
 
 
 def _heaviside(input, values):
@@ -94,18 +100,11 @@ def _heaviside(input, values):
     return np.where(input == 0, values, (input > 0).astype(input.dtype)).astype(input.dtype)
 
 
-def refuse_numbers(name, values):
-    for position, (parameter, value) in enumerate(values.items(), 1):
-        if not isinstance(value, Tensor):
-            raise TypeError(f"{name}(): argument '{parameter}' (position {position}) must be Tensor, not {type(value).__name__}")
-
-
 def of_one_dtype(values):
     """Here PyTorch promotes nothing."""
     input, other = values["input"], values["values"]
-    refuse_numbers("heaviside", values)
     if input.dtype is not other.dtype:
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
 
 
-heaviside = pointwise("heaviside", _heaviside, tensors=("input", "values"), check=of_one_dtype)
+heaviside = pointwise("heaviside", _heaviside, tensors=("input", "values"), numbers=False, check=of_one_dtype)

@@ -1,31 +1,48 @@
 """New tensors: from data, from numbers, like other tensors; and conversions of dtype."""
 
+import functools
+import math
+import operator
 import sys
 import warnings
 
 import numpy as np
 
-from wengert import dtypes
+from wengert import dtypes, overrides
 from wengert.autograd import views
 from wengert.autograd.graph import Version, grad_mode, rare
 from wengert.devices import check as check_device
 from wengert.devices import device as device_class
-from wengert.dtypes import FROM_NUMPY, dtype as dtype_class, strided
+from wengert.dtypes import FROM_NUMPY, strided
+from wengert.dtypes import dtype as dtype_class
 from wengert.interop import check_array, from_numpy, frombuffer
 from wengert.kernels import shape as shape_kernels
-from wengert.ops.declare import Pointwise, primitive
+from wengert.ops.declare import Pointwise, overriding, primitive
 from wengert.ops.pointwise import zeros_of
 from wengert.ops.shape import broadcast_shapes, clone, dims_given
 from wengert.size import Size
-from wengert.tensor import Tensor, wrap
+from wengert.tensor import Parameter, Tensor, wrap
 
 FACTORIES = {"from_numpy": from_numpy, "frombuffer": frombuffer}  # public name -> function, filled by @factory
 
 
 def factory(function):
-    FACTORIES[function.__name__] = function
-    function.__module__ = "wengert"
-    return function
+    """Make `function` public: under its own name, and asking the modes and classes that override functions."""
+
+    @functools.wraps(function)
+    def public(*args, **kwargs):
+        if rare.active or (args and type(args[0]) not in PLAIN_FIRST):
+            asked = overriding((*args, *kwargs.values()), None)
+            if asked:
+                return overrides.handle(public, asked, args, kwargs)
+        return function(*args, **kwargs)
+
+    FACTORIES[function.__name__] = public
+    public.__module__ = function.__module__ = "wengert"
+    return public
+
+
+PLAIN_FIRST = frozenset({int, float, tuple, list, Size, Tensor, Parameter, np.ndarray})
 
 
 def finish(array, dtype=None, requires_grad=False, device=None, layout=None, pin_memory=False, out=None, name="full"):
@@ -36,9 +53,15 @@ def finish(array, dtype=None, requires_grad=False, device=None, layout=None, pin
     if pin_memory:
         raise RuntimeError("Cannot access accelerator device when none is available: pin_memory needs one")
     if out is not None:
-        from wengert.ops.declare import store
+        from wengert.ops import destinations
 
-        store(out, wrap(array), name)
+        if not isinstance(out, Tensor):
+            raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+        if dtype is not None and dtype is not out.dtype:
+            names = dtypes.SCALAR_NAMES
+            raise RuntimeError(f"dtype {names[dtype]} does not match dtype of out parameter ({names[out.dtype]})")
+        destinations.check_memory(name, out, ())
+        destinations.store(out, wrap(array), name)
         return out
     result = wrap(array, dtype)
     if rare.active and grad_mode.inference:
@@ -66,23 +89,56 @@ def empty_array(shape, dtype):
 
 
 @factory
-def zeros(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, names=None, **named):
+def zeros(
+    *size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, names=None, **named
+):
     """A tensor of zeros of shape `size`."""
     shape = shape_given(size, named.pop("size", None))
     refuse(named, "zeros")
-    return finish(np.zeros(shape, (dtype or dtypes.default.dtype).numpy), dtype, requires_grad, device, layout, pin_memory, out, "zeros")
+    return finish(
+        np.zeros(shape, (dtype or dtypes.default.dtype).numpy),
+        dtype,
+        requires_grad,
+        device,
+        layout,
+        pin_memory,
+        out,
+        "zeros",
+    )
 
 
 @factory
-def ones(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, names=None, **named):
+def ones(
+    *size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, names=None, **named
+):
     """A tensor of ones of shape `size`."""
     shape = shape_given(size, named.pop("size", None))
     refuse(named, "ones")
-    return finish(np.ones(shape, (dtype or dtypes.default.dtype).numpy), dtype, requires_grad, device, layout, pin_memory, out, "ones")
+    return finish(
+        np.ones(shape, (dtype or dtypes.default.dtype).numpy),
+        dtype,
+        requires_grad,
+        device,
+        layout,
+        pin_memory,
+        out,
+        "ones",
+    )
 
 
 @factory
-def empty(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None, names=None, **named):
+def empty(
+    *size,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+    memory_format=None,
+    names=None,
+    **named,
+):
     """A tensor of shape `size` whose elements are whatever the memory holds."""
     shape = shape_given(size, named.pop("size", None))
     refuse(named, "empty")
@@ -107,13 +163,32 @@ def in_format(array, memory_format):
 
 
 @factory
-def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, names=None):
+def full(
+    size,
+    fill_value,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+    names=None,
+):
     """A tensor of shape `size` filled with `fill_value`, whose kind decides the dtype unless given."""
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     if dtype is None:
-        dtype = fill_value.dtype if isinstance(fill_value, Tensor) else dtypes.of_scalar(value) if out is None else out.dtype
+        dtype = (
+            fill_value.dtype
+            if isinstance(fill_value, Tensor)
+            else dtypes.of_scalar(value)
+            if out is None
+            else out.dtype
+        )
     shape = shape_given((size,), None)
-    return finish(np.full(shape, scalar_of(value, dtype)), dtype, requires_grad, device, layout, pin_memory, out, "full")
+    return finish(
+        np.full(shape, scalar_of(value, dtype)), dtype, requires_grad, device, layout, pin_memory, out, "full"
+    )
 
 
 def scalar_of(value, dtype):
@@ -133,7 +208,9 @@ def scalar_of(value, dtype):
 
 
 def _like(name, fill):
-    def function(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False):
+    def function(
+        input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
+    ):
         kind = dtype or input.dtype
         array = np.empty_like(input._array, dtype=kind.numpy, order="K", subok=False)
         if memory_format is not None and memory_format.name != "preserve_format":
@@ -155,28 +232,50 @@ zeros_like, ones_like, empty_like = _like("zeros_like", 0), _like("ones_like", 1
 
 
 @factory
-def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False):
+def full_like(
+    input,
+    fill_value,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    memory_format=None,
+    pin_memory=False,
+):
     """A tensor like `input` filled with `fill_value`."""
     kind = dtype or input.dtype
-    result = empty_like(input, dtype=kind, layout=layout, device=device, memory_format=memory_format, pin_memory=pin_memory)
+    result = empty_like(
+        input, dtype=kind, layout=layout, device=device, memory_format=memory_format, pin_memory=pin_memory
+    )
     result._array.fill(scalar_of(fill_value.item() if isinstance(fill_value, Tensor) else fill_value, kind))
     return result.requires_grad_() if requires_grad else result
 
 
 @factory
-def arange(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Numbers from `start` (0 if only an end is given) up to but not including `end`, `step` apart."""
     if end is None:
         start, end = 0, start
     start, end, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
     if dtype is None:
-        dtype = out.dtype if out is not None else dtypes.int64 if all(isinstance(x, (int, np.integer)) for x in (start, end, step)) else dtypes.default.dtype
+        dtype = (
+            out.dtype
+            if out is not None
+            else dtypes.int64
+            if all(isinstance(x, (int, np.integer)) for x in (start, end, step))
+            else dtypes.default.dtype
+        )
     if step == 0:
         raise RuntimeError("step must be nonzero")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
     if (step > 0 and start > end) or (step < 0 and start < end):
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     if dtype.category == dtypes.INTEGER:
         start, end, step = int(start), int(end), int(step)
+        if step == 0:
+            raise ValueError("step must be nonzero")
         count = max(-(-(end - start) // step), 0)
         array = (start + np.arange(count, dtype=np.int64) * step).astype(dtype.numpy)
     else:
@@ -196,7 +295,7 @@ def inclusive_range(start=0, end=None, step=1, *, out=None, dtype=None, layout=N
     )
     if end is None:
         start, end = 0, start
-    dtype = dtype or dtypes.default.dtype
+    dtype = dtype or (dtypes.default.dtype if out is None else out.dtype)
     count = int((end - start) / step + 1)
     array = (start + np.arange(count, dtype=np.float64) * step).astype(dtype.numpy)
     return finish(array, dtype, requires_grad, device, layout, False, out, "range")
@@ -206,14 +305,28 @@ FACTORIES["range"] = inclusive_range
 
 
 @factory
-def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def linspace(
+    start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """`steps` numbers from `start` to `end`, both included, evenly spaced."""
     start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
+    steps = steps_given("linspace", steps)
+    if dtype is None:
+        dtype = out.dtype if out is not None else (
+            dtypes.default.complex if isinstance(start, complex) or isinstance(end, complex) else dtypes.default.dtype
+        )
+    return finish(spaced(start, end, steps, dtype), dtype, requires_grad, device, layout, pin_memory, out, "linspace")
+
+
+def steps_given(name, steps):
+    """How many numbers to make, an integer that isn't negative."""
+    try:
+        steps = operator.index(steps)
+    except TypeError:
+        raise TypeError(f"{name}(): argument 'steps' must be int, not {type(steps).__name__}") from None
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
-    if dtype is None:
-        dtype = dtypes.default.complex if isinstance(start, complex) or isinstance(end, complex) else dtypes.default.dtype
-    return finish(spaced(start, end, steps, dtype), dtype, requires_grad, device, layout, pin_memory, out, "linspace")
+    return steps
 
 
 def spaced(start, end, steps, dtype):
@@ -235,10 +348,23 @@ def spaced(start, end, steps, dtype):
 
 
 @factory
-def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def logspace(
+    start,
+    end,
+    steps,
+    base=10.0,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """`base` to the powers of `linspace(start, end, steps)`."""
     start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
-    dtype = dtype or dtypes.default.dtype
+    steps = steps_given("logspace", steps)
+    dtype = dtype or (dtypes.default.dtype if out is None else out.dtype)
     exact = dtypes.float64 if dtype.category <= dtypes.INTEGER or dtype.itemsize < 8 else dtype
     array = np.power(np.asarray(base, exact.numpy), spaced(start, end, steps, exact)).astype(dtype.numpy)
     return finish(array, dtype, requires_grad, device, layout, pin_memory, out, "logspace")
@@ -248,7 +374,9 @@ def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None,
 def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """The identity matrix of `n` rows and `m` (default `n`) columns."""
     if n < 0 or (m is not None and m < 0):
-        raise RuntimeError(f"n must be greater or equal to 0, got {n}" if n < 0 else f"m must be greater or equal to 0, got {m}")
+        raise RuntimeError(
+            f"n must be greater or equal to 0, got {n}" if n < 0 else f"m must be greater or equal to 0, got {m}"
+        )
     array = np.eye(n, m, dtype=(dtype or dtypes.default.dtype).numpy)
     return finish(array, dtype, requires_grad, device, layout, pin_memory, out, "eye")
 
@@ -363,8 +491,9 @@ def array_of_sequence(data, dtype):
             low, high = min(flat), max(flat)
             if low < info.min or high > info.max:
                 raise RuntimeError(
-                    "Overflow when unpacking long long" if dtype is dtypes.int64 else
-                    f"value cannot be converted to type {dtype.name} without overflow"
+                    "Overflow when unpacking long long"
+                    if dtype is dtypes.int64
+                    else f"value cannot be converted to type {dtype.name} without overflow"
                 )
             array = np.array(flat, dtype.numpy)
         else:
@@ -372,7 +501,11 @@ def array_of_sequence(data, dtype):
     elif dtype.is_floating_point and any(isinstance(x, complex) for x in flat):
         raise RuntimeError("value cannot be converted to a real type without loss: it is complex")
     else:
-        array = np.array(flat, np.complex128 if dtype.is_complex else np.float64).astype(dtype.numpy) if flat else np.empty(0, dtype.numpy)
+        array = (
+            np.array(flat, np.complex128 if dtype.is_complex else np.float64).astype(dtype.numpy)
+            if flat
+            else np.empty(0, dtype.numpy)
+        )
     return array.reshape(shape), dtype
 
 
@@ -407,8 +540,13 @@ def collect(data, shape, depth, flat, found):
             return suggested
         return dtypes.promote_types(found, suggested)
     if isinstance(data, (str, bytes, dict)) or not hasattr(data, "__len__"):
-        raise TypeError(f"not a sequence: expected a sequence of length {shape[depth]} at dim {depth}, got {type(data).__name__}") \
-            if not isinstance(data, ACCEPTED) else ValueError(f"expected sequence of length {shape[depth]} at dim {depth} (got a number)")
+        raise (
+            TypeError(
+                f"not a sequence: expected a sequence of length {shape[depth]} at dim {depth}, got {type(data).__name__}"
+            )
+            if not isinstance(data, ACCEPTED)
+            else ValueError(f"expected sequence of length {shape[depth]} at dim {depth} (got a number)")
+        )
     if len(data) != shape[depth]:
         raise ValueError(mismatch(shape, depth, len(data)))
     for item in data:
@@ -496,7 +634,9 @@ def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=Fa
         if args:
             copy = args.pop(0)
     if device is not None and not isinstance(device, (str, int, device_class)):
-        raise TypeError(f"to() received an invalid combination of arguments: {type(device).__name__} is neither dtype nor device")
+        raise TypeError(
+            f"to() received an invalid combination of arguments: {type(device).__name__} is neither dtype nor device"
+        )
     check_device(device)
     return dtype, copy, memory_format
 
@@ -584,7 +724,9 @@ def copy_(self, src, non_blocking=False):
 def fill_(self, value):
     """Overwrite every element with `value`, a number or a tensor of no dimensions; returns this tensor."""
     if isinstance(value, Tensor) and value._array.ndim:
-        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} dimensions.")
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} dimensions."
+        )
     return fill.variant("inplace")(self, value)
 
 
@@ -607,7 +749,14 @@ def _new(name, make):
         if "size" in named:
             size = (named.pop("size"),)
         refuse(named, name)
-        return make(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, layout=layout, pin_memory=pin_memory)
+        return make(
+            *size,
+            dtype=dtype or self.dtype,
+            device=device,
+            requires_grad=requires_grad,
+            layout=layout,
+            pin_memory=pin_memory,
+        )
 
     function.__name__ = name
     function.__doc__ = f"`{make.__name__}` with this tensor's dtype unless told otherwise."
@@ -621,7 +770,15 @@ _new("new_empty", empty)
 
 def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """`full` with this tensor's dtype unless told otherwise."""
-    return full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, layout=layout, pin_memory=pin_memory)
+    return full(
+        size,
+        fill_value,
+        dtype=dtype or self.dtype,
+        device=device,
+        requires_grad=requires_grad,
+        layout=layout,
+        pin_memory=pin_memory,
+    )
 
 
 def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
@@ -629,7 +786,9 @@ def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
     return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
 
-def new_empty_strided(self, size, stride, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+def new_empty_strided(
+    self, size, stride, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
+):
     """`empty_strided` with this tensor's dtype unless told otherwise."""
     return empty_strided(size, stride, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
@@ -669,7 +828,9 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
         return self
     array = source._array if isinstance(source, Tensor) else source.line(self.dtype)
     if size is not None:
-        strides = stride or tuple(s // array.itemsize for s in shape_kernels.contiguous_strides(tuple(size), array.itemsize))
+        strides = stride or tuple(
+            s // array.itemsize for s in shape_kernels.contiguous_strides(tuple(size), array.itemsize)
+        )
         array, _ = shape_kernels.as_strided(array, tuple(size), tuple(strides), storage_offset)
     self._array = array
     if isinstance(source, Tensor):

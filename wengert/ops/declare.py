@@ -38,7 +38,9 @@ from wengert.tensor import Parameter, Tensor, new, wrap
 # Non-finite results are values here, as in PyTorch. The filter names our modules only: the user's own NumPy code warns as ever.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"wengert\.")
 
-FUNCTIONS: dict[str, dict[str, "Operation"]] = {}  # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
+FUNCTIONS: dict[
+    str, dict[str, "Operation"]
+] = {}  # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
 METHODS: dict[str, "Operation"] = {}
 NUMBERS = (bool, int, float, complex, np.number, np.bool_)
 
@@ -47,6 +49,8 @@ class Operation:
     """What all operations have in common: names, lazily generated functions, and the way through uncommon arguments."""
 
     differentiable = True
+    public = None  # the operation as whose usual case this one is called
+    namespace = ""  # where the function is public: "" is torch itself
 
     def __init__(self, name, kernel, doc=None):
         self.name = name
@@ -59,6 +63,8 @@ class Operation:
 
     def export(self, *, namespace="", function=True, method=True, inplace=False, alias=()):
         """Give the operation its public names: functions in `namespace`, methods of Tensor, each with its aliases."""
+        if namespace:
+            self.namespace = namespace
         for name in (self.name, *alias):
             if function:
                 FUNCTIONS.setdefault(namespace, {})[name] = self
@@ -97,6 +103,14 @@ class Operation:
     def __repr__(self):
         return f"<operation {self.name}>"
 
+    def misplaced(self, error, args, kwargs):
+        """What is asked of something that isn't a tensor is PyTorch's TypeError about that argument."""
+        given = dict(zip(self.signature, args, strict=False)) | kwargs
+        for position, (name, value) in enumerate(given.items(), 1):
+            if value is error.obj and not isinstance(value, Tensor):
+                return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
+        return error
+
     # --- the way through uncommon arguments -----------------------------------------------------------------------------
 
     def general(self, values, out=None, kind="function"):
@@ -129,7 +143,7 @@ class Operation:
             args.pop()
         if out is not None:
             kwargs["out"] = out
-        function = self.variant(kind) if kind != "operator" else self.function
+        function = (self.public or self).variant(kind if kind != "operator" else "function")
         return overrides.handle(function, overridden, tuple(args), kwargs)
 
     def prepare(self, values):
@@ -138,23 +152,32 @@ class Operation:
 
     def write(self, out, values):
         """The `out=` form: compute, then store into `out` (or into each of a tuple), resized to fit."""
-        targets = out if isinstance(out, (tuple, list)) else (out,)
-        for target in targets:
-            if not isinstance(target, Tensor):
-                raise TypeError(f"{self.name}(): argument 'out' must be Tensor, not {type(target).__name__}")
-        if grad_mode.enabled and any(
-            isinstance(value, Tensor) and value.requires_grad for value in (*flattened(values.values()), *targets)
-        ):
+        from wengert.ops import destinations
+
+        inputs = [value for value in flattened(values.values()) if isinstance(value, Tensor)]
+        targets = destinations.tensors_of(out, self.name)
+        if grad_mode.enabled and any(tensor.requires_grad for tensor in (*inputs, *targets)):
             raise RuntimeError(
                 f"{self.name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
                 "arguments requires grad."
             )
+        key = destinations.key_of(self, values)
+        if key in destinations.COMPUTED_IN_OUT:
+            if values["dtype"] not in (None, targets[0].dtype):
+                destinations.check_type("mm", "result", values["dtype"], targets[0].dtype)
+            values = {**values, "dtype": targets[0].dtype}
         result = self.general(values)
         results = result if isinstance(result, (tuple, list)) else (result,)
-        if len(results) != len(targets):
-            raise TypeError(f"{self.name}(): expected {len(results)} tensors in 'out', got {len(targets)}")
+        if len(results) != len(targets) or isinstance(out, Tensor) != isinstance(result, Tensor):
+            raise TypeError(
+                f"{self.name}(): argument 'out' must be "
+                + ("Tensor" if isinstance(result, Tensor) else f"tuple of {len(results)} Tensors")
+                + f", not {'Tensor' if isinstance(out, Tensor) else f'tuple of {len(targets)}'}"
+            )
+        fields = getattr(self, "outputs", None) or ("result",) * len(results)
+        destinations.accept(key, targets, results, fields, inputs)
         for target, value in zip(targets, results, strict=True):
-            store(target, value, self.name)
+            destinations.store(target, value, key)
         return out if len(targets) == 1 else type(result)(targets)
 
 
@@ -207,14 +230,7 @@ class Composite(Operation):
         name = self.name
 
         def function(*args, **kwargs):
-            for value in args:
-                if type(value) is not Tensor and hasattr(type(value), "__torch_function__") and type(value) is not Parameter:
-                    overridden = overriding((*args, *kwargs.values()), None)
-                    if overridden:
-                        from wengert import overrides
-
-                        return overrides.handle(function, overridden, args, kwargs)
-            if rare.active:
+            if rare.active or not PLAIN.issuperset(map(type, args)) or kwargs:
                 overridden = overriding((*args, *kwargs.values()), None)
                 if overridden:
                     from wengert import overrides
@@ -236,18 +252,17 @@ class Composite(Operation):
         function.__wrapped__ = run
         return function
 
-    def misplaced(self, error, args, kwargs):
-        """What a composite asks of something that isn't a tensor is PyTorch's TypeError about that argument."""
-        given = dict(zip(self.signature, args, strict=False)) | kwargs
-        for position, (name, value) in enumerate(given.items(), 1):
-            if value is error.obj and not isinstance(value, Tensor):
-                return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
-        return error
-
     def general(self, values, out=None, kind="function"):
         signature = self.signature
-        args = [v for k, v in values.items() if signature[k].kind is not inspect.Parameter.KEYWORD_ONLY]
-        kwargs = {k: v for k, v in values.items() if signature[k].kind is inspect.Parameter.KEYWORD_ONLY}
+        args, kwargs = [], {}
+        for name, value in values.items():
+            kind = signature[name].kind
+            if kind is inspect.Parameter.KEYWORD_ONLY:
+                kwargs[name] = value
+            elif kind is inspect.Parameter.VAR_KEYWORD:
+                kwargs.update(value)
+            else:
+                args += value if kind is inspect.Parameter.VAR_POSITIONAL else [value]
         return self.kernel(*args, **kwargs)
 
     @property
@@ -272,6 +287,8 @@ class Choice(Operation):
     def __init__(self, name, choose, doc=None, usual=None):
         super().__init__(name, choose, doc)
         self.usual = usual  # what two arguments without keywords mean, where that needs no choosing
+        if usual is not None:
+            usual.public = self
 
     def generate(self, kind):
         choose = self.kernel
@@ -281,8 +298,17 @@ class Choice(Operation):
         def function(*args, **kwargs):
             if usual is not None and not kwargs and len(args) == 2:
                 return usual(*args)
+            if rare.active or not PLAIN.issuperset(map(type, args)) or kwargs:
+                overridden = overriding((*args, *kwargs.values()), None)
+                if overridden:
+                    from wengert import overrides
+
+                    return overrides.handle(function, overridden, args, kwargs)
             out = kwargs.pop("out", None) if takes_out else None
-            chosen, arguments, *options = choose(*args, **kwargs)
+            try:
+                chosen, arguments, *options = choose(*args, **kwargs)
+            except AttributeError as error:
+                raise self.misplaced(error, args, kwargs) from None
             run = chosen.variant(kind)
             if options:
                 return run(*arguments, **options[0])
@@ -447,8 +473,12 @@ class Pointwise(Primitive):
     (the real dtype of a complex one), "bool".
     """
 
-    def __init__(self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None, **options):
+    def __init__(
+        self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None,
+        numbers=True, **options
+    ):
         super().__init__(name, kernel, derivatives, **options)
+        self.numbers = numbers  # which operands may be numbers: all (True), none, or those named
         self.check = check  # refuses arguments that the kernel could take and PyTorch does not
         self.unpromoted = unpromoted
         self.promote = promote
@@ -492,19 +522,24 @@ class Pointwise(Primitive):
             value = values[name]
             if isinstance(value, Tensor):
                 some = True
-            elif not isinstance(value, NUMBERS) and value is not None:
-                raise TypeError(
-                    f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
-                )
+            elif value is None:
+                if self.signature[name].default is not None:
+                    raise self.not_a_tensor(name, position, value)
+            elif not isinstance(value, NUMBERS) or not (self.numbers is True or self.numbers and name in self.numbers):
+                raise self.not_a_tensor(name, position, value)
         if not some:
-            raise TypeError(f"{self.name}(): argument '{self.tensors[0]}' (position 1) must be Tensor, not "
-                            f"{type(values[self.tensors[0]]).__name__}")  # fmt: skip
+            raise self.not_a_tensor(self.tensors[0], 1, values[self.tensors[0]])
+
+    def not_a_tensor(self, name, position, value):
+        return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
 
     def run(self, given, plain):
         return self.body(plain, (), self.numbered(given))
 
     def numbered(self, values):
-        return self.scalar_node != self.node_name and not any(isinstance(values[name], Tensor) for name in self.tensors[1:])
+        return self.scalar_node != self.node_name and not any(
+            isinstance(values[name], Tensor) for name in self.tensors[1:]
+        )
 
     def with_number(self, tensor, number):
         """The common path for a floating tensor and a Python number; replaced by its generated self on first use."""
@@ -531,6 +566,10 @@ class Pointwise(Primitive):
         for name in self.promoted[1:]:
             values[name] = convert(values[name], common if common is not target.dtype else target.dtype)
         return values
+
+
+# Types of arguments that never take part in operations of their own accord.
+PLAIN = frozenset({Tensor, Parameter, int, float, bool, complex, str, type(None), dtypes.dtype})
 
 
 def overriding(values, out):
@@ -584,9 +623,10 @@ def mark_inference(result):
             tensor._counter = graph.INFERENCE
 
 
-def forward_mode(operation, values, kind):
-    from wengert.autograd import forward_ad  # only ever reached when forward_ad is loaded: it alone makes dual tensors
+forward_ad = None  # `wengert.autograd.forward_ad` puts itself here when it loads; it alone makes dual tensors
 
+
+def forward_mode(operation, values, kind):
     return forward_ad.apply(operation, values, kind)
 
 
@@ -636,28 +676,6 @@ def cast(tensor, dtype):
 
 
 Tensor._tangent = None
-
-
-def store(target, value, name):
-    """Write a result into an `out=` tensor: same category or higher, resized with a warning if it has elements."""
-    if not dtypes.can_cast(value.dtype, target.dtype):
-        raise RuntimeError(
-            f"result type {dtypes.SCALAR_NAMES[value.dtype]} can't be cast to the desired output type "
-            f"{dtypes.SCALAR_NAMES[target.dtype]}"
-        )
-    if target._array.shape != value._array.shape:
-        if target._array.size:
-            warnings.warn(
-                f"An output with one or more elements was resized since it had shape {list(target.shape)}, which does not "
-                f"match the required output shape {list(value.shape)}. This behavior is deprecated, and in a future "
-                "PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse an "
-                "out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
-                UserWarning,
-                stacklevel=4,
-            )
-        target.resize_(value.shape)
-    target._array[...] = value._array
-    views.bump(target)
 
 
 # --- source generation ------------------------------------------------------------------------------------------------------
@@ -780,7 +798,9 @@ class Saved:
             elif parameter in operation.residuals:
                 self.residuals.append(parameter)
             else:
-                raise NameError(f"{operation.name}: a derivative names {parameter!r}, which is nothing that it could be given")
+                raise NameError(
+                    f"{operation.name}: a derivative names {parameter!r}, which is nothing that it could be given"
+                )
         self.optional = {n for n in self.inputs if signature[n].default is None}
 
     def condition(self, name):
@@ -837,14 +857,19 @@ class Emitter:
                 tensor, other = list(op.signature)[:2]
                 self.add(f"if not isinstance({other}, OPERANDS) and not hasattr(type({other}), '__torch_function__'):")
                 self.add(f"return operand_of_another_kind(op, {tensor}, {other})", 2)
+                self.add(f"if not isinstance({tensor}, Tensor):")
+                self.add(f"raise not_its_method(op, {tensor})", 2)
                 namespace["OPERANDS"] = (Tensor, *NUMBERS)
+                namespace["not_its_method"] = not_its_method
                 namespace["operand_of_another_kind"] = operand_of_another_kind
             self.add(f"return op.general({{{values}}}, {out}, {self.kind!r})")
         else:
             self.lines.append(f"def {name}({', '.join(p.name for p in parameters)}):")
             self.body(1)
         scalars = "".join(self.scalars)
-        function = compile_source("\n".join(self.lines) + "\n", name, namespace, f"{self.kind} {name} {scalars}".strip())
+        function = compile_source(
+            "\n".join(self.lines) + "\n", name, namespace, f"{self.kind} {name} {scalars}".strip()
+        )
         function.__doc__ = op.doc
         function.__module__ = "wengert"
         function.operation = op
@@ -853,7 +878,7 @@ class Emitter:
     def number_case(self):
         """``tensor op number``: as quick as two tensors, if the number fits the dtype as it is."""
         op = self.op
-        if not isinstance(op, Pointwise) or len(op.tensors) != 2 or len(op.signature) != 2:
+        if not isinstance(op, Pointwise) or not op.numbers or len(op.tensors) != 2 or len(op.signature) != 2:
             return
         if self.inplace and (op.promote == "bool" or not isinstance(op.kernel, np.ufunc)):
             return
@@ -918,7 +943,9 @@ class Emitter:
         parts = []
         for name, parameter in self.op.signature.items():
             if name in self.saved.inputs:
-                text = f"(None if {name} is None else {name}._array)" if name in self.saved.optional else f"{name}._array"
+                text = (
+                    f"(None if {name} is None else {name}._array)" if name in self.saved.optional else f"{name}._array"
+                )
             else:
                 text = name
             parts.append(f"{name}={text}" if parameter.kind is parameter.KEYWORD_ONLY else text)
@@ -1045,7 +1072,9 @@ class Emitter:
         for name in saved.tensors:
             condition = saved.condition(name)
             value = clone if clone and name == saved.inputs[0] else name
-            self.add(f"node.s_{name} = {value} if {condition} else None" if condition else f"node.s_{name} = {value}", indent)
+            self.add(
+                f"node.s_{name} = {value} if {condition} else None" if condition else f"node.s_{name} = {value}", indent
+            )
         for name in saved.values:
             self.add(f"node.s_{name} = {name}", indent)
         for name in saved.residuals:
@@ -1119,7 +1148,12 @@ class Emitter:
         self.nodes(indent)
         asked = " or ".join(f"n_{n} is not None" for n in saved.differentiable) or "False"
         # A result without derivative cuts the graph, but a leaf must be refused all the same.
-        self.add(f"recorded = ({asked}) and grad_mode.enabled" if saved.differentiable else f"recorded = {first}._node is not None and grad_mode.enabled", indent)
+        self.add(
+            f"recorded = ({asked}) and grad_mode.enabled"
+            if saved.differentiable
+            else f"recorded = {first}._node is not None and grad_mode.enabled",
+            indent,
+        )
         self.add(f"if {first}._base is not None and not recorded and grad_mode.enabled:", indent)
         self.add(f"views.check_unrecorded({first})", indent + 1)
         self.add("if recorded:", indent)
@@ -1128,7 +1162,9 @@ class Emitter:
         if first in saved.tensors:
             clone = "original"
             condition = saved.condition(first)
-            self.add(f"original = views.copy_of({first})" + (f" if {condition} else None" if condition else ""), indent + 1)
+            self.add(
+                f"original = views.copy_of({first})" + (f" if {condition} else None" if condition else ""), indent + 1
+            )
         self.add("try:", indent)
         residuals = "".join(f", {name}" for name in op.residuals)
         target = f"_{residuals}"
@@ -1144,7 +1180,9 @@ class Emitter:
         called = "kernel" if writes_in_place(op.kernel) else "kernel_inplace"
         options = [f"out={first}._array", "casting='unsafe'"] if writes_in_place(op.kernel) else keywords
         run = f"lambda *a: {called}({', '.join(['*a', *options])})"
-        self.add(f"{'_' if not residuals else target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1)
+        self.add(
+            f"{'_' if not residuals else target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1
+        )
         self.add(f"counter = {first}._counter", indent)
         self.add("if counter is None:", indent)
         self.add(f"{first}._counter = Version(1)", indent + 1)
@@ -1218,7 +1256,9 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
     if tracked or saved.residuals:
         add("versions = self.versions")
         add("if versions is None:")
-        stale = " or ".join(f"s_{n} is not None and s_{n}._counter is not None and s_{n}._counter.value" for n in tracked)
+        stale = " or ".join(
+            f"s_{n} is not None and s_{n}._counter is not None and s_{n}._counter.value" for n in tracked
+        )
         add(f"    if {stale or 'False'}:")
         add("        verify(self)")
         changed = [
@@ -1284,6 +1324,11 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
     return ["    " + line for line in lines]
 
 
+def not_its_method(op, value):
+    """The error for ``Tensor.__add__(2, x)``."""
+    return TypeError(f"descriptor of '{op.name}' for 'Tensor' objects doesn't apply to a '{type(value).__name__}' object")
+
+
 def operand_of_another_kind(op, input, other):
     """An operator met an operand that is neither tensor nor number: let the other side try.
 
@@ -1299,18 +1344,20 @@ def operand_of_another_kind(op, input, other):
 
 
 def pointwise(name, kernel, *, promote="same", function=True, method=True, inplace=True, alias=(), namespace="", doc=None,
-              tensors=None, unpromoted=(), check=None, residuals=(), holomorphic=True, node=None, scalar_node=None, **derivatives):  # fmt: skip
+              tensors=None, unpromoted=(), check=None, residuals=(), holomorphic=True, node=None, scalar_node=None,
+              numbers=True, **derivatives):  # fmt: skip
     """Declare an operation on corresponding elements.
 
     Args:
         name: its public name.
         kernel: a ufunc, or a function of arrays whose parameters become the operation's.
         promote: the dtype of the result: "same" as the promoted inputs, at least "float", or "bool".
+        numbers: which operands may be numbers: all (True), none (False), or those named.
         derivatives: for each differentiable parameter, a formula whose parameter names say what it needs.
     """
     operation = Pointwise(
         name, kernel, derivatives, promote=promote, tensors=tensors, residuals=residuals, holomorphic=holomorphic,
-        node=node, scalar_node=scalar_node, unpromoted=unpromoted, check=check, doc=doc,
+        node=node, scalar_node=scalar_node, unpromoted=unpromoted, check=check, numbers=numbers, doc=doc,
     )  # fmt: skip
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
@@ -1377,14 +1424,16 @@ class Variadic(Operation):
         key = next(iter(values))
         tensors = values[key]
         if isinstance(tensors, Tensor) or not isinstance(tensors, (list, tuple)):
-            raise TypeError(f"{self.name}(): argument '{key}' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
+            raise TypeError(
+                f"{self.name}(): argument '{key}' (position 1) must be tuple of Tensors, not {type(tensors).__name__}"
+            )
         for position, tensor in enumerate(tensors):
             if not isinstance(tensor, Tensor):
-                raise TypeError(
-                    f"expected Tensor as element {position} in argument 0, but got {type(tensor).__name__}"
-                )
+                raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(tensor).__name__}")
         if not tensors:
-            raise RuntimeError(f"{self.name}(): expected a non-empty list of Tensors")
+            if self.name == "cat":
+                raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+            raise RuntimeError(f"{self.name} expects a non-empty TensorList")
         if self.promote:
             common = dtypes.result_type_of([(t.dtype, 2 if t._array.ndim else 1) for t in tensors])
             tensors = [convert(t, common) for t in tensors]

@@ -4,13 +4,14 @@ The derivatives are those of M. B. Giles, "Collected matrix derivative results f
 differentiation" (2008), extended to complex numbers and to rectangular matrices.
 """
 
+import itertools
 import math
 
 import numpy as np
 
 from wengert import dtypes
 from wengert.kernels import decompositions as kernels
-from wengert.kernels.decompositions import LinAlgError, checked
+from wengert.kernels.decompositions import checked
 from wengert.kernels.reductions import axis_of
 from wengert.ops.arrangement import diag_embed
 from wengert.ops.creation import eye
@@ -51,17 +52,27 @@ def identity_like(A):
     return eye(A.shape[-1], dtype=A.dtype)
 
 
-# --- inverses, determinants, solutions ---------------------------------------------------------------------------------------------------
+# --- inverses, determinants, solutions --------------------------------------------------------------------------------
 
 inv = primitive("inv", kernels.inv, node="LinalgInvExBackward0", **LINALG, A=lambda g, out: -(out.mT @ g @ out.mT))
 inv_ex = primitive(
-    "inv_ex", kernels.inv_ex, outputs=("inverse", "info"), node="LinalgInvExBackward0", nodiff_outputs=("info",), **LINALG,
-    holomorphic=False, A=lambda g, inverse: -(H(inverse) @ g @ H(inverse)),
-)  # fmt: skip
+    "inv_ex",
+    kernels.inv_ex,
+    outputs=("inverse", "info"),
+    node="LinalgInvExBackward0",
+    nodiff_outputs=("info",),
+    **LINALG,
+    holomorphic=False,
+    A=lambda g, inverse: -(H(inverse) @ g @ H(inverse)),
+)
 inverse = composite(lambda input: inv(input), name="inverse")
 det = primitive(
-    "det", kernels.det, node="LinalgDetBackward0", **LINALG, A=lambda g, A, out: reshape_to(g, (*g.shape, 1, 1)) * cofactors(A, out),
-)  # fmt: skip
+    "det",
+    kernels.det,
+    node="LinalgDetBackward0",
+    **LINALG,
+    A=lambda g, A, out: reshape_to(g, (*g.shape, 1, 1)) * cofactors(A, out),
+)
 composite(lambda input: det(input), name="det")
 
 
@@ -81,9 +92,14 @@ def has_zero(x):
 
 
 slogdet = primitive(
-    "slogdet", kernels.slogdet, outputs=("sign", "logabsdet"), node="LinalgSlogdetBackward0", holomorphic=False, **LINALG,
+    "slogdet",
+    kernels.slogdet,
+    outputs=("sign", "logabsdet"),
+    node="LinalgSlogdetBackward0",
+    holomorphic=False,
+    **LINALG,
     A=lambda g, g_logabsdet, A, sign: slogdet_gradient(g, g_logabsdet, A, sign),
-)  # fmt: skip
+)
 composite(lambda input: slogdet(input), name="slogdet")
 
 
@@ -105,18 +121,23 @@ def logdet(input):
 
 
 solve_op = primitive(
-    "linalg_solve", kernels.solve, **INNER, node="LinalgSolveExBackward0",
+    "linalg_solve",
+    kernels.solve,
+    **INNER,
+    node="LinalgSolveExBackward0",
     A=lambda g, A, A_shape, out: fitted(-(solve_op(A.mT, g) @ out.mT), A_shape),
     B=lambda g, A, B_shape: fitted(solve_op(A.mT, g), B_shape),
-)  # fmt: skip
+)
 
 
 def same_kinds(A, B, name):
     if not isinstance(B, Tensor):
         raise TypeError(f"{name}(): argument 'B' (position 2) must be Tensor, not {type(B).__name__}")
     if A.dtype is not B.dtype:
-        raise RuntimeError(f"{name}: Expected A and B to have the same dtype, but found A of type {dtypes.SCALAR_NAMES[A.dtype]} "
-                           f"and B of type {dtypes.SCALAR_NAMES[B.dtype]} instead")  # fmt: skip
+        raise RuntimeError(
+            f"{name}: Expected A and B to have the same dtype, but found A of type {dtypes.SCALAR_NAMES[A.dtype]} "
+            f"and B of type {dtypes.SCALAR_NAMES[B.dtype]} instead"
+        )
 
 
 @composite(**LINALG)
@@ -135,8 +156,10 @@ def solve(A, B, *, left=True):
         raise RuntimeError("linalg.solve: The tensor B must have at least 1 dimension.")
     vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and B.shape == A.shape[:-1])
     if vector and not left:
-        raise RuntimeError("linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this case "
-                           "linalg.solve is equivalent to B / A.squeeze(-1)")  # fmt: skip
+        raise RuntimeError(
+            "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this case "
+            "linalg.solve is equivalent to B / A.squeeze(-1)"
+        )
     rhs = B.unsqueeze(-1) if vector else B
     fits(A, rhs, left, "linalg.solve")
     if left:
@@ -171,12 +194,15 @@ def solve_ex(A, B, *, left=True, check_errors=False):
 
 
 triangular_op = primitive(
-    "linalg_solve_triangular", kernels.solve_triangular, **INNER, node="LinalgSolveTriangularBackward0",
+    "linalg_solve_triangular",
+    kernels.solve_triangular,
+    **INNER,
+    node="LinalgSolveTriangularBackward0",
     A=lambda g, A, A_shape, out, upper, unitriangular: fitted(
         triangle_of(-(triangular_op(A.mT, g, not upper, unitriangular) @ out.mT), upper, unitriangular), A_shape
     ),
     B=lambda g, A, B_shape, upper, unitriangular: fitted(triangular_op(A.mT, g, not upper, unitriangular), B_shape),
-)  # fmt: skip
+)
 
 
 def triangle_of(x, upper, without_diagonal):
@@ -203,13 +229,20 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)
     """(X, A) with A X = input, A triangular."""
     check(A, "triangular_solve", square=True)
     matrix = A.mT if transpose else A
-    return triangular_result(solve_triangular(matrix, input, upper=upper != transpose, unitriangular=unitriangular), A.clone())
+    return triangular_result(
+        solve_triangular(matrix, input, upper=upper != transpose, unitriangular=unitriangular), A.clone()
+    )
 
 
 pinv_op = primitive(
-    "linalg_pinv", kernels.pinv, tensors=("A",), **INNER, node="LinalgPinvBackward0", holomorphic=False,
+    "linalg_pinv",
+    kernels.pinv,
+    tensors=("A",),
+    **INNER,
+    node="LinalgPinvBackward0",
+    holomorphic=False,
     A=lambda g, A, out: pinv_gradient(g, A, out),
-)  # fmt: skip
+)
 
 
 def pinv_gradient(g, A, P):
@@ -244,11 +277,16 @@ def pinverse(input, rcond=1e-15):
 
 
 lstsq_op = primitive(
-    "linalg_lstsq", kernels.lstsq, outputs=("solution", "residuals", "rank", "singular_values"),
-    nodiff_outputs=("residuals", "rank", "singular_values"), **INNER, node="LinalgLstsqBackward0", holomorphic=False,
+    "linalg_lstsq",
+    kernels.lstsq,
+    outputs=("solution", "residuals", "rank", "singular_values"),
+    nodiff_outputs=("residuals", "rank", "singular_values"),
+    **INNER,
+    node="LinalgLstsqBackward0",
+    holomorphic=False,
     A=lambda g, A, A_shape, B: fitted(pinv_gradient(g @ H(B), A, pinv_op(A, None, None, False)), A_shape),
     B=lambda g, A, B_shape: fitted(H(pinv_op(A, None, None, False)) @ g, B_shape),
-)  # fmt: skip
+)
 DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
@@ -257,13 +295,15 @@ def lstsq(A, B, rcond=None, *, driver=None):
     """X that minimises the length of A X - B.
 
     Args:
-        driver: "gelsy" (default), "gels", "gelsd" or "gelss": which of residuals, rank and singular values come with it.
+        driver: "gelsy" (default), "gels", "gelsd" or "gelss": which of the other results come with it.
     Returns:
         (solution, residuals, rank, singular_values).
     """
     check(A, "linalg.lstsq")
     if driver is not None and driver not in DRIVERS:
-        raise RuntimeError(f"torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), got {driver}")
+        raise RuntimeError(
+            f"torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), got {driver}"
+        )
     same_kinds(A, B, "torch.linalg.lstsq")
     if B.ndim < 1:
         raise RuntimeError("torch.linalg.lstsq: input `other` must have at least 1 dim")
@@ -282,7 +322,10 @@ def tensorinv(A, ind=2):
         raise RuntimeError("Expected a strictly positive integer for 'ind'")
     left, right = tuple(A.shape[:ind]), tuple(A.shape[ind:])
     if math.prod(left) != math.prod(right):
-        raise RuntimeError(f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {math.prod(right)} != {math.prod(left)}")
+        raise RuntimeError(
+            "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got "
+            f"{math.prod(right)} != {math.prod(left)}"
+        )
     return inv(A.reshape(math.prod(left), -1)).reshape(right + left)
 
 
@@ -293,17 +336,25 @@ def tensorsolve(A, B, dims=None):
         A = A.movedim(tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
     shape = tuple(A.shape[B.ndim :])
     if math.prod(shape) != B.numel():
-        raise RuntimeError("Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim])"
-                           f", but got {math.prod(shape)} != {B.numel()}")  # fmt: skip
+        raise RuntimeError(
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim])"
+            f", but got {math.prod(shape)} != {B.numel()}"
+        )
     return solve(A.reshape(math.prod(shape), -1) if shape else A.reshape(1, 1), B.reshape(-1)).reshape(shape)
 
 
-# --- LU ------------------------------------------------------------------------------------------------------------------------------------
+# --- LU ---------------------------------------------------------------------------------------------------------------
 
 lu_op = primitive(
-    "linalg_lu_factor_ex", kernels.lu_factor, outputs=("LU", "pivots", "info"), nodiff_outputs=("pivots", "info"), **INNER,
-    node="LinalgLuFactorExBackward0", holomorphic=False, A=lambda g, LU, pivots: lu_gradient(g, LU, pivots),
-)  # fmt: skip
+    "linalg_lu_factor_ex",
+    kernels.lu_factor,
+    outputs=("LU", "pivots", "info"),
+    nodiff_outputs=("pivots", "info"),
+    **INNER,
+    node="LinalgLuFactorExBackward0",
+    holomorphic=False,
+    A=lambda g, LU, pivots: lu_gradient(g, LU, pivots),
+)
 permutation_of = primitive("lu_permutation", kernels.permutation, tensors=("pivots",), **INNER)
 
 
@@ -361,7 +412,11 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False):
     refuse_no_pivot(pivot, "linalg.lu_factor")
     LU, pivots, info = lu_op(check(A, "torch.linalg.lu_factor_ex"))
     if check_errors and info._array.any():
-        kernels.failed("torch.linalg.lu_factor_ex", info._array, "U[{0},{0}] is zero and using it on lu_solve would result in a division by zero.")
+        kernels.failed(
+            "torch.linalg.lu_factor_ex",
+            info._array,
+            "U[{0},{0}] is zero and using it on lu_solve would result in a division by zero.",
+        )
     return lu_factor_ex_result(LU, pivots, info)
 
 
@@ -371,9 +426,13 @@ def lu_factor(A, *, pivot=True):
     refuse_no_pivot(pivot, "linalg.lu_factor")
     LU, pivots, info = lu_op(check(A, "torch.linalg.lu_factor"))
     if info._array.any():
-        kernels.failed("torch.linalg.lu_factor", info._array, "U[{0},{0}] is zero and using it on lu_solve would result in a division by zero. "
-                       "If you still want to perform the factorization, consider calling linalg.lu(A, pivot) or "
-                       "linalg.lu_factor_ex(A, pivot)")  # fmt: skip
+        kernels.failed(
+            "torch.linalg.lu_factor",
+            info._array,
+            "U[{0},{0}] is zero and using it on lu_solve would result in a division by zero. "
+            "If you still want to perform the factorization, consider calling linalg.lu(A, pivot) or "
+            "linalg.lu_factor_ex(A, pivot)",
+        )
     return lu_factor_result(LU, pivots)
 
 
@@ -381,8 +440,10 @@ def lu_factor(A, *, pivot=True):
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     """(P, L, U) from the result of `lu_factor`."""
     if LU_pivots.dtype is not dtypes.int32 and unpack_pivots:
-        raise RuntimeError(f"torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\n"
-                           f"Note: this function is intended to be used with the output produced by torch.linalg.lu_factor")  # fmt: skip
+        raise RuntimeError(
+            "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\n"
+            "Note: this function is intended to be used with the output produced by torch.linalg.lu_factor"
+        )
     m, n = LU_data.shape[-2:]
     k = min(m, n)
     nothing = wrap(np.zeros(0, LU_data.dtype.numpy), LU_data.dtype)
@@ -428,7 +489,10 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     if pivots.dtype is not dtypes.int32:
         raise RuntimeError("linalg.lu_solve: pivots should be a Tensor of scalar type torch.int32")
     if LU.dtype is not B.dtype:
-        raise RuntimeError(f"linalg.lu_solve: Expected LU and B to have the same dtype, but found LU of type {LU.dtype} and B of type {B.dtype} instead")
+        raise RuntimeError(
+            f"linalg.lu_solve: Expected LU and B to have the same dtype, but found LU of type {LU.dtype} and B of "
+            f"type {B.dtype} instead"
+        )
     if not left:
         return H(linalg_lu_solve(LU, pivots, H(B), adjoint=not adjoint))
     fits(LU, B, True, "linalg.lu_solve")
@@ -443,12 +507,16 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
 composite(linalg_lu_solve, name="lu_solve", **LINALG)
 lu_solve = composite(lambda input, LU_data, LU_pivots: linalg_lu_solve(LU_data, LU_pivots, input), name="lu_solve")
 
-# --- Cholesky -------------------------------------------------------------------------------------------------------------------------------
+# --- Cholesky ---------------------------------------------------------------------------------------------------------
 
 cholesky_op = primitive(
-    "linalg_cholesky_ex", kernels.cholesky, **INNER, node="LinalgCholeskyExBackward0", holomorphic=False,
+    "linalg_cholesky_ex",
+    kernels.cholesky,
+    **INNER,
+    node="LinalgCholeskyExBackward0",
+    holomorphic=False,
     A=lambda g, out, upper: cholesky_gradient(H(g), H(out)) if upper else cholesky_gradient(g, out),
-)  # fmt: skip
+)
 
 
 def cholesky_gradient(g, L):
@@ -459,7 +527,11 @@ def cholesky_gradient(g, L):
 
 
 def linalg_cholesky(A, *, upper=False):
-    """The triangular L with A = L L^H (U with A = U^H U if `upper`); raises LinAlgError unless A is positive definite."""
+    """The triangular L with A = L L^H (U with A = U^H U if `upper`).
+
+    Raises:
+        LinAlgError: A is not positive definite.
+    """
     return cholesky_op(check(A, "linalg.cholesky", square=True), upper)
 
 
@@ -479,14 +551,20 @@ def cholesky_ex(A, *, upper=False, check_errors=False):
 
 
 cholesky_solve_op = primitive(
-    "cholesky_solve", kernels.cholesky_solve, **INNER, holomorphic=False,
+    "cholesky_solve",
+    kernels.cholesky_solve,
+    **INNER,
+    holomorphic=False,
     input=lambda g, input_shape, L, upper: fitted(cholesky_solve_op(g, L, upper), input_shape),
     L=lambda g, L, L_shape, out, upper: fitted(factor_pull(cholesky_solve_op(g, L, upper) @ H(out), L, upper), L_shape),
-)  # fmt: skip
+)
 cholesky_inverse_op = primitive(
-    "cholesky_inverse", kernels.cholesky_inverse, **INNER, holomorphic=False,
+    "cholesky_inverse",
+    kernels.cholesky_inverse,
+    **INNER,
+    holomorphic=False,
     input=lambda g, input, out, upper: factor_pull(out @ g @ out, input, upper),
-)  # fmt: skip
+)
 
 
 def factor_pull(inner, L, upper):
@@ -513,12 +591,17 @@ def cholesky_inverse(input, upper=False):
     return cholesky_inverse_op(check(input, "cholesky_inverse", square=True), upper)
 
 
-# --- QR --------------------------------------------------------------------------------------------------------------------------------------
+# --- QR ---------------------------------------------------------------------------------------------------------------
 
 qr_op = primitive(
-    "linalg_qr", kernels.qr, outputs=("Q", "R"), **INNER, node="LinalgQrBackward0", holomorphic=False,
+    "linalg_qr",
+    kernels.qr,
+    outputs=("Q", "R"),
+    **INNER,
+    node="LinalgQrBackward0",
+    holomorphic=False,
     A=lambda g, g_R, Q, R, mode: qr_gradient(g, g_R, Q, R, mode),
-)  # fmt: skip
+)
 
 
 def qr_gradient(gQ, gR, Q, R, mode):
@@ -526,7 +609,8 @@ def qr_gradient(gQ, gR, Q, R, mode):
     m, n = R.shape[-2], R.shape[-1]
     if mode == "r":
         raise RuntimeError(
-            "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, mode='reduced') "
+            "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, "
+            "mode='reduced') "
             "if you are going to require gradients."
         )
     if mode == "complete" and m > n:
@@ -549,7 +633,9 @@ def linalg_qr(A, mode="reduced"):
     """(Q, R) with A = Q R, the columns of Q orthonormal and R upper triangular; `mode` "reduced", "complete" or "r"."""
     check(A, "linalg.qr")
     if mode not in ("reduced", "complete", "r"):
-        raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
+        raise RuntimeError(
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
+        )
     return qr_op(A, mode)
 
 
@@ -564,15 +650,27 @@ def householder_product(A, tau):
     check(A, "torch.linalg.householder_product")
     m, n = A.shape[-2:]
     if m < n:
-        raise RuntimeError("torch.linalg.householder_product: input.shape[-2] must be greater than or equal to input.shape[-1]")
+        raise RuntimeError(
+            "torch.linalg.householder_product: input.shape[-2] must be greater than or equal to input.shape[-1]"
+        )
     if n < tau.shape[-1]:
-        raise RuntimeError("torch.linalg.householder_product: input.shape[-1] must be greater than or equal to tau.shape[-1]")
+        raise RuntimeError(
+            "torch.linalg.householder_product: input.shape[-1] must be greater than or equal to tau.shape[-1]"
+        )
     if A.dtype is not tau.dtype:
-        raise RuntimeError(f"torch.linalg.householder_product: tau dtype {tau.dtype} does not match input dtype {A.dtype}")
+        raise RuntimeError(
+            f"torch.linalg.householder_product: tau dtype {tau.dtype} does not match input dtype {A.dtype}"
+        )
     if A.ndim - tau.ndim != 1:
-        raise RuntimeError(f"torch.linalg.householder_product: Expected tau to have one dimension less than input, but got tau.ndim equal to {tau.ndim} and input.ndim is equal to {A.ndim}")
+        raise RuntimeError(
+            "torch.linalg.householder_product: Expected tau to have one dimension less than input, but got tau.ndim "
+            f"equal to {tau.ndim} and input.ndim is equal to {A.ndim}"
+        )
     if A.shape[:-2] != tau.shape[:-1]:
-        raise RuntimeError(f"torch.linalg.householder_product: Expected batch dimensions of tau to be equal to input.shape[:-2], but got {list(tau.shape[:-1])}")
+        raise RuntimeError(
+            "torch.linalg.householder_product: Expected batch dimensions of tau to be equal to input.shape[:-2], "
+            f"but got {list(tau.shape[:-1])}"
+        )
     return narrow_to(reflections(A, tau), -1, 0, n).mT.clone(memory_format=dtypes.contiguous_format).mT
 
 
@@ -596,26 +694,41 @@ def ormqr(input, tau, other, left=True, transpose=False):
     """The product of `other` with the orthogonal matrix that `geqrf` gave."""
     check(input, "torch.ormqr")
     if input.dtype is not other.dtype or input.dtype is not tau.dtype:
-        raise RuntimeError(f"torch.ormqr: Expected input and other to have the same dtype, but input has dtype {input.dtype} and other has dtype {other.dtype}")
+        raise RuntimeError(
+            f"torch.ormqr: Expected input and other to have the same dtype, but input has dtype {input.dtype} and "
+            f"other has dtype {other.dtype}"
+        )
     if other.ndim < 2:
         raise RuntimeError("torch.ormqr: other must have at least 2 dimensions.")
     if other.shape[-2 if left else -1] < tau.shape[-1]:
-        raise RuntimeError(f"torch.ormqr: other.shape[{-2 if left else -1}] must be greater than or equal to tau.shape[-1]")
+        raise RuntimeError(
+            f"torch.ormqr: other.shape[{-2 if left else -1}] must be greater than or equal to tau.shape[-1]"
+        )
     if other.shape[-2 if left else -1] != input.shape[-2]:
         raise RuntimeError(f"torch.ormqr: other.shape[{-2 if left else -1}] must be equal to input.shape[-2]")
-    if input.ndim - tau.ndim != 1 or input.ndim != other.ndim or input.shape[:-2] != tau.shape[:-1] or input.shape[:-2] != other.shape[:-2]:
+    if (
+        input.ndim - tau.ndim != 1
+        or input.ndim != other.ndim
+        or input.shape[:-2] != tau.shape[:-1]
+        or input.shape[:-2] != other.shape[:-2]
+    ):
         raise RuntimeError("torch.ormqr: Expected batch dimensions of tau and other to be equal to input.shape[:-2]")
     Q = reflections(input, tau)
     Q = H(Q) if transpose else Q
     return Q @ other if left else other @ Q
 
 
-# --- eigenvalues ----------------------------------------------------------------------------------------------------------------------------
+# --- eigenvalues ------------------------------------------------------------------------------------------------------
 
 eigh_op = primitive(
-    "linalg_eigh", kernels.eigh, outputs=("eigenvalues", "eigenvectors"), **INNER, node="LinalgEighBackward0", holomorphic=False,
+    "linalg_eigh",
+    kernels.eigh,
+    outputs=("eigenvalues", "eigenvectors"),
+    **INNER,
+    node="LinalgEighBackward0",
+    holomorphic=False,
     A=lambda g, g_eigenvectors, eigenvalues, eigenvectors: eigh_gradient(g, g_eigenvectors, eigenvalues, eigenvectors),
-)  # fmt: skip
+)
 
 
 def eigh_gradient(g_values, g_vectors, values, V):
@@ -625,7 +738,7 @@ def eigh_gradient(g_values, g_vectors, values, V):
 
 
 def quotient(x, differences):
-    """x / differences, and 0 where both are 0: an equal pair is no matter to a loss that doesn't look at its vectors."""
+    """x / differences, and 0 where both are 0: equal values are no matter if nothing looks at their vectors."""
     return x / select((differences == 0) & (x == 0), 1, differences + without_zeros(differences))
 
 
@@ -655,11 +768,16 @@ def linalg_eigh(A, UPLO="L"):
 eigh = composite(linalg_eigh, name="eigh", **LINALG)
 eigvalsh = composite(lambda A, UPLO="L": linalg_eigh(A, UPLO)[0], name="eigvalsh", **LINALG)
 eig_op = primitive(
-    "linalg_eig", kernels.eig, outputs=("eigenvalues", "eigenvectors"), **INNER, node="LinalgEigBackward0", holomorphic=False,
+    "linalg_eig",
+    kernels.eig,
+    outputs=("eigenvalues", "eigenvectors"),
+    **INNER,
+    node="LinalgEigBackward0",
+    holomorphic=False,
     A=lambda g, g_eigenvectors, A, eigenvalues, eigenvectors: real_if(
         eig_gradient(g, g_eigenvectors, eigenvalues, eigenvectors), A
     ),
-)  # fmt: skip
+)
 
 
 def eig_gradient(g_values, g_vectors, values, V):
@@ -683,12 +801,17 @@ def linalg_eig(A):
 composite(linalg_eig, name="eig", **LINALG)
 eigvals = composite(lambda A: linalg_eig(A)[0], name="eigvals", **LINALG)
 
-# --- singular values ------------------------------------------------------------------------------------------------------------------------
+# --- singular values --------------------------------------------------------------------------------------------------
 
 svd_op = primitive(
-    "linalg_svd", kernels.svd, outputs=("U", "S", "Vh"), **INNER, node="LinalgSvdBackward0", holomorphic=False,
+    "linalg_svd",
+    kernels.svd,
+    outputs=("U", "S", "Vh"),
+    **INNER,
+    node="LinalgSvdBackward0",
+    holomorphic=False,
     A=lambda g, g_S, g_Vh, U, S, Vh: svd_gradient(g, g_S, g_Vh, U, S, Vh),
-)  # fmt: skip
+)
 
 
 def svd_gradient(gU, gS, gVh, U, S, Vh):
@@ -715,8 +838,13 @@ def svd_gradient(gU, gS, gVh, U, S, Vh):
 
 
 svdvals_op = primitive(
-    "linalg_svdvals", kernels.svdvals, **INNER, node="LinalgSvdBackward0", holomorphic=False, A=lambda g, A: svdvals_gradient(g, A),
-)  # fmt: skip
+    "linalg_svdvals",
+    kernels.svdvals,
+    **INNER,
+    node="LinalgSvdBackward0",
+    holomorphic=False,
+    A=lambda g, A: svdvals_gradient(g, A),
+)
 
 
 def svdvals_gradient(g, A):
@@ -728,7 +856,9 @@ def linalg_svd(A, full_matrices=True, *, driver=None):
     """(U, S, Vh) with A = U diag(S) Vh: U and Vh unitary, the singular values S descending."""
     check(A, "linalg.svd")
     if driver is not None:
-        raise RuntimeError("torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend.")
+        raise RuntimeError(
+            "torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend."
+        )
     return svd_op(A, full_matrices)
 
 
@@ -736,7 +866,9 @@ def linalg_svdvals(A, *, driver=None):
     """The singular values, descending."""
     check(A, "linalg.svdvals")
     if driver is not None:
-        raise RuntimeError("torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend.")
+        raise RuntimeError(
+            "torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend."
+        )
     return svdvals_op(A)
 
 
@@ -787,13 +919,15 @@ def pca_lowrank(A, q=None, center=True, niter=2):
     return svd_lowrank(A - A.mean(-2, keepdim=True) if center else A, q, niter)
 
 
-# --- powers, products ---------------------------------------------------------------------------------------------------------------------------
+# --- powers, products -------------------------------------------------------------------------------------------------
 
-exp_op = primitive("linalg_matrix_exp", kernels.matrix_exp, **INNER, node="LinalgMatrixExpBackward0", A=lambda g, A: exp_gradient(g, A))
+exp_op = primitive(
+    "linalg_matrix_exp", kernels.matrix_exp, **INNER, node="LinalgMatrixExpBackward0", A=lambda g, A: exp_gradient(g, A)
+)
 
 
 def exp_gradient(g, A):
-    """The upper right block of exp of [[A^T, g], [0, A^T]]: Al-Mohy and Higham, SIAM J. Matrix Anal. Appl. 30 (2009)."""
+    """The upper right block of exp of [[A^T, g], [0, A^T]]: Al-Mohy and Higham, SIMAX 30 (2009)."""
     n = A.shape[-1]
     At = A.mT
     both = cat([cat([At, g], -1), cat([At * 0, At], -1)], -2)
@@ -803,11 +937,17 @@ def exp_gradient(g, A):
 def linalg_matrix_exp(A):
     """The sum of A^k / k! over all k."""
     if A.dtype.category < 2:
-        raise RuntimeError(f"linalg.matrix_exp: Expected a floating point or complex tensor as input. Got {dtypes.SCALAR_NAMES[A.dtype]}")
+        raise RuntimeError(
+            "linalg.matrix_exp: Expected a floating point or complex tensor as input. Got "
+            f"{dtypes.SCALAR_NAMES[A.dtype]}"
+        )
     if A.ndim < 2:
         raise RuntimeError("linalg.matrix_exp: The input tensor A must have at least 2 dimensions.")
     if A.shape[-1] != A.shape[-2]:
-        raise RuntimeError(f"linalg.matrix_exp: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices")
+        raise RuntimeError(
+            f"linalg.matrix_exp: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} "
+            "matrices"
+        )
     return exp_op(A)
 
 
@@ -820,7 +960,10 @@ def linalg_matrix_power(A, n):
     if A.ndim < 2:
         raise RuntimeError("linalg.matrix_power: The input tensor A must have at least 2 dimensions.")
     if A.shape[-1] != A.shape[-2]:
-        raise RuntimeError(f"linalg.matrix_power: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices")
+        raise RuntimeError(
+            f"linalg.matrix_power: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} "
+            "matrices"
+        )
     if n == 0:
         return A * 0 + identity_like(A)
     if n < 0:
@@ -840,7 +983,7 @@ matrix_power = composite(lambda input, n: linalg_matrix_power(input, n), name="m
 
 @composite(**LINALG)
 def multi_dot(tensors):
-    """The product of matrices (the first and last may be vectors), in the order that costs the fewest multiplications."""
+    """The product of matrices (the first and last may be vectors), in the cheapest order."""
     tensors = list(tensors)
     if len(tensors) < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(tensors)}")
@@ -849,15 +992,21 @@ def multi_dot(tensors):
         if x.ndim != 2 and not (ends and x.ndim == 1):
             raise RuntimeError(f"multi_dot(): tensor {i} must be {'1D or 2D' if ends else '2D'} but got {x.ndim}D")
         if x.dtype is not tensors[0].dtype:
-            raise RuntimeError(f"multi_dot(): all tensors must have be the same dtype but tensor 0 is {tensors[0].dtype} and tensor {i} {x.dtype}")
+            raise RuntimeError(
+                f"multi_dot(): all tensors must have be the same dtype but tensor 0 is {tensors[0].dtype} and tensor "
+                f"{i} {x.dtype}"
+            )
     first, last = tensors[0].ndim == 1, tensors[-1].ndim == 1
     if first:
         tensors[0] = tensors[0].unsqueeze(0)
     if last:
         tensors[-1] = tensors[-1].unsqueeze(-1)
-    for i, (x, y) in enumerate(zip(tensors, tensors[1:], strict=False)):
+    for i, (x, y) in enumerate(itertools.pairwise(tensors)):
         if x.shape[-1] != y.shape[0]:
-            raise RuntimeError(f"multi_dot(): tensors {i} and {i + 1} with shapes {list(x.shape)} and {list(y.shape)} cannot be multiplied")
+            raise RuntimeError(
+                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(x.shape)} and {list(y.shape)} cannot be "
+                "multiplied"
+            )
     result = in_best_order(tensors)
     result = result.squeeze(0) if first else result
     return result.squeeze(-1) if last else result
@@ -865,7 +1014,7 @@ def multi_dot(tensors):
 
 composite(lambda input, other: matmul(input, other), name="matmul", **LINALG)
 
-# --- norms --------------------------------------------------------------------------------------------------------------------------------------
+# --- norms ------------------------------------------------------------------------------------------------------------
 
 
 def norm_dtype(x, dtype, name):
@@ -878,7 +1027,9 @@ def norm_dtype(x, dtype, name):
             raise RuntimeError(f"{name}: dtype should be real for real inputs, but got {dtype}")
         return x.to(dtype)
     if not x.dtype.differentiable:
-        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {dtypes.SCALAR_NAMES[x.dtype]}")
+        raise RuntimeError(
+            f"{name}: Expected a floating point or complex tensor as input. Got {dtypes.SCALAR_NAMES[x.dtype]}"
+        )
     return x
 
 
@@ -890,9 +1041,12 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     if isinstance(ord, str):
         raise TypeError(f"linalg_vector_norm(): argument 'ord' (position 2) must be Number, not {type(ord).__name__}")
     if (ord < 0 or ord == math.inf) and x.ndim:
-        for d in range(x.ndim) if not dims else dims:
+        for d in dims or range(x.ndim):
             if x.shape[axis_of(d, x.ndim)] == 0:
-                raise RuntimeError(f"linalg.vector_norm cannot compute the {float(ord)} norm on the dimension {d} because this dimension is empty and the operation does not have an identity")
+                raise RuntimeError(
+                    f"linalg.vector_norm cannot compute the {float(ord)} norm on the dimension {d} because this "
+                    "dimension is empty and the operation does not have an identity"
+                )
     return norm_op(x, ord, None if dims is None or not len(dims) else tuple(dims), keepdim)
 
 
@@ -900,7 +1054,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     """A norm of the matrices in the dimensions `dim`: "fro", "nuc", inf, -inf, 1, -1, 2 or -2."""
     if A.ndim < 2:
-        raise RuntimeError(f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions.")
+        raise RuntimeError("linalg.matrix_norm: The input tensor A must have at least 2 dimensions.")
     A = norm_dtype(A, dtype, "linalg.matrix_norm")
     dim = tuple(dim) if not isinstance(dim, int) else (dim,)
     if len(dim) != 2:
@@ -921,7 +1075,7 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
                 result = result.unsqueeze(d)
         return result
     if isinstance(ord, str) or abs(ord) not in (1, math.inf):
-        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported." if not isinstance(ord, str) else f"linalg.matrix_norm: Order {ord} not supported.")
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     along, across = (first, second) if abs(ord) == 1 else (second, first)
     if not A.shape[across]:
         return empty_norm(A, first, second, keepdim, ord)
@@ -943,14 +1097,20 @@ def empty_norm(A, first, second, keepdim, ord):
 
 @composite(**LINALG)
 def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
-    """A vector or matrix norm: of all elements without `ord` and `dim`, of vectors along one `dim`, of matrices along two."""
+    """A vector or matrix norm: of vectors along one `dim` (or of all elements), of matrices along two."""
     if dim is not None and not isinstance(dim, int) and len(dim) not in (1, 2) and ord is not None:
         raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dim)}")
     if ord is not None and dim is None and A.ndim not in (1, 2):
-        raise RuntimeError("linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D.")
+        raise RuntimeError(
+            "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+        )
     if ord is None:
         return vector_norm(A, 2, dim, keepdim, dtype=dtype)
-    if isinstance(ord, str) or (dim is None and A.ndim == 2) or (dim is not None and not isinstance(dim, int) and len(dim) == 2):
+    if (
+        isinstance(ord, str)
+        or (dim is None and A.ndim == 2)
+        or (dim is not None and not isinstance(dim, int) and len(dim) == 2)
+    ):
         return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     return vector_norm(A, ord, dim, keepdim, dtype=dtype)
 
@@ -992,7 +1152,12 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
 @composite(method=False)
 def frobenius_norm(input, dim=(), keepdim=False):
     """The square root of the sum of squares over `dim`, or over all elements."""
-    return norm_op(input, 2, tuple(dim) if not isinstance(dim, int) and len(dim) else dim if isinstance(dim, int) else None, keepdim)
+    return norm_op(
+        input,
+        2,
+        tuple(dim) if not isinstance(dim, int) and len(dim) else dim if isinstance(dim, int) else None,
+        keepdim,
+    )
 
 
 @composite(method=False)

@@ -6,6 +6,8 @@ generated when the public function is first asked for.
 """
 
 from wengert.ops.declare import FUNCTIONS, compile_source
+from wengert.overrides import handle_torch_function, has_torch_function_unary
+from wengert.tensor import Tensor
 
 
 class Flat:
@@ -55,11 +57,15 @@ class WithInplace:
         if self._function is None:
             parameters = f"{self.parameters}, " if self.parameters else ""
             arguments = f", {self.arguments}" if self.arguments else ""
+            given = "".join(f"{p.split('=')[0].strip()}={p.split('=')[0].strip()}, " for p in self.parameters.split(",") if p)
             source = (
                 f"def {self.name}(input, {parameters}inplace=False):\n"
+                f"    if type(input) is not Tensor and asks(input):\n"
+                f"        return ask({self.name}, (input,), input, {given}inplace=inplace)\n"
                 f"    return inplace_form(input{arguments}) if inplace else form(input{arguments})\n"
             )
-            names = {"form": self.operation.function, "inplace_form": self.operation.variant("inplace")}
+            names = {"form": self.operation.function, "inplace_form": self.operation.variant("inplace"),
+                     "Tensor": Tensor, "asks": has_torch_function_unary, "ask": handle_torch_function}  # fmt: skip
             self._function = compile_source(source, self.name, names, f"nn.functional {self.name}")
             self._function.__doc__ = self.doc
             self._function.__module__ = "wengert.nn.functional"

@@ -17,26 +17,38 @@ INNER = {"function": False, "method": False, "holomorphic": False}
 FFT = {"namespace": "fft", "method": False}
 
 complex_to_complex = primitive(
-    "fft_c2c", kernels.complex_to_complex, **INNER, node="FftC2CBackward0",
+    "fft_c2c",
+    kernels.complex_to_complex,
+    **INNER,
+    node="FftC2CBackward0",
     input=lambda g, dims, scale, forward: complex_to_complex(g, dims, scale, not forward),
-)  # fmt: skip
+)
 real_to_complex = primitive(
-    "fft_r2c", kernels.real_to_complex, **INNER, node="FftR2CBackward0",
+    "fft_r2c",
+    kernels.real_to_complex,
+    **INNER,
+    node="FftR2CBackward0",
     input=lambda g, input_shape, dim, scale, forward: real_of(
         complex_to_complex(resized(g, dim, input_shape[dim]), (dim,), scale, not forward)
     ),
-)  # fmt: skip
+)
 complex_to_real = primitive(
-    "fft_c2r", kernels.complex_to_real, **INNER, node="FftC2RBackward0",
+    "fft_c2r",
+    kernels.complex_to_real,
+    **INNER,
+    node="FftC2RBackward0",
     input=lambda g, dim, size, scale, forward: weighted(real_to_complex(g, dim, scale, not forward), dim, size),
-)  # fmt: skip
+)
 resized = primitive(
-    "constant_pad_nd", kernels.resized, **INNER, input=lambda g, input_shape, dim: resized(g, dim, input_shape[dim]),
-)  # fmt: skip
+    "constant_pad_nd",
+    kernels.resized,
+    **INNER,
+    input=lambda g, input_shape, dim: resized(g, dim, input_shape[dim]),
+)
 weighted = primitive("mul", kernels.weighted, **INNER, input=lambda g, dim, size: weighted(g, dim, size))
 
 
-# --- arguments ------------------------------------------------------------------------------------------------------------------
+# --- arguments --------------------------------------------------------------------------------------------------------
 
 
 def number(input, complex_wanted, name):
@@ -105,7 +117,7 @@ def fitted(input, axes, sizes):
     return input, found
 
 
-# --- complex to complex -----------------------------------------------------------------------------------------------------------
+# --- complex to complex -----------------------------------------------------------------------------------------------
 
 
 def complex_transform(input, axes, sizes, norm, forward):
@@ -141,15 +153,21 @@ def signal_transform(input, axes, sizes, norm, forward, name):
 
 
 KINDS = {  # name: (transform, forward)
-    "fft": (complex_transform, True), "ifft": (complex_transform, False), "rfft": (real_transform, True),
-    "ihfft": (real_transform, False), "irfft": (signal_transform, False), "hfft": (signal_transform, True),
-}  # fmt: skip
+    "fft": (complex_transform, True),
+    "ifft": (complex_transform, False),
+    "rfft": (real_transform, True),
+    "ihfft": (real_transform, False),
+    "irfft": (signal_transform, False),
+    "hfft": (signal_transform, True),
+}
 SENTENCES = {
-    "fft": "The discrete Fourier transform", "ifft": "The inverse discrete Fourier transform",
+    "fft": "The discrete Fourier transform",
+    "ifft": "The inverse discrete Fourier transform",
     "rfft": "The half of the Fourier transform of a real signal that determines the other",
     "ihfft": "The half of the inverse Fourier transform of a real signal that determines the other",
-    "irfft": "The real signal with this half of a spectrum", "hfft": "The real spectrum of the signal with this half",
-}  # fmt: skip
+    "irfft": "The real signal with this half of a spectrum",
+    "hfft": "The real spectrum of the signal with this half",
+}
 
 
 def one_dimensional(name):
@@ -181,13 +199,17 @@ for _name in KINDS:
     for _suffix, _function, _where in (
         ("", one_dimensional(_name), "along `dim`, cut or filled up to `n` elements"),
         ("2", many_dimensional(_name, (-2, -1)), "over two dimensions, cut or filled up to the sizes `s`"),
-        ("n", many_dimensional(_name, None), "over the dimensions `dim` (all by default), cut or filled up to the sizes `s`"),
+        (
+            "n",
+            many_dimensional(_name, None),
+            "over the dimensions `dim` (all by default), cut or filled up to the sizes `s`",
+        ),
     ):
         _function.__name__ = f"{_name}{_suffix}"
-        _function.__doc__ = f"{SENTENCES[_name]}, {_where}; `norm` is \"forward\", \"backward\" (default) or \"ortho\"."
+        _function.__doc__ = f'{SENTENCES[_name]}, {_where}; `norm` is "forward", "backward" (default) or "ortho".'
         composite(_function, **FFT)
 
-# --- frequencies ------------------------------------------------------------------------------------------------------------------
+# --- frequencies ------------------------------------------------------------------------------------------------------
 
 
 def fftfreq(n, d=1.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):

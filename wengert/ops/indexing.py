@@ -453,13 +453,15 @@ coordinates = primitive("nonzero", lambda input: kernels.nonzero(input), tensors
 
 
 @composite
-def nonzero(input, *, as_tuple=False):
+def nonzero(input, *, as_tuple=False, out=None):
     """The coordinates of the elements that are not zero: (count, ndim) int64, or a tuple of a vector per dimension."""
     if not isinstance(input, Tensor):
         raise TypeError(f"nonzero(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     if as_tuple:
+        if out is not None:
+            raise TypeError(f"nonzero(): argument 'out' must be Tensor, not {type(out).__name__}")
         return tuple(wrap(column) for column in kernels.nonzero(input._array, as_tuple=True))
-    return coordinates(input)
+    return coordinates(input) if out is None else nonzero.write(out, {"input": input})
 
 
 @composite
@@ -939,25 +941,26 @@ def sliced(tensor, dim, piece):
 def planned(self, index):
     """The index split into its basic part, the index arrays, and these as the tensors that the graph keeps."""
     originals = {}
-
-    def array_of(entry):
-        if isinstance(entry, Tensor):
-            originals[id(entry._array)] = entry
-            return entry._array
-        if isinstance(entry, tuple):
-            return tuple(map(array_of, entry))
-        if isinstance(entry, list):
-            return [array_of(item) for item in entry] if contains_tensor(entry) else entry
-        return entry
-
     try:
-        basic, arrays = kernels.plan(self._array.shape, array_of(index))
+        basic, arrays = kernels.plan(self._array.shape, array_of(index, originals))
     except TypeError as error:
         if isinstance(index, str):
             raise TypeError("new(): invalid data type 'str'") from None
         raise error
     tensors = tuple(None if a is None else originals[id(a)] if id(a) in originals else wrap(a) for a in arrays)
     return basic, arrays, tensors
+
+
+def array_of(entry, originals):
+    """An index with arrays in the place of tensors, which are noted in `originals`."""
+    if isinstance(entry, Tensor):
+        originals[id(entry._array)] = entry
+        return entry._array
+    if isinstance(entry, tuple):
+        return tuple(array_of(item, originals) for item in entry)
+    if isinstance(entry, list):
+        return [array_of(item, originals) for item in entry] if contains_tensor(entry) else entry
+    return entry
 
 
 def contains_tensor(entries):

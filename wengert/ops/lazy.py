@@ -1,7 +1,7 @@
 """Families of operations that load when one of their names is first asked for, as a function or as a method of Tensor.
 
-A program pays for the declarations that it uses. The tables below are all that `import wengert` reads of these families;
-the names of functions are those of `torch` itself (its submodules know their families).
+A program pays for the declarations that it uses. The tables below are all that `import wengert` reads of these
+families; the names of functions are those of `torch` itself (its submodules know their families).
 """
 
 import importlib
@@ -11,21 +11,28 @@ from wengert.tensor import Tensor
 FUNCTIONS = {
     "products": "einsum tensordot inner kron chain_matmul cross cdist",
     "arrangement": """
-        diag diag_embed diagflat trace block_diag atleast_1d atleast_2d atleast_3d hstack vstack row_stack dstack column_stack
-        hsplit vsplit dsplit unsafe_split unsafe_split_with_sizes unsafe_chunk meshgrid cartesian_prod combinations tril_indices
-        triu_indices unravel_index vander fliplr flipud rot90 moveaxis repeat_interleave adjoint
-        alias_copy as_strided_copy detach_copy diagonal_copy expand_copy narrow_copy permute_copy select_copy slice_copy
-        split_copy split_with_sizes_copy squeeze_copy t_copy transpose_copy unbind_copy unfold_copy unsqueeze_copy view_copy
-        view_as_complex_copy view_as_real_copy
+        diag diag_embed diagflat trace block_diag atleast_1d atleast_2d atleast_3d hstack vstack row_stack
+        dstack column_stack hsplit vsplit dsplit unsafe_split unsafe_split_with_sizes unsafe_chunk meshgrid
+        cartesian_prod combinations tril_indices triu_indices unravel_index vander fliplr flipud rot90
+        moveaxis repeat_interleave adjoint alias_copy as_strided_copy detach_copy diagonal_copy expand_copy
+        narrow_copy permute_copy select_copy slice_copy split_copy split_with_sizes_copy squeeze_copy t_copy
+        transpose_copy unbind_copy unfold_copy unsqueeze_copy view_copy view_as_complex_copy
+        view_as_real_copy
         """,
     "comparison": "isclose allclose equal isreal aminmax heaviside heaviside_",
-    "calculus": "trapezoid trapz cumulative_trapezoid diff gradient cov corrcoef renorm ldexp ldexp_ frexp polar",
-    "special": """
-        digamma digamma_ lgamma lgamma_ polygamma mvlgamma erfinv erfinv_ i0 i0_ igamma igammac
+    "calculus": """
+        trapezoid trapz cumulative_trapezoid diff gradient cov corrcoef renorm ldexp ldexp_ frexp polar
+        complex quantile nanquantile
         """,
+    "special": "digamma digamma_ lgamma lgamma_ polygamma mvlgamma erfinv erfinv_ i0 i0_ igamma igammac",
     "decompositions": """
-        cholesky cholesky_inverse cholesky_solve det slogdet logdet inverse matrix_exp matrix_power pinverse qr svd lu lu_solve
-        lu_unpack geqrf orgqr ormqr triangular_solve frobenius_norm nuclear_norm svd_lowrank pca_lowrank
+        cholesky cholesky_inverse cholesky_solve det slogdet logdet inverse matrix_exp matrix_power pinverse
+        qr svd lu lu_solve lu_unpack geqrf orgqr ormqr triangular_solve frobenius_norm nuclear_norm
+        svd_lowrank pca_lowrank
+        """,
+    "inspection": """
+        abs_ as_strided_ detach detach_ empty_permuted fill fill_ get_device nonzero_static resize_as_
+        zero_
         """,
     "windows": "bartlett_window blackman_window hamming_window hann_window kaiser_window",
     "spectral": "stft istft",
@@ -34,18 +41,23 @@ FUNCTIONS = {
 METHODS = {
     "products": "inner kron cross",
     "arrangement": """
-        diag diag_embed diagflat trace fill_diagonal_ hsplit vsplit dsplit unsafe_split unsafe_split_with_sizes unsafe_chunk
-        fliplr flipud rot90 moveaxis repeat_interleave narrow_copy as_strided_ broadcast_to
+        diag diag_embed diagflat trace fill_diagonal_ hsplit vsplit dsplit unsafe_split
+        unsafe_split_with_sizes unsafe_chunk fliplr flipud rot90 moveaxis repeat_interleave narrow_copy
+        as_strided_ broadcast_to
         """,
     "comparison": "isclose allclose equal isreal aminmax heaviside heaviside_",
-    "calculus": "diff cov corrcoef renorm renorm_ ldexp ldexp_ frexp",
+    "calculus": "diff cov corrcoef renorm renorm_ ldexp ldexp_ frexp quantile nanquantile",
     "special": """
-        digamma digamma_ lgamma lgamma_ polygamma polygamma_ mvlgamma mvlgamma_ erfinv erfinv_ i0 i0_
-        igamma igamma_ igammac igammac_
+        digamma digamma_ lgamma lgamma_ polygamma polygamma_ mvlgamma mvlgamma_ erfinv erfinv_ i0 i0_ igamma
+        igamma_ igammac igammac_
         """,
     "decompositions": """
-        cholesky cholesky_inverse cholesky_solve det slogdet logdet inverse matrix_exp matrix_power pinverse qr svd lu lu_solve
-        geqrf orgqr ormqr triangular_solve
+        cholesky cholesky_inverse cholesky_solve det slogdet logdet inverse matrix_exp matrix_power pinverse
+        qr svd lu lu_solve geqrf orgqr ormqr triangular_solve
+        """,
+    "inspection": """
+        apply_ map_ map2_ dim_order is_coalesced is_distributed is_nonzero is_pinned is_same_size
+        nonzero_static pin_memory resize resize_as to_dense
         """,
     "spectral": "stft istft",
 }

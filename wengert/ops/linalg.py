@@ -1,10 +1,11 @@
 """Products of matrices and vectors, each beside its derivative."""
 
+import numpy as np
+
 from wengert.kernels import matmul as kernels
-from wengert.ops.declare import NUMBERS, choice, composite, primitive
-from wengert.ops.reductions import sum
+from wengert.ops.declare import NUMBERS, choice, primitive
 from wengert.ops.shape import reshape_to, sum_to
-from wengert.tensor import Tensor
+from wengert.tensor import Parameter, Tensor
 
 HIDDEN = {"function": False, "method": False}
 
@@ -61,7 +62,9 @@ def fitted(x, shape):
 def _matmul(input, other):
     if not isinstance(other, Tensor) or not isinstance(input, Tensor):
         wrong = ("other", 2, other) if isinstance(input, Tensor) else ("input", 1, input)
-        raise TypeError(f"matmul(): argument '{wrong[0]}' (position {wrong[1]}) must be Tensor, not {type(wrong[2]).__name__}")
+        raise TypeError(
+            f"matmul(): argument '{wrong[0]}' (position {wrong[1]}) must be Tensor, not {type(wrong[2]).__name__}"
+        )
     ranks = input._array.ndim, other._array.ndim
     return BY_RANKS.get(ranks, batched_matmul), (input, other)
 
@@ -73,11 +76,12 @@ matmul = choice("matmul", _matmul, inplace=False)
 def _matmul_operator(self, other):
     if not isinstance(other, Tensor) and (isinstance(other, NUMBERS) or not hasattr(type(other), "__torch_function__")):
         return NotImplemented
-    if isinstance(self, Tensor) and isinstance(other, Tensor):
+    if (type(self) is Tensor or type(self) is Parameter) and (type(other) is Tensor or type(other) is Parameter):
         return BY_RANKS.get((self._array.ndim, other._array.ndim), batched_matmul).function(self, other)
     return matmul.function(self, other)
 
 
+_matmul_operator.__name__ = "matmul"
 Tensor.__matmul__ = _matmul_operator
 Tensor.__rmatmul__ = lambda self, other: NotImplemented
 Tensor.__imatmul__ = _matmul_operator
@@ -101,6 +105,8 @@ def _baddbmm(input, batch1, batch2, beta, alpha):
 
 
 def _added(input, result, beta, alpha):
+    if result.dtype.kind in "iu":
+        beta, alpha = int(beta), int(alpha)
     if alpha != 1:
         result *= alpha
     if beta == 1:
@@ -116,11 +122,13 @@ addmm_op = primitive(
 )  # fmt: skip
 addmv_op = primitive(
     "addmv", _addmv, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
-    mat=lambda g, vec, alpha: scaled(reshape_to(g, (-1, 1)) * vec, alpha), vec=lambda g, mat, alpha: scaled(mat.T @ g, alpha),
+    mat=lambda g, vec, alpha: scaled(reshape_to(g, (-1, 1)) * vec, alpha),
+    vec=lambda g, mat, alpha: scaled(mat.T @ g, alpha),
 )  # fmt: skip
 baddbmm_op = primitive(
     "baddbmm", _baddbmm, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
-    batch1=lambda g, batch2, alpha: scaled(g @ batch2.mT, alpha), batch2=lambda g, batch1, alpha: scaled(batch1.mT @ g, alpha),
+    batch1=lambda g, batch2, alpha: scaled(g @ batch2.mT, alpha),
+    batch2=lambda g, batch1, alpha: scaled(batch1.mT @ g, alpha),
 )  # fmt: skip
 
 
@@ -135,14 +143,31 @@ baddbmm = choice(
 )  # fmt: skip
 
 
-@composite
-def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
-    """beta * input + alpha * the sum over the batch of the matrix products."""
-    return scaled(input, beta) + scaled(sum(bmm(batch1, batch2), 0), alpha)
+def _addbmm(input, batch1, batch2, beta, alpha):
+    return _added(input, kernels.bmm(batch1, batch2).sum(0), beta, alpha)
 
 
-@composite
-def addr(input, vec1, vec2, *, beta=1, alpha=1):
-    """beta * input + alpha * the outer product of two vectors."""
-    product = scaled(outer(vec1, vec2), alpha)
-    return product if beta == 0 else scaled(input, beta) + product
+def _addr(input, vec1, vec2, beta, alpha):
+    if input.dtype.kind == "b":
+        product = np.logical_and.outer(vec1, vec2) & bool(alpha)
+        return product | (input & bool(beta)) if beta else product
+    return _added(input, kernels.outer(vec1, vec2), beta, alpha)
+
+
+addbmm_op = primitive(
+    "addbmm", _addbmm, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
+    batch1=lambda g, batch2, alpha: scaled(g @ batch2.mT, alpha),
+    batch2=lambda g, batch1, alpha: scaled(batch1.mT @ g, alpha),
+)  # fmt: skip
+addr_op = primitive(
+    "addr", _addr, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
+    vec1=lambda g, vec2, alpha: scaled(g @ vec2, alpha), vec2=lambda g, vec1, alpha: scaled(g.T @ vec1, alpha),
+)  # fmt: skip
+addbmm = choice(
+    "addbmm", lambda input, batch1, batch2, *, beta=1, alpha=1: (addbmm_op, (input, batch1, batch2, beta, alpha)),
+    doc="beta * input + alpha * the sum over the batch of the matrix products.",
+)  # fmt: skip
+addr = choice(
+    "addr", lambda input, vec1, vec2, *, beta=1, alpha=1: (addr_op, (input, vec1, vec2, beta, alpha)),
+    doc="beta * input + alpha * the outer product of two vectors.",
+)  # fmt: skip

@@ -10,11 +10,11 @@ import inspect
 import math
 import warnings
 
-from wengert import dtypes
+from wengert import dtypes, overrides
 from wengert.autograd.modes import no_grad
 from wengert.kernels import losses as kernels
 from wengert.ops.activation import logsigmoid as log_sigmoid
-from wengert.ops.declare import composite, pointwise, primitive
+from wengert.ops.declare import composite, overriding, pointwise, primitive
 from wengert.ops.distance import pairwise_distance
 from wengert.ops.flat import Flat
 from wengert.ops.linear import linear
@@ -262,6 +262,12 @@ def cross_entropy(
 
 
 def general_cross_entropy(input, target, weight, size_average, ignore_index, reduce, reduction, label_smoothing):
+    if asked := overriding((input, target, weight), None):
+        options = {
+            "weight": weight, "size_average": size_average, "ignore_index": ignore_index, "reduce": reduce,
+            "reduction": reduction, "label_smoothing": label_smoothing,
+        }  # fmt: skip
+        return overrides.handle(cross_entropy, asked, (input, target), options)
     if size_average is not None or reduce is not None:
         reduction = legacy_reduction(size_average, reduce)
     checked(reduction)
@@ -330,7 +336,14 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
         and (reduction == "mean" or reduction == "sum" or reduction == "none")
     ):
         return mse_form(input, target, reduction)
-    return weighted(mse_form, input, target, weight, size_average, reduce, reduction)
+    return general_mse(input, target, weight, size_average, reduce, reduction)
+
+
+def general_mse(input, target, weight, size_average, reduce, reduction):
+    if asked := overriding((input, target, weight), None):
+        options = {"size_average": size_average, "reduce": reduce, "reduction": reduction, "weight": weight}
+        return overrides.handle(mse_loss, asked, (input, target), options)
+    return weighted(mse, input, target, weight, size_average, reduce, reduction)
 
 
 def weighted(loss, input, target, weight, size_average, reduce, reduction):
@@ -704,8 +717,17 @@ def linear_cross_entropy(
     """`cross_entropy` of `linear`: the scores are linear_weight times the input."""
     if options is not None:
         raise NotImplementedError("linear_cross_entropy(): options (computing the scores in chunks) is not supported")
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if ignore_index is not None and target.dtype.differentiable:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
     if ignore_index is None:
         ignore_index = -100
+    if linear_weight.ndim > 2 and input.ndim == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched input, "
+            f"(N, {linear_weight.shape[-1]}), got unbatched input with shape {tuple(input.shape)}"
+        )
     if linear_weight.ndim > 2:  # scores over further dimensions: (C, *space, features)
         flat = linear_weight.reshape(-1, linear_weight.shape[-1])
         scores = linear(input, flat, None if linear_bias is None else linear_bias.reshape(-1))

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from wengert.kernels import pointwise as kernels
-from wengert.dtypes import SCALAR_NAMES, bool_, of_scalar, result_type_of, uint8
+from wengert.dtypes import SCALAR_NAMES, bool_, complex128, float64, of_scalar, result_type_of, uint8
 from wengert.ops.declare import NUMBERS, attach, choice, composite, convert, pointwise
 from wengert.tensor import Tensor
 
@@ -39,12 +39,16 @@ def refuse_bools(values):
 plain_add = pointwise("add", np.add, input=lambda g: g, other=lambda g: g, **HIDDEN)
 plain_sub = pointwise("sub", np.subtract, check=refuse_bools, input=lambda g: g, other=lambda g: -g, **HIDDEN)
 scaled_add = pointwise("add", kernels.add_scaled, input=lambda g: g, other=lambda g, alpha: g * alpha, **HIDDEN)
-scaled_sub = pointwise("sub", kernels.sub_scaled, check=refuse_bools, input=lambda g: g, other=lambda g, alpha: -alpha * g, **HIDDEN)
+scaled_sub = pointwise(
+    "sub", kernels.sub_scaled, check=refuse_bools, input=lambda g: g, other=lambda g, alpha: -alpha * g, **HIDDEN
+)
 plain_rsub = pointwise(
     "rsub", kernels.rsub, node="RsubBackward0", scalar_node="RsubBackward1", check=refuse_bools,
     input=lambda g: -g, other=lambda g: g, **HIDDEN,
 )  # fmt: skip
-mul = pointwise("mul", np.multiply, input=lambda g, other: g * other, other=lambda g, input: g * input, alias=("multiply",))
+mul = pointwise(
+    "mul", np.multiply, input=lambda g, other: g * other, other=lambda g, input: g * input, alias=("multiply",)
+)
 true_div = pointwise(
     "div", np.true_divide, promote="float",
     input=lambda g, other: g / other, other=lambda g, input, other: -g * ((input / other) / other), **HIDDEN,
@@ -60,7 +64,7 @@ remainder = pointwise(
     input=lambda g: g, other=lambda g, input, other: -g * floor(input / other),
 )  # fmt: skip
 fmod = pointwise(
-    "fmod", kernels.fmod, node="FmodBackward1", scalar_node="FmodBackward0",
+    "fmod", kernels.fmod, numbers=("other",), node="FmodBackward1", scalar_node="FmodBackward0",
     input=lambda g: g, other=lambda g, input, other: -g * trunc(input / other),
 )  # fmt: skip
 
@@ -78,16 +82,47 @@ pow = pointwise(
     input=lambda g, input, exponent: power_gradient(g, input, exponent),
     exponent=lambda g, input, exponent, out: exponent_gradient(g, input, exponent, out),
 )  # fmt: skip
+
+
+def tensor_first(name, input):
+    """`input`, which must be a tensor where its partner may be a number."""
+    if not isinstance(input, Tensor) and not hasattr(type(input), "__torch_function__"):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    return input
+
+
+def one_limit(name, limit):
+    """The limit of `clamp_min` or `clamp_max`, which unlike those of `clamp` may not be left out."""
+    if limit is None:
+        raise TypeError(f"{name}(): argument '{name[6:]}' (position 2) must be Tensor or Number, not NoneType")
+    return limit
+
+
 float_power = choice(
     "float_power", lambda input, exponent: (pow, (_double(input), _double(exponent))), inplace=False,
 )  # fmt: skip
 
 
+def _float_power_in_place(input, exponent):
+    wanted = complex128 if input.dtype.is_complex or is_complex_exponent(exponent) else float64
+    if input.dtype is not wanted:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {name_of(input)} but the operation's result requires dtype "
+            f"{SCALAR_NAMES[wanted]}"
+        )
+    return pow, (input, _double(exponent))
+
+
+choice("float_power", _float_power_in_place, function=False, method=False)
+
+
+def is_complex_exponent(exponent):
+    return exponent.dtype.is_complex if isinstance(exponent, Tensor) else isinstance(exponent, complex)
+
+
 def _double(x):
     if not isinstance(x, Tensor):
         return complex(x) if isinstance(x, complex) else float(x)
-    from wengert.dtypes import complex128, float64
-
     return x.to(complex128 if x.dtype.is_complex else float64)
 
 
@@ -117,7 +152,9 @@ def _divide(input, other, *, rounding_mode=None):
     if rounding_mode is None:
         return true_div, (input, other)
     if rounding_mode not in ("floor", "trunc"):
-        raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+        )
     return (floor_div if rounding_mode == "floor" else trunc_div), (input, other)
 
 
@@ -126,7 +163,7 @@ sub = choice("sub", _scaled(plain_sub, scaled_sub), usual=plain_sub, alias=("sub
 div = choice("div", _divide, usual=true_div, alias=("divide",))
 true_divide = choice("true_divide", lambda input, other: (true_div, (input, other)))
 rsub = choice(
-    "rsub", lambda input, other, *, alpha=1: (plain_rsub, (input, other)) if alpha == 1 else (scaled_sub, (other, input, alpha)),
+    "rsub", lambda input, other, *, alpha=1: (plain_rsub, (tensor_first("rsub", input), other)) if alpha == 1 else (scaled_sub, (other, input, alpha)),
     inplace=False, method=False,
 )  # fmt: skip
 addcmul = pointwise(
@@ -150,7 +187,9 @@ def power_gradient(g, input, exponent):
     if isinstance(exponent, (int, float, complex)):
         if exponent == 0:
             return zeros_of(g)
-        if exponent == 2:
+        if exponent == 2 and not getattr(
+            input, "requires_grad", False
+        ):  # else 2 * x**1, whose derivatives never run out
             return g * (2 * input)
         return g * (exponent * pow(input, exponent - 1))
     return select(exponent == 0, zeros_of(g), g * (exponent * pow(input, exponent - 1)))
@@ -189,7 +228,27 @@ sgn = pointwise(
     "sgn", kernels.sgn, holomorphic=False, input=lambda g, input, out: sgn_gradient(g, input, out),
 )  # fmt: skip
 conj_physical = pointwise("conj_physical", kernels.conj, holomorphic=False, input=lambda g: conj(g))
-conj = pointwise("conj", kernels.conj, holomorphic=False, inplace=False, input=lambda g: conj(g), alias=("resolve_conj", "resolve_neg"))
+conjugate = pointwise("conj", kernels.conj, holomorphic=False, input=lambda g: conjugate(g), **HIDDEN)
+
+
+@composite
+def conj(input):
+    """The complex conjugate; a real tensor is its own."""
+    return conjugate(input) if is_complex(input) else input
+
+
+@composite
+def resolve_conj(input):
+    """The tensor itself: a conjugate is computed at once here."""
+    return input
+
+
+@composite
+def resolve_neg(input):
+    """The tensor itself: a negation is computed at once here."""
+    return input
+
+
 reciprocal = pointwise("reciprocal", np.reciprocal, promote="float", input=lambda g, out: -g * out * out)
 square = choice("square", lambda input: (pow, (input, 2)))
 sqrt = pointwise("sqrt", np.sqrt, promote="float", input=lambda g, out: g / (2 * out))
@@ -204,16 +263,24 @@ log1p = pointwise("log1p", np.log1p, node="Log1PBackward0", promote="float", inp
 sin = pointwise("sin", np.sin, promote="float", input=lambda g, input: g * cos(input))
 cos = pointwise("cos", np.cos, promote="float", input=lambda g, input: g * -sin(input))
 tan = pointwise("tan", np.tan, promote="float", input=lambda g, out: g * (1 + out * out))
-asin = pointwise("asin", np.arcsin, promote="float", input=lambda g, input: g * rsqrt(1 - input * input), alias=("arcsin",))
-acos = pointwise("acos", np.arccos, promote="float", input=lambda g, input: g * -rsqrt(1 - input * input), alias=("arccos",))
+asin = pointwise(
+    "asin", np.arcsin, promote="float", input=lambda g, input: g * rsqrt(1 - input * input), alias=("arcsin",)
+)
+acos = pointwise(
+    "acos", np.arccos, promote="float", input=lambda g, input: g * -rsqrt(1 - input * input), alias=("arccos",)
+)
 atan = pointwise("atan", np.arctan, promote="float", input=lambda g, input: g / (input * input + 1), alias=("arctan",))
 sinh = pointwise("sinh", np.sinh, promote="float", input=lambda g, input: g * cosh(input))
 cosh = pointwise("cosh", np.cosh, promote="float", input=lambda g, input: g * sinh(input))
 tanh = pointwise("tanh", np.tanh, promote="float", input=lambda g, out: g - g * (out * out))
-asinh = pointwise("asinh", np.arcsinh, promote="float", input=lambda g, input: g * rsqrt(input * input + 1), alias=("arcsinh",))
+asinh = pointwise(
+    "asinh", np.arcsinh, promote="float", input=lambda g, input: g * rsqrt(input * input + 1), alias=("arcsinh",)
+)
 acosh = pointwise("acosh", np.arccosh, promote="float", input=lambda g, input: g * (rsqrt(input - 1) * rsqrt(input + 1)),
                   alias=("arccosh",))  # fmt: skip
-atanh = pointwise("atanh", np.arctanh, promote="float", input=lambda g, input: g / (1 - input * input), alias=("arctanh",))
+atanh = pointwise(
+    "atanh", np.arctanh, promote="float", input=lambda g, input: g / (1 - input * input), alias=("arctanh",)
+)
 sigmoid = pointwise("sigmoid", kernels.sigmoid, promote="float", input=lambda g, out: g * ((1 - out) * out))
 relu = pointwise("relu", kernels.relu, input=lambda g, out: gate(g, out))
 gate = pointwise("threshold_backward", kernels.gate, input=lambda g, other: gate(g, other), other=lambda g: zeros_of(g), **HIDDEN)
@@ -286,35 +353,35 @@ def positive(input):
 # --- two arguments -----------------------------------------------------------------------------------------------------------------
 
 atan2 = pointwise(
-    "atan2", np.arctan2, promote="float", alias=("arctan2",),
+    "atan2", np.arctan2, numbers=False, promote="float", alias=("arctan2",),
     input=lambda g, input, other: angle_slope(g, other, input * input + other * other),
     other=lambda g, input, other: angle_slope(-g, input, input * input + other * other),
 )  # fmt: skip
 hypot = pointwise(
-    "hypot", np.hypot, input=lambda g, input, out: g * (input / out), other=lambda g, other, out: g * (other / out),
+    "hypot", np.hypot, numbers=False, input=lambda g, input, out: g * (input / out), other=lambda g, other, out: g * (other / out),
 )  # fmt: skip
 maximum = pointwise(
-    "maximum", kernels.maximum, inplace=False,
+    "maximum", kernels.maximum, inplace=False, numbers=False,
     input=lambda g, input, other: select(input == other, g / 2, select(input < other, 0, g)),
     other=lambda g, input, other: select(input == other, g / 2, select(input > other, 0, g)),
 )  # fmt: skip
 minimum = pointwise(
-    "minimum", kernels.minimum, inplace=False,
+    "minimum", kernels.minimum, inplace=False, numbers=False,
     input=lambda g, input, other: select(input == other, g / 2, select(input > other, 0, g)),
     other=lambda g, input, other: select(input == other, g / 2, select(input < other, 0, g)),
 )  # fmt: skip
 fmax = pointwise(
-    "fmax", np.fmax, inplace=False,
+    "fmax", np.fmax, inplace=False, numbers=False,
     input=lambda g, input, other: select((input >= other) | isnan(other), g, 0),
     other=lambda g, input, other: select((input >= other) | isnan(other), 0, g),
 )  # fmt: skip
 fmin = pointwise(
-    "fmin", np.fmin, inplace=False,
+    "fmin", np.fmin, inplace=False, numbers=False,
     input=lambda g, input, other: select((input <= other) | isnan(other), g, 0),
     other=lambda g, input, other: select((input <= other) | isnan(other), 0, g),
 )  # fmt: skip
 copysign = pointwise(
-    "copysign", kernels.copysign, promote="float",
+    "copysign", kernels.copysign, numbers=("other",), promote="float",
     input=lambda g, input, out: select(input == 0, 0, g * (sign(input) * sign(out))), other=lambda g: zeros_of(g),
 )  # fmt: skip
 xlogy = pointwise(
@@ -323,16 +390,19 @@ xlogy = pointwise(
     other=lambda g, input, other: g * (input / other),
 )  # fmt: skip
 logaddexp = pointwise(
-    "logaddexp", kernels.logaddexp, inplace=False,
+    "logaddexp", kernels.logaddexp, inplace=False, numbers=False,
     input=lambda g, input, out: g * exp(input - out), other=lambda g, other, out: g * exp(other - out),
 )  # fmt: skip
 logaddexp2 = pointwise(
-    "logaddexp2", np.logaddexp2, inplace=False,
+    "logaddexp2", np.logaddexp2, inplace=False, numbers=False,
     input=lambda g, input, out: g * exp2(input - out), other=lambda g, other, out: g * exp2(other - out),
 )  # fmt: skip
-nextafter = pointwise("nextafter", np.nextafter)
-gcd = pointwise("gcd", np.gcd)
-lcm = pointwise("lcm", np.lcm)
+nextafter = pointwise(
+    "nextafter", np.nextafter, numbers=False, input=lambda g, input, other: select(input == other, 0, g), other=lambda g: zeros_of(g),
+)  # fmt: skip
+gcd = pointwise("gcd", np.gcd, numbers=False)
+lcm = pointwise("lcm", np.lcm, numbers=False)
+
 
 def angle_slope(g, along, size):
     """g * along / size, and 0 at the origin, where the angle has no derivative."""
@@ -356,7 +426,9 @@ def _where(condition, input=None, other=None):
         raise TypeError(f"select(): argument 'condition' (position 1) must be Tensor, not {type(condition).__name__}")
     if condition.dtype is not bool_:
         if condition.dtype is not uint8:
-            raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {name_of(condition)}")
+            raise RuntimeError(
+                f"where expected condition to be a boolean tensor, but got a tensor with dtype {name_of(condition)}"
+            )
         condition = condition.to(bool_)
     if not isinstance(input, Tensor) and not isinstance(other, Tensor):
         common = result_type_of([(of_scalar(input), 0), (of_scalar(other), 0)])
@@ -369,15 +441,17 @@ def name_of(tensor):
 
 
 where = choice("where", _where, inplace=False, method=False)
-where_method = choice("where", lambda input, condition, other: _where(condition, input, other), inplace=False, function=False)
+where_method = choice(
+    "where", lambda input, condition, other: _where(condition, input, other), inplace=False, function=False
+)
 clamp = pointwise(
-    "clamp", kernels.clamp, tensors=("input", "min", "max"), alias=("clip",), scalar_node="ClampBackward1",
+    "clamp", kernels.clamp, numbers=("min", "max"), tensors=("input", "min", "max"), alias=("clip",), scalar_node="ClampBackward1",
     input=lambda g, input, min, max: clamp_gradient(g, input, min, max),
     min=lambda g, input, min, max: select(input < min if max is None else (input < min) & (min < max), g, 0),
     max=lambda g, input, min, max: select(input > max if min is None else (input > max) | (max < min), g, 0),
 )  # fmt: skip
-clamp_min = choice("clamp_min", lambda input, min: (clamp, (input, min, None)))
-clamp_max = choice("clamp_max", lambda input, max: (clamp, (input, None, max)))
+clamp_min = choice("clamp_min", lambda input, min: (clamp, (tensor_first("clamp_min", input), one_limit("clamp_min", min), None)))
+clamp_max = choice("clamp_max", lambda input, max: (clamp, (tensor_first("clamp_max", input), None, one_limit("clamp_max", max))))
 
 
 def refuse_mixture(values):
@@ -408,15 +482,15 @@ def clamp_gradient(g, input, min, max):
 
 # --- questions, whose answers have no derivative ---------------------------------------------------------------------------------------
 
-eq = pointwise("eq", np.equal, promote="bool")
-ne = pointwise("ne", np.not_equal, promote="bool", alias=("not_equal",))
-lt = pointwise("lt", np.less, promote="bool", alias=("less",))
-le = pointwise("le", np.less_equal, promote="bool", alias=("less_equal",))
-gt = pointwise("gt", np.greater, promote="bool", alias=("greater",))
-ge = pointwise("ge", np.greater_equal, promote="bool", alias=("greater_equal",))
-logical_and = pointwise("logical_and", np.logical_and, promote="bool")
-logical_or = pointwise("logical_or", np.logical_or, promote="bool")
-logical_xor = pointwise("logical_xor", np.logical_xor, promote="bool")
+eq = pointwise("eq", np.equal, numbers=("other",), promote="bool")
+ne = pointwise("ne", np.not_equal, numbers=("other",), promote="bool", alias=("not_equal",))
+lt = pointwise("lt", np.less, numbers=("other",), promote="bool", alias=("less",))
+le = pointwise("le", np.less_equal, numbers=("other",), promote="bool", alias=("less_equal",))
+gt = pointwise("gt", np.greater, numbers=("other",), promote="bool", alias=("greater",))
+ge = pointwise("ge", np.greater_equal, numbers=("other",), promote="bool", alias=("greater_equal",))
+logical_and = pointwise("logical_and", np.logical_and, numbers=False, promote="bool")
+logical_or = pointwise("logical_or", np.logical_or, numbers=False, promote="bool")
+logical_xor = pointwise("logical_xor", np.logical_xor, numbers=False, promote="bool")
 logical_not = pointwise("logical_not", np.logical_not, promote="bool")
 isnan = pointwise("isnan", np.isnan, promote="bool", inplace=False)
 isinf = pointwise("isinf", np.isinf, promote="bool", inplace=False)
@@ -471,6 +545,7 @@ def _rtruediv(self, other):
     return reciprocal.function(self) * other
 
 
+_rtruediv.__name__ = "__rdiv__"  # as overrides know it
 Tensor.__rtruediv__ = _rtruediv
 base_pow = pointwise(
     "pow", kernels.pow, node="PowBackward2", tensors=("input", "exponent"), **HIDDEN,

@@ -1,6 +1,7 @@
 """Products over named, paired or adjoining dimensions: einsum and what can be said with it, cross products, distances.
 
-All but `cross` and `cdist` are arrangements of dimensions around one batched matrix product, whose derivative does the rest.
+All but `cross` and `cdist` are arrangements of dimensions around one batched matrix product, whose derivative does the
+rest.
 """
 
 import math
@@ -18,7 +19,7 @@ from wengert.tensor import Tensor
 
 HIDDEN = {"function": False, "method": False}
 
-# --- einsum ---------------------------------------------------------------------------------------------------------------------
+# --- einsum -----------------------------------------------------------------------------------------------------------
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
 ELLIPSIS = "..."
@@ -91,17 +92,21 @@ def resolved(inputs, output, operands):
         named = len(labels) - (ELLIPSIS in labels)
         if ELLIPSIS not in labels and named != operand.ndim:
             refuse(
-                f"the number of subscripts in the equation ({named}) does not match the number of dimensions ({operand.ndim}) "
+                f"the number of subscripts in the equation ({named}) does not match the number of dimensions "
+                f"({operand.ndim}) "
                 f"for operand {i} and no ellipsis was given"
             )
         if named > operand.ndim:
             refuse(
-                f"the number of subscripts in the equation ({named}) is more than the number of dimensions ({operand.ndim}) "
+                f"the number of subscripts in the equation ({named}) is more than the number of dimensions "
+                f"({operand.ndim}) "
                 f"for operand {i}"
             )
         if ELLIPSIS in labels:
             covered = max(covered, operand.ndim - named)
-    expanded = [spelled(labels, operand.ndim - len(labels) + 1) for labels, operand in zip(inputs, operands, strict=True)]
+    expanded = [
+        spelled(labels, operand.ndim - len(labels) + 1) for labels, operand in zip(inputs, operands, strict=True)
+    ]
     every = [label for labels in inputs for label in labels if label != ELLIPSIS]
     if output is None:
         wanted = [*range(-covered, 0), *(c for c in LETTERS if every.count(c) == 1)]
@@ -134,7 +139,9 @@ def einsum(*args):
         RuntimeError: the equation doesn't fit the operands.
     """
     if not args:
-        refuse("must specify the equation string and at least one operand, or at least one operand and its subscripts list")
+        refuse(
+            "must specify the equation string and at least one operand, or at least one operand and its subscripts list"
+        )
     if isinstance(args[0], str):
         equation, *operands = args
         if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
@@ -145,7 +152,10 @@ def einsum(*args):
     elif isinstance(args[0], Tensor) and len(args) > 1:
         inputs, output, operands = from_sublists(args)
     else:
-        raise ValueError("einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list")
+        raise ValueError(
+            "einsum(): must specify the equation string and at least one operand, or at least one operand and its "
+            "subscripts list"
+        )
     inputs, output = resolved(inputs, output, operands)
     terms = [without_repeats(operand, labels) for operand, labels in zip(operands, inputs, strict=True)]
     check_extents(terms)
@@ -170,9 +180,7 @@ def without_repeats(operand, labels):
             second = labels.index(label, first + 1)
             sizes = operand.shape[first], operand.shape[second]
             if sizes[0] != sizes[1]:
-                refuse(
-                    f"subscript {label} is repeated for operand but the sizes don't match, {sizes[1]} != {sizes[0]}"
-                )
+                refuse(f"subscript {label} is repeated for operand but the sizes don't match, {sizes[1]} != {sizes[0]}")
             operand = operand.diagonal(0, first, second)
             labels = [x for i, x in enumerate(labels) if i not in (first, second)] + [label]
     return operand, labels
@@ -184,7 +192,8 @@ def check_extents(terms):
         for label, n in zip(labels, tensor.shape, strict=True):
             if n != 1 and seen.setdefault(label, n) != n:
                 refuse(
-                    f"subscript {label} has size {n} for operand {i} which does not broadcast with previously seen size {seen[label]}"
+                    f"subscript {label} has size {n} for operand {i} which does not broadcast with previously seen "
+                    f"size {seen[label]}"
                 )
 
 
@@ -197,7 +206,7 @@ def summed(tensor, labels, wanted):
 
 
 def contracted(a, a_labels, b, b_labels, wanted):
-    """The product of two terms, summed over what they share and nobody wants any more, as one batched matrix product."""
+    """The product of two terms, summed over what only they share, as one batched matrix product."""
     a, a_labels = summed(a, a_labels, wanted | set(b_labels))
     b, b_labels = summed(b, b_labels, wanted | set(a_labels))
     sizes = {}
@@ -213,8 +222,10 @@ def contracted(a, a_labels, b, b_labels, wanted):
     batch = [x for x in shared if x in wanted]
     a_only = [x for x in a_labels if x not in b_labels]
     b_only = [x for x in b_labels if x not in a_labels]
-    extents = {key: tuple(sizes[x] for x in group) for key, group in
-               {"batch": batch, "a": a_only, "b": b_only, "joined": joined}.items()}  # fmt: skip
+    extents = {
+        key: tuple(sizes[x] for x in group)
+        for key, group in {"batch": batch, "a": a_only, "b": b_only, "joined": joined}.items()
+    }
     if not joined:  # nothing to sum: an element by element product
         labels = [*batch, *a_only, *b_only]
         return spread_out(a, a_labels, labels) * spread_out(b, b_labels, labels), labels
@@ -250,12 +261,12 @@ def grouped(tensor, labels, groups, batch):
     return tensor if tuple(shape) == tuple(tensor.shape) else reshape_to(tensor, tuple(shape))
 
 
-# --- paired dimensions ----------------------------------------------------------------------------------------------------------
+# --- paired dimensions ------------------------------------------------------------------------------------------------
 
 
 @composite(method=False)
 def tensordot(a, b, dims=2):
-    """The product summed over pairs of dimensions: the last `dims` of `a` with the first of `b`, or two lists of them."""
+    """The product summed over pairs of dimensions: the last `dims` of `a` and the first of `b`, or two lists."""
     if isinstance(dims, Tensor):
         dims = dims.tolist()
     if isinstance(dims, (tuple, list)):
@@ -266,9 +277,7 @@ def tensordot(a, b, dims=2):
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(a.ndim, b.ndim):
-            raise RuntimeError(
-                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}"
-            )
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
         ours, theirs = list(range(a.ndim - dims, a.ndim)), list(range(dims))
     if len(ours) != len(theirs):
         raise RuntimeError("both dimension lists should have same length")
@@ -277,7 +286,8 @@ def tensordot(a, b, dims=2):
         n, m = a.shape[x], b.shape[y]
         if n != m and 1 not in (n, m):
             raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {n} in dim {x} and second has size {m} in dim {y}"
+                f"contracted dimensions need to match, but first has size {n} in dim {x} and second has size {m} in "
+                f"dim {y}"
             )
         if n != m:  # one element meets many: their sum
             a, b = (a, sum(b, y, True)) if n == 1 else (sum(a, x, True), b)
@@ -298,7 +308,8 @@ def inner(input, other):
         return input * other
     if input.shape[-1] != other.shape[-1]:
         raise RuntimeError(
-            f"inner() the last dimension must match on both input tensors but got shapes {list(input.shape)} and {list(other.shape)}"
+            f"inner() the last dimension must match on both input tensors but got shapes {list(input.shape)} and "
+            f"{list(other.shape)}"
         )
     return tensordot(input, other, ([-1], [-1]))
 
@@ -343,7 +354,7 @@ def in_best_order(matrices):
     return product(0, n - 1)
 
 
-# --- vectors ----------------------------------------------------------------------------------------------------------------------
+# --- vectors ----------------------------------------------------------------------------------------------------------
 
 
 def _cross(input, other, dim):
@@ -351,10 +362,12 @@ def _cross(input, other, dim):
 
 
 cross_along = primitive(
-    "linalg_cross", _cross, **HIDDEN,
+    "linalg_cross",
+    _cross,
+    **HIDDEN,
     input=lambda g, input_shape, other, dim: sum_to(cross_along(other, g, dim), input_shape),
     other=lambda g, input, other_shape, dim: sum_to(cross_along(g, input, dim), other_shape),
-)  # fmt: skip
+)
 
 
 def crossed(input, other, dim, name):
@@ -367,8 +380,8 @@ def crossed(input, other, dim, name):
         )
     broadcast_shapes(input.shape, other.shape)
     if input.dtype is not other.dtype:
-        from wengert.ops.declare import convert
         from wengert.dtypes import promote_types
+        from wengert.ops.declare import convert
 
         common = promote_types(input.dtype, other.dtype)
         input, other = convert(input, common), convert(other, common)
@@ -401,7 +414,7 @@ def vecdot(x, y, *, dim=-1):
     return sum(x.conj() * y if x.dtype.is_complex else x * y, dim)
 
 
-# --- distances --------------------------------------------------------------------------------------------------------------------
+# --- distances --------------------------------------------------------------------------------------------------------
 
 
 def _distances(x1, x2, p):
@@ -425,15 +438,20 @@ def row_pulls(g, x, other, out, p):
     if p == 2:
         weights = select(out == 0, 0, g / select(out == 0, 1, out))
         return x * sum(weights, -1, True) - weights @ other
-    difference = reshape_to(x, (*x.shape[:-1], 1, x.shape[-1])) - reshape_to(other, (*other.shape[:-2], 1, *other.shape[-2:]))
+    difference = reshape_to(x, (*x.shape[:-1], 1, x.shape[-1])) - reshape_to(
+        other, (*other.shape[:-2], 1, *other.shape[-2:])
+    )
     return sum(norm_gradient(g, difference, out, p, -1, False), -2)
 
 
 distances = primitive(
-    "cdist", _distances, node="CdistBackward0", **HIDDEN,
+    "cdist",
+    _distances,
+    node="CdistBackward0",
+    **HIDDEN,
     x1=lambda g, x1, x2, out, p: row_pulls(g, x1, x2, out, p),
     x2=lambda g, x1, x2, out, p: row_pulls(g.mT, x2, x1, out.mT, p),
-)  # fmt: skip
+)
 
 
 @composite(method=False)

@@ -20,7 +20,10 @@ from wengert.autograd.graph import Node, grad_mode, next_seq, rare
 from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels import random as kernels
 from wengert.kernels.random import SIGNIFICAND_BITS
-from wengert.ops.declare import composite, mark_inference
+from wengert.kernels import implicit
+from wengert.errors import broadcast_message
+from wengert.ops import destinations
+from wengert.ops.declare import composite, mark_inference, primitive
 from wengert.random import Generator, default_generator
 from wengert.tensor import Tensor, wrap
 
@@ -138,8 +141,10 @@ def empty_or_out(operation, shape, dtype, default, out, layout, device, pin_memo
         raise RuntimeError(
             f"dtype {SCALAR_NAMES[dtype]} does not match dtype of out parameter ({SCALAR_NAMES[out.dtype]})"
         )
+    if destinations.refers_to_itself(out._array):
+        destinations.check_memory(operation, out, ())
     if out._array.shape != shape:
-        out.resize_(shape)
+        destinations.fit(out, shape)
     return out
 
 
@@ -725,6 +730,8 @@ def normal(
     except ValueError:
         shapes = " and ".join(str(list(tensor._array.shape)) for tensor in tensors)
         raise RuntimeError(f"normal: mean and std cannot be broadcast together: {shapes}") from None
+    if out is not None and out._array.shape != shape and len(tensors) == 1:
+        refuse_misfit(out._array.shape, tensors)
     dtype = None if out is not None else tensors[0].dtype
     target = empty_or_out("normal", shape, dtype, None, out, None, None, False)
     array = target._array
@@ -738,6 +745,15 @@ def normal(
         return target
     node = NormalBackward1 if tensors[0] is not std else NormalBackward2
     return drawn_from(target, NormalBackward3 if len(tensors) == 2 else node, *tensors)
+
+
+def refuse_misfit(shape, tensors):
+    """`normal` alone doesn't let its destination grow to what the mean and the deviations are together."""
+    for tensor in tensors:
+        try:
+            np.broadcast_shapes(shape, tensor._array.shape)
+        except ValueError:
+            raise RuntimeError(broadcast_message([tensor._array.shape, shape])) from None
 
 
 def check_deviations(std):
@@ -839,6 +855,47 @@ def binomial(count, prob, generator=None):
     with generator._lock:
         values = generator._stream.binomial(trials, p)
     return new_tensor(values, count.dtype)
+
+
+def drawn(operation, input, generator, method):
+    """The variates that the method `method` of a stream draws with the parameters in the array `input`."""
+    if input.dtype not in (np.float32, np.float64):
+        raise NotImplementedError(f"\"{operation}_cpu\" not implemented for '{input.dtype}'")
+    generator = generator_of(operation, generator)
+    with generator._lock:
+        return getattr(generator._stream, method)(input)
+
+
+def refuse(g, operation):
+    """Second derivatives of samples are refused, as PyTorch does, rather than left out."""
+    raise RuntimeError(f"the derivative for '{operation}' is not implemented.")
+
+
+standard_gamma_grad = primitive(
+    "_standard_gamma_grad", lambda self, output: implicit.standard_gamma_grad(self, output), tensors=("self", "output"),
+    method=False, out=False, self=lambda g: refuse(g, "_standard_gamma_grad"),
+    output=lambda g: refuse(g, "_standard_gamma_grad"),
+)  # fmt: skip
+dirichlet_grad = primitive(
+    "_dirichlet_grad", lambda x, alpha, total: implicit.dirichlet_grad(x, alpha, total), tensors=("x", "alpha", "total"),
+    method=False, out=False, x=lambda g: refuse(g, "_dirichlet_grad"), alpha=lambda g: refuse(g, "_dirichlet_grad"),
+    total=lambda g: refuse(g, "_dirichlet_grad"),
+)  # fmt: skip
+standard_gamma = primitive(
+    "_standard_gamma", lambda input, generator=None: drawn("_standard_gamma", input, generator, "standard_gamma"),
+    method=False, out=False, input=lambda g, input, out: g * standard_gamma_grad(input, out),
+    doc="Gamma variates of scale 1 with the shapes in `input`, differentiable by them.",
+)  # fmt: skip
+sample_dirichlet = primitive(
+    "_sample_dirichlet", lambda input, generator=None: drawn("_sample_dirichlet", input, generator, "dirichlet"),
+    method=False, out=False, input=lambda g, input, out: dirichlet_slope(g, input, out),
+    doc="Points of the simplex with the concentrations in the rows of `input`, differentiable by them.",
+)  # fmt: skip
+
+
+def dirichlet_slope(g, input, out):
+    total = input.sum(-1, keepdims=True) + input * 0
+    return dirichlet_grad(out, input, total) * (g - (out * g).sum(-1, keepdims=True))
 
 
 # --- dropout ----------------------------------------------------------------------------------------------------------

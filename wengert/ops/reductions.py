@@ -9,7 +9,7 @@ import numpy as np
 
 from wengert.kernels import reductions as kernels
 from wengert.ops.declare import choice, composite, primitive
-from wengert.ops.pointwise import exp, pow, select, sgn, zeros_of
+from wengert.ops.pointwise import exp, is_complex, log, pow, select, sgn, zeros_of
 from wengert.ops.shape import concatenate, expand_to, flip, narrow_to, put_along, reshape_to
 from wengert.tensor import Tensor, wrap
 
@@ -34,7 +34,13 @@ def kept(x, shape, dim, keepdim):
     return x if keepdim or not shape else reshape_to(x, reduced_shape(shape, dim))
 
 
-sum = reduction("sum", kernels.sum, node="SumBackward1", full_node="SumBackward0", input=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim))
+sum = reduction(
+    "sum",
+    kernels.sum,
+    node="SumBackward1",
+    full_node="SumBackward0",
+    input=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim),
+)
 nansum = reduction(
     "nansum", kernels.nansum, node="NansumBackward0",
     input=lambda g, input, dim, keepdim: select(input == input, spread(g, input.shape, dim, keepdim), 0),
@@ -144,7 +150,9 @@ def _extreme(all_of, along, pairwise, name):
             return all_of, (input,)
         return along, (input, dim, keepdim)
 
-    choose.__doc__ = f"The {name} of all elements, or along `dim` with its indices, or of two tensors element by element."
+    choose.__doc__ = (
+        f"The {name} of all elements, or along `dim` with its indices, or of two tensors element by element."
+    )
     return choose
 
 
@@ -259,8 +267,28 @@ cumprod = reduction(
 )  # fmt: skip
 logcumsumexp = reduction(
     "logcumsumexp", kernels.logcumsumexp,
-    input=lambda g, input, out, dim: exp(input) * cumsum_back(g * exp(-out), dim),
+    input=lambda g, input, out, dim: logcumsumexp_gradient(g, input, out, dim),
 )  # fmt: skip
+
+
+def logcumsumexp_gradient(g, input, out, dim):
+    """The sum over later elements of g exp(input - out), in logarithms so that nothing overflows."""
+    if not input.shape:
+        return g
+    if is_complex(input):
+        return exp(logcumsumexp_back(log(g) - out, dim) + input)
+    shifted = finite(out)
+    return exp(logcumsumexp_back(log_of_positive(g) - shifted, dim) + input) - exp(
+        logcumsumexp_back(log_of_positive(-g) - shifted, dim) + input
+    )
+
+
+def logcumsumexp_back(x, dim):
+    return flip(logcumsumexp(flip(x, (dim,)), dim), (dim,))
+
+
+def log_of_positive(x):
+    return select(x > 0, log(select(x > 0, x, 1)), -float("inf"))
 
 
 def cumsum_back(g, dim):
@@ -329,36 +357,6 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     if dtype is not None:
         input = input.to(dtype)
     return norm_op(input, order, dim, keepdim)
-
-
-@composite
-def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Element by element, whether |input - other| <= atol + rtol * |other|; infinities are close to themselves."""
-    if input.dtype is not other.dtype:
-        raise RuntimeError(f"{input.dtype} did not match {other.dtype}")
-    if rtol < 0 or atol < 0:
-        raise RuntimeError("rtol and atol must be greater than or equal to zero")
-    a, b = input._array, other._array
-    if a.dtype.kind in "biu":
-        a, b = a.astype(np.float64), b.astype(np.float64)
-    with np.errstate(all="ignore"):
-        near = np.isfinite(b) & np.isfinite(a) & (np.abs(a - b) <= atol + np.abs(rtol * b))
-        close = (a == b) | near
-    if equal_nan:
-        close = close | (np.isnan(a) & np.isnan(b))
-    return wrap(np.asarray(close))
-
-
-@composite
-def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Whether all elements are close, as `isclose` says."""
-    return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
-
-
-@composite
-def equal(input, other):
-    """Whether two tensors have the same shape and the same elements (NaN is equal to nothing)."""
-    return bool(np.array_equal(input._array, other._array))
 
 
 @composite

@@ -6,13 +6,15 @@ from weakref import ref
 
 import numpy as np
 
+from wengert import overrides
 from wengert.autograd import views
 from wengert.autograd.graph import Node, Output, Version, grad_mode, next_seq
-from wengert.dtypes import contiguous_format
+from wengert.dtypes import INTEGER, contiguous_format
 from wengert.dtypes import dtype as dtype_class
 from wengert.kernels import shape as kernels
 from wengert.kernels.reductions import axis_of
-from wengert.ops.declare import composite, primitive, variadic
+from wengert.ops import declare
+from wengert.ops.declare import composite, overriding, primitive, variadic
 from wengert.ops.pointwise import clone_of
 from wengert.size import Size
 from wengert.tensor import Tensor, new, wrap
@@ -32,33 +34,43 @@ expand_to = primitive("expand", kernels.expand_to, **INNER, input=lambda g, inpu
 
 def _sum_to(input, shape):
     extra = input.ndim - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        i + extra for i, n in enumerate(shape) if n == 1 and input.shape[i + extra] != 1
-    )
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, input.shape[extra:], strict=True)):
+        raise RuntimeError(f"size {{{list(shape)}}} is not expandable to size {{{list(input.shape)}}}.")
+    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and input.shape[i + extra] != 1)
     result = input.sum(axis=axes, keepdims=True) if axes else input
     return result.reshape(shape)
 
 
-sum_to = primitive("sum_to_size", _sum_to, **INNER, node="SumBackward1", input=lambda g, input_shape: expand_to(g, input_shape))
+sum_to = primitive(
+    "sum_to_size", _sum_to, **INNER, node="SumBackward1", input=lambda g, input_shape: expand_to(g, input_shape)
+)
 transpose = primitive(
     "transpose", kernels.transpose, view=True, alias=("swapaxes", "swapdims"),
     input=lambda g, dim0, dim1: transpose(g, dim0, dim1),
 )  # fmt: skip
-permute_op = primitive("permute", kernels.permute, view=True, **INNER, input=lambda g, dims: permute_op(g, inverse(dims)))
+permute_op = primitive(
+    "permute", kernels.permute, view=True, **INNER, input=lambda g, dims: permute_op(g, inverse(dims))
+)
 t = primitive("t", kernels.t, view=True, node="TBackward0", input=lambda g: t(g))
-unsqueeze = primitive("unsqueeze", kernels.unsqueeze, view=True, input=lambda g, input_shape: reshape_to(g, input_shape))
+unsqueeze = primitive(
+    "unsqueeze", kernels.unsqueeze, view=True, input=lambda g, input_shape: reshape_to(g, input_shape)
+)
 squeeze_all = primitive("squeeze", kernels.squeeze, view=True, node="SqueezeBackward0", **INNER,
                         input=lambda g, input_shape: reshape_to(g, input_shape))  # fmt: skip
 squeeze_dim = primitive("squeeze", kernels.squeeze, view=True, node="SqueezeBackward1", **INNER,
                         input=lambda g, input_shape: reshape_to(g, input_shape))  # fmt: skip
 squeeze_dims = primitive("squeeze", kernels.squeeze, view=True, node="SqueezeBackward2", **INNER,
                          input=lambda g, input_shape: reshape_to(g, input_shape))  # fmt: skip
-select = primitive("select", kernels.select, view=True, input=lambda g, input_shape, dim, index: pad_select(g, input_shape, dim, index))
+select = primitive(
+    "select", kernels.select, view=True, input=lambda g, input_shape, dim, index: pad_select(g, input_shape, dim, index)
+)
 slice_along = primitive(
     "slice", kernels.slice_along, view=True, **INNER,
     input=lambda g, input_shape, dim, start, end, step: pad_slice(g, input_shape, dim, start, end, step),
 )  # fmt: skip
-pad_select = primitive("select_backward", kernels.pad_select, **INNER, input=lambda g, dim, index: select(g, dim, index))
+pad_select = primitive(
+    "select_backward", kernels.pad_select, **INNER, input=lambda g, dim, index: select(g, dim, index)
+)
 pad_slice = primitive(
     "slice_backward", kernels.pad_slice, **INNER,
     input=lambda g, dim, start, end, step: slice_along(g, dim, start, end, step),
@@ -110,11 +122,11 @@ real_of = primitive("real", kernels.real, view="retyped", node="RealBackward0", 
 imag_of = primitive("imag", kernels.imag, view="retyped", node="ImagBackward0", holomorphic=False, **INNER,
                     input=lambda g: complex_of(g * 0, g))  # fmt: skip
 complex_of = primitive(
-    "complex", kernels.complex_of, method=False, node="ComplexBackward0", holomorphic=False,
-    real=lambda g: real_of(g), imag=lambda g: imag_of(g),
+    "complex", kernels.complex_of, **INNER, node="ComplexBackward0", holomorphic=False,
+    real=lambda g, real_shape: sum_to(real_of(g), real_shape), imag=lambda g, imag_shape: sum_to(imag_of(g), imag_shape),
 )  # fmt: skip
 view_as_real = primitive("view_as_real", kernels.view_as_real, view="retyped", method=False, holomorphic=False,
-                         input=lambda g: view_as_complex(g))  # fmt: skip
+                         input=lambda g: complex_of(g[..., 0], g[..., 1]))  # fmt: skip
 view_as_complex = primitive("view_as_complex", kernels.view_as_complex, view="retyped", method=False, holomorphic=False,
                             input=lambda g: view_as_real(g))  # fmt: skip
 
@@ -130,6 +142,7 @@ def inverse(dims):
 
 def dims_given(args):
     """``f(2, 3)`` and ``f((2, 3))`` say the same."""
+    args = tuple(args)
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = args[0]
     return tuple(n if type(n) is int else index_of(n) for n in args)
@@ -175,7 +188,9 @@ def view_dtype(self, dtype):
         if array.ndim == 0:
             raise RuntimeError(f"self.dim() cannot be 0 to view {self.dtype} as {dtype} (different element sizes)")
         if array.shape[-1] > 1 and array.strides[-1] != old:
-            raise RuntimeError(f"self.stride(-1) must be 1 to view {self.dtype} as {dtype} (different element sizes), but got {array.strides[-1] // old}")
+            raise RuntimeError(
+                f"self.stride(-1) must be 1 to view {self.dtype} as {dtype} (different element sizes), but got {array.strides[-1] // old}"
+            )
         if fresh > old and array.shape[-1] % (fresh // old):
             raise RuntimeError(
                 f"self.size(-1) must be divisible by {fresh // old} to view {self.dtype} as {dtype} (different element sizes), "
@@ -210,8 +225,10 @@ def alias_of(self):
 
 def reshape(input, *shape, **named):
     """The same elements in another shape: a view where strides allow it, a copy where not."""
-    size = dims_given(named.values() if named else shape)
+    size = dims_given(tuple(named.values()) if named else shape)
     if type(input) is not Tensor and not isinstance(input, Tensor):
+        if asked := overriding((input,), None):
+            return overrides.handle(reshape, asked, (input, *shape), named)
         raise TypeError(f"reshape(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     array = input._array
     size = kernels.resolve_shape(size, array.size)
@@ -227,7 +244,7 @@ def expand(self, *size):
 
 def permute(input, *dims, **named):
     """Dimensions in another order; a view."""
-    return permute_op.function(input, dims_given(named.values() if named else dims))
+    return permute_op.function(input, dims_given(tuple(named.values()) if named else dims))
 
 
 def squeeze(input, dim=None):
@@ -241,6 +258,8 @@ def squeeze(input, dim=None):
 
 def narrow(input, dim, start, length):
     """`length` elements of dimension `dim` from `start` on; a view."""
+    if isinstance(start, Tensor) and (start.ndim or start.dtype.category != INTEGER):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     return narrow_to.function(input, dim, index_of(start), length)
 
 
@@ -451,7 +470,9 @@ Tensor.expand_as = lambda self, other: expand(self, *other._array.shape)
 
 flip = primitive("flip", kernels.flip, **INNER, input=lambda g, dims: flip(g, dims))
 roll = primitive("roll", kernels.roll, input=lambda g, shifts, dims: roll(g, opposite(shifts), dims))
-repeat_op = primitive("repeat", kernels.repeat, **INNER, input=lambda g, input_shape, repeats: sum_repeats(g, input_shape, repeats))
+repeat_op = primitive(
+    "repeat", kernels.repeat, **INNER, input=lambda g, input_shape, repeats: sum_repeats(g, input_shape, repeats)
+)
 sum_repeats = primitive("repeat_backward", kernels.sum_repeats, **INNER, input=lambda g, repeats: repeat_op(g, repeats))
 tril = primitive("tril", kernels.tril, inplace=True, input=lambda g, diagonal: tril(g, diagonal))
 triu = primitive("triu", kernels.triu, inplace=True, input=lambda g, diagonal: triu(g, diagonal))
@@ -471,7 +492,7 @@ def opposite(shifts):
 
 def flip_dims(input, *dims, **named):
     """Reversed along dimensions `dims`; a copy."""
-    return flip.function(input, dims_given(named.values() if named else dims))
+    return flip.function(input, dims_given(tuple(named.values()) if named else dims))
 
 
 def repeat(self, *repeats):
@@ -524,7 +545,8 @@ class _Pieces(Node):
 
     def apply_graph(self, gs):
         tensors = [
-            wrap(np.zeros(s, self.dtype.numpy), self.dtype) if g is None else g for g, s in zip(gs, self.shapes, strict=True)
+            wrap(np.zeros(s, self.dtype.numpy), self.dtype) if g is None else g
+            for g, s in zip(gs, self.shapes, strict=True)
         ]
         return (self.joined(tensors, None),)
 
@@ -550,9 +572,7 @@ class UnbindBackward0(_Pieces):
 def pieces_of(tensor, cut, dim, node_class):
     """The views of `tensor` that ``cut(array)`` makes together; outputs of one node where it is recorded."""
     if tensor._tangent is not None:
-        from wengert.autograd import forward_ad
-
-        return forward_ad.pieces(tensor, lambda t: pieces_of(t, cut, dim, node_class))
+        return declare.forward_ad.pieces(tensor, lambda t: pieces_of(t, cut, dim, node_class))
     arrays = cut(tensor._array)
     results = [as_view_of(tensor, array) for array in arrays]
     for piece in results:
@@ -705,9 +725,7 @@ def __reversed__(self):
 def __contains__(self, element):
     """Whether any element equals `element`, a number or a tensor; raises RuntimeError for anything else."""
     if not isinstance(element, (Tensor, numbers.Number)):
-        raise RuntimeError(
-            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
-        )
+        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
     return bool((self == element)._array.any())
 
 

@@ -64,9 +64,7 @@ def _strong_wolfe(evaluate, t, d, f, g, slope, c1=1e-4, c2=0.9, tolerance_change
             bracket = [previous, current]
             break
         bounds = (current.t + 0.01 * (current.t - previous.t), current.t * 10)
-        t = _cubic_minimum(
-            previous.t, previous.f, previous.slope, current.t, current.f, current.slope, bounds
-        )
+        t = _cubic_minimum(previous.t, previous.f, previous.slope, current.t, current.f, current.slope, bounds)
         previous, current = current, at(t)
         evaluations += 1
         iteration += 1

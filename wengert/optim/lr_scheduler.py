@@ -236,9 +236,7 @@ class LambdaLR(_FunctionLR):
 
     def get_lr(self):
         self._warn_outside_step()
-        return [
-            base_lr * fn(self.last_epoch) for fn, base_lr in zip(self.lr_lambdas, self.base_lrs, strict=True)
-        ]
+        return [base_lr * fn(self.last_epoch) for fn, base_lr in zip(self.lr_lambdas, self.base_lrs, strict=True)]
 
 
 class MultiplicativeLR(_FunctionLR):
@@ -342,9 +340,7 @@ class LinearLR(LRScheduler):
 
     def _get_closed_form_lr(self):
         done = min(self.total_iters, self.last_epoch)
-        return self._base_times(
-            self.start_factor + (self.end_factor - self.start_factor) * done / self.total_iters
-        )
+        return self._base_times(self.start_factor + (self.end_factor - self.start_factor) * done / self.total_iters)
 
 
 class ExponentialLR(LRScheduler):
@@ -810,9 +806,7 @@ class OneCycleLR(LRScheduler):
         for group in self.optimizer.param_groups:
             lrs.append(self._anneal(group[phase["start_lr"]], group[phase["end_lr"]], fraction))
             if self.cycle_momentum:
-                momentum = self._anneal(
-                    group[phase["start_momentum"]], group[phase["end_momentum"]], fraction
-                )
+                momentum = self._anneal(group[phase["start_momentum"]], group[phase["end_momentum"]], fraction)
                 _set_momentum(self, group, momentum)
         return lrs
 

@@ -19,9 +19,10 @@ class TreeSpec:
         return tree_unflatten(leaves, self)
 
     def __eq__(self, other):
-        return (
-            isinstance(other, TreeSpec)
-            and (self.type, self.context, self.children_specs) == (other.type, other.context, other.children_specs)
+        return isinstance(other, TreeSpec) and (self.type, self.context, self.children_specs) == (
+            other.type,
+            other.context,
+            other.children_specs,
         )
 
     def __hash__(self):
@@ -72,7 +73,8 @@ def tree_unflatten(leaves, treespec):
     leaves = list(leaves)
     if len(leaves) != treespec.num_leaves:
         raise ValueError(
-            f"tree_unflatten(leaves, treespec): `leaves` has length {len(leaves)} but the spec refers to a pytree that holds "
+            f"tree_unflatten(leaves, treespec): `leaves` has length {len(leaves)} but the spec refers to a pytree "
+            "that holds "
             f"{treespec.num_leaves} items ({treespec})."
         )
     return _unflatten(iter(leaves), treespec)

@@ -1,7 +1,10 @@
-"""Checkpointing: keep the arguments of a part of the program instead of what its operations keep, and run it again in backward.
+"""Checkpointing: keep the arguments of a part of the program instead of what its operations keep, and run it again in
+backward.
 
-Two ways. The first (``use_reentrant=False``) replaces each kept tensor by its number: when backward asks for the first of
-them, the function runs once more and what it saves is handed out by number. The other (``use_reentrant=True``) is a custom
+Two ways. The first (``use_reentrant=False``) replaces each kept tensor by its number: when backward asks for the
+first of
+them, the function runs once more and what it saves is handed out by number. The other (``use_reentrant=True``) is a
+custom
 Function whose backward records the function anew and runs a backward pass of its own, inside the one that is running.
 """
 
@@ -13,7 +16,7 @@ from weakref import WeakKeyDictionary
 from wengert import random
 from wengert.autograd import engine, saved
 from wengert.autograd.function import Function
-from wengert.autograd.modes import enable_grad, is_grad_enabled, no_grad
+from wengert.autograd.modes import enable_grad, no_grad
 from wengert.tensor import Tensor, detach_plain
 
 __all__ = [
@@ -43,7 +46,9 @@ state = _State()
 
 @contextlib.contextmanager
 def set_checkpoint_early_stop(enable):
-    """Inside, say for all checkpoints whether the second run ends as soon as everything needed is there (the default)."""
+    """Inside, say for all checkpoints whether the second run ends as soon as everything needed is there (the
+    default).
+    """
     previous, state.early_stop = state.early_stop, enable
     try:
         yield
@@ -56,8 +61,17 @@ def noop_context_fn():
     return contextlib.nullcontext(), contextlib.nullcontext()
 
 
-def checkpoint(function, *args, use_reentrant=None, context_fn=noop_context_fn, determinism_check="default", debug=False,
-               early_stop=True, preserve_rng_state=True, **kwargs):  # fmt: skip
+def checkpoint(
+    function,
+    *args,
+    use_reentrant=None,
+    context_fn=noop_context_fn,
+    determinism_check="default",
+    debug=False,
+    early_stop=True,
+    preserve_rng_state=True,
+    **kwargs,
+):
     """``function(*args, **kwargs)``, keeping only the arguments for backward, which runs the function again.
 
     Args:
@@ -73,8 +87,10 @@ def checkpoint(function, *args, use_reentrant=None, context_fn=noop_context_fn, 
         raise NotImplementedError("checkpoint(): debug=True is not supported")
     if use_reentrant is None:
         warnings.warn(
-            "torch.utils.checkpoint: the use_reentrant parameter should be passed explicitly. Starting in PyTorch 2.9, calling "
-            "checkpoint without use_reentrant will raise an exception. use_reentrant=False is recommended, but if you need to "
+            "torch.utils.checkpoint: the use_reentrant parameter should be passed explicitly. Starting in PyTorch "
+            "2.9, calling "
+            "checkpoint without use_reentrant will raise an exception. use_reentrant=False is recommended, but if you "
+            "need to "
             "preserve the current default behavior, you can pass use_reentrant=True.",
             UserWarning,
             stacklevel=2,
@@ -91,7 +107,7 @@ def checkpoint(function, *args, use_reentrant=None, context_fn=noop_context_fn, 
     return CheckpointFunction.apply(function, preserve_rng_state, *args)
 
 
-# --- numbers in place of tensors ----------------------------------------------------------------------------------------------
+# --- numbers in place of tensors --------------------------------------------------------------------------------------
 
 CHECKS = ("default", "none")
 
@@ -138,7 +154,9 @@ class Frame:
             return len(kept) - 1
 
         def unpack(number):
-            raise CheckpointError("backward inside of a checkpointed function, on what it computed itself, is not supported")
+            raise CheckpointError(
+                "backward inside of a checkpointed function, on what it computed itself, is not supported"
+            )
 
         with contextlib.ExitStack() as stack:
             if self.rng_state is not None:
@@ -156,7 +174,8 @@ class Frame:
         """Raise CheckpointError unless the second run kept tensors like those of the first."""
         if len(kept) != len(self.metadata):
             raise CheckpointError(
-                "torch.utils.checkpoint: A different number of tensors was saved during the original forward and recomputation.\n"
+                "torch.utils.checkpoint: A different number of tensors was saved during the original forward and "
+                "recomputation.\n"
                 f"Number of tensors saved during forward: {len(self.metadata)}\n"
                 f"Number of tensors saved during recomputation: {len(kept)}"
             )
@@ -166,10 +185,13 @@ class Frame:
         for number, (before, tensor) in enumerate(zip(self.metadata, kept.values(), strict=True)):
             now = (tensor.shape, tensor.dtype, tensor.device)
             if now != before:
-                lines.append(f"tensor at position {number}:\nsaved metadata: {shown(before)}\nrecomputed metadata: {shown(now)}")
+                lines.append(
+                    f"tensor at position {number}:\nsaved metadata: {shown(before)}\nrecomputed metadata: {shown(now)}"
+                )
         if lines:
             raise CheckpointError(
-                "torch.utils.checkpoint: Recomputed values for the following tensors have different metadata than during the "
+                "torch.utils.checkpoint: Recomputed values for the following tensors have different metadata than "
+                "during the "
                 "forward pass.\n" + "\n".join(lines)
             )
 
@@ -178,7 +200,7 @@ def shown(metadata):
     return dict(zip(("shape", "dtype", "device"), metadata, strict=True))
 
 
-# --- a pass inside the pass -----------------------------------------------------------------------------------------------------
+# --- a pass inside the pass -------------------------------------------------------------------------------------------
 
 
 class CheckpointFunction(Function):
@@ -187,7 +209,9 @@ class CheckpointFunction(Function):
     @staticmethod
     def forward(ctx, run_function, preserve_rng_state, *args):
         if not is_anything_requiring_grad(args):
-            warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", UserWarning, stacklevel=4)
+            warnings.warn(
+                "None of the inputs have requires_grad=True. Gradients will be None", UserWarning, stacklevel=4
+            )
         ctx.run_function = run_function
         ctx.rng_state = random.get_rng_state() if preserve_rng_state else None
         ctx.args = [None if isinstance(a, Tensor) else a for a in args]
@@ -200,8 +224,10 @@ class CheckpointFunction(Function):
     def backward(ctx, *grads):
         if engine.state.passes[-1].wanted is not None:
             raise RuntimeError(
-                "When use_reentrant=True, torch.utils.checkpoint is incompatible with .grad() or passing an `inputs` parameter to "
-                ".backward(). To resolve this error, you can either set use_reentrant=False, or call .backward() without passing "
+                "When use_reentrant=True, torch.utils.checkpoint is incompatible with .grad() or passing an `inputs` "
+                "parameter to "
+                ".backward(). To resolve this error, you can either set use_reentrant=False, or call .backward() "
+                "without passing "
                 "the `inputs` argument."
             )
         args = list(ctx.args)
@@ -239,8 +265,10 @@ def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwar
     """
     if use_reentrant is None:
         warnings.warn(
-            "torch.utils.checkpoint.checkpoint_sequential: the use_reentrant parameter should be passed explicitly. In version "
-            "2.9 we will raise an exception if use_reentrant is not passed. use_reentrant=False is recommended, but if you need "
+            "torch.utils.checkpoint.checkpoint_sequential: the use_reentrant parameter should be passed explicitly. "
+            "In version "
+            "2.9 we will raise an exception if use_reentrant is not passed. use_reentrant=False is recommended, but "
+            "if you need "
             "to preserve the current default behavior, you can pass use_reentrant=True.",
             UserWarning,
             stacklevel=2,
@@ -262,7 +290,9 @@ def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwar
     size = len(functions) // segments
     end = 0
     for number in range(segments - 1):
-        input = checkpoint(part(number * size, (number + 1) * size), input, use_reentrant=use_reentrant, preserve_rng_state=preserve)
+        input = checkpoint(
+            part(number * size, (number + 1) * size), input, use_reentrant=use_reentrant, preserve_rng_state=preserve
+        )
         end = (number + 1) * size
     return part(end, len(functions))(input)
 

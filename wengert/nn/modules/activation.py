@@ -564,19 +564,27 @@ class MultiheadAttention(Module):
         if self.batch_first and batched:
             # One transposition per distinct tensor keeps self-attention recognisable as such.
             if key is value:
-                query, key = (query.transpose(1, 0),) * 2 if query is key else (
-                    query.transpose(1, 0),
-                    key.transpose(1, 0),
+                query, key = (
+                    (query.transpose(1, 0),) * 2
+                    if query is key
+                    else (
+                        query.transpose(1, 0),
+                        key.transpose(1, 0),
+                    )
                 )
                 value = key
             else:
                 query, key, value = (t.transpose(1, 0) for t in (query, key, value))
-        separate = {} if self._qkv_same_embed_dim else {
-            "use_separate_proj_weight": True,
-            "q_proj_weight": self.q_proj_weight,
-            "k_proj_weight": self.k_proj_weight,
-            "v_proj_weight": self.v_proj_weight,
-        }
+        separate = (
+            {}
+            if self._qkv_same_embed_dim
+            else {
+                "use_separate_proj_weight": True,
+                "q_proj_weight": self.q_proj_weight,
+                "k_proj_weight": self.k_proj_weight,
+                "v_proj_weight": self.v_proj_weight,
+            }
+        )
         output, weights = F.multi_head_attention_forward(
             query,
             key,

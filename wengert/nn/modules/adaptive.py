@@ -22,9 +22,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     in_features / div_value^(i+1) features.
     """
 
-    def __init__(
-        self, in_features, n_classes, cutoffs, div_value=4.0, head_bias=False, device=None, dtype=None
-    ):
+    def __init__(self, in_features, n_classes, cutoffs, div_value=4.0, head_bias=False, device=None, dtype=None):
         super().__init__()
         cutoffs = list(cutoffs)
         if len(cutoffs) == 0:

@@ -237,9 +237,7 @@ class SyncBatchNorm(_BatchNorm):
 
     def forward(self, input):
         if self.training and input.device.type == "cpu":
-            raise ValueError(
-                "SyncBatchNorm expected input tensor to be on GPU or XPU or HPU or privateuseone backend"
-            )
+            raise ValueError("SyncBatchNorm expected input tensor to be on GPU or XPU or HPU or privateuseone backend")
         return super().forward(input)
 
     @classmethod

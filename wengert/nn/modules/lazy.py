@@ -32,9 +32,7 @@ class LazyModuleMixin:
             if tensor is not None:
                 destination[prefix + name] = tensor if keep_vars or is_lazy(tensor) else tensor.detach()
 
-    def _lazy_load_hook(
-        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-    ):
+    def _lazy_load_hook(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs):
         """Give each uninitialized parameter the shape of its counterpart in the state dict."""
         for name, own in itertools.chain(self._parameters.items(), self._buffers.items()):
             given = state_dict.get(prefix + name)

@@ -354,9 +354,7 @@ class Module:
             super().__delattr__(name)
 
     def __dir__(self):
-        names = itertools.chain(
-            dir(type(self)), self.__dict__, self._parameters, self._modules, self._buffers
-        )
+        names = itertools.chain(dir(type(self)), self.__dict__, self._parameters, self._modules, self._buffers)
         return sorted(name for name in set(names) if not name[:1].isdigit())
 
     def _member_owner(self, target):
@@ -1052,4 +1050,3 @@ def _parse_to(*args, device=None, dtype=None, non_blocking=False, copy=False, me
     if rest:
         raise TypeError(f"to() received an invalid combination of arguments - got {args}")
     return device if device is None else wengert.device(device), dtype, non_blocking, memory_format
-

@@ -101,9 +101,7 @@ class _CircularPadNd(_ModePadNd):
 
     def forward(self, input):
         if input.dim() not in (self._spatial + 1, self._spatial + 2):
-            raise ValueError(
-                f"expected {self._spatial + 1}D or {self._spatial + 2}D input (got {input.dim()}D input)"
-            )
+            raise ValueError(f"expected {self._spatial + 1}D or {self._spatial + 2}D input (got {input.dim()}D input)")
         return super().forward(input)
 
 

@@ -68,9 +68,7 @@ def _run_direction(step, gates, hidden, weights, reverse):
             if have == 0:
                 current = tuple(h[:need] if need < h.shape[0] else h for h in hidden)
             elif need > have:
-                current = tuple(
-                    wengert.cat([c, h[have:need]]) for c, h in zip(current, hidden, strict=True)
-                )
+                current = tuple(wengert.cat([c, h[have:need]]) for c, h in zip(current, hidden, strict=True))
             current = step(g, current, w_hh, b_hh, w_hr)
             outputs.append(current[0])
         return outputs[::-1], current
@@ -484,9 +482,7 @@ class RNNCellBase(Module):
         batched = input.dim() == 2
         input = input if batched else input.unsqueeze(0)
         if input.size(1) != self.input_size:
-            raise RuntimeError(
-                f"input has inconsistent input_size: got {input.size(1)} expected {self.input_size}"
-            )
+            raise RuntimeError(f"input has inconsistent input_size: got {input.size(1)} expected {self.input_size}")
         if hidden is None:
             zeros = wengert.zeros(input.size(0), self.hidden_size, dtype=input.dtype, device=input.device)
             hidden = (zeros,) * states
@@ -494,9 +490,7 @@ class RNNCellBase(Module):
             hidden = tuple(h if batched else h.unsqueeze(0) for h in hidden)
             for h in hidden:
                 if h.size(0) != input.size(0):
-                    raise RuntimeError(
-                        f"Input batch size {input.size(0)} doesn't match hidden batch size {h.size(0)}"
-                    )
+                    raise RuntimeError(f"Input batch size {input.size(0)} doesn't match hidden batch size {h.size(0)}")
                 if h.size(1) != self.hidden_size:
                     raise RuntimeError(
                         f"hidden has inconsistent hidden_size: got {h.size(1)}, expected {self.hidden_size}"

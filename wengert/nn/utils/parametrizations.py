@@ -56,9 +56,7 @@ class _Orthogonal(Module):
                 q = wengert.matrix_exp(a)
             else:
                 identity = wengert.eye(n, dtype=a.dtype, device=a.device)
-                q = wengert.linalg.solve(
-                    wengert.add(identity, a, alpha=-0.5), wengert.add(identity, a, alpha=0.5)
-                )
+                q = wengert.linalg.solve(wengert.add(identity, a, alpha=-0.5), wengert.add(identity, a, alpha=0.5))
             if n != k:
                 q = q[..., :k]
         else:

@@ -1,0 +1,186 @@
+"""The backward pass: what accumulates where, what is refused, threads, depth, and memory."""
+
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+import wengert as torch
+
+
+def leaf(*values):
+    return torch.tensor(values or (1.0, 2.0, 3.0), requires_grad=True)
+
+
+def test_leaf_intermediate_and_root():
+    x = leaf()
+    y = x * 2
+    assert (x.is_leaf, x.grad_fn) == (True, None)
+    assert (y.is_leaf, y.grad_fn.name()) == (False, "MulBackward0")
+    assert y.grad_fn.next_functions[0][0].variable is x
+
+
+def test_gradients_accumulate_into_the_same_tensor():
+    x = leaf()
+    x.sum().backward()
+    first = x.grad
+    (x * 2).sum().backward()
+    assert x.grad is first
+    assert first.tolist() == [3.0, 3.0, 3.0]
+
+
+def test_the_given_gradient_is_not_taken_over():
+    x, g = leaf(), torch.ones(3)
+    (x * 1).backward(g)
+    x.grad.add_(1)
+    x.backward(g)
+    assert g.tolist() == [1.0, 1.0, 1.0]
+    assert x.grad.tolist() == [3.0, 3.0, 3.0]
+
+
+def test_a_freed_graph_is_refused_and_a_retained_one_is_not():
+    x = leaf()
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        y.backward()
+    assert x.grad.tolist() == [4.0, 8.0, 12.0]
+
+
+def test_only_the_inputs_asked_for_accumulate():
+    x, w = leaf(), leaf()
+    y = x * w
+    (y * 2).sum().backward(inputs=[x, y])
+    assert w.grad is None
+    assert x.grad.tolist() == [2.0, 4.0, 6.0]
+    assert y.grad.tolist() == [2.0, 2.0, 2.0]
+
+
+def test_what_is_not_used():
+    x, z = leaf(), leaf()
+    y = (x * x).sum()
+    with pytest.raises(RuntimeError, match="index 1 appears to not have been used"):
+        torch.autograd.grad(y, [x, z], retain_graph=True)
+    assert torch.autograd.grad(y, [x, z], allow_unused=True, retain_graph=True)[1] is None
+    assert torch.autograd.grad(y, [x, z], materialize_grads=True)[1].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_batches_of_gradients():
+    x = leaf()
+    (found,) = torch.autograd.grad(x * x, x, torch.eye(3), is_grads_batched=True)
+    assert found.tolist() == [[2.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 6.0]]
+
+
+def test_create_graph_records_the_pass_and_warns_of_the_cycle():
+    x = leaf()
+    with pytest.warns(UserWarning, match="will create a reference cycle"):
+        (x**3).sum().backward(create_graph=True)
+    assert torch.autograd.grad(x.grad.sum(), x)[0].tolist() == [6.0, 12.0, 18.0]
+    x.grad = None
+
+
+@pytest.mark.parametrize(
+    "run, message",
+    [
+        (lambda x: torch.ones(1).backward(), "does not require grad and does not have a grad_fn"),
+        (lambda x: (x * x).backward(), "implicitly created only for scalar outputs"),
+        (
+            lambda x: (x * x).backward(torch.ones(2)),
+            r"Mismatch in shape: grad_output\[0\] has a shape of torch.Size\(\[2\]\)",
+        ),
+        (lambda x: x.sum().backward(inputs=[]), "cannot be empty"),
+        (lambda x: (x.sum() * 1j).backward(), "real scalar outputs but got torch.complex64"),
+        (lambda x: torch.autograd.backward([x.sum()], [None, None]), "got 1 tensors and 2 gradients"),
+        (lambda x: torch.autograd.grad(x.sum(), torch.ones(1)), "does not require grad"),
+    ],
+)
+def test_misuse_is_refused(run, message):
+    with pytest.raises(RuntimeError, match=message):
+        run(leaf())
+
+
+def test_what_may_be_assigned_to_grad():
+    x = leaf()
+    x.grad = torch.ones(3)
+    x.sum().backward()
+    assert x.grad.tolist() == [2.0, 2.0, 2.0]
+    with pytest.raises(RuntimeError, match="of size"):
+        x.grad = torch.ones(2)
+    with pytest.raises(RuntimeError, match="with dtype 'double'"):
+        x.grad = torch.ones(3).double()
+    with pytest.raises(TypeError, match="expected to be a Tensor or None"):
+        x.grad = 3
+
+
+def test_requires_grad_is_a_matter_of_leaves():
+    y = leaf() * 2
+    with pytest.raises(RuntimeError, match="you can only change requires_grad flags of leaf variables"):
+        y.requires_grad_(False)
+    with pytest.raises(RuntimeError, match="you can only change requires_grad flags of leaf variables"):
+        y.requires_grad = True
+    with pytest.raises(RuntimeError, match="only Tensors of floating point dtype can require gradients"):
+        torch.tensor([1]).requires_grad_()
+
+
+def test_threads_lose_no_gradient():
+    w = torch.zeros(50, requires_grad=True)
+
+    def work():
+        for _ in range(100):
+            (w * 1.0).sum().backward()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (w.grad == 400).all()
+
+
+def test_a_chain_of_a_million_nodes():
+    x = torch.ones(2, requires_grad=True)
+    y = x
+    middle = None
+    for i in range(1_000_000):
+        y = y + 1
+        if i == 500_000:
+            middle = weakref.ref(y.grad_fn)
+    y.sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0]
+    assert middle() is not None
+    del y
+    assert middle() is None  # at once, and without recursion
+
+
+def test_graphs_leave_no_cycles_behind():
+    x = torch.ones(3, requires_grad=True)
+
+    def work():
+        y = x.sin().view(3, 1) * 2
+        y[0] = 1
+        pieces = y.split(1)
+        (torch.cat(pieces).sum() + pieces[0].sum()).backward(retain_graph=True)
+        y.register_hook(lambda g: None)
+        (g,) = torch.autograd.grad((y * y).sum(), x, create_graph=True)
+        g.sum().backward()
+
+    work()
+    gc.collect()
+    gc.disable()
+    try:
+        work()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_a_detached_value_keeps_no_graph():
+    y = leaf().exp()
+    node = weakref.ref(y.grad_fn)
+    logged = [y.detach(), y.sum().item()]
+    del y
+    assert node() is None
+    np.testing.assert_allclose(logged[0].numpy(), np.exp([1, 2, 3]), rtol=1e-6)

@@ -1,0 +1,120 @@
+"""gradcheck accepts right derivatives and finds wrong ones."""
+
+import pytest
+
+import wengert as torch
+from wengert.autograd import Function, gradcheck, gradgradcheck
+from wengert.autograd.gradcheck import GradcheckError
+
+
+def real(*shape):
+    torch.manual_seed(0)
+    return torch.randn(*shape, dtype=torch.float64).requires_grad_()
+
+
+def complex_numbers():
+    return torch.tensor([1 + 2j, -0.5 + 0.3j], dtype=torch.complex128, requires_grad=True)
+
+
+class Wrong(Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * 3
+
+    @staticmethod
+    def jvp(ctx, t):
+        return t * 3
+
+
+FUNCTIONS = [torch.sin, lambda x: x.softmax(0), lambda x: x.unbind(0), lambda x: (x.sum(), x.exp())]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("options", [{}, {"fast_mode": True}, {"check_forward_ad": True}, {"check_batched_grad": True},
+                                     {"check_forward_ad": True, "check_batched_forward_grad": True}])  # fmt: skip
+def test_right_derivatives(function, options):
+    assert gradcheck(function, (real(3),), **options)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("options", [{}, {"fast_mode": True}, {"check_fwd_over_rev": True}])
+def test_right_second_derivatives(function, options):
+    assert gradgradcheck(function, (real(3),), **options)
+
+
+@pytest.mark.parametrize("function", [torch.exp, torch.abs, lambda z: z * z.conj(), lambda z: z.real * z])
+def test_complex_derivatives(function):
+    assert gradcheck(function, (complex_numbers(),), check_forward_ad=True)
+    assert gradgradcheck(function, (complex_numbers(),))
+
+
+@pytest.mark.parametrize("options", [{}, {"fast_mode": True}, {"check_forward_ad": True, "check_backward_ad": False}])
+def test_wrong_derivatives(options):
+    with pytest.raises(GradcheckError, match="mismatch for output 0 with respect to input 0"):
+        gradcheck(Wrong.apply, (real(2),), **options)
+    assert not gradcheck(Wrong.apply, (real(2),), raise_exception=False, **options)
+
+
+def test_wrong_second_derivatives():
+    class Cube(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return g * 3 * (x.detach() ** 2)
+
+    assert gradcheck(Cube.apply, (real(2),))
+    with pytest.raises(GradcheckError):
+        gradgradcheck(Cube.apply, (real(2),))
+
+
+def test_an_unreliable_backward():
+    calls = []
+
+    class Drifts(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            calls.append(1)
+            return g * (2 + 1e-9 * len(calls))
+
+    with pytest.raises(GradcheckError, match="not reentrant"):
+        gradcheck(Drifts.apply, (real(2),))
+    assert gradcheck(Drifts.apply, (real(2),), nondet_tol=1e-5)
+
+
+def test_a_missing_gradient_must_count_as_zero():
+    class Three(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.set_materialize_grads(False)
+            return x * 2, x * 3, x * 4
+
+        @staticmethod
+        def backward(ctx, *gs):
+            wrong = sum(g is None for g in gs) == 1
+            return sum(g * k for g, k in zip(gs, (2, 3, 4), strict=True) if g is not None) + wrong
+
+    with pytest.raises(GradcheckError, match="undefined or zero"):
+        gradcheck(Three.apply, (real(2),))
+    assert gradcheck(Three.apply, (real(2),), check_undefined_grad=False)
+
+
+def test_inputs_are_looked_at():
+    with pytest.raises(ValueError, match="at least one input tensor to require gradient"):
+        gradcheck(torch.sin, (torch.ones(2, dtype=torch.float64),))
+    with pytest.warns(UserWarning, match="not a double precision"):
+        gradcheck(torch.sin, (torch.ones(2).requires_grad_(),), raise_exception=False)
+    with pytest.raises(RuntimeError, match="stride 0"):
+        gradcheck(torch.sin, (real(1).detach().expand(3).requires_grad_(),))

@@ -1,0 +1,82 @@
+"""no_grad, enable_grad, set_grad_enabled, inference_mode: as blocks, functions, decorators, in threads."""
+
+import threading
+
+import pytest
+
+import wengert as torch
+
+
+def recorded():
+    return (torch.ones(1, requires_grad=True) * 2).requires_grad
+
+
+def test_as_decorators():
+    assert not torch.no_grad()(recorded)()
+    assert not torch.no_grad(recorded)()
+    assert not torch.set_grad_enabled(False)(recorded)()
+    assert not torch.inference_mode()(recorded)()
+    with torch.no_grad():
+        assert torch.enable_grad()(recorded)()
+    assert recorded()
+
+
+def test_a_generator_runs_its_body_alone_in_the_mode():
+    @torch.no_grad()
+    def generator():
+        sent = yield recorded()
+        yield sent, recorded()
+
+    steps = generator()
+    assert next(steps) is False
+    assert recorded()
+    assert steps.send(5) == (5, False)
+
+
+def test_set_grad_enabled_works_at_once():
+    torch.set_grad_enabled(False)
+    try:
+        assert not recorded()
+    finally:
+        torch.set_grad_enabled(True)
+    with torch.set_grad_enabled(False):
+        assert not recorded()
+    assert recorded()
+
+
+def test_modes_end_with_an_exception():
+    with pytest.raises(ValueError, match="inside"), torch.no_grad():
+        raise ValueError("inside")
+    assert recorded()
+
+
+def test_each_thread_has_its_own():
+    seen = []
+    with torch.no_grad():
+        thread = threading.Thread(target=lambda: seen.append(recorded()))
+        thread.start()
+        thread.join()
+    assert seen == [True]
+
+
+def test_inference_tensors():
+    x = torch.ones(2, requires_grad=True)
+    with torch.inference_mode():
+        t = torch.ones(2)
+        assert t.is_inference()
+        assert t[:1].is_inference()
+        assert not (x * 2).requires_grad
+        t.add_(1)
+        with torch.inference_mode(False):
+            assert (x * 2).requires_grad
+    assert not (t + 1).is_inference()
+    assert not t.clone().is_inference()
+    assert (x + t).requires_grad  # nothing is kept of t
+    for run, message in [
+        (lambda: x * t, "Inference tensors cannot be saved for backward"),
+        (lambda: t.add_(1), "Inplace update to inference tensor outside InferenceMode"),
+        (lambda: t.requires_grad_(), "Setting requires_grad=True on inference tensor"),
+        (lambda: t._version, "do not track version counter"),
+    ]:
+        with pytest.raises(RuntimeError, match=message):
+            run()

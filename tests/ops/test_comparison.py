@@ -1,0 +1,58 @@
+"""Equality and nearness, extremes together, steps."""
+
+import numpy as np
+import pytest
+
+import wengert
+
+
+def test_isclose_is_relative_to_the_second():
+    a, b = wengert.tensor([1.0, 1.0, 100.0]), wengert.tensor([1.0, 1.1, 100.5])
+    assert a.isclose(b, rtol=0.01).tolist() == [True, False, True]
+    assert not a.allclose(b) and a.allclose(a)
+    nan = wengert.tensor([float("nan"), float("inf")])
+    assert nan.isclose(nan).tolist() == [False, True]
+    assert nan.isclose(nan, equal_nan=True).tolist() == [True, True]
+    assert wengert.isclose(
+        wengert.tensor([250], dtype=wengert.uint8), wengert.tensor([1], dtype=wengert.uint8), atol=10
+    ).tolist() == [False]
+
+
+def test_what_isclose_refuses():
+    x = wengert.ones(2)
+    with pytest.raises(RuntimeError, match="Float did not match Double"):
+        x.isclose(x.double())
+    with pytest.raises(RuntimeError, match="rtol must be greater"):
+        x.isclose(x, rtol=-1)
+    with pytest.raises(TypeError, match="argument 'input'"):
+        wengert.isclose(2, x)
+
+
+def test_equal_asks_for_shape_and_elements():
+    assert wengert.ones(2).equal(wengert.ones(2))
+    assert not wengert.ones(2).equal(wengert.ones(1, 2))
+    assert not wengert.tensor([1, 2]).equal(wengert.tensor([1, 3]))
+
+
+def test_isreal_and_infinities():
+    assert wengert.tensor([1 + 0j, 1j]).isreal().tolist() == [True, False]
+    assert wengert.tensor([float("inf"), -float("inf"), float("nan")]).isposinf().tolist() == [True, False, False]
+    assert wengert.tensor([float("inf"), -float("inf"), float("nan")]).isneginf().tolist() == [False, True, False]
+    assert wengert.tensor([1, 2]).isposinf().tolist() == [False, False]
+
+
+def test_aminmax_shares_its_gradient_among_equals():
+    x = wengert.tensor([[1.0, 3.0, 3.0]], requires_grad=True)
+    least, most = x.aminmax(dim=1)
+    (least * 2 + most).sum().backward()
+    assert x.grad.tolist() == [[2.0, 0.5, 0.5]]
+    assert wengert.aminmax(wengert.tensor([2, 1])).max == 2
+    with pytest.raises(RuntimeError, match="no identity"):
+        wengert.zeros(0).aminmax()
+
+
+def test_heaviside_takes_its_value_at_0_from_the_second():
+    result = wengert.heaviside(wengert.tensor([-1.0, 0.0, 2.0]), wengert.tensor(0.5))
+    np.testing.assert_array_equal(result.numpy(), [0, 0.5, 1])
+    with pytest.raises(TypeError, match="argument 'values'"):
+        wengert.heaviside(wengert.ones(2), 1)

@@ -1,0 +1,19 @@
+"""What programs ask of PyTorch's binary module by its name, where wengert has it elsewhere."""
+
+from wengert.autograd.modes import is_grad_enabled, is_inference_mode_enabled
+from wengert.devices import device
+from wengert.dtypes import dtype, layout, memory_format
+from wengert.overrides import (
+    DisableTorchFunction,
+    DisableTorchFunctionSubclass,
+    _disabled_torch_function_impl,
+)
+from wengert.random import Generator, default_generator
+from wengert.size import Size
+from wengert.tensor import Tensor as TensorBase
+
+__all__ = [
+    "DisableTorchFunction", "DisableTorchFunctionSubclass", "Generator", "Size", "TensorBase",
+    "_disabled_torch_function_impl", "default_generator", "device", "dtype", "is_grad_enabled",
+    "is_inference_mode_enabled", "layout", "memory_format",
+]  # fmt: skip

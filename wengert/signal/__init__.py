@@ -1,0 +1,5 @@
+"""``torch.signal``: windows."""
+
+from wengert.signal import windows
+
+__all__ = ["windows"]
