@@ -3,7 +3,7 @@
 import numpy as np
 
 from wengert.kernels import matmul as kernels
-from wengert.ops.declare import NUMBERS, choice, primitive
+from wengert.ops.declare import NUMBERS, choice, composite, primitive
 from wengert.ops.shape import reshape_to, sum_to
 from wengert.tensor import Parameter, Tensor
 
