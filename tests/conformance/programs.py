@@ -25,6 +25,7 @@ from tests.conformance.compare import (
     check_layout,
     check_structure,
     check_values,
+    error_class_matches,
     dtype_name,
     is_tensor,
     is_unallocated,
@@ -312,6 +313,61 @@ def composed(w: Writer) -> Step:
     return Step(f"NEW = {expression}", exact)
 
 
+def picking(w: Writer) -> Step:
+    """Gathering, scattering, ordering and norms, whose gradients go to some elements only."""
+    x = w.pick(lambda t: t.dim() > 0, lambda t: t.numel() > 0)
+    d = w.dim(x)
+    y = w.pick(lambda t: t.shape == w.names[x].shape, lambda t: t.dtype == w.names[x].dtype)
+    index = f"torch.zeros_like({x}, dtype=torch.int64)"
+    choices = [
+        (f"{x}.scatter({d}, {index}, {w.choose(['0.5', '2', y])})", ()),
+        (f"{x}.scatter_add({d}, {index}, {y})", ()),
+        (f"{x}.index_add({d}, torch.tensor([0]), {x}.narrow({d}, 0, 1))", ()),
+        (f"{x}.index_fill({d}, torch.tensor([0]), {w.choose(SCALARS)})", ()),
+        (f"{x}.index_copy({d}, torch.tensor([0]), {x}.narrow({d}, 0, 1) * 2)", ()),
+        (f"{x}.take(torch.tensor([0, 0]))", ()),
+        (f"torch.take_along_dim({x}, {index}, {d})", ()),
+        (f"{x}.masked_scatter({x} > 0, {y})", (x,)),
+        (f"{x}.clamp_min({w.choose(SCALARS)})", (x,)),
+        (f"{x}.clamp({y}, {y} + 1)", (x, y)),
+        (f"{x}.norm({w.choose(['', '1', '3', 'dim=0', '2, dim=-1, keepdim=True'])})", (x,)),
+        (f"torch.linalg.vector_norm({x}, {w.choose(['2', '1', 'torch.inf'])})", (x,)),
+        (f"{x}.logcumsumexp({d})", ()),
+        (f"torch.nn.functional.softmin({x}, {d})", ()),
+        (f"torch.nn.functional.gelu({x})", ()),
+        (f"torch.nn.functional.silu({x})", ()),
+        (f"torch.nn.functional.leaky_relu({x})", (x,)),
+        (f"torch.diff({x})", ()),
+        (f"{x}.kthvalue(1, {d})[0]", (x,)),
+        (f"{x}.std(dim={d}, correction=0)", (x,)),
+        (f"torch.einsum('i...,i...->...', {x}, {y})", ()),
+        (f"torch.einsum('...i,...i->...i', {x}, {y})", ()),
+        (f"torch.einsum('i...->...', {x})", ()),
+        (f"{x}.tile((2,))", ()),
+        (f"{x}.cumsum({d}).flip({d})", ()),
+        (f"torch.hstack([{x}, {y}])", ()),
+        (f"torch.cat([{x}, {w.pick(lambda t: t.shape == w.names[x].shape)}], {d})", ()),
+        (f"torch.stack([{x}, {y}, {x}], {d})", ()),
+    ]
+    expression, exact = w.choose(choices)
+    return Step(f"NEW = {expression}", exact)
+
+
+def complex_parts(w: Writer) -> Step:
+    """Between real and complex tensors, both ways."""
+    x = w.pick(lambda t: t.is_complex())
+    y = w.pick(lambda t: dtype_name(t.dtype) == "float32")
+    if not w.names[x].is_complex():
+        return Step(f"NEW = torch.complex({y}, {y})")
+    return Step(
+        "NEW = "
+        + w.choose(
+            [f"{x}.real", f"{x}.imag", f"{x}.abs()", f"torch.view_as_real({x})", f"{x} * {x}.conj().resolve_conj()",
+             f"torch.complex({y}, {y})", f"{x} * {y}", f"{x}.sum()", f"{x}.square().real", f"{x}.exp()"]
+        )
+    )  # fmt: skip
+
+
 def product(w: Writer) -> Step:
     x = w.pick(lambda t: t.dim() > 0, lambda t: t.numel() > 0)
     inner = w.names[x].shape[-1:] or (1,)
@@ -470,6 +526,12 @@ def watching(w: Writer) -> Step:
                 f"{x}.grad = torch.ones_like({x})",
                 f"NEW = {w.pick(lambda t: is_leaf(t) and t.grad is not None)}.grad",
                 f"{w.pick(lambda t: is_leaf(t) and t.grad is not None)}.grad.zero_()",
+                f"{x}.register_hook(lambda g: None)",
+                f"{x}.register_hook(lambda g: g.clone().zero_())",
+                f"{x}.register_hook(lambda g: g * {x}.detach())",
+                f"{x}.register_hook(lambda g: log.append(1)).remove()",
+                f"{w.pick(inner)}.retain_grad()",
+                f"{w.pick(recorded_leaf)}.grad = {w.pick(recorded_leaf)}.detach().clone()",
             ]
         )
     )
@@ -507,7 +569,11 @@ def backward(w: Writer) -> Step:
         return binary(w)
     x = w.pick(inner)
     leaf = w.pick(recorded_leaf)
-    options = w.choose(["", "retain_graph=True", "retain_graph=True", "create_graph=True", f"inputs=[{leaf}]"])
+    within = w.pick(in_graph)
+    options = w.choose(
+        ["", "retain_graph=True", "retain_graph=True", "create_graph=True", f"inputs=[{leaf}]", f"inputs=[{within}]",
+         f"inputs=[{leaf}, {within}], retain_graph=True"]
+    )  # fmt: skip
     gradient = w.choose([f"torch.ones_like({x})", f"{x}.detach().clone()", "None"])
     return Step(
         w.choose([f"{x}.sum().backward({options})", f"{x}.backward({gradient}{', ' if options else ''}{options})"])
@@ -525,6 +591,10 @@ def gradients(w: Writer) -> Step:
     )  # fmt: skip
     output = w.choose([f"{x}.sum()", f"{x}.sum()", f"({x} * {x}).sum()", f"{x}, grad_outputs=torch.ones_like({x})"])
     inputs = f"[{a}, {b}]"
+    if w.choose(range(4)) == 0:  # the derivative of a derivative, which the graph keeps for a third
+        first = f"torch.autograd.grad(({x} * {x}).sum(), {a}, create_graph=True)[0]"
+        return Step(f"NEW, NEW = own(torch.autograd.grad({first}.square().sum(), {inputs}, "
+                    "create_graph=True, allow_unused=True))")  # fmt: skip
     if ", grad_outputs" in output:
         head, rest = output.split(", ", 1)
         return Step(f"NEW, NEW = own(torch.autograd.grad({head}, {inputs}, {rest}{options}))")
@@ -534,7 +604,7 @@ def gradients(w: Writer) -> Step:
 # How often each kind of step is written.
 FAMILIES: list[Callable[[Writer], Step]] = [
     *[creation] * 2, factory, *[unary] * 3, *[binary] * 5, *[scalar] * 2, *[reduction] * 2, ordered, *[composed] * 2,
-    product, joining, *[view] * 5, *[indexing] * 2, *[index_assignment] * 2, *[in_place] * 5, *[cut] * 3,
+    product, *[picking] * 2, complex_parts, joining, *[view] * 5, *[indexing] * 2, *[index_assignment] * 2, *[in_place] * 5, *[cut] * 3,
     *[watching] * 2, converting, reading, *[backward] * 3, *[gradients] * 3,
 ]  # fmt: skip
 
@@ -701,7 +771,7 @@ def check_program(program: list[Step], subject: Any, torch: Any) -> None:
         if not (step.reads() <= other.keys() and same_bits(step, own, other)):
             continue
         errors = run(step, own), run(step, other)
-        if refused_here_only(*errors) or half_written(step, *errors):
+        if refused_here_only(*errors) or half_written(step, *errors) or half_done(step, *errors):
             return
         if laid_out_freely(own, other):
             return
@@ -724,7 +794,7 @@ REFUSALS = (
     "does not support automatic differentiation for outputs with complex|backward through the graph a second time|"
     "saved tensor that has been detached in-place|with an? (two )?bool tensors? is not supported|on a bool tensor is not|"
     "its base or another view of its base has been modified inplace|view was created in no_grad mode|INTERNAL ASSERT|"
-    "ZeroTensors are immutable|function that returns multiple views|'NoneType' object has no attribute 'detach'"
+    "ZeroTensors are immutable|leaf variable has been moved into the graph|function that returns multiple views|'NoneType' object has no attribute 'detach'"
 )
 
 
@@ -736,6 +806,14 @@ def refused_here_only(actual: BaseException | None, expected: BaseException | No
 def half_written(step: Step, actual: BaseException | None, expected: BaseException | None) -> bool:
     """Whether both refused an assignment: how much of it was done before is nobody's promise."""
     return actual is not None and expected is not None and "] = " in step.source
+
+
+def half_done(step: Step, actual: BaseException | None, expected: BaseException | None) -> bool:
+    """Whether both refused a pass in its middle, in which case some leaves may have had their gradients already."""
+    return (
+        ".backward(" in step.source and actual is not None and expected is not None
+        and error_class_matches(actual, expected)
+    )  # fmt: skip
 
 
 # Differences that are known: a pattern of the difference, and why it is there.

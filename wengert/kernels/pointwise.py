@@ -66,8 +66,10 @@ def remainder(input, other):
     _refuse_zero(other, input)
     out = np.remainder(input, other)
     # A remainder of zero has the sign of the divisor in NumPy, of the dividend in PyTorch.
-    if out.dtype.kind in "fV" and (np.signbit(other) & (out == 0)).any():
-        out = np.where(out == 0, np.copysign(out, input), out)
+    if out.dtype.kind in "fV":
+        zero = out == 0
+        if zero.any():
+            out = np.where(zero, np.copysign(out, input), out)
     return out
 
 

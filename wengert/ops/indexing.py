@@ -1077,7 +1077,7 @@ def assign(self, basic, arrays, tensors, value):
 def with_history(self, basic, tensors, value):
     """Write in the graph's sight: into the view that the basic part names."""
     view = windowed(self, basic)
-    if not tensors and value._array.ndim == 0:
+    if not tensors and value._array.ndim == 0 and view._array.ndim:
         view.fill_(value)
         return
     source = kernels.without_leading_ones(value._array)
