@@ -430,6 +430,8 @@ def rearranged(name, operation, node_name):
         if self._node is not None and grad_mode.enabled:
             views.check_inplace(self)
         moved = operation(self, *args, **kwargs)
+        if moved._node is not None:
+            views.move_retained(self, moved._node)
         self._array, self._node = moved._array, moved._node
         if self._node is not None and grad_mode.enabled:
             self._node.__class__ = renamed(type(self._node), node_name)
