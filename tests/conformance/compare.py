@@ -55,6 +55,10 @@ GISTS = {
     "truth of many": r"Boolean value of Tensor with",
     "expand": r"expanded size",
     "no kernel": r"not implemented for|not support",
+    "no derivative": r"derivative for .* is not implemented",
+    "dtypes of a product": r"to have the same dtype",
+    "number does not fit": r"without overflow",
+    "boolean masks": r"only supports boolean masks",
     "numpy of a graph tensor": r"Can't call numpy\(\) on Tensor that requires grad",
 }
 

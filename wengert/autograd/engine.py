@@ -194,7 +194,10 @@ def arrive(node, box, on_tensors, create_graph):
     if hooks is None:
         accumulate(node, box, create_graph)
         return
-    g = before_tensor(node, box.pop(), on_tensors)
+    g = box.pop()
+    if not on_tensors and (type(g) is not np.ndarray or g.dtype is not node._dtype.numpy):
+        g = fit(g, node)  # NumPy's scalars may have widened it on the way
+    g = before_tensor(node, g, on_tensors)
     if hooks.pre:
         g = before_node(node, g, on_tensors)
     accumulate(node, [g], create_graph)
@@ -252,8 +255,7 @@ def fit_tensor(g, node):
 def copy_like_leaf(g, node):
     """A recorded gradient in memory of its own, laid out like the leaf: later passes add to it in place."""
     like = node._array
-    dense = like.flags.forc or not (0 in like.strides)
-    kept = wrap(np.empty_like(like, subok=False) if dense else np.empty(like.shape, like.dtype), node._dtype)
+    kept = wrap(np.empty(like.shape, like.dtype) if 0 in like.strides else np.empty_like(like), node._dtype)
     kept._counter = graph.Version()
     return kept.copy_(g)
 

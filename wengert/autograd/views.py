@@ -65,7 +65,8 @@ def check_inplace(tensor):
             "override the custom backward associated with the custom Function, leading to incorrect gradients. This "
             "behavior is forbidden. You can fix this by cloning the output of the custom Function."
         )
-    if type(base._node) is AccumulateGrad:
+    # A base without a place in the graph, under a view that has one, was cut off after the view was made.
+    if type(base._node) is AccumulateGrad or (base._node is None and node is not None):
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
 
 
@@ -240,7 +241,7 @@ class AsStridedBackward0(Node):
     def apply_graph(self, g):
         window = self.window
         zeros = wrap(np.zeros(window.base_shape, window.base_dtype.numpy), window.base_dtype)
-        return (write_window(zeros, g, window),)
+        return (write_window(zeros, g, window, accumulate=True),)
 
 
 class Stranded(AsStridedBackward0):
@@ -289,9 +290,29 @@ class ZeroGrad(Node):
         return (wrap(np.zeros_like(g._array), g.dtype),)
 
 
+def overlaps(window):
+    """Whether elements share memory in steps other than zero, as those of `unfold` do."""
+    reach = 0
+    for stride, extent in sorted((abs(s), n) for s, n in zip(window.strides, window.shape, strict=True) if s and n > 1):
+        if stride <= reach:
+            return True
+        reach += stride * (extent - 1)
+    return False
+
+
 def add_to(window, g):
     """Add `g` into a window, whose elements may overlap (an expanded view)."""
-    if any(stride == 0 and extent > 1 for stride, extent in zip(window.strides, window.shape, strict=True)):
+    if overlaps(window):
+        # A sum over windows that share elements: element by element, each found by its distance in memory.
+        places = sum(
+            (np.arange(n).reshape(-1, *(1,) * (window.ndim - 1 - axis)) * stride for axis, (n, stride) in
+             enumerate(zip(window.shape, window.strides, strict=True))), np.zeros(window.shape, np.int64),
+        )  # fmt: skip
+        distinct, which = np.unique(places, return_inverse=True)
+        total = np.zeros(distinct.size, window.dtype)
+        np.add.at(total, which.reshape(-1), np.asarray(g).reshape(-1))
+        window[...] = window + total[which].reshape(window.shape)
+    elif any(stride == 0 and extent > 1 for stride, extent in zip(window.strides, window.shape, strict=True)):
         axes = tuple(i for i, (s, n) in enumerate(zip(window.strides, window.shape, strict=True)) if s == 0 and n > 1)
         index = tuple(slice(0, 1) if i in axes else slice(None) for i in range(window.ndim))
         window[index] += g.sum(axis=axes, keepdims=True)
@@ -325,9 +346,9 @@ def as_window(g, window):
     return g.reshape(-1)[wrap(positions(window).reshape(-1))].reshape(window.shape)
 
 
-def write_window(g, part, window):
+def write_window(g, part, window, accumulate=False):
     index = wrap(positions(window).reshape(-1))
-    return g.reshape(-1).index_put((index,), part.reshape(-1)).reshape(window.base_shape)
+    return g.reshape(-1).index_put((index,), part.reshape(-1), accumulate).reshape(window.base_shape)
 
 
 def saved_output(tensor):

@@ -41,11 +41,11 @@ from wengert.distributions.relaxed_bernoulli import RelaxedBernoulli
 from wengert.distributions.relaxed_categorical import RelaxedOneHotCategorical
 from wengert.distributions.studentT import StudentT
 from wengert.distributions.transformed_distribution import TransformedDistribution
+from wengert.distributions.transforms import *  # noqa: F403
 from wengert.distributions.uniform import Uniform
 from wengert.distributions.von_mises import VonMises
 from wengert.distributions.weibull import Weibull
 from wengert.distributions.wishart import Wishart
-from wengert.distributions.transforms import *  # noqa: F403
 
 __all__ = [
     "Bernoulli",
@@ -97,5 +97,5 @@ __all__ = [
     "transform_to",
     "constraints",
     "transforms",
-    *transforms.__all__,
 ]
+__all__ += transforms.__all__

@@ -12,7 +12,7 @@ __all__ = ["Categorical"]
 
 
 class Categorical(Binary, Distribution):
-    """Integers 0 .. K - 1 with the probabilities `probs` (..., K), or e to the `logits`; either need not be normalized."""
+    """Integers 0 .. K - 1 with the probabilities `probs` (..., K), or e to the `logits`, normalized or not."""
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     has_enumerate_support = True

@@ -11,7 +11,7 @@ __all__ = ["Cauchy"]
 
 
 class Cauchy(Distribution):
-    """The ratio of two normals: median `loc`, half width `scale`, no mean (numbers or tensors that broadcast together)."""
+    """The ratio of two normals: median `loc`, half width `scale`, no mean."""
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
     support = constraints.real

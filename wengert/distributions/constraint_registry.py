@@ -54,7 +54,6 @@ def _to_interval(constraint):
     return _from(transforms.SigmoidTransform(), low, high - low)
 
 
-
 def _above(constraint):
     return _from(transforms.ExpTransform(), constraint.lower_bound, 1)
 

@@ -48,8 +48,8 @@ class Distribution:
             arg_constraints = self.arg_constraints
         except NotImplementedError:
             warnings.warn(
-                f"{type(self)} does not define `arg_constraints`. Please set `arg_constraints = {{}}` or initialize the "
-                "distribution with `validate_args=False` to turn off validation.",
+                f"{type(self)} does not define `arg_constraints`. Please set `arg_constraints = {{}}` or initialize "
+                "the distribution with `validate_args=False` to turn off validation.",
                 stacklevel=3,
             )
             return
@@ -95,7 +95,7 @@ class Distribution:
         raise NotImplementedError
 
     def _get_checked_instance(self, cls, _instance=None):
-        """An empty instance of this class for `expand`; raises NotImplementedError if the constructor is not `cls`'s."""
+        """An empty instance of this class for `expand`; NotImplementedError unless the constructor is `cls`'s."""
         if _instance is not None:
             return _instance
         if type(self).__init__ is not cls.__init__:
@@ -206,7 +206,7 @@ class Distribution:
             self._validate_sample(value)
 
     def _validate_sample(self, value):
-        """Raise ValueError if the shape of `value` does not fit the distribution, or an event is outside its support."""
+        """Raise ValueError if the shape of `value` does not fit, or an event is outside of the support."""
         if not isinstance(value, Tensor):
             raise ValueError("The value argument to log_prob must be a Tensor")
         shape = value.shape
@@ -220,8 +220,8 @@ class Distribution:
             support = self.support
         except NotImplementedError:
             warnings.warn(
-                f"{type(self)} does not define `support` to enable sample validation. Please initialize the distribution "
-                "with `validate_args=False` to turn off validation.",
+                f"{type(self)} does not define `support` to enable sample validation. Please initialize the "
+                "distribution with `validate_args=False` to turn off validation.",
                 stacklevel=3,
             )
             return

@@ -1,4 +1,4 @@
-"""Exponential families: p(x; theta) = exp(<t(x), theta> - F(theta) + k(x)); entropy follows from F by differentiation."""
+"""Exponential families: p(x; theta) = exp(<t(x), theta> - F(theta) + k(x)); entropy follows by differentiation."""
 
 import wengert
 from wengert.distributions.distribution import Distribution

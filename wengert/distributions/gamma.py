@@ -32,7 +32,9 @@ class Gamma(ExponentialFamily):
     def rsample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         value = wengert._standard_gamma(self.concentration.expand(shape)) / self.rate.expand(shape)
-        value.detach().clamp_(min=wengert.finfo(value.dtype).tiny)  # 0 would be outside the support; no gradient is lost
+        value.detach().clamp_(
+            min=wengert.finfo(value.dtype).tiny
+        )  # 0 would be outside the support; no gradient is lost
         return value
 
     def log_prob(self, value):

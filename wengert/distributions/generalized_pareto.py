@@ -11,7 +11,7 @@ __all__ = ["GeneralizedPareto"]
 
 
 class GeneralizedPareto(Distribution):
-    """Excesses over the threshold `loc`: a power law for positive `concentration`, exponential for 0, bounded below it."""
+    """Excesses over the threshold `loc`: a power law for positive `concentration`, exponential for 0, else bounded."""
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive, "concentration": constraints.real}
     has_rsample = True

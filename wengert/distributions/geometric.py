@@ -24,7 +24,8 @@ class Geometric(Binary, Distribution):
         if self._validate_args and probs is not None and not (self.probs > 0).all():
             raise ValueError(
                 f"Expected parameter probs ({type(self.probs).__name__} of shape {tuple(self.probs.shape)}) of "
-                f"distribution {self!r} to be positive but found invalid values:\n{self.probs.detach()[self.probs <= 0]}"
+                f"distribution {self!r} to be positive but found invalid values:\n"
+                f"{self.probs.detach()[self.probs <= 0]}"
             )
 
     mean = property(lambda self: 1.0 / self.probs - 1.0)

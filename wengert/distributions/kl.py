@@ -174,7 +174,8 @@ def _(p, q):
 def _(p, q):
     if type(p) is not type(q):
         raise NotImplementedError(
-            "The cross KL-divergence between different exponential families cannot be computed using Bregman divergences"
+            "The cross KL-divergence between different exponential families cannot be computed using Bregman "
+            "divergences"
         )
     thetas, normalizer, slopes = p._slopes()
     others = q._natural_params

@@ -1,6 +1,6 @@
 """The multivariate normal distribution whose covariance is of low rank, but for its diagonal.
 
-For the covariance W W^T + D everything comes down to the small matrix C = I + W^T D^-1 W, the capacitance, by Woodbury's
+For the covariance W W^T + D all comes down to the small matrix C = I + W^T D^-1 W, the capacitance, by Woodbury's
 identity and the matrix determinant lemma.
 """
 

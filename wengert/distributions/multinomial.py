@@ -50,4 +50,5 @@ class Multinomial(OfCategorical, Distribution):
         each = Binomial(n, probs=self.probs)
         counts = each.enumerate_support(expand=False)[1:]
         log_factorials = (each.log_prob(counts).exp() * (counts + 1).lgamma()).sum((0, -1))
-        return n * self._categorical.entropy() - math.lgamma(n + 1) + log_factorials
+        # lgamma of an integer has the default dtype, as in PyTorch
+        return n * self._categorical.entropy() - wengert.tensor(n + 1).lgamma() + log_factorials

@@ -23,7 +23,7 @@ def log_diagonal(triangle):
 
 
 def mahalanobis(triangle, x):
-    """x^T (L L^T)^-1 x for vectors `x` (..., n) and the lower triangles L (..., n, n), whose batch broadcasts to x's."""
+    """x^T (L L^T)^-1 x for vectors `x` (..., n) and lower triangles L (..., n, n), whose batch broadcasts to x's."""
     n, batch = x.shape[-1], triangle.dim() - 2
     if batch == 0:  # one matrix: all vectors are solved for together, as columns
         columns = x.reshape(-1, n).T
@@ -44,13 +44,6 @@ def factor_of(name, matrix):
     return wengert.linalg.solve_triangular(upper, identity, upper=False)
 
 
-def precision_of(triangle):
-    """(L L^T)^-1."""
-    identity = wengert.eye(triangle.shape[-1], dtype=triangle.dtype)
-    inverse = wengert.linalg.solve_triangular(triangle, identity, upper=False)
-    return inverse.mT @ inverse
-
-
 class OfMatrix:
     """One matrix is given as covariance, as precision or as Cholesky factor; the others are derived when asked for."""
 
@@ -69,10 +62,13 @@ class OfMatrix:
         factor = self._unbroadcasted_scale_tril
         return (factor @ factor.mT).expand(self._matrix_shape)
 
+    def _precision(self):
+        return wengert.cholesky_inverse(self._unbroadcasted_scale_tril)
+
     @lazy_property
     def precision_matrix(self):
         """The inverse of the covariance."""
-        return precision_of(self._unbroadcasted_scale_tril).expand(self._matrix_shape)
+        return self._precision().expand(self._matrix_shape)
 
 
 class MultivariateNormal(OfMatrix, Distribution):

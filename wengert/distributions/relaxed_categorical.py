@@ -1,4 +1,4 @@
-"""One-hot vectors relaxed to the simplex, so that samples are differentiable (Maddison and others; Jang and others, 2017)."""
+"""One-hot vectors relaxed to the simplex, so that samples are differentiable (Jang and others, 2017)."""
 
 import wengert
 from wengert.distributions import constraints

@@ -1,7 +1,7 @@
 """Transforms: invertible maps with the logarithm of their Jacobian's determinant, for `TransformedDistribution`.
 
-A transform defines `_call`, `_inverse` and `log_abs_det_jacobian`, and the constraints `domain` and `codomain`.  Where the
-inverse is dear or inexact, ``cache_size=1`` keeps the latest pair of values.
+A transform defines `_call`, `_inverse` and `log_abs_det_jacobian`, and the constraints `domain` and `codomain`.  Where
+the inverse is dear or inexact, ``cache_size=1`` keeps the latest pair of values.
 """
 
 import functools
@@ -559,7 +559,9 @@ class AffineTransform(Transform):
         return result.expand(shape)
 
     def forward_shape(self, shape):
-        return as_size(wengert.broadcast_shapes(shape, getattr(self.loc, "shape", ()), getattr(self.scale, "shape", ())))
+        return as_size(
+            wengert.broadcast_shapes(shape, getattr(self.loc, "shape", ()), getattr(self.scale, "shape", ()))
+        )
 
     inverse_shape = forward_shape
 
@@ -575,8 +577,8 @@ def _require_dims(shape, count):
 class CorrCholeskyTransform(Transform):
     """Vectors of D (D - 1) / 2 numbers to Cholesky factors of D x D correlation matrices.
 
-    tanh makes partial correlations of the numbers, which fill the rows below the diagonal; each row's diagonal takes what
-    is left of its unit length (Lewandowski, Kurowicka and Joe, 2009).
+    tanh makes partial correlations of the numbers, which fill the rows below the diagonal; the diagonal takes what is
+    left of its unit length (Lewandowski, Kurowicka and Joe, 2009).
     """
 
     domain = constraints.real_vector

@@ -1,4 +1,4 @@
-"""What distributions share: broadcasting of parameters, probabilities and logits, triangles as vectors, lazy properties."""
+"""What distributions share: broadcasting, probabilities and logits, triangles as vectors, lazy properties."""
 
 import functools
 import numbers
@@ -31,7 +31,8 @@ def broadcast_all(*values):
             first = value if first is None else first
         elif not isinstance(value, NUMBERS) and not hasattr(value, "__torch_function__"):
             raise ValueError(
-                "Input arguments must all be instances of Number, torch.Tensor or objects implementing __torch_function__."
+                "Input arguments must all be instances of Number, torch.Tensor or objects implementing "
+                "__torch_function__."
             )
     dtype = wengert.get_default_dtype() if first is None else first.dtype
     tensors = [wengert.tensor(value, dtype=dtype) if isinstance(value, NUMBERS) else value for value in values]
@@ -73,7 +74,7 @@ def probs_to_logits(probs, is_binary=False):
     return clamped.log() - (-clamped).log1p() if is_binary else clamped.log()
 
 
-class lazy_property:  # noqa: N801 (PyTorch's name)
+class lazy_property:
     """A property computed with gradients when first asked for; the value then takes its place in the instance."""
 
     def __init__(self, wrapped):

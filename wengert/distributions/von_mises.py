@@ -9,7 +9,7 @@ from wengert.distributions.utils import broadcast_all, lazy_property
 
 __all__ = ["VonMises"]
 
-# Abramowitz and Stegun, 9.8.1 to 9.8.4: polynomials for the modified Bessel functions of order 0 and 1, below and above 3.75
+# Abramowitz and Stegun, 9.8.1 to 9.8.4: polynomials for the Bessel functions I0 and I1, below and above 3.75
 SMALL = (
     (1.0, 3.5156229, 3.0899424, 1.2067492, 0.2659732, 0.0360768, 0.0045813),
     (0.5, 0.87890594, 0.51498869, 0.15084934, 0.02658733, 0.00301532, 0.00032411),

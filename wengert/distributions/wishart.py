@@ -73,6 +73,11 @@ class Wishart(OfMatrix, ExponentialFamily):
         new._dist_chi2 = new._diagonal_squares()
         return new
 
+    def _precision(self):
+        # by cholesky_solve, whose gradient reaches the whole of the factor, as PyTorch's does
+        factor = self._unbroadcasted_scale_tril
+        return wengert.cholesky_solve(wengert.eye(factor.shape[-1], dtype=factor.dtype), factor)
+
     @property
     def arg_constraints(self):
         positive_definite = constraints.positive_definite
@@ -124,7 +129,9 @@ class Wishart(OfMatrix, ExponentialFamily):
                 break
             again = self._bartlett((int(pending.sum()),))
             sample[pending] = again
-            pending[pending.clone()] = self._over_batch(~self.support.check(again))
+            remaining = pending.clone()  # backward needs the old flags
+            remaining[pending] = self._over_batch(~self.support.check(again))
+            pending = remaining
         return sample
 
     def _over_batch(self, flags):

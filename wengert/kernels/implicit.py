@@ -1,9 +1,9 @@
 """Implicit reparameterization: how a sample moves when a parameter of its distribution does.
 
 A sample x with the distribution function F(x; a) stays at the same quantile while `a` moves, so that
-dx/da = -(dF/da) / (dF/dx) (Figurnov, Mohamed and Mnih, "Implicit Reparameterization Gradients", 2018).  F is summed here
-as a power series of positive terms that starts with a simple multiple of the density; dividing each by the density, term
-by term, leaves no exponential to overflow, and differentiating each logarithmically gives dF/da.
+dx/da = -(dF/da) / (dF/dx) (Figurnov, Mohamed and Mnih, "Implicit Reparameterization Gradients", 2018).  F is summed
+here as a power series of positive terms that starts with a simple multiple of the density; dividing by the density,
+term by term, leaves no exponential to overflow, and differentiating each logarithmically gives dF/da.
 """
 
 import numpy as np

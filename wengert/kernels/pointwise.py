@@ -63,19 +63,25 @@ def trunc_divide(input, other):
 
 def remainder(input, other):
     """With the sign of the divisor."""
-    _refuse_zero(other)
-    return np.remainder(input, other)
+    _refuse_zero(other, input)
+    out = np.remainder(input, other)
+    # A remainder of zero has the sign of the divisor in NumPy, of the dividend in PyTorch.
+    if out.dtype.kind in "fV":
+        zero = out == 0
+        if zero.any():
+            out = np.where(zero, np.copysign(out, input), out)
+    return out
 
 
 def fmod(input, other):
     """With the sign of the dividend."""
-    _refuse_zero(other)
+    _refuse_zero(other, input)
     return np.fmod(input, other)
 
 
-def _refuse_zero(b):
+def _refuse_zero(b, a=None):
     kind = b.dtype.kind if isinstance(b, (np.ndarray, np.generic)) else "f"
-    if kind in "iu" and np.any(np.equal(b, 0)):
+    if kind in "iu" and np.any(np.equal(b, 0)) and (a is None or not np.size(b) or np.broadcast(a, b).size):
         raise RuntimeError("ZeroDivisionError")
 
 
@@ -344,7 +350,7 @@ def add_scaled(input, other, alpha):
 
 
 def sub_scaled(input, other, alpha):
-    return input - alpha * other
+    return (input - alpha * other).astype(np.result_type(input, other), copy=False)
 
 
 def rsub(input, other):
@@ -356,6 +362,9 @@ def zeros_like(input):
 
 
 def clone(input):
+    strides = input.strides
+    if 0 in strides and any(s == 0 and n > 1 for s, n in zip(strides, input.shape, strict=True)):
+        return input.copy(order="C")  # an expanded dimension has no place in the order of strides
     return input.copy(order="K")
 
 

@@ -357,6 +357,8 @@ def roll(input, shifts, dims=None):
     dims = (dims,) if not isinstance(dims, (tuple, list)) else tuple(dims)
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+    if not input.size:  # PyTorch looks at no dimension of a tensor without elements
+        return input.copy()
     return np.roll(input, shifts, tuple(axis_of(d, input.ndim) for d in dims))
 
 

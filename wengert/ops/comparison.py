@@ -57,12 +57,14 @@ def equal(input, other):
     """Whether both tensors have the same shape and elements; a Python bool."""
     if not isinstance(other, Tensor):
         raise TypeError(f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
+    if input.shape != other.shape:
+        return False
     if input.dtype is not other.dtype:
         raise RuntimeError(
             f"Expected object of data type {input.dtype} but got data type {other.dtype} for argument 'other' in "
             "call to equal"
         )
-    return input.shape == other.shape and bool((input._array == other._array).all())
+    return bool((input._array == other._array).all())
 
 
 @composite

@@ -426,7 +426,7 @@ class Primitive(Operation):
     def kernel_inplace(self):
         """The kernel as ``f(input, ..., out=input)``: that of a ufunc, or compute and copy."""
         kernel = self.kernel
-        if isinstance(kernel, np.ufunc):
+        if writes_in_place(kernel):
             return None
         first = len(self.residuals) > 0
 
@@ -687,6 +687,12 @@ def signature_of(kernel):
         names = ("input", "other")[: kernel.nin]
         return {n: inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names}
     return dict(inspect.signature(kernel).parameters)
+
+
+def writes_in_place(kernel):
+    """Whether the kernel can be given its input as `out=`. NumPy 2.4's negative can't: on float32 and int32 with some
+    strides (the diagonal of a 3x3 matrix) it reads the wrong elements."""
+    return isinstance(kernel, np.ufunc) and kernel is not np.negative
 
 
 def formula_parameters(formula):
@@ -1162,7 +1168,7 @@ class Emitter:
         self.add("try:", indent)
         residuals = "".join(f", {name}" for name in op.residuals)
         target = f"_{residuals}"
-        if isinstance(op.kernel, np.ufunc):
+        if writes_in_place(op.kernel):
             # Operands of another dtype decide in which the work is done, and the target in which its result is kept.
             unsafe = "" if self.checked else ", casting='unsafe'"
             self.add(f"kernel({', '.join(arguments)}, out={first}._array{unsafe})", indent + 1)
@@ -1171,8 +1177,8 @@ class Emitter:
         self.add("except Exception as error:", indent)
         positional = [a for a in arguments if "=" not in a.split("(")[0]]
         keywords = [a for a in arguments if "=" in a.split("(")[0]]
-        called = "kernel" if isinstance(op.kernel, np.ufunc) else "kernel_inplace"
-        options = [f"out={first}._array", "casting='unsafe'"] if isinstance(op.kernel, np.ufunc) else keywords
+        called = "kernel" if writes_in_place(op.kernel) else "kernel_inplace"
+        options = [f"out={first}._array", "casting='unsafe'"] if writes_in_place(op.kernel) else keywords
         run = f"lambda *a: {called}({', '.join(['*a', *options])})"
         self.add(
             f"{'_' if not residuals else target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1

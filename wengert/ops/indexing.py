@@ -838,8 +838,10 @@ def put_node(input, indices, values, accumulate):
 
 def put_in_place(input, indices, values, accumulate):
     recorded = grad_mode.enabled and (input._node is not None or values._node is not None)
-    if recorded or (grad_mode.enabled and input._base is not None):
+    if recorded:
         views.check_inplace(input)
+    elif grad_mode.enabled and input._base is not None:
+        views.check_unrecorded(input)
     write_at(input._array, indices, values, accumulate)
     views.bump(input)
     if recorded:
@@ -1023,7 +1025,7 @@ def setitem(self, index, value):
         return None
     if index is True:
         index = None
-    if isinstance(index, Tensor) and index.dtype is uint8 and value._array.size == 1:
+    if isinstance(index, Tensor) and index.dtype is uint8 and index._array.ndim and value._array.size == 1:
         raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
     if is_whole_index(index, self):
         basic, arrays, tensors = (), [index._array], (index,)
@@ -1075,7 +1077,7 @@ def assign(self, basic, arrays, tensors, value):
 def with_history(self, basic, tensors, value):
     """Write in the graph's sight: into the view that the basic part names."""
     view = windowed(self, basic)
-    if not tensors and value._array.ndim == 0:
+    if not tensors and value._array.ndim == 0 and view._array.ndim:
         view.fill_(value)
         return
     source = kernels.without_leading_ones(value._array)

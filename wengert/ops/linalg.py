@@ -3,7 +3,7 @@
 import numpy as np
 
 from wengert.kernels import matmul as kernels
-from wengert.ops.declare import NUMBERS, choice, primitive
+from wengert.ops.declare import NUMBERS, choice, composite, primitive
 from wengert.ops.shape import reshape_to, sum_to
 from wengert.tensor import Parameter, Tensor
 
@@ -13,10 +13,17 @@ mm = primitive("mm", kernels.mm, input=lambda g, mat2: g @ mat2.T, mat2=lambda g
 bmm = primitive("bmm", kernels.bmm, input=lambda g, mat2: g @ mat2.mT, mat2=lambda g, input: input.mT @ g)
 mv = primitive("mv", kernels.mv, input=lambda g, vec: reshape_to(g, (-1, 1)) * vec, vec=lambda g, input: input.T @ g)
 dot = primitive("dot", kernels.dot, input=lambda g, tensor: g * tensor, tensor=lambda g, input: g * input)
-outer = primitive(
-    "outer", kernels.outer, alias=("ger",), node="MulBackward0",
-    input=lambda g, vec2: g @ vec2, vec2=lambda g, input: g.T @ input,
-)  # fmt: skip
+
+
+@composite(alias=("ger",))
+def outer(input, vec2):
+    """The product of each element of one vector with each of another: a matrix."""
+    if input.ndim != 1 or vec2.ndim != 1:
+        which, rank = ("self", input.ndim) if input.ndim != 1 else ("vec2", vec2.ndim)
+        raise RuntimeError(f"outer: Expected 1-D argument {which}, but got {rank}-D")
+    return reshape_to(input, (-1, 1)) * vec2
+
+
 batched_matmul = primitive(
     "matmul", kernels.matmul, node="UnsafeViewBackward0", **HIDDEN,
     input=lambda g, input_shape, other, other_shape: left_gradient(g, input_shape, other, other_shape),

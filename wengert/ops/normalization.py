@@ -45,14 +45,14 @@ gradients._on_tensors = True
 gradients._on_arrays = kernels.gradients
 
 
-def declare(node):
+def declare(node, dense=False):
     def normalize(
         input, weight=None, bias=None, mean=None, rstd=None, shape=None, axes=(), affine=(), fixed=False, eps=0.0
     ):
         return kernels.normalize(input, weight, bias, mean, rstd, shape, axes, affine, fixed)
 
     return primitive(
-        "normalize", normalize, function=False, method=False, node=node, joint_of=("input", "weight", "bias"),
+        "normalize", normalize, function=False, method=False, node=node, dense=dense, joint_of=("input", "weight", "bias"),
         joint=lambda g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs: gradients(
             g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs
         ),
@@ -60,7 +60,7 @@ def declare(node):
 
 
 by_batch = declare("NativeBatchNormBackward0")
-by_layer = declare("NativeLayerNormBackward0")
+by_layer = declare("NativeLayerNormBackward0", dense=True)
 by_group = declare("NativeGroupNormBackward0")
 
 

@@ -18,10 +18,10 @@ from wengert import devices, dtypes
 from wengert.autograd import views
 from wengert.autograd.graph import Node, grad_mode, next_seq, rare
 from wengert.dtypes import SCALAR_NAMES
+from wengert.errors import broadcast_message
+from wengert.kernels import implicit
 from wengert.kernels import random as kernels
 from wengert.kernels.random import SIGNIFICAND_BITS
-from wengert.kernels import implicit
-from wengert.errors import broadcast_message
 from wengert.ops import destinations
 from wengert.ops.declare import composite, mark_inference, primitive
 from wengert.random import Generator, default_generator
@@ -877,8 +877,9 @@ standard_gamma_grad = primitive(
     output=lambda g: refuse(g, "_standard_gamma_grad"),
 )  # fmt: skip
 dirichlet_grad = primitive(
-    "_dirichlet_grad", lambda x, alpha, total: implicit.dirichlet_grad(x, alpha, total), tensors=("x", "alpha", "total"),
-    method=False, out=False, x=lambda g: refuse(g, "_dirichlet_grad"), alpha=lambda g: refuse(g, "_dirichlet_grad"),
+    "_dirichlet_grad", lambda x, alpha, total: implicit.dirichlet_grad(x, alpha, total),
+    tensors=("x", "alpha", "total"), method=False, out=False,
+    x=lambda g: refuse(g, "_dirichlet_grad"), alpha=lambda g: refuse(g, "_dirichlet_grad"),
     total=lambda g: refuse(g, "_dirichlet_grad"),
 )  # fmt: skip
 standard_gamma = primitive(

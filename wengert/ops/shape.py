@@ -430,6 +430,8 @@ def rearranged(name, operation, node_name):
         if self._node is not None and grad_mode.enabled:
             views.check_inplace(self)
         moved = operation(self, *args, **kwargs)
+        if moved._node is not None:
+            views.move_retained(self, moved._node)
         self._array, self._node = moved._array, moved._node
         if self._node is not None and grad_mode.enabled:
             self._node.__class__ = renamed(type(self._node), node_name)
@@ -469,9 +471,9 @@ Tensor.expand_as = lambda self, other: expand(self, *other._array.shape)
 # --- rearrangements ----------------------------------------------------------------------------------------------------------------------
 
 flip = primitive("flip", kernels.flip, **INNER, input=lambda g, dims: flip(g, dims))
-roll = primitive("roll", kernels.roll, input=lambda g, shifts, dims: roll(g, opposite(shifts), dims))
+roll = primitive("roll", kernels.roll, dense=True, input=lambda g, shifts, dims: roll(g, opposite(shifts), dims))
 repeat_op = primitive(
-    "repeat", kernels.repeat, **INNER, input=lambda g, input_shape, repeats: sum_repeats(g, input_shape, repeats)
+    "repeat", kernels.repeat, **INNER, dense=True, input=lambda g, input_shape, repeats: sum_repeats(g, input_shape, repeats)
 )
 sum_repeats = primitive("repeat_backward", kernels.sum_repeats, **INNER, input=lambda g, repeats: repeat_op(g, repeats))
 tril = primitive("tril", kernels.tril, inplace=True, input=lambda g, diagonal: tril(g, diagonal))
