@@ -9,22 +9,30 @@ def innermost(input, dims):
     return [d for d in order if d not in dims] + [d for d in order if d in dims]
 
 
-def transformed(run, input, dims, scale):
-    """Run on the last dimensions of `input`, in its order of strides, and give the dimensions their places back."""
+def transformed(run, input, dims, scale, last=None):
+    """Run on the last dimensions of `input`, in its order of strides, and give the dimensions their places back.
+
+    Args:
+        last: the dimensions that vary fastest in the result, if others than those transformed.
+    """
     dims = tuple(d % input.ndim for d in dims)
     order = innermost(input, dims)
     result = run(np.ascontiguousarray(input.transpose(order)), tuple(range(input.ndim - len(dims), input.ndim)))
     result = scaled(result, scale)
-    return result.transpose([order.index(d) for d in range(input.ndim)])
+    result = result.transpose([order.index(d) for d in range(input.ndim)])
+    if last is not None:
+        order = innermost(input, last)
+        result = np.ascontiguousarray(result.transpose(order)).transpose([order.index(d) for d in range(input.ndim)])
+    return result
 
 
-def complex_to_complex(input, dims, scale, forward):
+def complex_to_complex(input, dims, scale, forward, last=None):
     """sum x exp(-+2 pi i jk/n) over `dims`, times `scale`."""
     if not dims:
         return input * scale if scale != 1 else input.copy()
     if forward:
-        return transformed(lambda x, axes: np.fft.fftn(x, axes=axes), input, dims, scale)
-    return transformed(lambda x, axes: np.fft.ifftn(x, axes=axes, norm="forward"), input, dims, scale)
+        return transformed(lambda x, axes: np.fft.fftn(x, axes=axes), input, dims, scale, last)
+    return transformed(lambda x, axes: np.fft.ifftn(x, axes=axes, norm="forward"), input, dims, scale, last)
 
 
 def real_to_complex(input, dim, scale, forward):

@@ -6,7 +6,7 @@ from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels.reductions import axes_of
 from wengert.ops.declare import composite, pointwise, primitive
 from wengert.ops.reductions import extreme_gradient
-from wengert.tensor import Tensor
+from wengert.tensor import Tensor, wrap
 
 
 def _isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
@@ -70,7 +70,7 @@ def equal(input, other):
 @composite
 def isreal(input):
     """Where the imaginary part is 0."""
-    return input.imag == 0 if input.dtype.is_complex else input.isfinite().logical_or(True)
+    return input.imag == 0 if input.dtype.is_complex else wrap(np.ones(input.shape, bool))
 
 
 def _aminmax(input, *, dim=None, keepdim=False):

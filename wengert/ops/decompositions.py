@@ -47,6 +47,11 @@ def row(x):
     return reshape_to(x, (*x.shape[:-1], 1, x.shape[-1]))
 
 
+def by_columns(x):
+    """A copy laid out column by column, as LAPACK leaves its results."""
+    return x.mT.clone(memory_format=dtypes.contiguous_format).mT
+
+
 def identity_like(A):
     """The unit matrix in the size and dtype of `A`."""
     return eye(A.shape[-1], dtype=A.dtype)
@@ -230,7 +235,7 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)
     check(A, "triangular_solve", square=True)
     matrix = A.mT if transpose else A
     return triangular_result(
-        solve_triangular(matrix, input, upper=upper != transpose, unitriangular=unitriangular), A.clone()
+        solve_triangular(matrix, input, upper=upper != transpose, unitriangular=unitriangular), by_columns(A)
     )
 
 
@@ -500,7 +505,7 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     P = P if P.dtype is LU.dtype else P.to(LU.dtype)
     if adjoint:
         half = triangular_op(H(LU), B, False, False)
-        return P @ triangular_op(H(LU), half, True, True)
+        return by_columns(P @ triangular_op(H(LU), half, True, True))
     return triangular_op(LU, triangular_op(LU, P.mT @ B, False, True), True, False)
 
 
@@ -721,7 +726,7 @@ def householder_product(A, tau):
             "torch.linalg.householder_product: Expected batch dimensions of tau to be equal to input.shape[:-2], "
             f"but got {list(tau.shape[:-1])}"
         )
-    return narrow_to(reflections(A, tau), -1, 0, n).mT.clone(memory_format=dtypes.contiguous_format).mT
+    return by_columns(narrow_to(reflections(A, tau), -1, 0, n))
 
 
 def reflections(A, tau):
@@ -765,7 +770,7 @@ def ormqr(input, tau, other, left=True, transpose=False):
         raise RuntimeError("torch.ormqr: Expected batch dimensions of tau and other to be equal to input.shape[:-2]")
     Q = reflections(input, tau)
     Q = H(Q) if transpose else Q
-    return Q @ other if left else other @ Q
+    return by_columns(Q @ other if left else other @ Q)
 
 
 # --- eigenvalues ------------------------------------------------------------------------------------------------------

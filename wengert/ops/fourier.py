@@ -131,7 +131,11 @@ def real_transform(input, axes, sizes, norm, forward, name):
     input, sizes = fitted(number(input, False, name), axes, sizes)
     scale = scale_of(norm, math.prod(sizes), forward)
     half = real_to_complex(input, axes[-1], scale, forward)
-    return complex_to_complex(half, tuple(axes[:-1]), 1, forward) if len(axes) > 1 else half
+    return (
+        complex_to_complex(half, tuple(axes[:-1]), 1, forward, tuple(axes) if forward else None)
+        if len(axes) > 1
+        else half
+    )
 
 
 def signal_transform(input, axes, sizes, norm, forward, name):
