@@ -25,8 +25,8 @@ from tests.conformance.compare import (
     check_layout,
     check_structure,
     check_values,
-    error_class_matches,
     dtype_name,
+    error_class_matches,
     is_tensor,
     is_unallocated,
     must,
@@ -604,7 +604,8 @@ def gradients(w: Writer) -> Step:
 # How often each kind of step is written.
 FAMILIES: list[Callable[[Writer], Step]] = [
     *[creation] * 2, factory, *[unary] * 3, *[binary] * 5, *[scalar] * 2, *[reduction] * 2, ordered, *[composed] * 2,
-    product, *[picking] * 2, complex_parts, joining, *[view] * 5, *[indexing] * 2, *[index_assignment] * 2, *[in_place] * 5, *[cut] * 3,
+    product, *[picking] * 2, complex_parts,
+    joining, *[view] * 5, *[indexing] * 2, *[index_assignment] * 2, *[in_place] * 5, *[cut] * 3,
     *[watching] * 2, converting, reading, *[backward] * 3, *[gradients] * 3,
 ]  # fmt: skip
 
@@ -689,7 +690,7 @@ def same_bits(step: Step, own: dict[str, Any], other: dict[str, Any]) -> bool:
     )
 
 
-class Parted(Exception):  # noqa: N818
+class Parted(Exception):
     """From here on the two modules run different programs, for a reason that is known and written down."""
 
 
@@ -792,9 +793,11 @@ def check_program(program: list[Step], subject: Any, torch: Any) -> None:
 REFUSALS = (
     "not implemented for|some elements of the input tensor and the written-to tensor refer|"
     "does not support automatic differentiation for outputs with complex|backward through the graph a second time|"
-    "saved tensor that has been detached in-place|with an? (two )?bool tensors? is not supported|on a bool tensor is not|"
+    "saved tensor that has been detached in-place|with an? (two )?bool tensors? is not supported|on a bool tensor is "
+    "not|"
     "its base or another view of its base has been modified inplace|view was created in no_grad mode|INTERNAL ASSERT|"
-    "ZeroTensors are immutable|leaf variable has been moved into the graph|function that returns multiple views|'NoneType' object has no attribute 'detach'"
+    "ZeroTensors are immutable|leaf variable has been moved into the graph|function that returns multiple "
+    "views|'NoneType' object has no attribute 'detach'"
 )
 
 

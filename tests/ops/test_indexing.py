@@ -302,7 +302,7 @@ def test_out_takes_the_result_in_its_own_dtype_only():
 
 def test_what_pytorch_cannot_derive_is_refused_in_backward():
     x = leaf(3, 3)
-    with pytest.raises(RuntimeError, match="derivative for .aten::scatter. is not implemented"):
+    with pytest.raises(RuntimeError, match=r"derivative for .aten::scatter. is not implemented"):
         x.scatter(0, ELEMENTS, 2.0, reduce="multiply").sum().backward()
 
 

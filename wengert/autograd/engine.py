@@ -576,11 +576,12 @@ def tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, 
                 {"gradient": gradient, "retain_graph": retain_graph, "create_graph": create_graph, "inputs": inputs},
             )  # fmt: skip
     node = self._node
-    if gradient is None and inputs is None and not create_graph and node is not None and not state.duals:
-        if not self._array.ndim and self.dtype.is_floating_point:  # the usual loss
-            run((node,), (self.dtype.numpy.type(1),), bool(retain_graph), False)
-            return None
+    plain = gradient is None and inputs is None and not create_graph and node is not None and not state.duals
+    if plain and not self._array.ndim and self.dtype.is_floating_point:  # the usual loss
+        run((node,), (self.dtype.numpy.type(1),), bool(retain_graph), False)
+        return None
     backward((self,), None if gradient is None else (gradient,), retain_graph, create_graph, None, inputs)
+    return None
 
 
 Tensor.backward = tensor_backward

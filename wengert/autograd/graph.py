@@ -360,7 +360,8 @@ def restore(node, value):
     detached_at = getattr(value, "_detached_at", None)
     if detached_at is not None and node.seq > detached_at:
         raise RuntimeError(
-            "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). This is not supported, please "
+            "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). This is not "
+            "supported, please "
             "use out-of-place `.detach()` instead"
         )
     return value

@@ -255,8 +255,10 @@ class Stranded(AsStridedBackward0):
         super().__init__(base, view)
         maker = f"Output {getattr(view._node, 'nr', 0)} of {bare_name(view._node) or 'an operation'}"
         self.refusal = (
-            f"{maker} is a view and its base or another view of its base has been modified inplace. This view is the output "
-            "of a function that returns multiple views. Such functions do not allow the output views to be modified inplace. You "
+            f"{maker} is a view and its base or another view of its base has been modified inplace. This view is the "
+            "output "
+            "of a function that returns multiple views. Such functions do not allow the output views to be modified "
+            "inplace. You "
             "should replace the inplace operation by an out-of-place one."
         )
 

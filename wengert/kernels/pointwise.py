@@ -270,13 +270,15 @@ def clamp(input, min=None, max=None):
 
 
 def where(condition, input, other):
-    if type(input) is int and input == 0:
-        if other.size > 1024 and condition.shape == other.shape and other.dtype in BITS:
-            return masked(other, np.subtract(condition, 1, dtype=np.int8))
-    elif type(other) is int and other == 0:
-        if input.size > 1024 and condition.shape == input.shape and input.dtype in BITS:
-            return masked(input, np.negative(condition.view(np.int8)))
+    if type(input) is int and input == 0 and fits_mask(condition, other):
+        return masked(other, np.subtract(condition, 1, dtype=np.int8))
+    if type(other) is int and other == 0 and fits_mask(condition, input):
+        return masked(input, np.negative(condition.view(np.int8)))
     return np.where(condition, input, other)
+
+
+def fits_mask(condition, x):
+    return x.size > 1024 and condition.shape == x.shape and x.dtype in BITS
 
 
 BITS = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
@@ -336,9 +338,11 @@ def addcmul(input, tensor1, tensor2, *, value=1):
 def addcdiv(input, tensor1, tensor2, *, value=1):
     if input.dtype.kind in "iub":
         raise RuntimeError(
-            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true "
+            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a "
+            "true "
             "division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value * "
-            "torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) "
+            "torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / "
+            "tensor2) "
             "for float inputs."
         )
     quotient = tensor1 / tensor2
@@ -374,18 +378,6 @@ def threshold(input, threshold, value):
 
 def copysign(input, other):
     return np.copysign(input, other)
-
-
-def isposinf(input):
-    if input.dtype.kind == "c":
-        raise RuntimeError("isposinf does not support complex inputs.")
-    return input == np.inf
-
-
-def isneginf(input):
-    if input.dtype.kind == "c":
-        raise RuntimeError("isneginf does not support complex inputs.")
-    return input == -np.inf
 
 
 def isfinite(input):

@@ -1,6 +1,7 @@
 """Reductions over dimensions, scans along one, and the softmax family.
 
-`dim` is None (all), an int or a tuple of ints, counted from either end, as in PyTorch. Half-precision numbers are summed in
+`dim` is None (all), an int or a tuple of ints, counted from either end, as in PyTorch. Half-precision numbers are
+summed in
 single precision, integers in 64 bits.
 """
 
@@ -13,6 +14,12 @@ from wengert.kernels.pointwise import logaddexp
 def is_half(dtype):
     """Whether a NumPy dtype is float16 or bfloat16 (asking for its `name` would take longer than most sums)."""
     return dtype.itemsize == 2 and dtype.kind in "fV"
+
+
+WHOLE_OF_NOTHING = (
+    "{}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' "
+    "argument."
+)
 
 
 def axes_of(dim, ndim, name="dim"):
@@ -77,7 +84,8 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
         )
     if dtype is not None and not dtype.differentiable:
         raise RuntimeError(
-            "mean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. Got: "
+            "mean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. "
+            "Got: "
             f"{SCALAR_NAMES[dtype]}"
         )
     axes = axes_of(dim, input.ndim)
@@ -105,7 +113,8 @@ def _refuse_empty(input, axes, name, explicit=True):
         raise kind(
             f"{name}(): Expected reduction dim {axes[0]} to have non-zero size."
             if kind is IndexError
-            else f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+            else f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+            "with the "
             "'dim' argument."
         )
 
@@ -124,15 +133,13 @@ def amin(input, dim=(), keepdim=False):
 
 def max_all(input):
     if input.size == 0:
-        raise RuntimeError("max(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
-                           "with the 'dim' argument.")  # fmt: skip
+        raise RuntimeError(WHOLE_OF_NOTHING.format("max"))
     return np.maximum.reduce(input, axis=None)
 
 
 def min_all(input):
     if input.size == 0:
-        raise RuntimeError("min(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
-                           "with the 'dim' argument.")  # fmt: skip
+        raise RuntimeError(WHOLE_OF_NOTHING.format("min"))
     return np.minimum.reduce(input, axis=None)
 
 
@@ -184,8 +191,7 @@ def _arg(input, dim, keepdim, find, name):
         return np.zeros((), np.int64)
     if dim is None:
         if input.size == 0:
-            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction "
-                             "dim with the 'dim' argument.")  # fmt: skip
+            raise IndexError(WHOLE_OF_NOTHING.format(name))
         result = np.asarray(find(_sortable(input)), np.int64)
         return result.reshape((1,) * input.ndim) if keepdim else result
     axis = axis_of(dim, input.ndim)
@@ -236,7 +242,9 @@ def logsumexp(input, dim, keepdim=False):
         input = input.astype(np.float32)
     axes = axes_of(dim, input.ndim)
     if not axes:
-        return input.real + np.log(np.exp(1j * input.imag)).astype(input.dtype) if input.dtype.kind == "c" else input.copy()
+        if input.dtype.kind != "c":
+            return input.copy()
+        return input.real + np.log(np.exp(1j * input.imag)).astype(input.dtype)
     if input.size == 0:
         return np.log(np.add.reduce(np.exp(input), axis=axes, keepdims=bool(keepdim)))
     peak = np.maximum.reduce(input.real if input.dtype.kind == "c" else input, axis=axes, keepdims=True)

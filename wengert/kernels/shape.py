@@ -23,7 +23,8 @@ def resolve_shape(shape, size):
         if known == 0:
             if size == 0:
                 raise RuntimeError(
-                    f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 "
+                    f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension "
+                    "size -1 "
                     "can be any value and is ambiguous"
                 )
             raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}")
@@ -107,7 +108,8 @@ def expand(input, size):
     extra = len(size) - input.ndim
     if extra < 0:
         raise RuntimeError(
-            f"expand(torch.FloatTensor{{{list(input.shape)}}}, size={list(size)}): the number of sizes provided ({len(size)}) "
+            f"expand(torch.FloatTensor{{{list(input.shape)}}}, size={list(size)}): the number of sizes provided "
+            f"({len(size)}) "
             f"must be greater or equal to the number of dimensions in the tensor ({input.ndim})"
         )
     full, strides = [], []
@@ -131,7 +133,8 @@ def expand(input, size):
             strides.append(0)
         else:
             raise RuntimeError(
-                f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton dimension {i}.  "
+                f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton "
+                f"dimension {i}.  "
                 f"Target sizes: {list(size)}.  Tensor sizes: {list(input.shape)}"
             )
     # One element in several places may be read, not written; without such a place it is a view like any other.
@@ -325,7 +328,8 @@ def view_as_real(input):
 def view_as_complex(input):
     if input.dtype not in (np.float32, np.float64):
         raise RuntimeError(
-            f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {input.dtype}"
+            "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
+            f"{input.dtype}"
         )
     if input.ndim == 0:
         raise RuntimeError("Input tensor must have one or more dimensions")
@@ -414,7 +418,8 @@ def cat(tensors, dim=0):
         for i, (a, b) in enumerate(zip(some[0].shape, array.shape, strict=True)):
             if i != axis and a != b:
                 raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {axis}. Expected size {a} but got size {b} for tensor "
+                    f"Sizes of tensors must match except in dimension {axis}. Expected size {a} but got size {b} for "
+                    "tensor "
                     f"number {position} in the list."
                 )
     last = (0, *range(2, ndim), 1)
@@ -435,7 +440,8 @@ def stack(tensors, dim=0):
     for position, array in enumerate(tensors):
         if array.shape != shape:
             raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(array.shape)} at entry "
+                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+                f"{list(array.shape)} at entry "
                 f"{position}"
             )
     axis = axis_of(dim, len(shape) + 1)
@@ -449,11 +455,12 @@ def put_along(input, indices, shape, dim):
     return result
 
 
-# --- windows on memory ---------------------------------------------------------------------------------------------------------------
+# --- windows on memory ------------------------------------------------------------------------------------------------
 
 
 def root_of(array):
-    """The array that owns the memory of `array`, or the first that got it from something that is no array: its storage."""
+    """The array that owns the memory of `array`, or the first that got it from something that is no array: its storage.
+    """
     while True:
         base = array.base
         if isinstance(base, np.ndarray):
@@ -487,7 +494,8 @@ def as_strided(input, size, stride, storage_offset=None):
     reach = first + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) + 1 if 0 not in size else 0
     if reach > available:
         raise RuntimeError(
-            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {first}, and itemsize {item} requiring a "
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {first}, and itemsize {item} "
+            "requiring a "
             f"storage size of {reach * item} are out of bounds for storage of size {available * item}"
         )
     raw = (

@@ -116,7 +116,8 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
         proposed, refused = propose()
         tensor.copy_(proposed)
         while refused.any():
-            proposed, again = propose()  # for all elements, so that the random stream does not depend on which are refused
+            # for all elements, so that the random stream does not depend on which are refused
+            proposed, again = propose()
             tensor.copy_(wengert.where(refused, proposed, tensor))
             refused &= again
     return tensor

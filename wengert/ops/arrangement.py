@@ -509,7 +509,9 @@ def compact(x):
 def narrowed(input, dim, start, length):
     """As `narrow`; but PyTorch's copy finds a dimension out of range by an assertion, which is a RuntimeError."""
     if isinstance(dim, int) and dim >= input.ndim:
-        raise RuntimeError(f"Expected dim < self.dim() to be true, but got {dim} and {input.ndim}: Dimension out of range")
+        raise RuntimeError(
+            f"Expected dim < self.dim() to be true, but got {dim} and {input.ndim}: Dimension out of range"
+        )
     return input.narrow(dim, start, length)
 
 

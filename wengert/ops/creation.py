@@ -253,7 +253,8 @@ def full_like(
 
 
 @factory
-def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+           pin_memory=False):
     """Numbers from `start` (0 if only an end is given) up to but not including `end`, `step` apart."""
     if end is None:
         start, end = 0, start
@@ -280,7 +281,8 @@ def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devi
         array = (start + np.arange(count, dtype=np.int64) * step).astype(dtype.numpy)
     else:
         count = int(np.ceil((end - start) / step))
-        # As PyTorch does: each element from its index, in double precision for float64 and single for float32 vector loops.
+        # As PyTorch does: each element from its index, in double precision for float64 and single for float32 vector
+        # loops.
         array = (start + np.arange(count, dtype=np.float64) * step).astype(dtype.numpy)
     return finish(array, dtype, requires_grad, device, layout, pin_memory, out, "arange")
 
@@ -288,7 +290,8 @@ def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devi
 def inclusive_range(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """Numbers from `start` to `end`, the end included; deprecated in PyTorch in favour of `arange`."""
     warnings.warn(
-        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with Python's "
+        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
+        "Python's "
         "range builtin. Instead, use torch.arange, which produces values in [start, end).",
         UserWarning,
         stacklevel=2,
@@ -399,7 +402,7 @@ def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=Fals
     return finish(scalar_of(s, dtype), dtype, requires_grad, device, layout, pin_memory)
 
 
-# --- from data -------------------------------------------------------------------------------------------------------------------------------
+# --- from data --------------------------------------------------------------------------------------------------------
 
 ACCEPTED = (bool, int, float, complex)
 
@@ -514,9 +517,8 @@ def collect(data, shape, depth, flat, found):
     if isinstance(data, (Tensor, np.ndarray, np.generic)):
         array = data._array if isinstance(data, Tensor) else np.asarray(data)
         if array.shape != shape[depth:]:
-            if array.ndim == 0 or depth == len(shape):
-                if array.size != 1:
-                    raise ValueError("only one element tensors can be converted to Python scalars")
+            if (array.ndim == 0 or depth == len(shape)) and array.size != 1:
+                raise ValueError("only one element tensors can be converted to Python scalars")
             raise ValueError(mismatch(shape, depth, array.shape[0] if array.ndim else 1))
         flat.extend(array.reshape(-1).tolist() if array.dtype.kind != "V" else [float(x) for x in array.reshape(-1)])
         kind = data.dtype if isinstance(data, Tensor) else FROM_NUMPY[array.dtype]
@@ -542,7 +544,8 @@ def collect(data, shape, depth, flat, found):
     if isinstance(data, (str, bytes, dict)) or not hasattr(data, "__len__"):
         raise (
             TypeError(
-                f"not a sequence: expected a sequence of length {shape[depth]} at dim {depth}, got {type(data).__name__}"
+                f"not a sequence: expected a sequence of length {shape[depth]} at dim {depth}, got "
+                f"{type(data).__name__}"
             )
             if not isinstance(data, ACCEPTED)
             else ValueError(f"expected sequence of length {shape[depth]} at dim {depth} (got a number)")
@@ -571,7 +574,7 @@ def as_tensor(data, dtype=None, device=None):
     return tensor(data, dtype=dtype)
 
 
-# --- conversions -------------------------------------------------------------------------------------------------------------------------------
+# --- conversions ------------------------------------------------------------------------------------------------------
 
 INNER = {"function": False, "method": False}
 
@@ -600,7 +603,8 @@ def to(self, *args, **kwargs):
     if dtype is None or dtype is self.dtype:
         if copy and memory_format is None:
             return to_copy.function(self, self.dtype, self.dtype, "K")
-        if copy or (memory_format is not None and memory_format.name != "preserve_format" and not self.is_contiguous(memory_format)):
+        ordered = memory_format is not None and memory_format.name != "preserve_format"
+        if copy or (ordered and not self.is_contiguous(memory_format)):
             return clone(self, memory_format=memory_format)
         return self
     if rare.active or dtype.differentiable or self._node is None:
@@ -630,7 +634,7 @@ def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=Fa
             if args and (isinstance(args[0], dtype_class) or args[0] is None):
                 dtype = args.pop(0)
         if args:
-            non_blocking = args.pop(0)
+            args.pop(0)  # non_blocking: there is nothing to wait for
         if args:
             copy = args.pop(0)
     if device is not None and not isinstance(device, (str, int, device_class)):
@@ -671,7 +675,7 @@ def cuda(self, device=None, non_blocking=False, memory_format=None):
 
 Tensor.cuda = cuda
 
-# --- writes --------------------------------------------------------------------------------------------------------------------------------------
+# --- writes -----------------------------------------------------------------------------------------------------------
 
 
 class Overwrite(Pointwise):
@@ -741,7 +745,7 @@ def zero_(self):
 
 Tensor.copy_, Tensor.fill_, Tensor.zero_ = copy_, fill_, zero_
 
-# --- new_*, and Tensor(...) itself ------------------------------------------------------------------------------------------------------------------
+# --- new_*, and Tensor(...) itself ------------------------------------------------------------------------------------
 
 
 def _new(name, make):
@@ -841,7 +845,9 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
 
 
 def resize_(self, *sizes, memory_format=None):
-    """Change the shape in place; elements keep their row-major places, new memory is unfilled. Not for tensors in a graph."""
+    """Change the shape in place; elements keep their row-major places, new memory is unfilled. Not for tensors in a
+    graph.
+    """
     shape = dims_given(sizes)
     if self._node is not None:
         raise RuntimeError("cannot resize variables that require grad")

@@ -3,13 +3,17 @@
     mul = pointwise("mul", np.multiply, input=lambda g, other: g * other, other=lambda g, input: g * input)
 
 says what `mul` computes (a kernel: arrays in, arrays out) and the derivative for each input. The parameter names of a
-derivative say what it needs, and exactly that is kept: `g` is the gradient of the result; the name of a parameter is that
-argument; `out` (or the name of one of several results) is that result; `input_shape` is the shape of `input`, which costs no
+derivative say what it needs, and exactly that is kept: `g` is the gradient of the result; the name of a parameter is
+    that
+argument; `out` (or the name of one of several results) is that result; `input_shape` is the shape of `input`, which
+costs no
 memory; anything else is one of the kernel's `residuals`.
 
-From this the function, the method, the in-place and `out=` forms, the operators and the graph node (`MulBackward0`) follow.
+From this the function, the method, the in-place and `out=` forms, the operators and the graph node (`MulBackward0`)
+follow.
 They are generated as flat Python source when first used, so that the common case of an eager operation is one frame:
-look at the types, run the kernel, wrap the result, fill in a node. Everything uncommon (numbers, mixed dtypes, subclasses,
+look at the types, run the kernel, wrap the result, fill in a node. Everything uncommon (numbers, mixed dtypes,
+subclasses,
 dual numbers, recorders, `out=`) falls through to `Operation.general`, which makes the case common and tries again.
 
 A derivative is evaluated on raw arrays in `backward`, with operations standing for their kernels; on Tensors, as it is
@@ -41,7 +45,8 @@ from wengert.ops.emit import (
 )
 from wengert.tensor import Parameter, Tensor, new, wrap
 
-# Non-finite results are values here, as in PyTorch. The filter names our modules only: the user's own NumPy code warns as ever.
+# Non-finite results are values here, as in PyTorch. The filter names our modules only: the user's own NumPy code warns
+# as ever.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"wengert\.")
 
 # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
@@ -113,10 +118,12 @@ class Operation:
         given = dict(zip(self.signature, args, strict=False)) | kwargs
         for position, (name, value) in enumerate(given.items(), 1):
             if value is error.obj and not isinstance(value, Tensor):
-                return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
+                return TypeError(
+                    f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
+                )
         return error
 
-    # --- the way through uncommon arguments -----------------------------------------------------------------------------
+    # --- the way through uncommon arguments ---------------------------------------------------------------------------
 
     def general(self, values, out=None, kind="function"):
         """Run with arguments of any kind: `values` maps each parameter to its argument."""
@@ -163,7 +170,8 @@ class Operation:
         targets = destinations.tensors_of(out, self.name)
         if grad_mode.enabled and any(tensor.requires_grad for tensor in (*inputs, *targets)):
             raise RuntimeError(
-                f"{self.name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+                f"{self.name}(): functions with out=... arguments don't support automatic differentiation, but one of "
+                "the "
                 "arguments requires grad."
             )
         key = destinations.key_of(self, values)
@@ -222,7 +230,7 @@ def attach(attribute, operation, kind):
     setattr(Tensor, attribute, LazyMethod(attribute, operation, kind))
 
 
-# --- composites: operations written with other operations ---------------------------------------------------------------
+# --- composites: operations written with other operations -------------------------------------------------------------
 
 
 class Composite(Operation):
@@ -286,7 +294,8 @@ def composite(function=None, *, namespace="", method=True, torch=True, alias=(),
 class Choice(Operation):
     """One public name for several operations, chosen by the arguments.
 
-    `choose` has the public parameters and returns (operation, arguments): `div` with a rounding mode is another operation.
+    `choose` has the public parameters and returns (operation, arguments): `div` with a rounding mode is another
+    operation.
     """
 
     def __init__(self, name, choose, doc=None, usual=None):
@@ -343,7 +352,7 @@ def choice(name, choose, *, inplace=True, alias=(), function=True, method=True, 
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
 
-# --- primitives: operations with a kernel and derivatives -----------------------------------------------------------------
+# --- primitives: operations with a kernel and derivatives -------------------------------------------------------------
 
 
 class Primitive(Operation):
@@ -530,13 +539,17 @@ class Pointwise(Primitive):
             elif value is None:
                 if self.signature[name].default is not None:
                     raise self.not_a_tensor(name, position, value)
-            elif not isinstance(value, NUMBERS) or not (self.numbers is True or self.numbers and name in self.numbers):
+            elif not isinstance(value, NUMBERS) or not (
+                self.numbers is True or (self.numbers and name in self.numbers)
+            ):
                 raise self.not_a_tensor(name, position, value)
         if not some:
             raise self.not_a_tensor(self.tensors[0], 1, values[self.tensors[0]])
 
     def not_a_tensor(self, name, position, value):
-        return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
+        return TypeError(
+            f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
+        )
 
     def run(self, given, plain):
         return self.body(plain, (), self.numbered(given))
@@ -578,7 +591,8 @@ PLAIN = frozenset({Tensor, Parameter, int, float, bool, complex, str, type(None)
 
 
 def overriding(values, out):
-    """The arguments whose classes replace operations (`__torch_function__`), in PyTorch's order; or the active modes."""
+    """The arguments whose classes replace operations (`__torch_function__`), in PyTorch's order; or the active modes.
+    """
     found = None
     for value in values:
         kind = type(value)
@@ -636,7 +650,9 @@ def forward_mode(operation, values, kind):
 
 
 def convert(value, dtype):
-    """An operand as a tensor of `dtype`: numbers become tensors of no dimensions, tensors are cast (recorded, but hidden)."""
+    """An operand as a tensor of `dtype`: numbers become tensors of no dimensions, tensors are cast (recorded, but
+    hidden).
+    """
     if value is None:
         return None
     if not isinstance(value, Tensor):
@@ -675,10 +691,11 @@ def cast(tensor, dtype):
 Tensor._tangent = None
 
 
-# --- the declarations' vocabulary ---------------------------------------------------------------------------------------------
+# --- the declarations' vocabulary -------------------------------------------------------------------------------------
 
 
-def pointwise(name, kernel, *, promote="same", function=True, method=True, inplace=True, alias=(), namespace="", doc=None,
+def pointwise(name, kernel, *, promote="same", function=True, method=True, inplace=True, alias=(), namespace="",
+              doc=None,
               tensors=None, unpromoted=(), check=None, residuals=(), holomorphic=True, node=None, scalar_node=None,
               numbers=True, **derivatives):  # fmt: skip
     """Declare an operation on corresponding elements.
@@ -697,8 +714,10 @@ def pointwise(name, kernel, *, promote="same", function=True, method=True, inpla
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
 
-def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=(), namespace="", doc=None, tensors=None,
-              outputs=None, residuals=(), view=False, holomorphic=True, node=None, full_node=None, nodiff_outputs=(), joint=None, joint_of=(),
+def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=(), namespace="", doc=None,
+              tensors=None,
+              outputs=None, residuals=(), view=False, holomorphic=True, node=None, full_node=None, nodiff_outputs=(),
+              joint=None, joint_of=(),
               out=True, dense=False, **derivatives):  # fmt: skip
     """Declare an operation with a kernel of its own: ``kernel(arrays..., plain arguments...) -> array``.
 
@@ -715,7 +734,8 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
         tensors = tensors or joint_of
     operation = Primitive(
         name, kernel, derivatives, tensors=tensors, outputs=outputs, residuals=residuals, view=view,
-        holomorphic=holomorphic, node=node, full_node=full_node, nodiff_outputs=nodiff_outputs, doc=doc, out=out, dense=dense,
+        holomorphic=holomorphic, node=node, full_node=full_node, nodiff_outputs=nodiff_outputs, doc=doc, out=out,
+        dense=dense,
     )  # fmt: skip
     if outputs:
         operation.result_type = result_type(name, outputs)
@@ -723,7 +743,8 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
 
 
 class Variadic(Operation):
-    """An operation on a sequence of tensors, such as `cat`: its kernel takes a list of arrays, its formula gives a list.
+    """An operation on a sequence of tensors, such as `cat`: its kernel takes a list of arrays, its formula gives a
+    list.
 
     The formula's parameters: `g`, `shapes` (of the inputs), `tensors` (the inputs themselves), and the kernel's others.
     """
@@ -857,7 +878,8 @@ def variadic_node_class(op):
 
 
 def variadic(name, kernel, formula, *, promote=True, node=None, alias=(), namespace="", doc=None):
-    """Declare an operation on a sequence of tensors: ``kernel(list of arrays, ...) -> array``, formula giving a list."""
+    """Declare an operation on a sequence of tensors: ``kernel(list of arrays, ...) -> array``, formula giving a list.
+    """
     operation = Variadic(name, kernel, formula, promote=promote, node=node, doc=doc)
     return operation.export(namespace=namespace, method=False, alias=alias)
 

@@ -1,8 +1,10 @@
 """The source of operations: flat Python functions and node classes, written from declarations when first used.
 
 `Emitter` writes the function that users call, so that the common case of an eager operation is one frame: look at the
-types, run the kernel, wrap the result, fill in a node. `make_node_class` writes the node's `apply` and `apply_graph` from
-the derivatives' formulas. `rebound` is what lets one formula serve twice: on Tensors as it is written, and on arrays, with
+types, run the kernel, wrap the result, fill in a node. `make_node_class` writes the node's `apply` and `apply_graph`
+from
+the derivatives' formulas. `rebound` is what lets one formula serve twice: on Tensors as it is written, and on arrays,
+with
 each operation that it names standing for its kernel.
 """
 
@@ -25,7 +27,9 @@ NUMBERS = (bool, int, float, complex, np.number, np.bool_)
 
 
 def constant(dtype, number):
-    """A Python number as an array of no dimensions, remembered by the dtype (but for zeros, whose sign a dict can't tell)."""
+    """A Python number as an array of no dimensions, remembered by the dtype (but for zeros, whose sign a dict can't
+    tell).
+    """
     array = np.array(number, dtype.numpy)
     if number and len(dtype.numbers) < 1000:
         dtype.numbers[number] = array
@@ -51,11 +55,17 @@ def formula_parameters(formula):
     return code.co_varnames[: code.co_argcount]
 
 
+def is_formula(function):
+    """Whether a function that a formula names is itself written with operations, in the tables' own modules."""
+    module = function.__module__
+    return module.startswith("wengert.ops.") and module not in ("wengert.ops.declare", __name__)
+
+
 _array_globals: dict[int, dict] = {}
 
 
 def rebound(function):
-    """`function` with every operation that it names standing for that operation's kernel: the same formula on arrays."""
+    """`function` with every operation that it names standing for its kernel: the same formula on arrays."""
     source = function.__globals__
     namespace = _array_globals.get(id(source))
     if namespace is None:
@@ -64,14 +74,13 @@ def rebound(function):
             if hasattr(type(value), "on_arrays"):  # an operation
                 namespace[name] = value.on_arrays
             elif isinstance(value, types.FunctionType) and getattr(value, "_on_tensors", None):
-                namespace[name] = value._on_arrays
-            elif isinstance(value, types.FunctionType) and value.__module__.startswith("wengert.ops."):
-                if value.__module__ != __name__:
-                    namespace[name] = types.FunctionType(
-                        value.__code__, namespace if value.__globals__ is source else rebound(value).__globals__,
-                        value.__name__, value.__defaults__, value.__closure__,
-                    )  # fmt: skip
-                    namespace[name].__kwdefaults__ = value.__kwdefaults__
+                namespace[name] = value._on_arrays  # a formula that says itself what it is on arrays
+            elif isinstance(value, types.FunctionType) and is_formula(value):
+                namespace[name] = types.FunctionType(
+                    value.__code__, namespace if value.__globals__ is source else rebound(value).__globals__,
+                    value.__name__, value.__defaults__, value.__closure__,
+                )  # fmt: skip
+                namespace[name].__kwdefaults__ = value.__kwdefaults__
     result = types.FunctionType(
         function.__code__, namespace, function.__name__, function.__defaults__, function.__closure__
     )
@@ -107,10 +116,12 @@ def recover(operation, error, arrays, kernel):
 # Names that every generated function can use.
 COMMON = {
     "__name__": "wengert.ops.generated",
-    "Tensor": Tensor, "Parameter": Parameter, "new": new, "ndarray": np.ndarray, "asarray": np.asarray, "ascontiguousarray": np.ascontiguousarray,
+    "Tensor": Tensor, "Parameter": Parameter, "new": new, "ndarray": np.ndarray, "asarray": np.asarray,
+    "ascontiguousarray": np.ascontiguousarray,
     "grad_mode": grad_mode, "rare": rare, "next_seq": next_seq, "verify": verify,
     "Version": Version, "FREED": FREED, "Output": Output, "FROM_NUMPY": FROM_NUMPY, "bool_": dtypes.bool_,
-    "unbroadcast": unbroadcast, "constant": constant, "recover": recover, "wrap": wrap, "ref": ref, "views": views, "SavedOutput": views.SavedOutput, "conj": np.conjugate,
+    "unbroadcast": unbroadcast, "constant": constant, "recover": recover, "wrap": wrap, "ref": ref, "views": views,
+    "SavedOutput": views.SavedOutput, "conj": np.conjugate,
     "restore": graph.restore, "zeros": np.zeros, "may_share_memory": np.may_share_memory,
 }  # fmt: skip
 
@@ -155,7 +166,8 @@ class Saved:
         self.optional = {n for n in self.inputs if signature[n].default is None}
 
     def condition(self, name):
-        """When to keep `name`: always ("") if every derivative needs it, else when one of those that do is asked for."""
+        """When to keep `name`: always ("") if every derivative needs it, else when one of those that do is asked for.
+        """
         who = self.needs[name]
         if None in who or set(who) >= set(self.differentiable):
             return ""
@@ -302,7 +314,7 @@ class Emitter:
             parts.append(f"{name}={text}" if parameter.kind is parameter.KEYWORD_ONLY else text)
         return parts
 
-    # --- the common path ------------------------------------------------------------------------------------------------
+    # --- the common path ----------------------------------------------------------------------------------------------
 
     def body(self, indent):
         if self.inplace:
@@ -450,7 +462,7 @@ class Emitter:
                 self.add(f"kept.dtype = {tensor}.dtype", indent)
                 self.add("kept._node = kept._base = None", indent)
                 self.add("kept._counter = counter", indent)
-        tracked = [n for n in saved.tensors]
+        tracked = list(saved.tensors)
         if not tracked and not (saved.outputs and self.inplace):
             self.add("node.versions = None", indent)
             return
@@ -550,9 +562,11 @@ class Emitter:
 
 
 def make_node_class(op, scalars, is_complex, full):
-    """The class of the graph nodes of `op`: slots for what it keeps, `apply` and `apply_graph` generated from the formulas.
+    """The class of the graph nodes of `op`: slots for what it keeps, `apply` and `apply_graph` generated from the
+    formulas.
 
-    `scalars` are inputs that are numbers in this variant; `is_complex` makes formulas for real numbers right for complex
+    `scalars` are inputs that are numbers in this variant; `is_complex` makes formulas for real numbers right for
+    complex
     ones: the gradient of a holomorphic function is the conjugate of its derivative applied to the conjugate.
     """
     saved = Saved(op, scalars)
@@ -677,7 +691,8 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
 
 def not_its_method(op, value):
     """The error for ``Tensor.__add__(2, x)``."""
-    return TypeError(f"descriptor of '{op.name}' for 'Tensor' objects doesn't apply to a '{type(value).__name__}' object")
+    kind = type(value).__name__
+    return TypeError(f"descriptor of '{op.name}' for 'Tensor' objects doesn't apply to a '{kind}' object")
 
 
 def operand_of_another_kind(op, input, other):

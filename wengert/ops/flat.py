@@ -58,7 +58,8 @@ class WithInplace:
         if self._function is None:
             parameters = f"{self.parameters}, " if self.parameters else ""
             arguments = f", {self.arguments}" if self.arguments else ""
-            given = "".join(f"{p.split('=')[0].strip()}={p.split('=')[0].strip()}, " for p in self.parameters.split(",") if p)
+            names = [p.split("=")[0].strip() for p in self.parameters.split(",") if p]
+            given = "".join(f"{name}={name}, " for name in names)
             source = (
                 f"def {self.name}(input, {parameters}inplace=False):\n"
                 f"    if type(input) is not Tensor and asks(input):\n"

@@ -52,7 +52,8 @@ def declare(node, dense=False):
         return kernels.normalize(input, weight, bias, mean, rstd, shape, axes, affine, fixed)
 
     return primitive(
-        "normalize", normalize, function=False, method=False, node=node, dense=dense, joint_of=("input", "weight", "bias"),
+        "normalize", normalize, function=False, method=False, node=node, dense=dense,
+        joint_of=("input", "weight", "bias"),
         joint=lambda g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs: gradients(
             g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs
         ),

@@ -1,6 +1,7 @@
 """Functions of corresponding elements, each beside its derivative.
 
-`g` is the gradient of the result; a formula's other parameters are what it needs. Where PyTorch chooses a value at a kink
+`g` is the gradient of the result; a formula's other parameters are what it needs. Where PyTorch chooses a value at a
+kink
 (0 at the corners of relu and abs, halves at the ties of maximum), so do these.
 """
 
@@ -8,8 +9,8 @@ import math
 
 import numpy as np
 
-from wengert.kernels import pointwise as kernels
 from wengert.dtypes import SCALAR_NAMES, bool_, complex128, float64, of_scalar, result_type_of, uint8
+from wengert.kernels import pointwise as kernels
 from wengert.ops.declare import attach, choice, composite, convert, pointwise
 from wengert.ops.emit import NUMBERS
 from wengert.tensor import Tensor
@@ -25,17 +26,19 @@ def refuse_bools(values):
     bools = [isinstance(x, bool) or (isinstance(x, Tensor) and x.dtype is bool_) for x in list(values.values())[:2]]
     if all(bools):
         raise RuntimeError(
-            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator "
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator "
             "instead."
         )
     if any(bools):
         raise RuntimeError(
-            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the "
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
+            "use the "
             "`~` or `logical_not()` operator instead."
         )
 
 
-# --- arithmetic -------------------------------------------------------------------------------------------------------------------
+# --- arithmetic -------------------------------------------------------------------------------------------------------
 
 plain_add = pointwise("add", np.add, input=lambda g: g, other=lambda g: g, **HIDDEN)
 plain_sub = pointwise("sub", np.subtract, check=refuse_bools, input=lambda g: g, other=lambda g: -g, **HIDDEN)
@@ -79,7 +82,8 @@ def refuse_fractions(values):
 
 
 pow = pointwise(
-    "pow", kernels.pow, node="PowBackward1", scalar_node="PowBackward0", tensors=("input", "exponent"), check=refuse_fractions,
+    "pow", kernels.pow, node="PowBackward1", scalar_node="PowBackward0", tensors=("input", "exponent"),
+    check=refuse_fractions,
     input=lambda g, input, exponent: power_gradient(g, input, exponent),
     exponent=lambda g, input, exponent, out: exponent_gradient(g, input, exponent, out),
 )  # fmt: skip
@@ -129,7 +133,7 @@ def _double(x):
 
 def _scaled(plain, scaled):
     def choose(input, other, *, alpha=1):
-        if alpha == 1 and not (alpha is True):
+        if alpha == 1 and alpha is not True:
             return plain, (input, other)
         refuse_fraction(input, other, alpha)
         return scaled, (input, other, alpha)
@@ -164,7 +168,10 @@ sub = choice("sub", _scaled(plain_sub, scaled_sub), usual=plain_sub, alias=("sub
 div = choice("div", _divide, usual=true_div, alias=("divide",))
 true_divide = choice("true_divide", lambda input, other: (true_div, (input, other)))
 rsub = choice(
-    "rsub", lambda input, other, *, alpha=1: (plain_rsub, (tensor_first("rsub", input), other)) if alpha == 1 else (scaled_sub, (other, input, alpha)),
+    "rsub", lambda input, other, *, alpha=1: (plain_rsub,
+                                              (tensor_first("rsub", input), other)) if alpha == 1 else (scaled_sub,
+                                                                                                        (other,
+                                                                                                         input, alpha)),
     inplace=False, method=False,
 )  # fmt: skip
 addcmul = pointwise(
@@ -208,11 +215,12 @@ def is_complex(x):
     return getattr(x.dtype, "is_complex", None) or getattr(x.dtype, "kind", "") == "c"
 
 
-# --- one argument --------------------------------------------------------------------------------------------------------------------
+# --- one argument -----------------------------------------------------------------------------------------------------
 
 neg = pointwise("neg", np.negative, input=lambda g: -g, alias=("negative",))
 abs = pointwise(
-    "abs", kernels.absolute, promote="real", inplace=False, node="AbsBackward0", holomorphic=False, alias=("absolute",), input=lambda g, input: g * sgn(input),
+    "abs", kernels.absolute, promote="real", inplace=False, node="AbsBackward0", holomorphic=False, alias=("absolute",),
+    input=lambda g, input: g * sgn(input),
 )  # fmt: skip
 
 
@@ -277,16 +285,20 @@ tanh = pointwise("tanh", np.tanh, promote="float", input=lambda g, out: g - g * 
 asinh = pointwise(
     "asinh", np.arcsinh, promote="float", input=lambda g, input: g * rsqrt(input * input + 1), alias=("arcsinh",)
 )
-acosh = pointwise("acosh", np.arccosh, promote="float", input=lambda g, input: g * (rsqrt(input - 1) * rsqrt(input + 1)),
+acosh = pointwise("acosh", np.arccosh, promote="float",
+                  input=lambda g, input: g * (rsqrt(input - 1) * rsqrt(input + 1)),
                   alias=("arccosh",))  # fmt: skip
 atanh = pointwise(
     "atanh", np.arctanh, promote="float", input=lambda g, input: g / (1 - input * input), alias=("arctanh",)
 )
 sigmoid = pointwise("sigmoid", kernels.sigmoid, promote="float", input=lambda g, out: g * ((1 - out) * out))
 relu = pointwise("relu", kernels.relu, input=lambda g, out: gate(g, out))
-gate = pointwise("threshold_backward", kernels.gate, input=lambda g, other: gate(g, other), other=lambda g: zeros_of(g), **HIDDEN)
-erf = pointwise("erf", kernels.erf, promote="float", input=lambda g, input: g * (2 / math.sqrt(PI) * exp(-input * input)))
-erfc = pointwise("erfc", kernels.erfc, promote="float", input=lambda g, input: g * (-2 / math.sqrt(PI) * exp(-input * input)))
+gate = pointwise("threshold_backward", kernels.gate, input=lambda g, other: gate(g, other), other=lambda g: zeros_of(g),
+                 **HIDDEN)
+erf = pointwise("erf", kernels.erf, promote="float",
+                input=lambda g, input: g * (2 / math.sqrt(PI) * exp(-input * input)))
+erfc = pointwise("erfc", kernels.erfc, promote="float",
+                 input=lambda g, input: g * (-2 / math.sqrt(PI) * exp(-input * input)))
 logit = pointwise(
     "logit", kernels.logit, promote="float",
     input=lambda g, input, eps: logit_gradient(g, input, eps),
@@ -351,7 +363,7 @@ def positive(input):
     return input
 
 
-# --- two arguments -----------------------------------------------------------------------------------------------------------------
+# --- two arguments ----------------------------------------------------------------------------------------------------
 
 atan2 = pointwise(
     "atan2", np.arctan2, numbers=False, promote="float", alias=("arctan2",),
@@ -359,7 +371,8 @@ atan2 = pointwise(
     other=lambda g, input, other: angle_slope(-g, input, input * input + other * other),
 )  # fmt: skip
 hypot = pointwise(
-    "hypot", np.hypot, numbers=False, input=lambda g, input, out: g * (input / out), other=lambda g, other, out: g * (other / out),
+    "hypot", np.hypot, numbers=False, input=lambda g, input, out: g * (input / out),
+    other=lambda g, other, out: g * (other / out),
 )  # fmt: skip
 maximum = pointwise(
     "maximum", kernels.maximum, inplace=False, numbers=False,
@@ -399,7 +412,8 @@ logaddexp2 = pointwise(
     input=lambda g, input, out: g * exp2(input - out), other=lambda g, other, out: g * exp2(other - out),
 )  # fmt: skip
 nextafter = pointwise(
-    "nextafter", np.nextafter, numbers=False, input=lambda g, input, other: select(input == other, 0, g), other=lambda g: zeros_of(g),
+    "nextafter", np.nextafter, numbers=False, input=lambda g, input, other: select(input == other, 0, g),
+    other=lambda g: zeros_of(g),
 )  # fmt: skip
 gcd = pointwise("gcd", np.gcd, numbers=False)
 lcm = pointwise("lcm", np.lcm, numbers=False)
@@ -410,7 +424,7 @@ def angle_slope(g, along, size):
     return g * select(size == 0, 0, along / select(size == 0, 1, size))
 
 
-# --- choices by element ------------------------------------------------------------------------------------------------------------
+# --- choices by element -----------------------------------------------------------------------------------------------
 
 select = pointwise(
     "where", kernels.where, tensors=("condition", "input", "other"), unpromoted=("condition",),
@@ -446,13 +460,18 @@ where_method = choice(
     "where", lambda input, condition, other: _where(condition, input, other), inplace=False, function=False
 )
 clamp = pointwise(
-    "clamp", kernels.clamp, numbers=("min", "max"), tensors=("input", "min", "max"), alias=("clip",), scalar_node="ClampBackward1",
+    "clamp", kernels.clamp, numbers=("min", "max"), tensors=("input", "min", "max"), alias=("clip",),
+    scalar_node="ClampBackward1",
     input=lambda g, input, min, max: clamp_gradient(g, input, min, max),
     min=lambda g, input, min, max: select(input < min if max is None else (input < min) & (min < max), g, 0),
     max=lambda g, input, min, max: select(input > max if min is None else (input > max) | (max < min), g, 0),
 )  # fmt: skip
-clamp_min = choice("clamp_min", lambda input, min: (clamp, (tensor_first("clamp_min", input), one_limit("clamp_min", min), None)))
-clamp_max = choice("clamp_max", lambda input, max: (clamp, (tensor_first("clamp_max", input), None, one_limit("clamp_max", max))))
+clamp_min = choice(
+    "clamp_min", lambda input, min: (clamp, (tensor_first("clamp_min", input), one_limit("clamp_min", min), None))
+)
+clamp_max = choice(
+    "clamp_max", lambda input, max: (clamp, (tensor_first("clamp_max", input), None, one_limit("clamp_max", max)))
+)
 
 
 def refuse_mixture(values):
@@ -481,7 +500,7 @@ def clamp_gradient(g, input, min, max):
     return select(inside, g, 0)
 
 
-# --- questions, whose answers have no derivative ---------------------------------------------------------------------------------------
+# --- questions, whose answers have no derivative ----------------------------------------------------------------------
 
 eq = pointwise("eq", np.equal, numbers=("other",), promote="bool")
 ne = pointwise("ne", np.not_equal, numbers=("other",), promote="bool", alias=("not_equal",))
@@ -506,7 +525,7 @@ bitwise_not = pointwise("bitwise_not", kernels.bitwise_not)
 bitwise_left_shift = pointwise("bitwise_left_shift", np.left_shift)
 bitwise_right_shift = pointwise("bitwise_right_shift", np.right_shift)
 
-# --- Python's operators ------------------------------------------------------------------------------------------------------------------
+# --- Python's operators -----------------------------------------------------------------------------------------------
 
 SYMMETRIC = {"add": plain_add, "mul": mul, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor}
 ONE_SIDED = {

@@ -5,13 +5,11 @@ The gradient of a reduction is its result's gradient, spread back over the dimen
 
 from functools import partial
 
-import numpy as np
-
 from wengert.kernels import reductions as kernels
 from wengert.ops.declare import choice, composite, primitive
 from wengert.ops.pointwise import exp, is_complex, log, pow, select, sgn, zeros_of
 from wengert.ops.shape import concatenate, expand_to, flip, narrow_to, put_along, reshape_to
-from wengert.tensor import Tensor, wrap
+from wengert.tensor import Tensor
 
 reduction = partial(primitive, dense=True)
 
@@ -60,7 +58,8 @@ def count(shape, dim):
 
 
 prod = reduction(
-    "prod", kernels.prod, node="ProdBackward1", full_node="ProdBackward0", input=lambda g, input, out, dim, keepdim: prod_gradient(g, input, out, dim, keepdim),
+    "prod", kernels.prod, node="ProdBackward1", full_node="ProdBackward0",
+    input=lambda g, input, out, dim, keepdim: prod_gradient(g, input, out, dim, keepdim),
 )  # fmt: skip
 amax = reduction(
     "amax", kernels.amax, input=lambda g, input, out, dim, keepdim: extreme_gradient(g, input, out, dim, keepdim),
@@ -88,7 +87,9 @@ def extreme_gradient(g, input, out, dim, keepdim):
 
 
 def prod_gradient(g, input, out, dim, keepdim):
-    """The product of all the others: out / input where nothing is 0, and by products from both sides where something is."""
+    """The product of all the others: out / input where nothing is 0, and by products from both sides where something
+    is.
+    """
     shape = input.shape
     if not has_zero(input):
         return kept(g * out, shape, dim, keepdim) / input
@@ -318,7 +319,8 @@ def cumprod_total(x, dim):
 
 
 norm_op = reduction(
-    "linalg_vector_norm", kernels.vector_norm, function=False, method=False, node="LinalgVectorNormBackward0", holomorphic=False,
+    "linalg_vector_norm", kernels.vector_norm, function=False, method=False, node="LinalgVectorNormBackward0",
+    holomorphic=False,
     input=lambda g, input, out, p, dim, keepdim: norm_gradient(g, input, out, p, dim, keepdim),
 )  # fmt: skip
 

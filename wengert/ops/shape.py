@@ -21,7 +21,7 @@ from wengert.tensor import Tensor, new, wrap
 
 INNER = {"function": False, "method": False}
 
-# --- shapes --------------------------------------------------------------------------------------------------------------------------
+# --- shapes -----------------------------------------------------------------------------------------------------------
 
 reshape_to = primitive("reshape", kernels.reshape_to, view="maybe", node="ViewBackward0", **INNER,
                        input=lambda g, input_shape: reshape_to(g, input_shape))  # fmt: skip
@@ -123,7 +123,8 @@ imag_of = primitive("imag", kernels.imag, view="retyped", node="ImagBackward0", 
                     input=lambda g: complex_of(g * 0, g))  # fmt: skip
 complex_of = primitive(
     "complex", kernels.complex_of, **INNER, node="ComplexBackward0", holomorphic=False,
-    real=lambda g, real_shape: sum_to(real_of(g), real_shape), imag=lambda g, imag_shape: sum_to(imag_of(g), imag_shape),
+    real=lambda g, real_shape: sum_to(real_of(g), real_shape),
+    imag=lambda g, imag_shape: sum_to(imag_of(g), imag_shape),
 )  # fmt: skip
 view_as_real = primitive("view_as_real", kernels.view_as_real, view="retyped", method=False, holomorphic=False,
                          input=lambda g: complex_of(g[..., 0], g[..., 1]))  # fmt: skip
@@ -189,11 +190,13 @@ def view_dtype(self, dtype):
             raise RuntimeError(f"self.dim() cannot be 0 to view {self.dtype} as {dtype} (different element sizes)")
         if array.shape[-1] > 1 and array.strides[-1] != old:
             raise RuntimeError(
-                f"self.stride(-1) must be 1 to view {self.dtype} as {dtype} (different element sizes), but got {array.strides[-1] // old}"
+                f"self.stride(-1) must be 1 to view {self.dtype} as {dtype} (different element sizes), but got "
+                f"{array.strides[-1] // old}"
             )
         if fresh > old and array.shape[-1] % (fresh // old):
             raise RuntimeError(
-                f"self.size(-1) must be divisible by {fresh // old} to view {self.dtype} as {dtype} (different element sizes), "
+                f"self.size(-1) must be divisible by {fresh // old} to view {self.dtype} as {dtype} (different "
+                "element sizes), "
                 f"but got {array.shape[-1]}"
             )
     return as_view_of(self, array.view(dtype.numpy), dtype)
@@ -301,7 +304,8 @@ def unflatten(input, dim, sizes):
         parts = kernels.resolve_shape(sizes, shape[axis])
     except RuntimeError:
         raise RuntimeError(
-            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {axis} ({shape[axis]}) in the input "
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {axis} ({shape[axis]}) in "
+            "the input "
             "tensor"
         ) from None
     return view(input, *shape[:axis], *parts, *shape[axis + 1 :]) if kernels.view_strides(
@@ -323,7 +327,8 @@ def movedim(input, source, destination):
     destination = (destination,) if isinstance(destination, int) else tuple(destination)
     if len(source) != len(destination):
         raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same number of dims "
+            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same "
+            "number of dims "
             f"as destination ({list(destination)} dims)"
         )
     source = [axis_of(d, ndim) for d in source]
@@ -351,7 +356,8 @@ def sum_to_size(self, *size):
 
 
 def contiguous(self, memory_format=contiguous_format):
-    """This tensor if its elements lie in row-major order (or in the order of `memory_format`), else a copy that does."""
+    """This tensor if its elements lie in row-major order (or in the order of `memory_format`), else a copy that does.
+    """
     if is_contiguous(self, memory_format):
         return self
     return clone(self, memory_format=memory_format)
@@ -468,12 +474,13 @@ Tensor.view_as = lambda self, other: view(self, *other._array.shape)
 Tensor.reshape_as = lambda self, other: reshape(self, other._array.shape)
 Tensor.expand_as = lambda self, other: expand(self, *other._array.shape)
 
-# --- rearrangements ----------------------------------------------------------------------------------------------------------------------
+# --- rearrangements ---------------------------------------------------------------------------------------------------
 
 flip = primitive("flip", kernels.flip, **INNER, input=lambda g, dims: flip(g, dims))
 roll = primitive("roll", kernels.roll, dense=True, input=lambda g, shifts, dims: roll(g, opposite(shifts), dims))
 repeat_op = primitive(
-    "repeat", kernels.repeat, **INNER, dense=True, input=lambda g, input_shape, repeats: sum_repeats(g, input_shape, repeats)
+    "repeat", kernels.repeat, **INNER, dense=True,
+    input=lambda g, input_shape, repeats: sum_repeats(g, input_shape, repeats)
 )
 sum_repeats = primitive("repeat_backward", kernels.sum_repeats, **INNER, input=lambda g, repeats: repeat_op(g, repeats))
 tril = primitive("tril", kernels.tril, inplace=True, input=lambda g, diagonal: tril(g, diagonal))
@@ -484,7 +491,8 @@ put_along = primitive(
 )  # fmt: skip
 take_along = primitive(
     "take_along_dim", lambda input, indices, dim: np.take_along_axis(input, indices, axis_of(dim, input.ndim)),
-    tensors=("input", "indices"), **INNER, input=lambda g, indices, input_shape, dim: put_along(g, indices, input_shape, dim),
+    tensors=("input", "indices"), **INNER,
+    input=lambda g, indices, input_shape, dim: put_along(g, indices, input_shape, dim),
 )  # fmt: skip
 
 
@@ -510,7 +518,7 @@ def tile(input, *dims):
 
 Tensor.flip, Tensor.repeat, Tensor.tile = flip_dims, repeat, tile
 
-# --- joins and splits ------------------------------------------------------------------------------------------------------------------------
+# --- joins and splits -------------------------------------------------------------------------------------------------
 
 
 def cat_gradient(g, shapes, dim):
@@ -537,7 +545,9 @@ concatenate = cat
 
 
 class _Pieces(Node):
-    """Several views of one tensor, made together: the gradient of the whole is the gradients of the pieces, put together."""
+    """Several views of one tensor, made together: the gradient of the whole is the gradients of the pieces, put
+    together.
+    """
 
     __slots__ = ("dim", "shapes", "dtype", "outputs")
 
@@ -617,7 +627,8 @@ def split(tensor, split_size_or_sections, dim=0):
         sizes = [index_of(s) for s in split_size_or_sections]
         if sum(sizes) != n or min(sizes, default=0) < 0:
             raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {axis}), but got "
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension "
+                f"{axis}), but got "
                 f"split_sizes={sizes}"
             )
         return pieces_of(tensor, lambda array: _cut(array, axis, sizes), axis, SplitWithSizesBackward0)
@@ -704,12 +715,13 @@ def broadcast_shapes(*shapes):
 
 
 FUNCTIONS_HERE = {
-    "reshape": reshape, "permute": permute, "squeeze": squeeze, "narrow": narrow, "real": real, "imag": imag, "clone": clone,
+    "reshape": reshape, "permute": permute, "squeeze": squeeze, "narrow": narrow, "real": real, "imag": imag,
+    "clone": clone,
     "flip": flip_dims, "tile": tile, "broadcast_shapes": broadcast_shapes,
 }  # fmt: skip
 
 
-# --- Python's protocols for sequences --------------------------------------------------------------------------------------
+# --- Python's protocols for sequences ---------------------------------------------------------------------------------
 
 
 def __iter__(self):
