@@ -28,7 +28,8 @@ from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, version_of
 from wengert.autograd.modes import ContextDecorator, enable_grad
 from wengert.autograd.saved import slots_of
 from wengert.ops import declare
-from wengert.ops.declare import Pointwise, convert, formula_parameters
+from wengert.ops.declare import Pointwise, convert
+from wengert.ops.emit import formula_parameters
 from wengert.tensor import Parameter, Tensor, new, wrap
 
 

@@ -5,7 +5,8 @@ arguments), a function in between takes the common case straight to the operatio
 generated when the public function is first asked for.
 """
 
-from wengert.ops.declare import FUNCTIONS, compile_source
+from wengert.ops.declare import FUNCTIONS
+from wengert.ops.emit import compile_source
 from wengert.overrides import handle_torch_function, has_torch_function_unary
 from wengert.tensor import Tensor
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from wengert.kernels import matmul as kernels
-from wengert.ops.declare import NUMBERS, choice, composite, primitive
+from wengert.ops.declare import choice, composite, primitive
+from wengert.ops.emit import NUMBERS
 from wengert.ops.shape import reshape_to, sum_to
 from wengert.tensor import Parameter, Tensor
 

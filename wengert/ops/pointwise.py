@@ -10,7 +10,8 @@ import numpy as np
 
 from wengert.kernels import pointwise as kernels
 from wengert.dtypes import SCALAR_NAMES, bool_, complex128, float64, of_scalar, result_type_of, uint8
-from wengert.ops.declare import NUMBERS, attach, choice, composite, convert, pointwise
+from wengert.ops.declare import attach, choice, composite, convert, pointwise
+from wengert.ops.emit import NUMBERS
 from wengert.tensor import Tensor
 
 LN2, LN10, PI = math.log(2), math.log(10), math.pi

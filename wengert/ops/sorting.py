@@ -7,7 +7,8 @@ searchsorted, bincount, ...) have no derivative.
 
 from wengert.dtypes import bool_, int32, int64, of_scalar
 from wengert.kernels import sorting as kernels
-from wengert.ops.declare import NUMBERS, choice, composite, convert, primitive, result_type
+from wengert.ops.declare import choice, composite, convert, primitive, result_type
+from wengert.ops.emit import NUMBERS
 from wengert.ops.indexing import exact_out, gather_backward, no_derivative
 from wengert.ops.pointwise import select as choose
 from wengert.ops.reductions import sum as sum_all
