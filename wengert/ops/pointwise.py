@@ -90,8 +90,8 @@ pow = pointwise(
 
 
 def tensor_first(name, input):
-    """`input`, which must be a tensor where its partner may be a number."""
-    if not isinstance(input, Tensor) and not hasattr(type(input), "__torch_function__"):
+    """`input`, which must be a tensor (in a derivative: an array) where its partner may be a number."""
+    if not isinstance(input, (Tensor, np.ndarray, np.generic)) and not hasattr(type(input), "__torch_function__"):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     return input
 
