@@ -274,3 +274,13 @@ def test_tolist_nests():
     assert wengert.tensor(2).tolist() == 2
     assert wengert.zeros(2, 0).tolist() == [[], []]
     assert wengert.ones(1, dtype=wengert.bfloat16).tolist() == [1.0]
+
+
+def test_python_functions_on_each_element():
+    x = wengert.tensor([[1.0, 2.0], [3.0, 4.0]])
+    before = x._version
+    assert x.apply_(lambda v: v * 10) is x
+    assert x.map_(wengert.tensor([1.0, 2.0]), lambda a, b: a + b).tolist() == [[11.0, 22.0], [31.0, 42.0]]
+    assert x._version == before + 2
+    with pytest.raises(RuntimeError, match=r"Can't call apply_\(\) on Variable that requires grad"):
+        x.requires_grad_().apply_(abs)
