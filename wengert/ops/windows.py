@@ -151,7 +151,14 @@ def bartlett_window(
 ):
     """A triangle that is 0 at its ends."""
     return window(
-        "bartlett_window", window_length, lambda k, n: 1 - np.abs(2 * k / n - 1), periodic, dtype, device, requires_grad
+        "bartlett_window",
+        window_length,
+        lambda k, n: 1 - np.abs(2 * k / n - 1),
+        periodic,
+        dtype,
+        layout,
+        device,
+        requires_grad,
     )
 
 
