@@ -163,6 +163,6 @@ def test_ctc_loss_gives_the_gradient_of_the_scores_beneath_the_log_softmax():
 
 
 def test_binary_cross_entropy_of_a_single_number_has_a_gradient():
-    probability = torch.tensor(0.25, requires_grad=True)
-    F.binary_cross_entropy(probability, torch.tensor(1.0)).backward()
+    probability = wengert.tensor(0.25, requires_grad=True)
+    F.binary_cross_entropy(probability, wengert.tensor(1.0)).backward()
     assert probability.grad.item() == -4.0
