@@ -32,7 +32,8 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
         if dtype is not None and dtype is not shared.dtype and copy is False:
             names = SCALAR_NAMES[shared.dtype], SCALAR_NAMES[dtype]
             raise ValueError("can't alias tensor with dtype '{}' into dtype '{}'.".format(*names))
-        result = shared.to(dtype=dtype or shared.dtype, copy=bool(copy))
+        converted = dtype is not None and dtype is not shared.dtype
+        result = shared.to(dtype) if converted else shared.clone() if copy else shared
     if requires_grad is None:
         if result.requires_grad:
             warn_once(

@@ -117,9 +117,9 @@ scatter_positions = primitive(
     "scatter_positions", lambda input, where, shape: kernels.scatter_positions(input, where, shape), **INNER,
     input=lambda g, where: gather_positions(g, where),
 )  # fmt: skip
-real_of = primitive("real", kernels.real, view="retyped", node="RealBackward0", holomorphic=False, **INNER,
+real_of = primitive("real", kernels.real, view="retyped", node="SelectBackward0", holomorphic=False, **INNER,
                     input=lambda g: complex_of(g, g * 0))  # fmt: skip
-imag_of = primitive("imag", kernels.imag, view="retyped", node="ImagBackward0", holomorphic=False, **INNER,
+imag_of = primitive("imag", kernels.imag, view="retyped", node="SelectBackward0", holomorphic=False, **INNER,
                     input=lambda g: complex_of(g * 0, g))  # fmt: skip
 complex_of = primitive(
     "complex", kernels.complex_of, **INNER, node="ComplexBackward0", holomorphic=False,
