@@ -504,6 +504,10 @@ class Pointwise(Primitive):
             self._tensors = tuple(name for name in self.signature if name in ("input", "other"))
         return self._tensors
 
+    @property
+    def takes_number(self):
+        return self.numbers is True or (bool(self.numbers) and self.tensors[-1] in self.numbers)
+
     def common_dtype(self, values):
         """The dtype in which to compute: promotion over tensors, tensors of no dimensions and numbers."""
         operands = []
