@@ -235,7 +235,10 @@ def binary(w: Writer) -> Step:
         return Step(f"NEW = {x} {w.choose(KINKED_OPERATORS)} {y}", (x, y))
     if form == "bitwise":
         return Step(f"NEW = {x} {w.choose(BITWISE)} {y}", (x, y))
-    return Step(f"NEW = torch.{w.choose(KINKED_BINARY)}({x}, {y})", (x, y))
+    functions = KINKED_BINARY
+    if any(dtype_name(w.names[n].dtype) in ("uint8", "bool") for n in (x, y)):
+        functions = [f for f in KINKED_BINARY if f != "atan2"]  # PyTorch's derivative negates the bytes
+    return Step(f"NEW = torch.{w.choose(functions)}({x}, {y})", (x, y))
 
 
 def scalar(w: Writer) -> Step:
@@ -338,7 +341,6 @@ def picking(w: Writer) -> Step:
         (f"torch.nn.functional.silu({x})", ()),
         (f"torch.nn.functional.leaky_relu({x})", (x,)),
         (f"torch.diff({x})", ()),
-        (f"{x}.kthvalue(1, {d})[0]", (x,)),
         (f"{x}.std(dim={d}, correction=0)", (x,)),
         (f"torch.einsum('i...,i...->...', {x}, {y})", ()),
         (f"torch.einsum('...i,...i->...i', {x}, {y})", ()),
@@ -356,7 +358,7 @@ def picking(w: Writer) -> Step:
 def complex_parts(w: Writer) -> Step:
     """Between real and complex tensors, both ways."""
     x = w.pick(lambda t: t.is_complex())
-    y = w.pick(lambda t: dtype_name(t.dtype) == "float32")
+    y = w.pick(lambda t: dtype_name(t.dtype) in FLOATS)
     if not w.names[x].is_complex():
         return Step(f"NEW = torch.complex({y}, {y})")
     return Step(
@@ -457,6 +459,8 @@ def in_place(w: Writer) -> Step:
     if not apart(w.names[x]):
         return scalar(w)
     y = w.choose([w.pick_beside(x), w.choose(SCALARS)])
+    if y in w.names and not alone(w, x)(w.names[y]):
+        y = f"{y}.clone()"
     fits = is_floating(w.names[x])
     form = w.choose(["smooth", "smooth", "kinked", "unary", "unary kinked", "operator", "shape", "masked"])
     if form == "smooth":
@@ -796,8 +800,8 @@ REFUSALS = (
     "saved tensor that has been detached in-place|with an? (two )?bool tensors? is not supported|on a bool tensor is "
     "not|"
     "its base or another view of its base has been modified inplace|view was created in no_grad mode|INTERNAL ASSERT|"
-    "ZeroTensors are immutable|leaf variable has been moved into the graph|function that returns multiple "
-    "views|'NoneType' object has no attribute 'detach'"
+    "ZeroTensors are immutable|leaf variable has been moved into the graph|"
+    "Autograd not support dtype: Bool|function that returns multiple views|'NoneType' object has no attribute 'detach'"
 )
 
 

@@ -288,7 +288,7 @@ def before_tensor(node, g, on_tensors):
         if tensor is not None:
             kept = as_tensor(g)
             if not on_tensors:
-                kept = wrap(np.array(kept._array, copy=True), kept.dtype)
+                kept = wrap(np.array(kept._array, tensor.dtype.numpy, copy=True), tensor.dtype)
             old = tensor._grad
             tensor._grad = kept if old is None else old + kept
     return g
