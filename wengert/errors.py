@@ -1,5 +1,7 @@
 """What went wrong, in PyTorch's words: NumPy's exceptions turned into the class and sense that PyTorch users know."""
 
+import re
+
 import numpy as np
 
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
@@ -11,7 +13,7 @@ def explain(operation, error, arguments):
     Kernels raise PyTorch's classes themselves where they check; those pass through. What NumPy raised is translated:
     shapes that do not broadcast, dtypes that a ufunc lacks, read-only memory.
     """
-    if isinstance(error, (MemoryError, KeyboardInterrupt, RecursionError, NotImplementedError, AttributeError)):
+    if isinstance(error, (MemoryError, KeyboardInterrupt, RecursionError, NotImplementedError)):
         return error
     if type(error) in (RuntimeError, IndexError, AssertionError):
         return error
@@ -35,7 +37,34 @@ def explain(operation, error, arguments):
         return RuntimeError(
             f"value cannot be converted to type {type_name(arrays[0].dtype)} without overflow" if arrays else text
         )
-    return error
+    return reworded(operation.name, error)
+
+
+NUMPYS_WORDS = re.compile(r"ufunc|operands could not be broadcast|\baxis\b|\bndarray\b|\bnumpy\b|reshape array")
+
+
+def reworded(name, error):
+    """`error` as it is if PyTorch could have said it, else in other words: what no check foresaw is reworded."""
+    if isinstance(error, AttributeError):
+        value = error.obj
+        if getattr(type(value), "__module__", "") not in ("builtins", "numpy", "numpy.dtypes"):
+            return error
+        kind = type(value).__name__
+        return TypeError(f"{name}() received an invalid combination of arguments: nothing can be done with a {kind}")
+    if isinstance(error, KeyError):
+        return TypeError(f"{name}() received an invalid combination of arguments")
+    text = str(error)
+    if isinstance(error, ZeroDivisionError):
+        return RuntimeError(f"ZeroDivisionError in {name}(): {text}")
+    if not isinstance(error, (ValueError, TypeError, IndexError)) or not NUMPYS_WORDS.search(text):
+        return error
+    if "broadcast" in text or "reshape" in text:
+        shapes = [f"[{', '.join(s.strip('(),').split(','))}]" for s in re.findall(r"\([\d,]*\)", text)]
+        return RuntimeError(f"{name}(): the sizes of tensors must match, but got {' and '.join(shapes)}")
+    if isinstance(error, np.exceptions.AxisError):
+        return IndexError(f"{name}(): Dimension out of range (got {error.axis})")
+    kind = type(error) if type(error) in (TypeError, ValueError, IndexError) else TypeError
+    return kind(f"{name}() received an invalid combination of arguments")
 
 
 def unsupported(name, dtype, text=""):

@@ -247,15 +247,22 @@ FUNCTIONS["nn.functional"]["_threshold"] = FUNCTIONS["nn.functional"]["threshold
 # --- under `torch` itself, without the `inplace` argument -------------------------------------------------------------
 
 
+def refuse_zero_alpha(alpha):
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+
+
 @composite(method=False)
 def celu(input, alpha=1.0):
     """`nn.functional.celu`."""
+    refuse_zero_alpha(alpha)
     return celu_of(input, alpha, 1.0, 1.0 / alpha)
 
 
 @composite(method=False)
 def celu_(input, alpha=1.0):
     """`celu` in place."""
+    refuse_zero_alpha(alpha)
     return celu_of.variant("inplace")(input, alpha, 1.0, 1.0 / alpha)
 
 

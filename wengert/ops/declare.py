@@ -33,6 +33,7 @@ from wengert import dtypes
 from wengert.autograd import graph
 from wengert.autograd.graph import FREED, Cast, Node, Version, grad_mode, next_seq, rare
 from wengert.dtypes import FROM_NUMPY
+from wengert.errors import reworded
 from wengert.ops.emit import (
     NUMBERS,
     Emitter,
@@ -52,6 +53,10 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"wengert\.")
 # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
 FUNCTIONS: dict[str, dict[str, "Operation"]] = {}
 METHODS: dict[str, "Operation"] = {}
+
+
+# What Python and NumPy raise where no check of ours spoke first; see `wengert.errors.reworded`.
+UNFORESEEN = (AttributeError, ValueError, TypeError, IndexError, KeyError, ZeroDivisionError)
 
 
 class Operation:
@@ -115,13 +120,15 @@ class Operation:
 
     def misplaced(self, error, args, kwargs):
         """What is asked of something that isn't a tensor is PyTorch's TypeError about that argument."""
+        if not isinstance(error, AttributeError):
+            return reworded(self.name, error)
         given = dict(zip(self.signature, args, strict=False)) | kwargs
         for position, (name, value) in enumerate(given.items(), 1):
             if value is error.obj and not isinstance(value, Tensor):
                 return TypeError(
                     f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
                 )
-        return error
+        return reworded(self.name, error)
 
     # --- the way through uncommon arguments ---------------------------------------------------------------------------
 
@@ -130,12 +137,15 @@ class Operation:
         overridden = overriding(values.values(), out)
         if overridden:
             return self.override(overridden, values, out, kind)
-        if out is not None:
-            return self.write(out, values)
-        plain = self.prepare(values)
-        if any(getattr(value, "_tangent", None) is not None for value in flattened(plain.values())):
-            return forward_mode(self, plain, kind)
-        return observed(self, plain, self.run(values, plain))
+        try:
+            if out is not None:
+                return self.write(out, values)
+            plain = self.prepare(values)
+            if any(getattr(value, "_tangent", None) is not None for value in flattened(plain.values())):
+                return forward_mode(self, plain, kind)
+            return observed(self, plain, self.run(values, plain))
+        except UNFORESEEN as error:
+            raise self.misplaced(error, tuple(values.values()), {}) from None
 
     def run(self, given, plain):
         """The common path on arguments as `prepare` made them of those `given`."""
@@ -256,7 +266,7 @@ class Composite(Operation):
                 return self.write(out, bound.arguments)
             try:
                 return run(*args, **kwargs)
-            except AttributeError as error:
+            except UNFORESEEN as error:
                 raise self.misplaced(error, args, kwargs) from None
 
         function.__name__ = function.__qualname__ = name
@@ -321,12 +331,12 @@ class Choice(Operation):
             out = kwargs.pop("out", None) if takes_out else None
             try:
                 chosen, arguments, *options = choose(*args, **kwargs)
-            except AttributeError as error:
+                run = chosen.variant(kind)
+                if options:
+                    return run(*arguments, **options[0])
+                return run(*arguments) if out is None else run(*arguments, out=out)
+            except UNFORESEEN as error:
                 raise self.misplaced(error, args, kwargs) from None
-            run = chosen.variant(kind)
-            if options:
-                return run(*arguments, **options[0])
-            return run(*arguments) if out is None else run(*arguments, out=out)
 
         function.__name__ = function.__qualname__ = f"{self.name}_" if kind == "inplace" else self.name
         function.__doc__ = self.doc or choose.__doc__
