@@ -148,6 +148,8 @@ class TestTheEnd:
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to one process")
     def test_keyboard_interrupt_sent(self, write):
+        # A test run in the background of a shell ignores the signal, and its children would too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         program = write("import time\nprint('ready', flush=True)\nwhile True: time.sleep(30)\n")
         ends = []
         for command in (PYTHON, WENGERT):

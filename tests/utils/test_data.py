@@ -1,0 +1,81 @@
+"""Datasets, samplers and the loader."""
+
+import pytest
+
+import wengert as torch
+from wengert.utils.data import DataLoader, IterableDataset, TensorDataset, random_split
+
+
+@pytest.fixture
+def numbers():
+    return TensorDataset(torch.arange(10).float(), torch.arange(10) * 10)
+
+
+def test_batches_in_order(numbers):
+    batches = [x.tolist() for x, _ in DataLoader(numbers, batch_size=4)]
+    assert batches == [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0], [8.0, 9.0]]
+    assert len(DataLoader(numbers, batch_size=4)) == 3
+    assert len(DataLoader(numbers, batch_size=4, drop_last=True)) == 2
+
+
+def test_shuffled_batches_hold_everything_once_and_follow_the_seed(numbers):
+    def order():
+        torch.manual_seed(3)
+        return [i for x, _ in DataLoader(numbers, batch_size=3, shuffle=True) for i in x.tolist()]
+
+    assert order() == order()
+    assert sorted(order()) == list(range(10)) != order()
+
+
+def test_single_samples_without_batches(numbers):
+    samples = list(DataLoader(numbers, batch_size=None))
+    assert len(samples) == 10 and samples[3][1].item() == 30
+
+
+def test_a_stream_is_cut_into_batches():
+    class Count(IterableDataset):
+        def __iter__(self):
+            return iter(range(5))
+
+    assert [batch.tolist() for batch in DataLoader(Count(), batch_size=2)] == [[0, 1], [2, 3], [4]]
+    assert [batch.tolist() for batch in DataLoader(Count(), batch_size=2, drop_last=True)] == [[0, 1], [2, 3]]
+    with pytest.raises(ValueError, match="unspecified shuffle"):
+        DataLoader(Count(), shuffle=True)
+
+
+def test_containers_are_gone_through():
+    data = [{"x": [1.0, i], "name": str(i)} for i in range(2)]
+    (batch,) = DataLoader(data, batch_size=2)
+    assert batch["name"] == ["0", "1"]
+    assert [t.tolist() for t in batch["x"]] == [[1.0, 1.0], [0, 1]]
+
+
+def test_a_split_is_disjoint(numbers):
+    first, second = random_split(numbers, [7, 3])
+    assert sorted([x.item() for x, _ in first] + [x.item() for x, _ in second]) == list(range(10))
+
+
+def test_what_is_not_there_is_refused(numbers):
+    with pytest.raises(NotImplementedError, match="num_workers=2"):
+        DataLoader(numbers, num_workers=2)
+    with pytest.raises(ValueError, match="mutually exclusive"):
+        DataLoader(numbers, sampler=range(3), shuffle=True)
+    with pytest.raises(ValueError, match="non-negative"):
+        DataLoader(numbers, num_workers=-1)
+
+
+def test_there_is_no_cuda_and_no_other_backend():
+    assert not torch.cuda.is_available() and torch.cuda.device_count() == 0
+    assert torch.backends.cudnn.version() is None and not torch.backends.mps.is_available()
+    with pytest.raises(AssertionError, match="not compiled with CUDA"):
+        torch.cuda.synchronize()
+
+
+def test_compile_is_the_identity_and_says_so_once():
+    def double(x):
+        return x * 2
+
+    torch.compiler._said = False
+    with pytest.warns(UserWarning, match="no compiler"):
+        assert torch.compile(double) is double
+    assert torch.compile()(double) is double
