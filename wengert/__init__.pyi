@@ -15,9 +15,12 @@ from wengert.size import Size as Size
 from wengert.tensor import Tensor as Tensor
 from wengert.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
 from wengert import autograd as autograd
+from wengert import backends as backends
 from wengert.settings import can_cast as can_cast
 from wengert.settings import compiled_with_cxx11_abi as compiled_with_cxx11_abi
+from wengert import compiler as compiler
 from wengert import copying as copying
+from wengert import cuda as cuda
 from wengert.devices import device as device
 from wengert import devices as devices
 from wengert import distributions as distributions
