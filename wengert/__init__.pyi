@@ -76,6 +76,7 @@ from wengert.dtypes import promote_types as promote_types
 from wengert import random as random
 from wengert.settings import result_type as result_type
 from wengert import return_types as return_types
+from wengert import serialization as serialization
 from wengert.settings import set_default_device as set_default_device
 from wengert.dtypes import set_default_dtype as set_default_dtype
 from wengert.settings import set_default_tensor_type as set_default_tensor_type
