@@ -54,6 +54,8 @@ def reworded(name, error):
     if isinstance(error, KeyError):
         return TypeError(f"{name}() received an invalid combination of arguments")
     text = str(error)
+    if "(): argument '" in text:  # our own sentence, which may well name NumPy's class
+        return error
     if isinstance(error, ZeroDivisionError):
         return RuntimeError(f"ZeroDivisionError in {name}(): {text}")
     if not isinstance(error, (ValueError, TypeError, IndexError)) or not NUMPYS_WORDS.search(text):
