@@ -20,7 +20,7 @@ __all__ = [
     "is_deterministic_algorithms_warn_only_enabled",
     "set_float32_matmul_precision", "get_float32_matmul_precision", "set_flush_denormal", "set_warn_always",
     "is_warn_always_enabled", "set_default_tensor_type", "compiled_with_cxx11_abi", "is_inference", "is_conj", "is_neg",
-    "is_autocast_enabled", "is_distributed", "inf", "nan", "pi", "e", "newaxis",
+    "is_distributed", "inf", "nan", "pi", "e", "newaxis",
     "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor", "LongTensor", "IntTensor", "ShortTensor",
     "CharTensor",
     "ByteTensor", "BoolTensor",
@@ -114,13 +114,6 @@ def result_type(tensor1, tensor2):
 def can_cast(from_, to):
     """Whether a value of dtype `from_` may be stored in a tensor of dtype `to`."""
     return dtypes.can_cast(from_, to)
-
-
-def is_autocast_enabled(device_type="cpu"):
-    """Whether `autocast` is in force."""
-    from wengert import amp
-
-    return amp.is_autocast_enabled(device_type)
 
 
 class _Settings:

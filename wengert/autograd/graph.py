@@ -39,14 +39,20 @@ class GradMode(threading.local):
 grad_mode = GradMode()
 
 
+def no_recast(name, written=False):
+    """Nobody has entered `autocast`: every operation runs as it is."""
+    return
+
+
 class Rare:
     """The one flag that the hot path of an operation looks at for everything unusual, in any thread.
 
     `active` is true while at least one reason (a recorder, an override mode, inference mode, ...) is in force.
-    `on_record` are called with (operation, inputs, result) for each recorded result.
+    `on_record` are called with (operation, inputs, result) for each recorded result. `recast` says how the operation of
+    a name is to run where autocast is in force (see `wengert.amp.autocast_mode`).
     """
 
-    __slots__ = ("active", "reasons", "on_record", "on_result", "overrides")
+    __slots__ = ("active", "reasons", "on_record", "on_result", "overrides", "recast")
 
     def __init__(self):
         self.active = False
@@ -54,6 +60,7 @@ class Rare:
         self.on_record = []
         self.on_result = []
         self.overrides = threading.local()
+        self.recast = no_recast
 
     def enter(self):
         with _rare_lock:
