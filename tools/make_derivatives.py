@@ -10,7 +10,6 @@ family is met with an error until it has been named in both languages.
 """
 
 import ast
-import gc
 import importlib
 import inspect
 import pkgutil
@@ -26,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import wengert.ops  # noqa: E402
-from wengert.ops.declare import FUNCTIONS, Choice, Composite, Operation, Primitive, Variadic  # noqa: E402
+from wengert.ops.declare import DECLARED, FUNCTIONS, Choice, Composite, Operation, Primitive, Variadic  # noqa: E402
 from wengert.ops.emit import formula_parameters, is_formula  # noqa: E402
 
 PAGES = {"en": "docs/derivatives.md", "zh": "docs/derivatives.zh-CN.md"}
@@ -415,8 +414,8 @@ def families():
     """Module → (sections by heading, functions that its formulas name), from all the operations there are."""
     load_everything()
     homes = {}
-    for operation in gc.get_objects():
-        if isinstance(operation, Operation) and (home := home_of(operation)):
+    for operation in DECLARED:
+        if home := home_of(operation):
             homes[id(operation)] = (*home, operation)
     found, helpers = {}, {}
     shown = {name for *_, operation in homes.values() if formulas_of(operation) for name in names_of(operation)}
