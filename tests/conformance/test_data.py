@@ -1,4 +1,4 @@
-"""Loaders give PyTorch's batches: same order, same numbers drawn in workers, same errors; collate makes the same.
+"""Loaders give PyTorch's batches: same order, same numbers drawn in workers, same errors; collate makes the same."""
 
 from collections import OrderedDict, defaultdict, namedtuple
 from pathlib import Path
