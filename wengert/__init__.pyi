@@ -63,6 +63,7 @@ from wengert.settings import is_tensor as is_tensor
 from wengert.settings import is_warn_always_enabled as is_warn_always_enabled
 from wengert import kernels as kernels
 from wengert.dtypes import layout as layout
+from wengert import lens as lens
 from wengert import linalg as linalg
 from wengert import masked as masked
 from wengert.dtypes import memory_format as memory_format

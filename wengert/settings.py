@@ -166,6 +166,12 @@ def set_num_threads(num):
         )
 
 
+def use_one_thread():
+    """Use one thread from now on, as a process that is one of many should; says nothing where BLAS can't be told."""
+    _settings.threads = 1
+    _limit_blas(1)
+
+
 def get_num_threads():
     """How many threads BLAS may use."""
     return _settings.threads or get_num_threads.available()

@@ -53,6 +53,7 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"wengert\.")
 # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
 FUNCTIONS: dict[str, dict[str, "Operation"]] = {}
 METHODS: dict[str, "Operation"] = {}
+DECLARED: list["Operation"] = []  # every operation, those without a public name included
 
 
 # What Python and NumPy raise where no check of ours spoke first; see `wengert.errors.reworded`.
@@ -73,6 +74,7 @@ class Operation:
         self.doc = doc
         self._variants = {}
         self._signature = None
+        DECLARED.append(self)
 
     # --- names ------------------------------------------------------------------------------------------------------
 
