@@ -1,7 +1,13 @@
 """``torch.sparse``: functions of tensors in coordinate form; other layouts are refused by name."""
 
 from wengert.dtypes import BY_NAME as _dtypes
+from wengert.ops.sparse import SparseTensor, spdiags
+from wengert.ops.sparse import sparse_addmm as addmm
 from wengert.ops.sparse import sparse_coo_tensor as _coo
+from wengert.ops.sparse import sparse_log_softmax as log_softmax
+from wengert.ops.sparse import sparse_mm as mm
+from wengert.ops.sparse import sparse_softmax as softmax
+from wengert.ops.sparse import sparse_sum as sum
 
 __all__ = ["SparseTensor", "addmm", "log_softmax", "mm", "softmax", "spdiags", "sum"]
 
