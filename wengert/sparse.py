@@ -16,10 +16,11 @@ def _constructor(name, dtype):
     """``torch.sparse.FloatTensor(indices, values, size)``: the older spelling of `sparse_coo_tensor`."""
 
     def make(*args):
+        if args and all(isinstance(extent, int) for extent in args):
+            return _coo(args, dtype=dtype)
         if len(args) > 1 and args[1].dtype is not dtype:
             raise TypeError(f"expected {name} (got {args[1].type()})")
-        size_alone = args and all(isinstance(n, int) for n in args)
-        return _coo(args, dtype=dtype) if size_alone else _coo(*args, dtype=dtype)
+        return _coo(*args, dtype=dtype)
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"A sparse tensor of {dtype}: (indices, values), (indices, values, size) or (size)."
