@@ -205,6 +205,7 @@ def test_other_files():
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w") as archive:
             archive.writestr("hello", "world")
+        file.seek(0)
         torch.load(file)
     with pytest.raises(RuntimeError, match="TorchScript"):
         torch.load(io.BytesIO(archive_of(b"", {"constants.pkl": b""})))

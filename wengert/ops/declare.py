@@ -139,6 +139,8 @@ class Operation:
         overridden = overriding(values.values(), out)
         if overridden:
             return self.override(overridden, values, out, kind)
+        if rare.active and (recast := rare.recast((self.public or self).name, out is not None)) is not None:
+            return recast(lambda given: self.general(given, out, kind), (values,))
         try:
             if out is not None:
                 return self.write(out, values)
@@ -261,6 +263,8 @@ class Composite(Operation):
                     from wengert import overrides
 
                     return overrides.handle(function, overridden, args, kwargs)
+                if rare.active and (recast := rare.recast(name, "out" in kwargs)) is not None:
+                    return recast(lambda args, kwargs: function(*args, **kwargs), (args, kwargs))
             out = kwargs.pop("out", None) if "out" in kwargs and "out" not in self.signature else None
             if out is not None:
                 bound = inspect.signature(run).bind(*args, **kwargs)
@@ -319,6 +323,7 @@ class Choice(Operation):
     def generate(self, kind):
         choose = self.kernel
         takes_out = kind == "function"
+        written = kind == "inplace"
         usual = None if self.usual is None else self.usual.variant(kind)
 
         def function(*args, **kwargs):
@@ -330,6 +335,8 @@ class Choice(Operation):
                     from wengert import overrides
 
                     return overrides.handle(function, overridden, args, kwargs)
+                if rare.active and (recast := rare.recast(self.name, written or "out" in kwargs)) is not None:
+                    return recast(lambda args, kwargs: function(*args, **kwargs), (args, kwargs))
             out = kwargs.pop("out", None) if takes_out else None
             try:
                 chosen, arguments, *options = choose(*args, **kwargs)
