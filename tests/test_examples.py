@@ -105,7 +105,8 @@ def test_the_autoencoder_learns_to_paint_and_saves_a_picture(tmp_path):
     assert struct.unpack(">II", image[16:24]) == (side, side)
     pixels = zlib.decompress(image[41:-16])
     assert len(pixels) == side * (side + 1)
-    assert min(pixels[1:side]) < 255  # there is ink
+    row = pixels[20 * (side + 1) + 1 : 21 * (side + 1)]  # through the middle of the topmost digits
+    assert min(row) < 255  # there is ink
 
 
 def test_the_forecaster_learns_the_cycle(tmp_path):
@@ -121,7 +122,7 @@ def test_the_forecaster_learns_the_cycle(tmp_path):
 
 def test_the_play_and_the_sunspots_are_the_published_ones():
     play = (EXAMPLES / "data" / "as_you_like_it.txt").read_bytes()
-    assert (len(play), zlib.crc32(play)) == (125179, 0x015e5966)
+    assert (len(play), zlib.crc32(play)) == (125179, 0x015E5966)
     rows = (EXAMPLES / "data" / "sunspots.csv").read_text(encoding="ascii").splitlines()
     assert (rows[0], rows[1], rows[-1], len(rows)) == ('"YEAR","SUNACTIVITY"', "1700,5", "2008,2.9", 310)
 
