@@ -13,6 +13,7 @@ from wengert.tensor import Tensor as _Tensor
 
 from wengert.size import Size as Size
 from wengert.tensor import Tensor as Tensor
+from wengert import amp as amp
 from wengert.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
 from wengert import autograd as autograd
 from wengert import backends as backends
@@ -20,6 +21,7 @@ from wengert.settings import can_cast as can_cast
 from wengert.settings import compiled_with_cxx11_abi as compiled_with_cxx11_abi
 from wengert import compiler as compiler
 from wengert import copying as copying
+from wengert import cpu as cpu
 from wengert import cuda as cuda
 from wengert.devices import device as device
 from wengert import devices as devices
@@ -44,7 +46,6 @@ from wengert.settings import get_num_threads as get_num_threads
 from wengert.dtypes import iinfo as iinfo
 from wengert.autograd.modes import inference_mode as inference_mode
 from wengert import interop as interop
-from wengert.settings import is_autocast_enabled as is_autocast_enabled
 from wengert.settings import is_complex as is_complex
 from wengert.settings import is_conj as is_conj
 from wengert.settings import is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled
@@ -62,6 +63,7 @@ from wengert.settings import is_tensor as is_tensor
 from wengert.settings import is_warn_always_enabled as is_warn_always_enabled
 from wengert import kernels as kernels
 from wengert.dtypes import layout as layout
+from wengert import lens as lens
 from wengert import linalg as linalg
 from wengert import masked as masked
 from wengert.dtypes import memory_format as memory_format

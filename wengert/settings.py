@@ -20,7 +20,7 @@ __all__ = [
     "is_deterministic_algorithms_warn_only_enabled",
     "set_float32_matmul_precision", "get_float32_matmul_precision", "set_flush_denormal", "set_warn_always",
     "is_warn_always_enabled", "set_default_tensor_type", "compiled_with_cxx11_abi", "is_inference", "is_conj", "is_neg",
-    "is_autocast_enabled", "is_distributed", "inf", "nan", "pi", "e", "newaxis",
+    "is_distributed", "inf", "nan", "pi", "e", "newaxis",
     "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor", "LongTensor", "IntTensor", "ShortTensor",
     "CharTensor",
     "ByteTensor", "BoolTensor",
@@ -116,13 +116,6 @@ def can_cast(from_, to):
     return dtypes.can_cast(from_, to)
 
 
-def is_autocast_enabled(device_type="cpu"):
-    """Whether `autocast` is in force."""
-    from wengert import amp
-
-    return amp.is_autocast_enabled(device_type)
-
-
 class _Settings:
     device = device("cpu")
     threads = None
@@ -171,6 +164,12 @@ def set_num_threads(num):
             UserWarning,
             stacklevel=2,
         )
+
+
+def use_one_thread():
+    """Use one thread from now on, as a process that is one of many should; says nothing where BLAS can't be told."""
+    _settings.threads = 1
+    _limit_blas(1)
 
 
 def get_num_threads():

@@ -39,6 +39,7 @@ class Tensor:
     _grad = None  # the .grad of a tensor that does not require grad, or that retains it
     _detached_at = None  # when `detach_` cut it: what had kept it before can't find its place in the graph any more
     _view_kind = None  # "no_grad" or "multi" for views that in-place operations must treat with care
+    _origin = None  # the site that made it, while `wengert.lens` records
     name = None
     names_ = None
 

@@ -34,6 +34,7 @@ class _State(threading.local):
 
 state = _State()
 anomaly = None  # while anomaly mode is on: runs a node in place of the pass, see `wengert.autograd.anomaly`
+recorder = None  # likewise while `wengert.lens` records
 
 
 class Pass:
@@ -86,9 +87,12 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
     captured = {}
     reach = None if wanted is None else reaching(nodes, wanted)
     on_tensors = create_graph or state.duals > 0
-    watch = anomaly
+    watch = anomaly or recorder
     passes = state.passes
     passes.append(Pass(nodes, reach, wanted))
+    if rare.active:
+        for observe in rare.on_pass:
+            observe(nodes, wanted, False)
     recording = grad_mode.enabled
     grad_mode.enabled = create_graph
     try:
@@ -163,6 +167,9 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
     finally:
         grad_mode.enabled = recording
         passes.pop()
+        if rare.active:
+            for observe in rare.on_pass:
+                observe(nodes, wanted, True)
 
 
 def reaching(roots, wanted):

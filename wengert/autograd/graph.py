@@ -39,21 +39,31 @@ class GradMode(threading.local):
 grad_mode = GradMode()
 
 
+def no_recast(name, written=False):
+    """Nobody has entered `autocast`: every operation runs as it is."""
+    return
+
+
 class Rare:
     """The one flag that the hot path of an operation looks at for everything unusual, in any thread.
 
     `active` is true while at least one reason (a recorder, an override mode, inference mode, ...) is in force.
-    `on_record` are called with (operation, inputs, result) for each recorded result.
+    `on_record` are called with (operation, inputs, result) for each recorded result, `on_result` with
+    (kind, inputs, result, node) where a value leaves the graph, `on_pass` with (nodes, wanted, over) when a backward
+    pass begins and when it is over. `recast` says how the operation of a name is to run where autocast is in force (see
+    `wengert.amp.autocast_mode`).
     """
 
-    __slots__ = ("active", "reasons", "on_record", "on_result", "overrides")
+    __slots__ = ("active", "reasons", "on_record", "on_result", "on_pass", "overrides", "recast")
 
     def __init__(self):
         self.active = False
         self.reasons = 0
         self.on_record = []
         self.on_result = []
+        self.on_pass = []
         self.overrides = threading.local()
+        self.recast = no_recast
 
     def enter(self):
         with _rare_lock:
@@ -71,9 +81,12 @@ rare = Rare()
 
 
 class Version:
-    """Shared by all aliases of one piece of memory: how often it was written in place, and which views look at it."""
+    """Shared by all aliases of one piece of memory: how often it was written in place, and which views look at it.
 
-    __slots__ = ("value", "views")
+    `written` is the place of the last write, set only while `wengert.lens` records.
+    """
+
+    __slots__ = ("value", "views", "written")
 
     def __init__(self, value=0):
         self.value = value
@@ -171,9 +184,12 @@ def modified_message(node, tensor, expected):
         f"{expected} "
         f"instead. It was saved by {node.name()} for its derivative"
     )
-    written = getattr(tensor._counter, "lines", None)
+    written = getattr(tensor._counter, "written", None)
+    if node.site_ is not None and written is not None:
+        saved = node.site_.place
+        return f"{message} at {saved} (`{saved.text}`), and written at {written} (`{written.text}`)."
     hint = "Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
-    return f"{message}. {written or hint + 'torch.autograd.set_detect_anomaly(True, check_nan=False).'}"
+    return f"{message}. {hint}torch.autograd.set_detect_anomaly(True, check_nan=False)."
 
 
 def name_of(node):
@@ -268,6 +284,7 @@ class Node:
 
     saved: dict = {}  # what is kept: the public name ("self" for `_saved_self`) and the slot
     saved_tensors = ()  # the slots that hold tensors, whose versions are checked
+    site_ = None  # where it was called, while `wengert.lens` records
     hidden = False
     outputs = 1
     numbers = 0  # how many operands of the operation were numbers; each shows as an edge to nowhere

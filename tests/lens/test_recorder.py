@@ -1,0 +1,130 @@
+"""The recorder knows where each operation was called and where the graph was cut, and keeps nothing alive."""
+
+import gc
+import inspect
+import weakref
+
+import pytest
+
+import wengert as torch
+from wengert import lens, nn
+from wengert.autograd.graph import rare
+
+
+def line():
+    """The line from which this was called."""
+    return inspect.currentframe().f_back.f_lineno
+
+
+def test_a_node_knows_the_line_that_made_it():
+    x = torch.ones(3, requires_grad=True)
+    with lens.record() as record:
+        y = (x * 2).sum()
+        here = line() - 1
+    site = record.site(y.grad_fn)
+    assert (site.operation, site.line, site.file, site.function) == (
+        "SumBackward0", here, __file__, "test_a_node_knows_the_line_that_made_it",
+    )  # fmt: skip
+    assert site.text == "y = (x * 2).sum()"
+    assert (site.inputs, site.shape, site.dtype) == ([(3,)], (), torch.float32)
+    assert record.site(y.grad_fn.next_functions[0][0]).operation == "MulBackward0"
+
+
+def test_a_node_made_while_nothing_is_recorded_has_no_site():
+    x = torch.ones(3, requires_grad=True)
+    y = x * 2
+    with lens.record() as record:
+        z = y + 1
+    assert record.site(y.grad_fn) is None or record.site(y.grad_fn).line == 0
+    assert record.site(z.grad_fn).operation == "AddBackward0"
+    assert record.site(None) is None
+
+
+def test_operations_know_their_module():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU(), nn.Linear(3, 1)))
+    with lens.record() as record:
+        out = model(torch.ones(1, 2))
+        loss = out.sum()
+    assert record.site(out.grad_fn).module == "1.1"
+    assert {record.site(node).module for node, _ in out.grad_fn.next_functions if record.site(node)} == {"1.0"}
+    assert record.site(loss.grad_fn).module == ""
+
+
+def test_a_cut_names_both_sides():
+    x = torch.ones(3, requires_grad=True)
+    with lens.record() as record:
+        y = x.exp()
+        z = y.detach()
+        w = z * x
+    (cut,) = record.cuts
+    assert (cut.kind, cut.site.text) == ("detach", "z = y.detach()")
+    assert cut.node is y.grad_fn and cut.result is z and cut.consumers == [w.grad_fn]
+    assert cut.source.operation == "ExpBackward0"
+
+
+@pytest.mark.parametrize(
+    ("kind", "act"),
+    [
+        ("detach", lambda y: y.detach()),
+        ("detach_", lambda y: y.detach_()),
+        ("data", lambda y: y.data),
+        ("item", lambda y: y[0].item()),
+        ("torch.tensor(x)", lambda y: torch.tensor(y)),
+        ("non-differentiable", lambda y: y.argmax()),
+        ("non-differentiable", lambda y: y > 0),
+        ("integer cast", lambda y: y.long()),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:To copy construct")
+def test_each_kind_of_cut(kind, act):
+    x = torch.ones(3, requires_grad=True)
+    with lens.record() as record:
+        y = x * 2
+        act(y)
+    assert [cut.kind for cut in record.cuts] == [kind]
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("no_grad", torch.no_grad), ("inference_mode", torch.inference_mode)])
+def test_operations_in_a_region_without_recording_are_cuts(kind, mode):
+    x = torch.ones(3, requires_grad=True)
+    with lens.record() as record, mode():
+        y = x * 2
+        y + 1  # cut already
+    assert [cut.kind for cut in record.cuts] == [kind]
+
+
+def test_nothing_is_kept_alive():
+    x = torch.ones(3, requires_grad=True)
+    with lens.record() as record:
+        y = x.exp()
+        z = y.detach()
+        w = z * x
+        gone = [weakref.ref(v) for v in (y, z, w, w.grad_fn, y.grad_fn)]
+        del y, z, w
+        gc.collect()
+        assert [r() for r in gone] == [None] * 5
+        assert record.cuts[0].node is None and record.cuts[0].result is None and record.cuts[0].consumers == []
+
+
+def test_off_means_off():
+    call = nn.Module.__call__
+    with lens.record() as record:
+        assert lens.active() is record
+        with pytest.raises(RuntimeError, match="one record at a time"), lens.record():
+            pass
+    assert lens.active() is None and not rare.active and nn.Module.__call__ is call
+    x = torch.ones(3, requires_grad=True)
+    assert (x * 2).grad_fn.site_ is None
+
+
+def test_the_error_of_a_modified_value_names_both_lines():
+    x = torch.ones(3, requires_grad=True)
+    with lens.record():
+        y = x.exp()
+        saved = line() + 1
+        z = y * y
+        y.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation") as caught:
+        z.sum().backward()
+    assert f"test_recorder.py:{saved} (`z = y * y`)" in str(caught.value)
+    assert f"test_recorder.py:{saved + 1} (`y.add_(1)`)" in str(caught.value)
