@@ -704,9 +704,10 @@ class Stream:
         """Ones with probability `p`, zeros otherwise, in any dtype."""
         count = shape if type(shape) is int else math.prod(shape)
         words = self._bulk(2 * count)
-        if words is None:
-            return (self.unit64(count) < p).astype(dtype).reshape(shape)
-        below = choices.offered("random.bernoulli", count, words, p)
+        below = None if words is None else choices.offered("random.bernoulli", 2 * count, words, p)
+        if below is None:
+            units = self.unit64(count) if words is None else unit_float64(words[0::2].astype(np.uint64), words[1::2])
+            below = units < p
         return below.astype(dtype, copy=False).reshape(shape)
 
     def bernoulli_each(self, p: np.ndarray, dtype: np.dtype) -> np.ndarray:

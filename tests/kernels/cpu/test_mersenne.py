@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from wengert.kernels import choices
 from wengert.kernels.cpu import mersenne
-from wengert.kernels.random import unit_float64
+from wengert.kernels.random import Stream, unit_float64
 
 
 def engines(seed):
@@ -40,3 +41,18 @@ def test_truths_are_uniforms_below_the_probability(p, count):
     words = numpys.random_raw(out.size)
     expected = unit_float64(words[0::2], words[1::2])[:count] < p
     np.testing.assert_array_equal(mersenne.bernoulli(out[: 2 * count], p), expected)
+
+
+@pytest.mark.parametrize("count", [8_191, 8_192, 16_383, 16_384, 40_000])
+def test_a_stream_goes_on_the_same_whoever_makes_its_words(count, monkeypatch):
+    """Uniforms and truths, before and after a large draw, by the fast kernels and without them."""
+
+    def drawn(fast):
+        monkeypatch.setattr(choices.state, "active", fast)
+        stream = Stream(count)
+        few = stream.uniform(5)
+        many = stream.bernoulli(count, 0.3), stream.uniform(count), stream.uniform(count, np.dtype(np.float64))
+        return [few, *many, stream.normal(20), stream.get_state()]
+
+    for ours, reference in zip(drawn(True), drawn(False)):
+        np.testing.assert_array_equal(ours, reference)
