@@ -31,6 +31,7 @@ from wengert.dtypes import dtype as dtype
 from wengert import dtypes as dtypes
 from wengert.autograd.modes import enable_grad as enable_grad
 from wengert import errors as errors
+from wengert import fast as fast
 from wengert import fft as fft
 from wengert.dtypes import finfo as finfo
 from wengert.dlpack import from_dlpack as from_dlpack
@@ -67,6 +68,7 @@ from wengert import lens as lens
 from wengert import linalg as linalg
 from wengert import masked as masked
 from wengert.dtypes import memory_format as memory_format
+from wengert import multiprocessing as multiprocessing
 from wengert import nn as nn
 from wengert.autograd.modes import no_grad as no_grad
 from wengert.settings import numel as numel
@@ -91,6 +93,7 @@ from wengert.settings import set_num_threads as set_num_threads
 from wengert.printing import set_printoptions as set_printoptions
 from wengert.settings import set_warn_always as set_warn_always
 from wengert import settings as settings
+from wengert import sharing as sharing
 from wengert import signal as signal
 from wengert import size as size
 from wengert import sparse as sparse
@@ -371,7 +374,7 @@ def ge_(input: _Tensor, other: _Tensor | _int | _float | _complex) -> _Tensor: .
 def geqrf(input: _Tensor, *, out: _Any = None) -> _return_types.geqrf: ...
 def ger(input: _Tensor, vec2: _Any, *, out: _Any = None) -> _Tensor: ...
 def get_device(input: _Tensor, *args: _Any, **kwargs: _Any) -> _int: ...
-def gradient(input: _Tensor, *, spacing: _int = 1, dim: _int | _Sequence[_int] | None = None, edge_order: _int = 1, out: _Any = None) -> _Tensor: ...
+def gradient(input: _Tensor, *, spacing: _Any = None, dim: _int | _Sequence[_int] | None = None, edge_order: _int = 1, out: _Any = None) -> _Tensor: ...
 def greater(input: _Tensor, other: _Tensor | _int | _float | _complex, *, out: _Any = None) -> _Tensor: ...
 def greater_(input: _Tensor, other: _Tensor | _int | _float | _complex) -> _Tensor: ...
 def greater_equal(input: _Tensor, other: _Tensor | _int | _float | _complex, *, out: _Any = None) -> _Tensor: ...
