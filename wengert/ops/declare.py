@@ -37,6 +37,7 @@ from wengert.errors import reworded
 from wengert.ops.emit import (
     NUMBERS,
     Emitter,
+    compile_source,
     formula_parameters,
     make_node_class,
     rebound,
@@ -146,7 +147,7 @@ class Operation:
             if out is not None:
                 return self.write(out, values)
             plain = self.prepare(values)
-            if any(getattr(value, "_tangent", None) is not None for value in flattened(plain.values())):
+            if forward_ad is not None and has_dual(plain.values()):
                 return forward_mode(self, plain, kind)
             return observed(self, plain, self.run(values, plain))
         except UNFORESEEN as error:
@@ -488,7 +489,7 @@ class Primitive(Operation):
         target = next(iter(values.values()))
         numbered = self.numbered(values)
         plain = self.prepare_inplace(dict(values))
-        if any(getattr(value, "_tangent", None) is not None for value in plain.values()):
+        if forward_ad is not None and has_dual(plain.values()):
             return forward_mode(self, plain, "inplace")
         body = self._bodies.get(("inplace", numbered))
         if body is None:
@@ -549,7 +550,7 @@ class Pointwise(Primitive):
             self.check(values)
         return {name: convert(value, common) if name in self.promoted else value for name, value in values.items()}
 
-    @property
+    @cached_property
     def promoted(self):
         """The tensors that decide the dtype, and take it."""
         return [name for name in self.tensors if name not in self.unpromoted]
@@ -640,6 +641,11 @@ def overriding(values, out):
 
         return overrides.relevant(found)
     return None
+
+
+def has_dual(values):
+    """Whether any of these (or of the tensors in them) carries a tangent."""
+    return any(getattr(value, "_tangent", None) is not None for value in flattened(values))
 
 
 def flattened(values):
@@ -785,18 +791,27 @@ class Variadic(Operation):
         return self.kernel
 
     def generate(self, kind):
+        """The public function: tensors of one dtype and nothing rare take the common path at once."""
         parameters = list(self.signature.values())
-
-        def function(*args, out=None, **kwargs):
-            bound = binder.bind(*args, **kwargs)
-            bound.apply_defaults()
-            return self.general(bound.arguments, out)
-
-        binder = inspect.Signature(parameters)
-        function.__name__ = function.__qualname__ = self.name
+        sequence, names = parameters[0].name, [p.name for p in parameters]
+        defaults = {f"default_{p.name}": p.default for p in parameters if p.default is not p.empty}
+        header = [name if f"default_{name}" not in defaults else f"{name}=default_{name}" for name in names]
+        values = ", ".join(f"{name!r}: {name}" for name in names)
+        source = f"""\
+def {self.name}({", ".join(header)}, *, out=None):
+    values = {{{values}}}
+    if out is None and not rare.active and alike({sequence}):
+        try:
+            return op.body(values)
+        except UNFORESEEN as error:
+            raise op.misplaced(error, ({sequence},), {{}}) from None
+    return op.general(values, out)
+"""
+        names = {"rare": rare, "alike": alike, "op": self, "UNFORESEEN": UNFORESEEN, **defaults}
+        function = compile_source(source, self.name, names, f"function {self.name}")
         function.__module__ = "wengert"
         function.__doc__ = self.doc
-        function.__signature__ = binder
+        function.__signature__ = inspect.Signature(parameters)
         return function
 
     def prepare(self, values):
@@ -846,6 +861,17 @@ class Variadic(Operation):
         node.s_tensors = tuple(tensors) if keeps else None
         node.versions = tuple(graph.version_of(x) for x in tensors) if keeps else None
         return node
+
+
+def alike(tensors):
+    """Whether these are plain tensors of one dtype, in a list or a tuple."""
+    if (type(tensors) is not list and type(tensors) is not tuple) or not tensors:
+        return False
+    dtype = getattr(tensors[0], "dtype", None)
+    for tensor in tensors:
+        if (type(tensor) is not Tensor and type(tensor) is not Parameter) or tensor.dtype is not dtype:
+            return False
+    return True
 
 
 def variadic_node_class(op):
