@@ -39,16 +39,22 @@ class GradMode(threading.local):
 grad_mode = GradMode()
 
 
+def no_recast(name, written=False):
+    """Nobody has entered `autocast`: every operation runs as it is."""
+    return
+
+
 class Rare:
     """The one flag that the hot path of an operation looks at for everything unusual, in any thread.
 
     `active` is true while at least one reason (a recorder, an override mode, inference mode, ...) is in force.
     `on_record` are called with (operation, inputs, result) for each recorded result, `on_result` with
     (kind, inputs, result, node) where a value leaves the graph, `on_pass` with (nodes, wanted, over) when a backward
-    pass begins and when it is over.
+    pass begins and when it is over. `recast` says how the operation of a name is to run where autocast is in force (see
+    `wengert.amp.autocast_mode`).
     """
 
-    __slots__ = ("active", "reasons", "on_record", "on_result", "on_pass", "overrides")
+    __slots__ = ("active", "reasons", "on_record", "on_result", "on_pass", "overrides", "recast")
 
     def __init__(self):
         self.active = False
@@ -57,6 +63,7 @@ class Rare:
         self.on_result = []
         self.on_pass = []
         self.overrides = threading.local()
+        self.recast = no_recast
 
     def enter(self):
         with _rare_lock:

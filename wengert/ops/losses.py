@@ -11,6 +11,7 @@ import math
 import warnings
 
 from wengert import dtypes, overrides
+from wengert.autograd.graph import rare
 from wengert.autograd.modes import no_grad
 from wengert.kernels import losses as kernels
 from wengert.ops.activation import logsigmoid as log_sigmoid
@@ -268,6 +269,9 @@ def general_cross_entropy(input, target, weight, size_average, ignore_index, red
             "reduction": reduction, "label_smoothing": label_smoothing,
         }  # fmt: skip
         return overrides.handle(cross_entropy, asked, (input, target), options)
+    if rare.active and (recast := rare.recast("cross_entropy")) is not None:
+        options = (size_average, ignore_index, reduce, reduction, label_smoothing)
+        return recast(general_cross_entropy, (input, target, weight, *options))
     if size_average is not None or reduce is not None:
         reduction = legacy_reduction(size_average, reduce)
     checked(reduction)

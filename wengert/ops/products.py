@@ -11,7 +11,7 @@ import numpy as np
 
 from wengert.kernels.reductions import axis_of
 from wengert.ops.declare import composite, primitive
-from wengert.ops.linalg import batched_matmul, mm
+from wengert.ops.linalg import batched_matmul, dot, mm
 from wengert.ops.pointwise import select
 from wengert.ops.reductions import norm_gradient, sum
 from wengert.ops.shape import broadcast_shapes, permute_op, reshape_to, sum_to
@@ -298,6 +298,8 @@ def tensordot(a, b, dims=2):
     shape = (*(a.shape[d] for d in rest_a), *(b.shape[d] for d in rest_b))
     left = permute_op(a, (*rest_a, *ours)).reshape(math.prod(a.shape[d] for d in rest_a), inner)
     right = permute_op(b, (*theirs, *rest_b)).reshape(inner, math.prod(b.shape[d] for d in rest_b))
+    if left.shape[0] == right.shape[1] == 1:  # nothing is left but the sum
+        return reshape_to(dot(left.reshape(inner), right.reshape(inner)), shape)
     return reshape_to(mm(left, right), shape)
 
 
