@@ -9,6 +9,7 @@ backward, and where it is gone from memory, as far as the notes go.
 
 import contextlib
 import gc
+import os
 import re
 import sys
 import weakref
@@ -110,7 +111,7 @@ def build(roots, params, frames):
     starts = root_nodes(roots)
     result = Graph()
     result.name = ", ".join(filter(None, (name_in(frames, root) for root in roots)))
-    builder = Builder(result, names)
+    builder = Builder(result, names, classes)
     with collector_at_rest():
         builder.run(starts)
     for start, root in zip(starts, roots, strict=True):
@@ -147,9 +148,10 @@ def dtype_name(dtype):
 class Builder:
     """Fills a `Graph` from the nodes that hang together, cuts included."""
 
-    def __init__(self, result, names):
+    def __init__(self, result, names, classes):
         self.graph = result
         self.names = names
+        self.classes = classes
         self.ids = {}  # of the vertex of each node
         self.sites = {}  # of the vertex of each site
         self.gone = {}  # the same, for sites behind a cut from which the graph has gone
@@ -231,7 +233,7 @@ class Builder:
             return None
         line = self.lines.get(place)
         if line is None:
-            line = self.lines[place] = Line(place.file, place.line, place.function, place.text)
+            line = self.lines[place] = Line(shown_path(place.file), place.line, place.function, place.text)
         return line
 
     # --- edges -------------------------------------------------------------------------------------------------------
@@ -305,24 +307,36 @@ class Builder:
     # --- modules and parameters --------------------------------------------------------------------------------------
 
     def infer_modules(self):
-        """An operation belongs to the module whose parameters it uses (the recorder's paths lack the outermost name);
-        one of which nothing was noted, to the innermost module around both what it came from and what used it.
+        """Complete the modules, which the recorder knows by their paths below the outermost one, if at all.
+
+        An operation belongs to the module whose parameters it uses; one without parameters to the module of its path
+        that lies beside where its input came from; one of which nothing was noted to the innermost module around both
+        what it came from and what used it.
         """
         nodes = self.graph.nodes
         before, after = {}, {}
         for edge in self.graph.edges:
             source, target = nodes[edge.source], nodes[edge.target]
             named = source.module if source.kind == "parameter" or source.name in TRANSPOSITIONS else ""
-            if named and target.kind == "operation" and named.endswith(target.module):
+            if named and target.kind != "parameter" and named.endswith(target.module):
                 target.module = named
-            if source.kind == target.kind == "operation":
+            if source.kind != "parameter" and target.kind != "parameter":
                 before.setdefault(edge.target, edge.source)
                 after.setdefault(edge.source, edge.target)
+        homes = {}  # the full paths that end in a path
+        for path in self.classes:
+            for start in range(len(path)):
+                if start == 0 or path[start - 1] == ".":
+                    homes.setdefault(path[start:], []).append(path)
         for node in nodes:
-            if node.kind == "operation" and not node.module and node.line is None and node.id in before:
-                user = after.get(node.id)
-                if user is not None and nodes[user].module:
-                    node.module = common_path(nodes[before[node.id]].module, nodes[user].module)
+            origin = nodes[before[node.id]].module if node.id in before else ""
+            user = nodes[after[node.id]].module if node.id in after else ""
+            if node.line is not None and node.module and node.module not in self.classes:
+                found = homes.get(node.module, ())
+                near = [path for path in found if path.split(".")[0] == origin.split(".")[0]]
+                node.module = (near or found or [node.module])[0]
+            elif node.kind == "operation" and node.line is None and not node.module and origin and user:
+                node.module = common_path(origin, user)
 
     def unreached(self):
         reached = {node for node in self.ids if self.graph.nodes[self.ids[node]].reached}
@@ -330,6 +344,12 @@ class Builder:
 
 
 TRANSPOSITIONS = frozenset({"TBackward0", "TransposeBackward0", "PermuteBackward0"})
+
+
+def shown_path(file):
+    """A path as others may see it: relative where it lies below the working directory."""
+    below = os.getcwd() + os.sep
+    return file.removeprefix(below)
 
 
 def common_path(a, b):

@@ -31,16 +31,23 @@ def named_leaves(params, frames):
     for frame in frames:
         for name, value in frame.items():
             variables.setdefault(name, value)
-    modules = [(name, value) for name, value in variables.items() if isinstance(value, Module) and value is not params]
-    inside = {id(part) for _, module in modules for part in module.modules() if part is not module}
-    outermost = [(name, module) for name, module in modules if id(module) not in inside and name != "self"]
     if params is None:
+        outermost = outermost_modules(variables)
         for name, module in outermost:
             enter_module(module, name if len(outermost) > 1 else "")
     for name, value in variables.items():
         if isinstance(value, Tensor) and not name.startswith("_"):
             enter(name, value, False)
     return names, classes
+
+
+def outermost_modules(variables):
+    """(name, module) for each module that a variable, or an attribute of `self`, holds and that lies in no other."""
+    known = dict(getattr(variables.get("self"), "__dict__", None) or {})
+    known.update(variables)
+    found = {id(value): (name, value) for name, value in reversed(known.items()) if isinstance(value, Module)}
+    inside = {id(part) for _, module in found.values() for part in module.modules() if part is not module}
+    return [(name, module) for key, (name, module) in reversed(found.items()) if key not in inside]
 
 
 def name_in(frames, tensor):

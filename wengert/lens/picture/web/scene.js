@@ -67,8 +67,9 @@ const Scene = (() => {
       paths[group.id] = group.path || (group.parent === undefined ? "" : paths[group.parent]);
       (group.parent === undefined ? top : children[group.parent]).groups.push(group.id);
     }
+    const files = new Set(nodes.map((n) => n.line && n.line.file).filter(Boolean));
     for (const node of nodes) (node.group === undefined ? top : children[node.group]).nodes.push(node.id);
-    return { data, nodes, groups, edges: data.edges, cuts: data.cuts, out, into, attached, rows, paths, children, top };
+    return { data, nodes, groups, edges: data.edges, cuts: data.cuts, out, into, attached, rows, paths, children, top, oneFile: files.size === 1 };
   }
 
   const openAtFirst = (model) => new Set(model.groups.filter((g) => g.open).map((g) => g.id));
@@ -132,7 +133,8 @@ const Scene = (() => {
     const rest = module === path ? "" : path && module.startsWith(path + ".") ? module.slice(path.length + 1) : module;
     const kind = (model.data.classes || {})[module];
     const caption = node.kind === "operation" && rest ? elide(kind ? `${rest} · ${kind}` : rest, 36) : "";
-    const title = elide(node.title, 32), at = place(node.line);
+    const title = elide(node.title, 32);
+    const at = model.oneFile && node.line ? `:${node.line.line}` : place(node.line); // the file is named once, in the panel
     const shape = [shapeText(node.shape), node.dtype && node.dtype !== "float32" ? node.dtype : ""].filter(Boolean).join("  ");
     const gradient = gradientText(node.gradient);
     const rows = model.rows[node.id].map((id) => {
