@@ -76,7 +76,7 @@ _SUBMODULES = (
     "amp", "cuda", "overrides", "serialization", "return_types", "interop", "printing", "lens", "types", "version",
     "futures",
     "multiprocessing", "distributed", "jit", "onnx", "masked", "signal", "sparse", "library", "compiler", "profiler",
-    "hub",
+    "hub", "fx", "__config__",
     "storage", "functional", "_C", "cpu", "mps", "xpu", "package", "quantization", "ao",
 )  # fmt: skip
 

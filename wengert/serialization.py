@@ -95,9 +95,7 @@ class Pickler(pickle._Pickler):
         if dtype not in STORAGE_NAMES:
             raise NotImplementedError(f"torch.save: wengert can't write tensors of {dtype} yet")
         root = kernels.root_of(tensor._array)
-        key, line = self.roots.setdefault(
-            kernels.address(root), (str(len(self.roots)), UntypedStorage(root).bytes())
-        )
+        key, line = self.roots.setdefault(kernels.address(root), (str(len(self.roots)), UntypedStorage(root).bytes()))
         offset = (kernels.address(tensor._array) - kernels.address(root)) // dtype.itemsize if tensor.numel() else 0
         reference = StorageReference(key, dtype, line.size // dtype.itemsize)
         strides = tuple(s // dtype.itemsize for s in tensor._array.strides)

@@ -5,7 +5,6 @@ ours does, the names that are ours stand beside the listed ones.
 """
 
 
-
 def names(text):
     return frozenset(text.split())
 
