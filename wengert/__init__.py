@@ -77,7 +77,7 @@ _SUBMODULES = (
     "futures",
     "multiprocessing", "distributed", "jit", "onnx", "masked", "signal", "sparse", "library", "compiler", "profiler",
     "hub", "fx", "__config__",
-    "storage", "functional", "_C", "cpu", "mps", "xpu", "package", "quantization", "ao",
+    "storage", "functional", "fast", "_C", "cpu", "mps", "xpu", "package", "quantization", "ao",
 )  # fmt: skip
 
 

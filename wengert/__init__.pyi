@@ -31,6 +31,7 @@ from wengert.dtypes import dtype as dtype
 from wengert import dtypes as dtypes
 from wengert.autograd.modes import enable_grad as enable_grad
 from wengert import errors as errors
+from wengert import fast as fast
 from wengert import fft as fft
 from wengert.dtypes import finfo as finfo
 from wengert.dlpack import from_dlpack as from_dlpack

@@ -209,12 +209,24 @@ def parser() -> argparse.ArgumentParser:
         "script", nargs=argparse.REMAINDER, help="a file, a directory with a __main__.py, or - for standard input"
     )
     running.set_defaults(parser=running)
+    doctor = commands.add_parser(
+        "doctor",
+        help="say which fast kernels are active, why, and how to get those that are missing",
+        description="Print the engines for large arrays, their settings, and the table of which operation uses what "
+        "from which size.",
+    )
+    doctor.set_defaults(module=None, text=None, script=None, parser=doctor)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the command; `arguments` default to `sys.argv[1:]`."""
     chosen = parser().parse_args(arguments)
+    if chosen.command == "doctor":
+        from wengert import fast
+
+        print(f"{describe_versions()}\n\n{fast.report()}")
+        return
     for kind, words in (("module", chosen.module), ("command", chosen.text), ("script", chosen.script)):
         if words:
             run(words[0], words[1:], kind)

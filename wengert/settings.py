@@ -1,6 +1,7 @@
 """Process-wide settings and small questions: default dtype and device, threads, determinism, tests of type."""
 
 import os
+import sys
 import warnings
 
 import numpy as np
@@ -156,6 +157,9 @@ def set_num_threads(num):
     if num <= 0:
         raise RuntimeError("set_num_threads expects a positive integer")
     _settings.threads = num
+    kernels = sys.modules.get("wengert.kernels.cpu.threads")
+    if kernels is not None:
+        kernels.choose(num)
     if not _limit_blas(num) and num != get_num_threads.available():
         warnings.warn(
             "set_num_threads: NumPy's BLAS keeps its own number of threads; install threadpoolctl, or set "

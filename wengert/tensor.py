@@ -24,8 +24,10 @@ from wengert.autograd.graph import (
 )
 from wengert.devices import cpu
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES, TENSOR_TYPE_NAMES, strided
+from wengert.kernels import choices
 from wengert.size import Size
 
+NOTICED = choices.POINTWISE
 new = object.__new__
 new_size = tuple.__new__  # a NumPy shape needs no checking
 
@@ -444,6 +446,8 @@ def construct(cls, *args, **kwargs):
 
 def wrap(array, dtype=None):
     """A tensor around `array` as it is: no copy, no graph."""
+    if array.size >= NOTICED:
+        choices.notice()
     t = new(Tensor)
     t._array = array
     t.dtype = FROM_NUMPY[array.dtype] if dtype is None else dtype
