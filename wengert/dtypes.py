@@ -111,7 +111,8 @@ _PROMOTED: dict[tuple[dtype, dtype], dtype] = {}
 
 
 def promote_types(type1, type2):
-    """The smallest type that holds both; raises RuntimeError for the pairs PyTorch leaves undefined (unsigned, float8)."""
+    """The smallest type that holds both; raises RuntimeError for the pairs PyTorch leaves undefined (unsigned, float8).
+    """
     if type1 is type2:
         return type1
     found = _PROMOTED.get((type1, type2))
@@ -175,7 +176,8 @@ def set_default_dtype(d):
 
 
 def of_scalar(value):
-    """The type a Python number stands for when it decides a result alone: bool, int64, default float, default complex."""
+    """The type a Python number stands for when it decides a result alone: bool, int64, default float, default complex.
+    """
     if isinstance(value, (bool, np.bool_)):
         return bool_
     if isinstance(value, (int, np.integer)):

@@ -327,7 +327,8 @@ def _names():
 
 
 def _public_functions():
-    """(namespace, public name, function) of every operation, and of every method of Tensor that is no function as well."""
+    """(namespace, public name, function) of every operation, and of every method of Tensor that is no function as well.
+    """
     declared = importlib.import_module("wengert.ops.declare")  # the floor above: loaded long before anyone asks
     importlib.import_module("wengert.nn.functional")  # declares its operations
     for path, operations in tuple(declared.FUNCTIONS.items()):

@@ -5,6 +5,7 @@ ours does, the names that are ours stand beside the listed ones.
 """
 
 
+
 def names(text):
     return frozenset(text.split())
 

@@ -2,5 +2,5 @@
 
 
 def get_cpu_capability():
-    """ "DEFAULT": NumPy chooses its own vector instructions and does not say which."""
+    """"DEFAULT": NumPy chooses its own vector instructions and does not say which."""
     return "DEFAULT"

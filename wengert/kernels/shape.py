@@ -459,7 +459,8 @@ def put_along(input, indices, shape, dim):
 
 
 def root_of(array):
-    """The array that owns the memory of `array`, or the first that got it from something that is no array: its storage."""
+    """The array that owns the memory of `array`, or the first that got it from something that is no array: its storage.
+    """
     while True:
         base = array.base
         if isinstance(base, np.ndarray):

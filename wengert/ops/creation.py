@@ -253,9 +253,8 @@ def full_like(
 
 
 @factory
-def arange(
-    start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
-):
+def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+           pin_memory=False):
     """Numbers from `start` (0 if only an end is given) up to but not including `end`, `step` apart."""
     if end is None:
         start, end = 0, start
@@ -316,14 +315,8 @@ def linspace(
     start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
     steps = steps_given("linspace", steps)
     if dtype is None:
-        dtype = (
-            out.dtype
-            if out is not None
-            else (
-                dtypes.default.complex
-                if isinstance(start, complex) or isinstance(end, complex)
-                else dtypes.default.dtype
-            )
+        dtype = out.dtype if out is not None else (
+            dtypes.default.complex if isinstance(start, complex) or isinstance(end, complex) else dtypes.default.dtype
         )
     return finish(spaced(start, end, steps, dtype), dtype, requires_grad, device, layout, pin_memory, out, "linspace")
 

@@ -507,17 +507,8 @@ class Pointwise(Primitive):
     """
 
     def __init__(
-        self,
-        name,
-        kernel,
-        derivatives,
-        *,
-        promote="same",
-        scalar_node=None,
-        unpromoted=(),
-        check=None,
-        numbers=True,
-        **options,
+        self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None,
+        numbers=True, **options
     ):
         super().__init__(name, kernel, derivatives, **options)
         self.numbers = numbers  # which operands may be numbers: all (True), none, or those named
@@ -623,7 +614,8 @@ PLAIN = frozenset({Tensor, Parameter, int, float, bool, complex, str, type(None)
 
 
 def overriding(values, out):
-    """The arguments whose classes replace operations (`__torch_function__`), in PyTorch's order; or the active modes."""
+    """The arguments whose classes replace operations (`__torch_function__`), in PyTorch's order; or the active modes.
+    """
     found = None
     for value in values:
         kind = type(value)
@@ -909,7 +901,8 @@ def variadic_node_class(op):
 
 
 def variadic(name, kernel, formula, *, promote=True, node=None, alias=(), namespace="", doc=None):
-    """Declare an operation on a sequence of tensors: ``kernel(list of arrays, ...) -> array``, formula giving a list."""
+    """Declare an operation on a sequence of tensors: ``kernel(list of arrays, ...) -> array``, formula giving a list.
+    """
     operation = Variadic(name, kernel, formula, promote=promote, node=node, doc=doc)
     return operation.export(namespace=namespace, method=False, alias=alias)
 

@@ -126,97 +126,27 @@ SAME_OF = {name: sentence for sentence, names in SAME.items() for name in names.
 # Which write into memory that refers to itself (`expand`), and which into memory that an input has too, unasked.
 SELF_OVERLAP_UNCHECKED = frozenset(
     [
-        "all",
-        "any",
-        "argmax",
-        "argmin",
-        "cummax",
-        "cummin",
-        "empty",
-        "full",
-        "ones",
-        "zeros",
-        "linalg.matrix_rank",
-        "linalg.multi_dot",
-        "amax",
-        "amin",
-        "bmm",
-        "histc",
-        "linalg.vecdot",
-        "matmul",
-        "mv",
-        "nansum",
-        "linear",
-        "norm",
-        "std",
-        "var",
+        "all", "any", "argmax", "argmin", "cummax", "cummin", "empty", "full", "ones", "zeros", "linalg.matrix_rank",
+        "linalg.multi_dot", "amax", "amin", "bmm", "histc", "linalg.vecdot", "matmul", "mv", "nansum", "linear",
+        "norm", "std", "var",
     ]
 )
 INPUT_OVERLAP_UNCHECKED = SELF_OVERLAP_UNCHECKED | frozenset(
     [
-        "as_strided_copy",
-        "diag",
-        "diagonal_copy",
-        "expand_copy",
-        "linalg.cond",
-        "linalg.det",
-        "linalg.eigvalsh",
-        "linalg.lu_solve",
-        "linalg.matrix_norm",
-        "linalg.solve",
-        "linalg.solve_triangular",
-        "linalg.svdvals",
-        "linalg.tensorinv",
-        "linalg.tensorsolve",
-        "logsumexp",
-        "mean",
-        "mm",
-        "nanmean",
-        "nanquantile",
-        "permute_copy",
-        "quantile",
-        "squeeze_copy",
-        "t_copy",
-        "tensordot",
-        "transpose_copy",
-        "unfold_copy",
-        "unsqueeze_copy",
-        "view_copy",
-        "alias_copy",
-        "cholesky",
-        "cholesky_inverse",
-        "cholesky_solve",
-        "linalg.cholesky",
-        "linalg.householder_product",
-        "linalg.inv",
-        "linalg.ldl_solve",
-        "linalg.matrix_power",
-        "linalg.pinv",
-        "log_softmax",
-        "lu_solve",
-        "mvlgamma",
-        "avg_pool2d",
-        "logsigmoid",
-        "log_sigmoid",
-        "ormqr",
-        "slice_scatter",
-        "softmax",
-        "narrow_copy",
-        "avg_pool3d",
+        "as_strided_copy", "diag", "diagonal_copy", "expand_copy", "linalg.cond", "linalg.det", "linalg.eigvalsh",
+        "linalg.lu_solve", "linalg.matrix_norm", "linalg.solve", "linalg.solve_triangular", "linalg.svdvals",
+        "linalg.tensorinv", "linalg.tensorsolve", "logsumexp", "mean", "mm", "nanmean", "nanquantile", "permute_copy",
+        "quantile", "squeeze_copy", "t_copy", "tensordot", "transpose_copy", "unfold_copy", "unsqueeze_copy",
+        "view_copy", "alias_copy", "cholesky", "cholesky_inverse", "cholesky_solve", "linalg.cholesky",
+        "linalg.householder_product", "linalg.inv", "linalg.ldl_solve", "linalg.matrix_power", "linalg.pinv",
+        "log_softmax", "lu_solve", "mvlgamma", "avg_pool2d", "logsigmoid", "log_sigmoid", "ormqr", "slice_scatter",
+        "softmax", "narrow_copy", "avg_pool3d",
     ]
 )
 # A result written over one of its inputs would be read half-written: refused even where the two are the same memory.
 FULL_OVERLAP_REFUSED = frozenset(
     [
-        "cross",
-        "index_select",
-        "linalg.cross",
-        "take_along_dim",
-        "gather",
-        "take",
-        "outer",
-        "masked_select",
-        "kron",
+        "cross", "index_select", "linalg.cross", "take_along_dim", "gather", "take", "outer", "masked_select", "kron",
         "cat",
     ]
 )
@@ -224,47 +154,17 @@ FULL_OVERLAP_REFUSED = frozenset(
 # Destinations that grow become contiguous here; elsewhere they take the layout that the result has on its own.
 CONTIGUOUS = frozenset(
     [
-        "mm",
-        "bmm",
-        "addmm",
-        "baddbmm",
-        "matmul",
-        "cholesky",
-        "cholesky_solve",
-        "lu",
-        "linalg.tensorinv",
-        "quantile",
-        "nanquantile",
-        "fft.fft",
-        "fft.rfft",
-        "fft.hfft",
-        "fft.irfft",
-        "fft.fft2",
-        "fft.fftn",
-        "fft.ifft2",
-        "fft.ifftn",
-        "fft.rfft2",
-        "fft.rfftn",
-        "fft.hfft2",
-        "fft.hfftn",
-        "fft.irfft2",
-        "fft.irfftn",
-        "fft.ihfft2",
+        "mm", "bmm", "addmm", "baddbmm", "matmul", "cholesky", "cholesky_solve", "lu", "linalg.tensorinv", "quantile",
+        "nanquantile", "fft.fft", "fft.rfft", "fft.hfft", "fft.irfft", "fft.fft2", "fft.fftn", "fft.ifft2",
+        "fft.ifftn", "fft.rfft2", "fft.rfftn", "fft.hfft2", "fft.hfftn", "fft.irfft2", "fft.irfftn", "fft.ihfft2",
         "fft.ihfftn",
     ]
 )
 
 # And here they become matrices that lie column by column, as LAPACK writes them.
-COLUMN_MAJOR = frozenset(
-    [
-        "linalg.lu_solve",
-        "linalg.solve",
-        "linalg.solve_ex",
-        "lu_solve",
-        "ormqr",
-        "triangular_solve",
-    ]
-)
+COLUMN_MAJOR = frozenset([
+    "linalg.lu_solve", "linalg.solve", "linalg.solve_ex", "lu_solve", "ormqr", "triangular_solve",
+])
 
 # Operations whose rule is another's for some arguments, because PyTorch comes by another way there.
 ANOTHER = {
@@ -287,7 +187,8 @@ def key_of(operation, values):
 
 
 def accept(key, targets, results, fields, inputs):
-    """Check the destinations `targets` against the `results` (whose names are `fields`) and the tensors that were read."""
+    """Check the destinations `targets` against the `results` (whose names are `fields`) and the tensors that were read.
+    """
     for target, result, field in zip(targets, results, fields, strict=True):
         check_type(key, field, result.dtype, target.dtype)
     for target in targets:

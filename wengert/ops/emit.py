@@ -217,7 +217,8 @@ class Saved:
         self.optional = {n for n in self.inputs if signature[n].default is None}
 
     def condition(self, name):
-        """When to keep `name`: always ("") if every derivative needs it, else when one of those that do is asked for."""
+        """When to keep `name`: always ("") if every derivative needs it, else when one of those that do is asked for.
+        """
         who = self.needs[name]
         if None in who or set(who) >= set(self.differentiable):
             return ""
@@ -809,3 +810,5 @@ def operand_of_another_kind(op, input, other):
     if op.name == "eq" and isinstance(other, np.ndarray):
         return op.function(input, wrap(adopt(other)))
     return NotImplemented
+
+

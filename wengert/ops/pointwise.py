@@ -293,15 +293,12 @@ atanh = pointwise(
 )
 sigmoid = pointwise("sigmoid", kernels.sigmoid, promote="float", input=lambda g, out: g * ((1 - out) * out))
 relu = pointwise("relu", kernels.relu, input=lambda g, out: gate(g, out))
-gate = pointwise(
-    "threshold_backward", kernels.gate, input=lambda g, other: gate(g, other), other=lambda g: zeros_of(g), **HIDDEN
-)
-erf = pointwise(
-    "erf", kernels.erf, promote="float", input=lambda g, input: g * (2 / math.sqrt(PI) * exp(-input * input))
-)
-erfc = pointwise(
-    "erfc", kernels.erfc, promote="float", input=lambda g, input: g * (-2 / math.sqrt(PI) * exp(-input * input))
-)
+gate = pointwise("threshold_backward", kernels.gate, input=lambda g, other: gate(g, other), other=lambda g: zeros_of(g),
+                 **HIDDEN)
+erf = pointwise("erf", kernels.erf, promote="float",
+                input=lambda g, input: g * (2 / math.sqrt(PI) * exp(-input * input)))
+erfc = pointwise("erfc", kernels.erfc, promote="float",
+                 input=lambda g, input: g * (-2 / math.sqrt(PI) * exp(-input * input)))
 logit = pointwise(
     "logit", kernels.logit, promote="float",
     input=lambda g, input, eps: logit_gradient(g, input, eps),

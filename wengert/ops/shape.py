@@ -356,7 +356,8 @@ def sum_to_size(self, *size):
 
 
 def contiguous(self, memory_format=contiguous_format):
-    """This tensor if its elements lie in row-major order (or in the order of `memory_format`), else a copy that does."""
+    """This tensor if its elements lie in row-major order (or in the order of `memory_format`), else a copy that does.
+    """
     if is_contiguous(self, memory_format):
         return self
     return clone(self, memory_format=memory_format)
@@ -478,11 +479,8 @@ Tensor.expand_as = lambda self, other: expand(self, *other._array.shape)
 flip = primitive("flip", kernels.flip, **INNER, input=lambda g, dims: flip(g, dims))
 roll = primitive("roll", kernels.roll, dense=True, input=lambda g, shifts, dims: roll(g, opposite(shifts), dims))
 repeat_op = primitive(
-    "repeat",
-    kernels.repeat,
-    **INNER,
-    dense=True,
-    input=lambda g, input_shape, repeats: sum_repeats(g, input_shape, repeats),
+    "repeat", kernels.repeat, **INNER, dense=True,
+    input=lambda g, input_shape, repeats: sum_repeats(g, input_shape, repeats)
 )
 sum_repeats = primitive("repeat_backward", kernels.sum_repeats, **INNER, input=lambda g, repeats: repeat_op(g, repeats))
 tril = primitive("tril", kernels.tril, inplace=True, input=lambda g, diagonal: tril(g, diagonal))

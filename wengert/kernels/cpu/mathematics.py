@@ -226,9 +226,8 @@ def tanh(x):
     z = mul(size, size)
     near = fma(mul(size, z), polynomial(z, TANH[x.dtype]), size)
     far = sub(1.0, div(2.0, add(exp(mul(minimum(size, 30.0), 2.0)), 1.0)))
-    return copysign(
-        select(lt(size, 0.625), near, select(lt(size, 30.0), far, select(ne(x, x), x, constant(1.0, x.dtype)))), x
-    )
+    return copysign(select(lt(size, 0.625), near, select(lt(size, 30.0), far, select(
+        ne(x, x), x, constant(1.0, x.dtype)))), x)
 
 
 @floating

@@ -328,11 +328,9 @@ class Kernel:
         """(strides, order) of the result: None for rows one after the other, else the axes of those as transposed."""
         size = dtype.itemsize
         standard = tuple(size * prod(shape[i + 1 :]) for i in range(len(shape)))
-        if (
-            all(a.flags.c_contiguous or a.size == 1 for a in arrays if a.shape == shape or a.size == 1)
-            and any(a.shape == shape for a in arrays)
-            and all(a.shape == shape or a.size == 1 for a in arrays)
-        ):
+        if all(a.flags.c_contiguous or a.size == 1 for a in arrays if a.shape == shape or a.size == 1) and any(
+            a.shape == shape for a in arrays
+        ) and all(a.shape == shape or a.size == 1 for a in arrays):
             return standard, None
         made = np.nditer(
             (*arrays, None), ["zerosize_ok", "refs_ok"], [["readonly"]] * len(arrays) + [["writeonly", "allocate"]],

@@ -388,6 +388,11 @@ class RNNBase(Module):
                 text += f", {name}={value}"
         return text
 
+    def __getstate__(self):
+        # PyTorch, where it reads the pickle, expects these lists and does not make them anew.
+        lists = {"_flat_weights_names": self._flat_weights_names, "_flat_weights": self._flat_weights}
+        return {**self.__dict__, **lists}
+
     def __setstate__(self, state):
         # PyTorch keeps lists of the weights beside the parameters; here they are read when needed.
         derived = ("_flat_weights", "_flat_weights_names", "_flat_weight_refs")

@@ -101,7 +101,9 @@ class StackDataset(Dataset):
         columns = [fetch_many(dataset, indices) for dataset in self._columns()]
         for column in columns:
             if len(column) != len(indices):
-                raise ValueError(f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(column)}")
+                raise ValueError(
+                    f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(column)}"
+                )
         return [self._sample(row) for row in zip(*columns)]
 
     def __len__(self):
