@@ -8,7 +8,7 @@ NAMES = (
     "svd_lowrank", "tensordot", "unique", "unique_consecutive", "unravel_index",
 )  # fmt: skip
 
-__all__ = [*NAMES]
+__all__ = list(NAMES)
 
 
 def __getattr__(name):
