@@ -14,6 +14,4 @@ def export(*args, **kwargs):
 
 
 def __getattr__(name):
-    if name.startswith("__"):
-        raise AttributeError(f"module 'wengert.onnx' has no attribute '{name}'")
-    raise NotImplementedError(f"torch.onnx.{name}: wengert doesn't write ONNX files")
+    raise AttributeError(f"torch.onnx.{name}: wengert doesn't write ONNX files")
