@@ -13,6 +13,7 @@ from wengert.tensor import Tensor as _Tensor
 
 from wengert.size import Size as Size
 from wengert.tensor import Tensor as Tensor
+from wengert import accelerator as accelerator
 from wengert import amp as amp
 from wengert.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
 from wengert import autograd as autograd
@@ -38,6 +39,7 @@ from wengert.dlpack import from_dlpack as from_dlpack
 from wengert.interop import from_numpy as from_numpy
 from wengert.interop import frombuffer as frombuffer
 from wengert import func as func
+from wengert import functional as functional
 from wengert import futures as futures
 from wengert import fx as fx
 from wengert.settings import get_default_device as get_default_device
@@ -73,6 +75,8 @@ from wengert import library as library
 from wengert import linalg as linalg
 from wengert import masked as masked
 from wengert.dtypes import memory_format as memory_format
+from wengert import mps as mps
+from wengert import mtia as mtia
 from wengert import nn as nn
 from wengert.autograd.modes import no_grad as no_grad
 from wengert.settings import numel as numel
@@ -109,6 +113,7 @@ from wengert import types as types
 from wengert.settings import use_deterministic_algorithms as use_deterministic_algorithms
 from wengert import utils as utils
 from wengert import version as version
+from wengert import xpu as xpu
 BFloat16Tensor: _type[_Any]
 BoolTensor: _type[_Any]
 ByteTensor: _type[_Any]
