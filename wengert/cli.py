@@ -214,8 +214,8 @@ def parser() -> argparse.ArgumentParser:
         help="run a PyTorch program until its first backward pass, and write a page that shows the graph",
         usage="wengert graph [-h] [-o FILE] SCRIPT[:NAME] [ARGUMENTS ...]",
         description="Run an unmodified PyTorch program as `wengert run` does, up to the end of its first backward pass "
-        "(or of the first that begins at a tensor in a variable called NAME), and write its graph: an interactive page, "
-        "or what the ending of FILE says (html, svg, png, dot, mmd, json, txt).",
+        "(or of the first that begins at a tensor in a variable called NAME), and write its graph: a page, or "
+        "what the ending of FILE says (html, svg, png, dot, mmd, json, txt).",
         epilog="example: wengert graph train.py:loss -o loss.html",
     )
     drawing.add_argument("-o", "--output", metavar="FILE", help="where to write (default: SCRIPT with .html, here)")
