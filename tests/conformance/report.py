@@ -1,9 +1,8 @@
 """What the walk found, as text; which gaps are known, and whether the list of them is true.
 
 `python -m tests.conformance.report` walks and prints. `--ops add,nn.functional.gelu` walks those alone, `--all-samples`
-takes every sample of the database, `--seed 3` other numbers and other samples, `--write-gaps` rewrites the list of known
-gaps from what was found (keeping the
-reasons of those that remain).
+takes every sample of the database, `--seed 3` other numbers and other samples, `--write-gaps` rewrites the list of
+known gaps from what was found (keeping the reasons of those that remain).
 """
 
 from __future__ import annotations
