@@ -465,8 +465,7 @@ class Primitive(Operation):
     def kernel_in_float32(self):
         """The kernel for 16-bit floats, computed in float32."""
         several = bool(self.outputs or self.residuals)
-        rounds_numbers = self.name in halves.ROUNDED_NUMBERS
-        return halves.in_float32(self.kernel, len(self.outputs or ("out",)), several, rounds_numbers)
+        return halves.in_float32(self.kernel, len(self.outputs or ("out",)), several)
 
     def generate(self, kind, scalars=(), numbered=False):
         return Emitter(self, kind, scalars, numbered).build()

@@ -17,13 +17,12 @@ HALVES = frozenset({np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)})
 EXACT = frozenset(
     """
     clone copy fill zero zeros_like where select nextafter copysign conj conj_physical heaviside frexp
-    isneginf isposinf bitwise_not xlogy xlog1py logit soft_margin_loss
+    isneginf isposinf bitwise_not add sub rsub xlogy xlog1py logit soft_margin_loss
+    binary_cross_entropy_with_logits
     """.split()  # noqa: SIM905
 )
 # Operations with a number (or a tensor of no dimensions) that PyTorch doesn't round to 16 bits first.
 WITH_NUMBERS = frozenset({"mul", "div", "lerp"})
-# Those whose multiplier it does round.
-ROUNDED_NUMBERS = frozenset({"add", "sub", "rsub"})
 # Other operations: products, sums, averages.
 OTHERS = frozenset(
     """
@@ -64,15 +63,13 @@ def half_among(gradients):
     return next((g.dtype for g in gradients if getattr(g, "dtype", None) in HALVES), None)
 
 
-def in_float32(kernel, results, several, rounds_numbers):
+def in_float32(kernel, results, several):
     """`kernel` on float32 copies of 16-bit operands, its first `results` results taken back to the first one's dtype.
     """
 
     @functools.wraps(kernel) if not isinstance(kernel, np.ufunc) else lambda f: f
     def run(*operands, **options):
         dtype = half_among(operands)
-        if rounds_numbers:
-            operands = [float(dtype.type(x)) if type(x) is float else x for x in operands]
         found = kernel(*map(widened, operands), **{name: widened(value) for name, value in options.items()})
         if not several:
             return narrow(found, dtype)
