@@ -2,10 +2,12 @@
 
 from . import functional, init, modules, parameter, utils
 from .modules import *  # noqa: F403
+from .parallel import DataParallel
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 __all__ = [  # noqa: PLE0604
     "Buffer",
+    "DataParallel",
     "Parameter",
     "UninitializedBuffer",
     "UninitializedParameter",
@@ -31,3 +33,11 @@ def factory_kwargs(kwargs):
             raise TypeError(f"{key} specified twice, in **kwargs and in factory_kwargs")
         result[key] = kwargs[key]
     return result
+
+
+def __getattr__(name):
+    if name not in ("attention", "grad"):
+        raise AttributeError(f"module 'wengert.nn' has no attribute '{name}'")
+    import importlib
+
+    return importlib.import_module(f"wengert.nn.{name}")

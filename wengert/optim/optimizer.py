@@ -342,13 +342,6 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} does not define step")
 
 
-# Options that choose among PyTorch's implementations of one and the same formula, and what asking for them means here.
-_REFUSED = {
-    "differentiable": "differentiable=True (recording the step in the graph) is not supported",
-    "capturable": "capturable=True (recording the step in a GPU graph) is not supported",
-}
-
-
 def check_nonnegative(**options):
     """Raise ValueError unless each option is a number ≥ 0 (and not NaN)."""
     labels = {"lr": "learning rate"}
@@ -390,10 +383,9 @@ class ArrayOptimizer(Optimizer):
     _step_supports_amp_scaling = False  # fused optimizers undo the scaling of the loss by themselves
 
     def __init__(self, params, defaults):
-        for option, message in _REFUSED.items():
-            if defaults.get(option):
-                raise NotImplementedError(f"{type(self).__name__}: {message}")
         if defaults.get("fused"):
+            if defaults.get("differentiable"):
+                raise RuntimeError("`fused` does not support `differentiable`")
             if defaults.get("foreach"):
                 raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
             self._step_supports_amp_scaling = True
@@ -419,6 +411,8 @@ class ArrayOptimizer(Optimizer):
 
     def _scratch(self, p, count):
         """`count` arrays like `p` whose contents don't matter, the same ones at every call."""
+        if type(p) is not np.ndarray:  # what stands for an array in a step that is recorded
+            return tuple(type(p)(p.tensor) for _ in range(count))
         key = (p.shape, p.dtype)
         found = self._temporaries.get(key)
         if found is None or len(found) < count:
@@ -469,6 +463,8 @@ class ArrayOptimizer(Optimizer):
         if packs is None:
             if failures > _MOST_FAILURES or group.get("foreach") is False:
                 return ()
+            if group.get("differentiable") or group.get("capturable"):
+                return ()
             if names and not all(self.state.get(p) for p in group["params"] if p.grad is not None):
                 return ()
             packs = make_packs(group["params"], self.state, names, self._scalars)
@@ -499,6 +495,9 @@ class ArrayOptimizer(Optimizer):
             self._check_first(group, p, grad)
             state.update(self._new_state(group, p))
             step = 1
+        if group.get("differentiable") or group.get("capturable"):
+            self._step_specially(group, p, grad, step, [state[name] for name in names])
+            return
         g = grad._array
         if group.get("maximize"):
             g = -g
@@ -511,6 +510,21 @@ class ArrayOptimizer(Optimizer):
         else:
             self._update_through_copies(group, step, array, g, arrays)
         bump(p)
+
+    def _step_specially(self, group, p, grad, step, state):
+        """A step that is to be recorded, in the graph or in a GPU's."""
+        if group.get("capturable"):
+            raise AssertionError(
+                "If capturable=True, params and state_steps must be on supported devices: ['cuda', 'xpu', 'hpu', "
+                "'privateuseone', 'xla']."
+            )
+        if group.get("foreach"):
+            raise AssertionError("_foreach ops don't support autograd")
+        from .differentiable import run
+
+        if state and self._arrays(group)[0] == "step":
+            step = self._count(state.pop(0)._array)
+        run(self._update, group, step, [p, grad.neg() if group.get("maximize") else grad, *state])
 
     def _arrays_of(self, state, names):
         return [state[name]._array for name in names]

@@ -67,7 +67,8 @@ class SGD(ArrayOptimizer):
             g = decayed(g, p, scalar(group["weight_decay"]), out=t)
         if velocity is not None:
             if step == 1:
-                np.copyto(velocity, g)
+                # A velocity begins outside of the graph, where the step is recorded in one.
+                np.copyto(velocity, g if type(g) is np.ndarray else g.detached())
             else:
                 velocity *= momentum
                 np.multiply(g, 1 - group["dampening"], out=u)
