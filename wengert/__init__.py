@@ -77,7 +77,8 @@ _SUBMODULES = (
     "futures",
     "multiprocessing", "distributed", "jit", "onnx", "masked", "signal", "sparse", "library", "compiler", "profiler",
     "hub",
-    "storage", "functional", "fast", "_C", "cpu", "mps", "xpu", "package", "quantization", "ao",
+    "storage", "functional", "fast", "_C", "cpu", "mps", "xpu", "mtia", "accelerator", "package", "quantization", "ao",
+    "_dynamo", "_utils", "__config__", "__future__", "monitor", "export", "fx", "nested",
 )  # fmt: skip
 
 
