@@ -355,7 +355,10 @@ def broadcast_to(input, size):
 
 def sum_to_size(self, *size):
     """Summed over the dimensions along which a tensor of `size` would be broadcast to this shape."""
-    return sum_to.function(self, dims_given(size))
+    shape = dims_given(size)
+    if not shape:
+        return self.sum()
+    return self if shape == self._array.shape else sum_to.function(self, shape)
 
 
 def contiguous(self, memory_format=contiguous_format):
