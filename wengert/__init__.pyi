@@ -13,7 +13,10 @@ from wengert.tensor import Tensor as _Tensor
 
 from wengert.size import Size as Size
 from wengert.tensor import Tensor as Tensor
+from wengert import absent as absent
+from wengert import accelerator as accelerator
 from wengert import amp as amp
+from wengert import ao as ao
 from wengert.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
 from wengert import autograd as autograd
 from wengert import backends as backends
@@ -25,12 +28,14 @@ from wengert import cpu as cpu
 from wengert import cuda as cuda
 from wengert.devices import device as device
 from wengert import devices as devices
+from wengert import distributed as distributed
 from wengert import distributions as distributions
 from wengert import dlpack as dlpack
 from wengert.dtypes import dtype as dtype
 from wengert import dtypes as dtypes
 from wengert.autograd.modes import enable_grad as enable_grad
 from wengert import errors as errors
+from wengert import export as export
 from wengert import fast as fast
 from wengert import fft as fft
 from wengert.dtypes import finfo as finfo
@@ -38,12 +43,15 @@ from wengert.dlpack import from_dlpack as from_dlpack
 from wengert.interop import from_numpy as from_numpy
 from wengert.interop import frombuffer as frombuffer
 from wengert import func as func
+from wengert import futures as futures
+from wengert import fx as fx
 from wengert.settings import get_default_device as get_default_device
 from wengert.dtypes import get_default_dtype as get_default_dtype
 from wengert.settings import get_deterministic_debug_mode as get_deterministic_debug_mode
 from wengert.settings import get_float32_matmul_precision as get_float32_matmul_precision
 from wengert.settings import get_num_interop_threads as get_num_interop_threads
 from wengert.settings import get_num_threads as get_num_threads
+from wengert import hub as hub
 from wengert.dtypes import iinfo as iinfo
 from wengert.autograd.modes import inference_mode as inference_mode
 from wengert import interop as interop
@@ -62,21 +70,30 @@ from wengert.settings import is_signed as is_signed
 from wengert.settings import is_storage as is_storage
 from wengert.settings import is_tensor as is_tensor
 from wengert.settings import is_warn_always_enabled as is_warn_always_enabled
+from wengert import jit as jit
 from wengert import kernels as kernels
 from wengert.dtypes import layout as layout
 from wengert import lens as lens
 from wengert import linalg as linalg
 from wengert import masked as masked
 from wengert.dtypes import memory_format as memory_format
+from wengert import monitor as monitor
+from wengert import mps as mps
+from wengert import mtia as mtia
 from wengert import multiprocessing as multiprocessing
+from wengert import nested as nested
 from wengert import nn as nn
 from wengert.autograd.modes import no_grad as no_grad
 from wengert.settings import numel as numel
+from wengert import onnx as onnx
 from wengert import ops as ops
 from wengert import optim as optim
 from wengert import overrides as overrides
+from wengert import package as package
 from wengert import printing as printing
+from wengert import profiler as profiler
 from wengert.dtypes import promote_types as promote_types
+from wengert import quantization as quantization
 from wengert import random as random
 from wengert.settings import result_type as result_type
 from wengert import return_types as return_types
@@ -101,9 +118,11 @@ from wengert import storage as storage
 from wengert import testing as testing
 from wengert import torch_version as torch_version
 from wengert.settings import typename as typename
+from wengert import types as types
 from wengert.settings import use_deterministic_algorithms as use_deterministic_algorithms
 from wengert import utils as utils
 from wengert import version as version
+from wengert import xpu as xpu
 BFloat16Tensor: _type[_Any]
 BoolTensor: _type[_Any]
 ByteTensor: _type[_Any]

@@ -1,0 +1,15 @@
+"""``torch.fx``: tracing of modules into graphs of calls, refused by name."""
+
+from wengert.absent import refuses
+
+refuses(
+    globals(),
+    ("symbolic_trace", "replace_pattern", "map_arg", "has_side_effect"),
+    ("Graph", "GraphModule", "Interpreter", "Node", "Proxy", "Tracer", "Transformer"),
+    why="runs programs as Python does and traces no graph of calls",
+)
+
+
+def wrap(fn_or_name):
+    """`fn_or_name`, which a tracer would leave whole."""
+    return fn_or_name
