@@ -10,6 +10,7 @@ class DistributedDataParallel(Module):
 
     def __init__(self, module, *args, **kwargs):
         super().__init__()
-        from wengert.distributed import get_rank
-
-        get_rank()  # raises what says why
+        raise ValueError(
+            "Default process group has not been initialized, please make sure to call init_process_group. (wengert has "
+            "no process groups: torch.distributed.is_available() is False.)"
+        )
