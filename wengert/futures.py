@@ -1,11 +1,14 @@
 """``torch.futures``: results that come later, on Python's own futures."""
 
 import concurrent.futures
+from typing import Generic, TypeVar
 
 __all__ = ["Future", "collect_all", "wait_all"]
 
+T = TypeVar("T")
 
-class Future:
+
+class Future(Generic[T]):
     """A result that is there or will be.
 
     Args:

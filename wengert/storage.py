@@ -47,6 +47,9 @@ class UntypedStorage:
     def element_size(self):
         return 1
 
+    def __sizeof__(self):
+        return object.__sizeof__(self) + self.nbytes()
+
     @classmethod
     def from_file(cls, filename, shared=False, nbytes=0):
         """The bytes of a file, mapped: read when they are used.

@@ -15,7 +15,10 @@ import stat
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
+from typing import IO, Any, TypeAlias
 
+from wengert.devices import device
 from wengert.serialization import archive, legacy
 from wengert.serialization.pickling import Pickler, StorageReferences
 from wengert.serialization.unpickling import (
@@ -39,6 +42,10 @@ __all__ = [
     "load", "location_tag", "safe_globals", "save", "set_crc32_options", "set_default_load_endianness",
     "set_default_mmap_options",
 ]  # fmt: skip
+
+FileLike: TypeAlias = str | os.PathLike[str] | IO[bytes]
+MAP_LOCATION: TypeAlias = Callable[[Any, str], Any] | device | str | dict[str, str] | None
+FILE_LIKE = FileLike
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
@@ -354,8 +361,6 @@ def default_restore_location(storage, location):
 
 def restoring(map_location):
     """``function(storage, location)`` that brings a storage to where `map_location` says."""
-    from wengert.devices import device
-
     if map_location is None:
         return default_restore_location
     if isinstance(map_location, dict):
