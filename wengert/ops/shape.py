@@ -159,14 +159,17 @@ def index_of(n):
         raise TypeError(f"expected int, but got {type(n).__name__}") from None
 
 
-def view(self, *size):
+def view(self, *size, dtype=None):
     """The same elements in another shape, or their bytes as another dtype; a view.
 
     Args:
         size: the new extents (one may be -1), or a dtype.
+        dtype: the dtype, by name.
     Raises:
         RuntimeError: the shape does not fit, or the strides do not allow a view.
     """
+    if dtype is not None:
+        return view_dtype(self, dtype)
     if len(size) == 1:
         first = size[0]
         if isinstance(first, dtype_class):
@@ -250,8 +253,9 @@ def permute(input, *dims, **named):
     return permute_op.function(input, dims_given(tuple(named.values()) if named else dims))
 
 
-def squeeze(input, dim=None):
-    """Without dimensions of one element: all of them, or those in `dim`; a view."""
+def squeeze(input, dim=None, *, axis=None):
+    """Without dimensions of one element: all of them, or those in `dim` (or `axis`); a view."""
+    dim = axis if dim is None else dim
     if dim is None:
         return squeeze_all.function(input)
     if isinstance(dim, (tuple, list)):
