@@ -11,7 +11,11 @@ import pytest
 import wengert
 
 ROOT = Path(wengert.__file__).parents[1]
-PAGES = ["README.md", "README.zh-CN.md", "docs/detach.md", "docs/detach.zh-CN.md", "docs/graph.md", "docs/graph.zh-CN.md"]
+PAGES = [
+    *("README.md", "README.zh-CN.md"),
+    *("docs/detach.md", "docs/detach.zh-CN.md"),
+    *("docs/graph.md", "docs/graph.zh-CN.md"),
+]
 PAIR = re.compile(r"^```python\n(.*?)^```\n(?:\n^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 MARK = "<<< end of a block >>>"
 
