@@ -1,61 +1,57 @@
-"""Models from a folder, weights from an address."""
+"""torch.hub: models of a folder on this machine, weights by address, whole or not at all."""
+
+import hashlib
 
 import pytest
 
 import wengert as torch
 from wengert import hub
-
-HUBCONF = '''
-dependencies = ["numpy"]
-
-def small(width=2):
-    """A small model."""
-    import wengert
-    return wengert.nn.Linear(width, 1)
-
-def _hidden():
-    pass
-'''
+from wengert.utils import model_zoo
 
 
 @pytest.fixture
-def repository(tmp_path):
-    (tmp_path / "hubconf.py").write_text(HUBCONF)
+def folder(tmp_path):
+    (tmp_path / "parts.py").write_text("SIZE = 3\n")
+    (tmp_path / "hubconf.py").write_text(
+        "dependencies = ['numpy']\n"
+        "import wengert as torch\n"
+        "from parts import SIZE\n"
+        "def layer(out=1):\n"
+        "    'A layer.'\n"
+        "    return torch.nn.Linear(SIZE, out)\n"
+    )
     return str(tmp_path)
 
 
-def test_a_model_comes_from_a_folder(repository):
-    assert hub.load(repository, "small", width=3, source="local").in_features == 3
-    assert hub.list(repository, source="local") == ["small"] and hub.help(repository, "small", source="local") == (
-        "A small model."
-    )
-    with pytest.raises(RuntimeError, match="Cannot find callable large"):
-        hub.load(repository, "large", source="local")
-    with pytest.raises(ValueError, match="Unknown source"):
-        hub.load(repository, "small", source="moon")
+def test_a_local_folder_offers_its_models(folder):
+    assert "layer" in hub.list(folder, source="local")
+    assert hub.help(folder, "layer", source="local") == "A layer."
+    assert hub.load(folder, "layer", out=2, source="local").weight.shape == (2, 3)
+    with pytest.raises(RuntimeError, match="Cannot find callable other in hubconf"):
+        hub.load(folder, "other", source="local")
 
 
-def test_weights_come_from_an_address_once(tmp_path):
-    source, folder = tmp_path / "weights.pt", tmp_path / "cache"
-    torch.save({"w": torch.ones(2)}, source)
-    for _ in range(2):
-        loaded = hub.load_state_dict_from_url(source.as_uri(), model_dir=folder, progress=False, weights_only=True)
-        assert loaded["w"].tolist() == [1, 1]
-        source.unlink(missing_ok=True)  # the second time it is there already
-    assert [path.name for path in folder.iterdir()] == ["weights.pt"]
+def test_github_is_refused_by_name():
+    with pytest.raises(NotImplementedError, match="pytorch/vision"):
+        hub.load("pytorch/vision", "resnet18")
 
 
-def test_other_content_than_announced_is_refused(tmp_path):
-    source, target = tmp_path / "a", tmp_path / "b"
-    source.write_bytes(b"content")
-    with pytest.raises(RuntimeError, match="invalid hash value"):
-        hub.download_url_to_file(source.as_uri(), str(target), hash_prefix="00000000", progress=False)
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+def test_weights_come_from_an_address_and_then_from_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "_chosen_dir", None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    assert hub.get_dir() == str(tmp_path / "home" / "hub")
+    torch.save({"w": torch.ones(2)}, tmp_path / "weights.pth")
+    digest = hashlib.sha256((tmp_path / "weights.pth").read_bytes()).hexdigest()
+    named = tmp_path / f"weights-{digest[:8]}.pth"
+    (tmp_path / "weights.pth").rename(named)
+    loaded = model_zoo.load_url(named.as_uri(), check_hash=True)
+    assert loaded["w"].tolist() == [1, 1]
+    named.unlink()
+    assert hub.load_state_dict_from_url(named.as_uri())["w"].tolist() == [1, 1]
 
 
-def test_the_folder_can_be_chosen(tmp_path, monkeypatch):
-    monkeypatch.setattr(hub, "_folder", None)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    assert hub.get_dir() == str(tmp_path / "hub")
-    hub.set_dir(str(tmp_path / "mine"))
-    assert hub.get_dir() == str(tmp_path / "mine")
+def test_a_wrong_digest_leaves_no_file(tmp_path):
+    (tmp_path / "source").write_bytes(b"data")
+    with pytest.raises(RuntimeError, match=r'invalid hash value \(expected "0000"'):
+        hub.download_url_to_file((tmp_path / "source").as_uri(), tmp_path / "target", "0000")
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]

@@ -1,89 +1,103 @@
-"""``torch.futures``: results that come later, on Python's own futures."""
+"""``torch.futures``: a value that another thread will set, and what is to be done with it then."""
 
-import concurrent.futures
+import threading
 from typing import Generic, TypeVar
 
 __all__ = ["Future", "collect_all", "wait_all"]
+
 
 T = TypeVar("T")
 
 
 class Future(Generic[T]):
-    """A result that is there or will be.
-
-    Args:
-        devices: for results on devices, of which there are none.
-    """
+    """A value that is set once, by `set_result` or `set_exception`; `devices` must be None or empty."""
 
     def __init__(self, *, devices=None):
-        self._future = concurrent.futures.Future()
+        if devices:
+            raise ValueError(f"Expected devices to be a list of accelerators, of which there are none; got {devices}")
+        self._finished = threading.Condition()
+        self._done = False
+        self._value = self._error = None
+        self._callbacks = []
 
     def done(self):
-        """Whether there is a result or an exception."""
-        return self._future.done()
+        """Whether the value or an exception is there."""
+        return self._done
 
     def wait(self):
-        """The result; waits for it, and raises its exception."""
-        return self._future.result()
+        """The value, once it is there; raises the exception if that was set instead."""
+        with self._finished:
+            self._finished.wait_for(lambda: self._done)
+        return self.value()
 
     def value(self):
-        """The result, which must be there: RuntimeError otherwise."""
-        if not self.done():
-            raise RuntimeError("Future: value() was called before it was completed")
-        return self._future.result()
-
-    def set_result(self, result):
-        """Give the result; RuntimeError if there is one."""
-        if self.done():
-            raise RuntimeError("Future: it was completed already")
-        self._future.set_result(result)
-
-    def set_exception(self, result):
-        """Give an exception instead."""
-        if not isinstance(result, Exception):
-            raise AssertionError(f"{result} is of type {type(result)}, not an Exception.")
-        self._future.set_exception(result)
+        """The value; RuntimeError before it is there."""
+        if not self._done:
+            raise RuntimeError("Future is not completed; call wait() or check done() before value()")
+        if self._error is not None:
+            raise self._error
+        return self._value
 
     def then(self, callback):
-        """A future of ``callback(this future)``, called when this one is done."""
+        """A Future of `callback(self)`, called when this one is complete."""
         following = Future()
 
-        def call(_):
+        def run(future):
             try:
-                following.set_result(callback(self))
+                following.set_result(callback(future))
             except Exception as error:
                 following.set_exception(error)
 
-        self._future.add_done_callback(call)
+        self.add_done_callback(run)
         return following
 
     def add_done_callback(self, callback):
-        """Call ``callback(this future)`` when it is done."""
-        self._future.add_done_callback(lambda _: callback(self))
+        """Call `callback(self)` when complete, at once if it is."""
+        with self._finished:
+            if not self._done:
+                self._callbacks.append(callback)
+                return
+        callback(self)
 
+    def set_result(self, result):
+        """Complete with a value; RuntimeError if it was completed before."""
+        self._complete(result, None)
 
-def collect_all(futures):
-    """A future of the list of `futures`, done when all are; with the first exception, if there is one."""
-    everything, left = Future(), len(futures)
-    if not futures:
-        everything.set_result([])
+    def set_exception(self, result):
+        """Complete with an exception, which `wait` and `value` raise."""
+        if not isinstance(result, Exception):
+            raise AssertionError(f"{result} is of type {type(result)}, not an Exception.")
+        self._complete(None, result)
 
-    def one_is_done(future):
-        nonlocal left
-        left -= 1
-        error = future._future.exception()
-        if everything.done():
-            return
-        if error is not None:
-            everything.set_exception(error)
-        elif left == 0:
-            everything.set_result(list(futures))
-
-    for future in futures:
-        future.add_done_callback(one_is_done)
-    return everything
+    def _complete(self, value, error):
+        with self._finished:
+            if self._done:
+                raise RuntimeError("Future already completed; a Future's value can be set once only")
+            self._value, self._error, self._done = value, error, True
+            self._finished.notify_all()
+        for callback in self._callbacks:
+            callback(self)
 
 
 def wait_all(futures):
-    """The results of all, waiting for each."""
-    return [future.wait() for future in collect_all(futures).wait()]
+    """The values of all `futures`, in order; raises the first exception."""
+    return [future.wait() for future in futures]
+
+
+def collect_all(futures):
+    """A Future of the list of `futures`, complete when all of them are."""
+    together, remaining, lock = Future(), len(futures), threading.Lock()
+    if not futures:
+        together.set_result([])
+
+    def one_more(_):
+        nonlocal remaining
+        with lock:
+            remaining -= 1
+            last = remaining == 0
+        if last:
+            together.set_result(list(futures))
+
+    for future in futures:
+        future.add_done_callback(one_more)
+    return together

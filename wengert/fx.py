@@ -11,5 +11,9 @@ refuses(
 
 
 def wrap(fn_or_name):
-    """`fn_or_name`, which a tracer would leave whole."""
+    """`fn_or_name`, a function that a tracer would leave whole, or its name; RuntimeError for anything else."""
+    if not callable(fn_or_name) and not isinstance(fn_or_name, str):
+        raise RuntimeError(
+            "Unsupported type for global function! Must be either a callable or string name of a function"
+        )
     return fn_or_name

@@ -5,8 +5,9 @@ import importlib
 from collections import OrderedDict
 
 from wengert.absent import answers, refuses
+from wengert.errors import AcceleratorError, OutOfMemoryError
 
-OutOfMemoryError = type("OutOfMemoryError", (RuntimeError,), {"__doc__": "A device has no memory left."})
+__all__ = ["AcceleratorError", "OutOfMemoryError", "device", "device_of", "stream"]
 default_generators = ()
 has_half, has_magma = True, False
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
-from typing import IO, Any, TypeAlias
+from typing import IO, TypeAlias
 
 from wengert.devices import device
 from wengert.serialization import archive, legacy
@@ -44,9 +44,8 @@ __all__ = [
 ]  # fmt: skip
 
 FileLike: TypeAlias = str | os.PathLike[str] | IO[bytes]
-MAP_LOCATION: TypeAlias = Callable[[Any, str], Any] | device | str | dict[str, str] | None
 FILE_LIKE = FileLike
-
+MAP_LOCATION: TypeAlias = Callable[[UntypedStorage, str], UntypedStorage] | device | str | dict[str, str] | None
 
 # --- settings ---------------------------------------------------------------------------------------------------------
 

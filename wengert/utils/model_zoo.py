@@ -1,5 +1,5 @@
-"""``torch.utils.model_zoo``: the older place of `torch.hub.load_state_dict_from_url`."""
+"""``torch.utils.model_zoo``, the old name of a part of ``torch.hub``."""
 
-from wengert.hub import load_state_dict_from_url as load_url
+from wengert.hub import load_state_dict_from_url
 
-__all__ = ["load_url"]
+load_url = load_state_dict_from_url
