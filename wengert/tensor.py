@@ -174,6 +174,9 @@ class Tensor:
         a leaf.
         """
         node = self._node
+        if rare.active:
+            for observe in rare.on_result:
+                observe("requires_grad_", (self,), bool(requires_grad), node)
         if requires_grad:
             if node is None:
                 if not self.dtype.differentiable:
@@ -427,6 +430,9 @@ class Parameter(Tensor, metaclass=ParameterMeta):
         else:
             alias = detach_plain(data)
         alias.__class__ = cls
+        if rare.active:
+            for observe in rare.on_result:
+                observe("Parameter", (data,), alias, data._node)
         return alias.requires_grad_(requires_grad)
 
     @classmethod

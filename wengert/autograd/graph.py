@@ -39,6 +39,12 @@ class GradMode(threading.local):
 grad_mode = GradMode()
 
 
+class Inside(threading.local):
+    """Per thread: how many forward functions of user-defined Functions are running; each is one operation outside."""
+
+    functions = 0
+
+
 class Rare:
     """The one flag that the hot path of an operation looks at for everything unusual, in any thread.
 
@@ -46,17 +52,19 @@ class Rare:
     `on_record` are called with (operation, inputs, result) for each recorded result, `on_result` with
     (kind, inputs, result, node) where a value leaves the graph, `on_pass` with (nodes, wanted, over) when a backward
     pass begins and when it is over.
+    `on_composite` are called with (operation, args, kwargs, result) after an operation written with others.
     """
 
-    __slots__ = ("active", "reasons", "on_record", "on_result", "on_pass", "overrides")
+    __slots__ = ("active", "reasons", "on_record", "on_composite", "on_result", "on_pass", "inside")
 
     def __init__(self):
         self.active = False
         self.reasons = 0
         self.on_record = []
+        self.on_composite = []
         self.on_result = []
         self.on_pass = []
-        self.overrides = threading.local()
+        self.inside = Inside()
 
     def enter(self):
         with _rare_lock:

@@ -12,11 +12,17 @@ passes, so what is remembered does not grow with the number of steps.
 import sys
 import threading
 import weakref
+from collections import deque
+
+import numpy as np
 
 import wengert
+from wengert.autograd import engine
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
+from wengert.kernels.shape import root_of
 from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site
 from wengert.nn.modules.module import Module
+from wengert.optim import optimizer as optimizers
 from wengert.tensor import Tensor, new
 
 _PACKAGE = wengert.__file__.rpartition("__init__")[0]
@@ -25,7 +31,10 @@ KEPT_PASSES = 8  # how many backward passes back a site still knows where its in
 MOST_SITES = 1 << 15  # in one stretch between two passes; then the oldest forget as if a pass had gone by
 MOST_FRAMES = 12  # of the call stack, from the innermost
 
+MOST_NUMBERS = 256  # Python numbers taken out of tensors that are recognised when they come back
+
 current = None
+last = None
 
 
 def active():
@@ -41,9 +50,9 @@ def is_ours(code):
 _ours = {}  # id of a code object -> (the code, whether it is ours); holding the code keeps the id its own
 
 
-def place_here(places):
+def place_here(places, depth=1):
     """The place from which this library was called."""
-    frame = sys._getframe(2)
+    frame = sys._getframe(depth)
     key = []
     codes = []
     known = _ours
@@ -73,9 +82,11 @@ class _Calls(threading.local):
     def __init__(self):
         self.paths = []
         self.table = None
+        self.root = None
+        self.passes = 0  # how many backward passes are running, one inside the other
 
 
-CUT_BY = {"tensor": "torch.tensor(x)", "to": "integer cast"}
+CUT_BY = {"tensor": "torch.tensor(x)", "to": "integer cast", "Parameter": "Parameter(x)"}
 
 
 class Record:
@@ -92,29 +103,49 @@ class Record:
         self.passes = 0
         self.calls = _Calls()
         self.tables = weakref.WeakKeyDictionary()  # outermost module -> paths of all below, by id
-        self.not_finite = None  # the first site whose result was not finite though its inputs were
-        self.previous = None
+        self.numbers = {}  # id of a number taken out of a tensor -> (the number, the site)
+        self.arrays = deque(maxlen=64)  # arrays that share memory with a tensor: (weak reference, site)
+        self.exported = None  # the site where a value last left for plain Python or NumPy
+        self.optimizers = weakref.WeakKeyDictionary()  # optimizer -> the place where it was made
+        self.resets = deque(maxlen=64)  # where gradients were dropped: (place, passes run before, weak owner)
+        self.steps = deque(maxlen=64)  # where optimizers stepped: (place, passes run before, weak optimizer)
+        self.bad_gradient = None  # the first site whose derivative was not finite though what arrived was: (site, pass)
 
     # --- on and off -------------------------------------------------------------------------------------------------
 
     def __enter__(self):
-        global current
+        global current, last
         if current is not None:
             raise RuntimeError("lens.record() is on already: one record at a time")
-        current = self
-        rare.on_record.append(self.note_operation)
-        rare.on_result.append(self.note_result)
+        current = last = self
+        self.listeners = [
+            (rare.on_record, self.note_operation),
+            (rare.on_composite, self.note_composite),
+            (rare.on_result, self.note_result),
+            (rare.on_pass, self.note_pass),
+        ]
+        for listeners, listener in self.listeners:
+            listeners.append(listener)
         rare.enter()
-        self.plain_call = Module.__call__
-        Module.__call__ = calling(self, self.plain_call)
+        engine.recorder = self.watch
+        self.plain = Module.__call__, optimizers.Optimizer.add_param_group
+        Module.__call__ = calling(self, Module.__call__)
+        optimizers.Optimizer.add_param_group = adding(self, optimizers.Optimizer.add_param_group)
+        self.handles = [
+            optimizers.register_optimizer_step_pre_hook(self.before_step),
+            optimizers.register_optimizer_step_post_hook(self.after_step),
+        ]
         return self
 
     def __exit__(self, *exc):
         global current
-        Module.__call__ = self.plain_call
+        for handle in self.handles:
+            handle.remove()
+        Module.__call__, optimizers.Optimizer.add_param_group = self.plain
+        engine.recorder = None
         rare.leave()
-        rare.on_record.remove(self.note_operation)
-        rare.on_result.remove(self.note_result)
+        for listeners, listener in self.listeners:
+            listeners.remove(listener)
         current = None
 
     # --- what can be asked ------------------------------------------------------------------------------------------
@@ -126,6 +157,11 @@ class Record:
         return None if node is None else node.site_
 
     @property
+    def sites(self):
+        """The sites of the last few stretches between backward passes, in order of time."""
+        return [site for window in self.windows for site in window]
+
+    @property
     def cuts(self):
         """The cuts made since a few backward passes ago, in order of time."""
         return [site.cut for window in self.windows for site in window if site.cut is not None]
@@ -134,79 +170,102 @@ class Record:
 
     def note_operation(self, operation, values, result):
         """Observe a computed operation: `values` maps its parameters to its arguments."""
+        if rare.inside.functions:
+            return
         parents, inputs, cut_from = (), [], None
         for value in values.values():
-            kind = type(value)
-            if kind is list or kind is tuple:
-                inputs += [item for item in value if isinstance(item, Tensor)]
-            elif isinstance(value, Tensor):
+            if isinstance(value, Tensor):
                 inputs.append(value)
-        for tensor in inputs:
-            origin = tensor._origin
-            node = tensor._node
-            if node is not None:
-                cut_from = node
-                if origin is None:
-                    origin = self.origin_of(tensor, node)
-            if origin is not None:
-                parents += (origin,)
-        if not parents:
-            if operation.__class__ is not None and inputs and result is inputs[0]:
-                self.note_write(result, None)
-            return
-        results = result if type(result) is not Tensor and isinstance(result, (tuple, list)) else (result,)
-        self.enter(operation, inputs, parents, results, cut_from)
+                origin = value._origin
+                node = value._node
+                if node is not None:
+                    cut_from = node
+                    if origin is None:
+                        origin = self.origin_of(value, node)
+                if origin is not None:
+                    parents += (origin,)
+            elif value.__class__ is list or value.__class__ is tuple:
+                for item in value:
+                    if isinstance(item, Tensor):
+                        inputs.append(item)
+                        origin = item._origin
+                        if item._node is not None:
+                            cut_from = item._node
+                            if origin is None:
+                                origin = self.origin_of(item, item._node)
+                        if origin is not None:
+                            parents += (origin,)
+            elif value.__class__ is float and id(value) in self.numbers:
+                parents += (self.numbers[id(value)][1],)
+        if parents:
+            self.enter(operation, inputs, parents, result, cut_from)
+        elif inputs and result is inputs[0]:
+            self.note_write(result, None)
 
-    def enter(self, operation, inputs, parents, results, cut_from):
+    def note_composite(self, operation, args, kwargs, result):
+        """Observe an operation written with others, where these said nothing of the result."""
+        one = result[0] if isinstance(result, (tuple, list)) and result else result
+        if isinstance(one, Tensor) and one._origin is None and (one._node is None or one._node.site_ is None):
+            values = (*args, *kwargs.values())
+            if not any(one is value for value in values):
+                self.note_operation(operation, dict(enumerate(values)), result)
+
+    def enter(self, operation, inputs, parents, result, cut_from):
         """Make the site of an operation, and hang it on what it made."""
         site = new(Site)
         site.place = place_here(self.places)
         site.parents = parents
         site.inputs = [t._array.shape for t in inputs]
-        site.module = self.calls.paths[-1] if self.calls.paths else ""
+        paths = self.calls.paths
+        site.module = paths[-1] if paths else ""
         self.count = site.seq = self.count + 1
         site.pass_number = self.passes
-        site.cut = site.arrived = site.left = site.visited = None
-        site.saved = None
-        site.finite = True
-        site.shape = site.dtype = node = None
-        for tensor in results:
+        site.cut = site.arrived = site.left = site.shape = site.dtype = node = None
+        site.visited = 0
+        site.fault = None
+        first = result if isinstance(result, Tensor) else None
+        for tensor in (result,) if first is not None else result if isinstance(result, (tuple, list)) else ():
             if not isinstance(tensor, Tensor):
                 continue
             if site.shape is None:
+                first = tensor
                 site.shape, site.dtype = tensor._array.shape, tensor.dtype
             made = tensor._node
-            if type(made) is AccumulateGrad:  # a leaf written in place stays what it is
-                continue
-            tensor._origin = site
             if made is not None:
-                if type(made) is Output:
-                    made = made.parent
-                node = made
-                made.site_ = site
+                if made.__class__ is AccumulateGrad:  # a leaf written in place stays what it is
+                    continue
+                node = made.parent if made.__class__ is Output else made
+                node.site_ = site
+            tensor._origin = site
+        if first is None:
+            return
         site.operation = node.name() if node is not None else getattr(operation, "name", str(operation))
-        if results[0] is inputs[0]:
-            self.note_write(results[0], site)
-        if node is None and cut_from is not None and type(results[0]._node) is not AccumulateGrad:
-            self.cut(self.kind_of(site, results[0]), site, cut_from, results[0])
+        if inputs and first is inputs[0]:
+            self.note_write(first, site)
+        if node is None and cut_from is not None and first._node is None:
+            self.cut(self.kind_of(site), site, cut_from, first)
         for parent in parents:
             if parent.cut is not None:
                 parent.cut.take(site, node)
-        self.keep(site)
-        return site
-
-    def kind_of(self, site, result):
-        if grad_mode.inference:
-            return "inference_mode"
-        if not grad_mode.enabled:
-            return "no_grad"
-        return "integer cast" if site.operation == "to_copy" else "non-differentiable"
-
-    def keep(self, site):
+        if first.dtype.differentiable and not size_of(first._array) < INFINITY:
+            site.fault = self.fault_of(site, inputs, parents)
         window = self.windows[-1]
         window.append(site)
         if len(window) >= MOST_SITES:
             self.turn()
+
+    def kind_of(self, site):
+        if not grad_mode.enabled:
+            return "inference_mode" if grad_mode.inference else "no_grad"
+        return "integer cast" if site.operation == "to_copy" else "non-differentiable"
+
+    def fault_of(self, site, inputs, parents):
+        """Why a result is not finite: an input was not ("came in"), the data were not ("data"), or it was made here."""
+        if any(parent.fault is not None for parent in parents):
+            return "came in"
+        if any(t.dtype.differentiable and not np.isfinite(t._array).all() for t in inputs):
+            return "data"
+        return "made here"
 
     def turn(self):
         """A stretch ends: what is older than a few stretches forgets where it came from."""
@@ -214,6 +273,8 @@ class Record:
         if len(self.windows) > KEPT_PASSES:
             for site in self.windows.pop(0):
                 site.parents = ()
+                if site.cut is not None:
+                    site.cut.took = ()
 
     def origin_of(self, tensor, node):
         """The site of a tensor that has a place in the graph but none here: a leaf, or made before recording began."""
@@ -223,31 +284,40 @@ class Record:
             node = node.parent
         site = node.site_
         if site is None:
-            site = self.blank(Site, NOWHERE, node.name(), tensor)
+            site = self.blank(Site, self.place_of_source(node), node.name(), tensor)
             node.site_ = site
         tensor._origin = site
         return site
 
+    def place_of_source(self, node):
+        """The place of a node that nobody announced: that of the write that made it, if it follows one."""
+        for edge in node.edges:
+            site = None if edge is None else self.site(edge)
+            if site is not None and type(edge).__name__ == "CopySlices":
+                return site.place
+        return NOWHERE
+
     def blank(self, kind, place, operation, tensor, parents=()):
         site = new(kind)
         site.place, site.operation, site.parents = place, operation, parents
-        site.inputs, site.module, site.saved = [], "", None
+        site.inputs = []
+        paths = self.calls.paths
+        site.module = paths[-1] if paths else ""
         site.shape, site.dtype = tensor._array.shape, tensor.dtype
         self.count = site.seq = self.count + 1
-        site.pass_number, site.finite = self.passes, True
-        site.cut = site.arrived = site.left = site.visited = None
+        site.pass_number, site.visited = self.passes, 0
+        site.fault = site.cut = site.arrived = site.left = None
         return site
 
     def leaf(self, tensor, place=NOWHERE, parents=()):
         """The site of a leaf, made when it is first met."""
         site = self.blank(Leaf, place, "leaf", tensor, parents)
         site._tensor = weakref.ref(tensor)
-        site.name = None
         tensor._origin = site
         return site
 
     def cut(self, kind, site, node, result):
-        site.cut = Cut(kind, site, node, result)
+        site.cut = Cut(kind, site, node, result if isinstance(result, Tensor) else None)
 
     def note_write(self, tensor, site):
         """A tensor was written in place: its memory remembers the place, for the error that backward may raise."""
@@ -255,30 +325,170 @@ class Record:
         if counter is not None:
             counter.written = place_here(self.places) if site is None else site.place
 
-    # --- what the program takes out of the graph --------------------------------------------------------------------
+    # --- what leaves the graph, and what comes back -----------------------------------------------------------------
 
     def note_result(self, kind, inputs, result, node):
-        """Observe a tensor that leaves the graph: detached, made a number, rebuilt."""
+        """Observe what is no operation: a tensor detached, made a number, rebuilt; gradients dropped."""
+        handler = HANDLERS.get(kind)
+        if handler is not None:
+            handler(self, inputs[0] if inputs else None, result, node)
+            return
+        if rare.inside.functions:
+            return
         tensor = inputs[0]
-        origin = tensor._origin
-        if node is not None and origin is None:
-            origin = self.leaf(tensor) if type(node) is AccumulateGrad else self.origin_of_node(node, tensor)
+        origin = self.origin_or_none(tensor, node)
         if origin is None:
             return
-        site = self.blank(Site, place_here(self.places), kind, tensor, (origin,))
-        site.inputs = [tensor._array.shape]
-        site.module = self.calls.paths[-1] if self.calls.paths else ""
+        site = self.site_of_result(kind, tensor, origin)
         if node is not None:
             self.cut(CUT_BY.get(kind, kind), site, node, result)
-        if result is not None:
+        if isinstance(result, Tensor):
             result._origin = site
-        self.keep(site)
+            return
+        self.exported = site
+        if type(result) is float:
+            if len(self.numbers) >= MOST_NUMBERS:
+                del self.numbers[next(iter(self.numbers))]
+            self.numbers[id(result)] = (result, site)
+        elif isinstance(result, np.ndarray):
+            self.arrays.append((weakref.ref(root_of(result)), site))
 
-    def origin_of_node(self, node, tensor):
+    def origin_or_none(self, tensor, node):
+        origin = tensor._origin
+        if origin is not None or node is None:
+            return origin
+        if type(node) is AccumulateGrad:
+            return self.leaf(tensor)
         if type(node) is Output:
             node = node.parent
+        return node.site_ if node.site_ is not None else self.blank(Site, NOWHERE, node.name(), tensor)
+
+    def site_of_result(self, kind, tensor, *parents):
+        site = self.blank(Site, place_here(self.places, 2), kind, tensor, parents)
+        site.inputs = [tensor._array.shape]
+        self.windows[-1].append(site)
+        return site
+
+    def note_requires_grad(self, tensor, asked, node):
+        """A leaf begins to ask for gradients, or ends it."""
+        if asked and node is None:
+            origin = tensor._origin
+            parents = () if origin is None else (origin,)
+            self.leaf(tensor, place_here(self.places, 1), parents)
+        elif not asked and type(node) is AccumulateGrad:
+            site = self.site_of_result("requires_grad_(False)", tensor, self.origin_or_none(tensor, node))
+            self.cut("requires_grad_(False)", site, node, tensor)
+            tensor._origin = site
+
+    def note_entered(self, data, tensor, node):
+        """A tensor is made of Python or NumPy data: perhaps of what was taken out of a tensor before."""
+        if self.exported is None:
+            return
+        if type(data) is float:
+            known = [self.numbers[id(data)][1]] if id(data) in self.numbers else []
+        elif isinstance(data, np.ndarray):
+            root = root_of(data)
+            known = [site for reference, site in self.arrays if reference() is root]
+        else:
+            known = [self.numbers[id(x)][1] for x in flat(data) if id(x) in self.numbers]
+        site = self.blank(Site, place_here(self.places, 1), "entered", tensor, tuple(dict.fromkeys(known)))
+        for parent in site.parents:
+            if parent.cut is not None:
+                parent.cut.take(site, None)
+        self.windows[-1].append(site)
+        tensor._origin = site
+
+    def note_reset(self, _, owner, node):
+        """`zero_grad` of an optimizer or a module."""
+        self.resets.append((place_here(self.places, 1), self.passes, weakref.ref(owner)))
+
+    # --- optimizers and the backward pass ---------------------------------------------------------------------------
+
+    def note_optimizer(self, optimizer):
+        if optimizer not in self.optimizers:
+            self.optimizers[optimizer] = place_here(self.places)
+
+    def before_step(self, optimizer, args, kwargs):
+        self.steps.append((place_here(self.places), self.passes, weakref.ref(optimizer)))
+
+    def after_step(self, optimizer, args, kwargs):
+        place = self.steps[-1][0] if self.steps else NOWHERE
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p._counter is not None:
+                    p._counter.written = place
+
+    def note_pass(self, nodes, wanted, over):
+        """A backward pass begins or is over."""
+        if not over:
+            self.calls.passes += 1
+            if self.calls.passes == 1:
+                self.passes += 1
+            return
+        self.calls.passes -= 1
+        if not self.calls.passes:
+            self.turn()
+
+    def watch(self, node, g, keep, on_tensors):
+        """Run `node` in the backward pass's stead, and remember how large the gradients were (squared)."""
+        if on_tensors:
+            results = node.apply_graph(g)
+            if not keep:
+                node.release()
+        else:
+            results = node.apply(g, keep)
         site = node.site_
-        return site if site is not None else self.blank(Site, NOWHERE, node.name(), tensor)
+        if site is not None:
+            site.visited = self.passes
+            site.arrived = arrived = size_of(g)
+            site.left = left = tuple([None if d is None else size_of(d) for d in results])
+            if arrived < INFINITY and self.bad_gradient is None:
+                for size in left:
+                    if size is not None and not size < INFINITY:
+                        self.bad_gradient = (site, self.passes)
+        return results
+
+
+HANDLERS = {
+    "requires_grad_": Record.note_requires_grad,
+    "entered": Record.note_entered,
+    "zero_grad": Record.note_reset,
+}
+
+INFINITY = float("inf")
+
+
+def size_of(g):
+    """The sum of squares of a gradient: 0 only if all of it is 0, infinite or NaN only if some of it is."""
+    if g.__class__ is list:  # one for each of several results
+        return sum(size_of(x) for x in g if x is not None)
+    if isinstance(g, Tensor):
+        g = g._array
+    if g.__class__ is not np.ndarray:
+        return abs(float(g.real if g.dtype.kind == "c" else g))  # a NumPy scalar: its size will do
+    kind = g.dtype.char
+    if kind == "f" or kind == "d":
+        size = float(np.vdot(g, g))
+        if 0.0 < size < INFINITY:
+            return size
+    if g.dtype.kind in "biu":
+        return float(g.any())
+    with np.errstate(all="ignore"):
+        g = np.abs(g.astype(np.complex128 if g.dtype.kind == "c" else np.float64))
+        largest = g.max() if g.size else 0.0
+        return float(largest) if not 0.0 < largest < 1e150 else float(np.vdot(g, g)) or 5e-324
+
+
+def flat(data, most=256):
+    """The first numbers in nested sequences."""
+    found, stack = [], [data]
+    while stack and len(found) < most:
+        value = stack.pop()
+        if isinstance(value, (list, tuple)):
+            stack.extend(value[:most])
+        else:
+            found.append(value)
+    return found
 
 
 def calling(record, plain):
@@ -302,6 +512,17 @@ def calling(record, plain):
             paths.pop()
 
     return __call__
+
+
+def adding(record, plain):
+    """`Optimizer.add_param_group` while a record is made: it knows where optimizers are made."""
+
+    def add_param_group(self, param_group):
+        result = plain(self, param_group)
+        record.note_optimizer(self)
+        return result
+
+    return add_param_group
 
 
 def path_below(calls, module):

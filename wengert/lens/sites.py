@@ -126,15 +126,20 @@ class Site:
         file, line, function, text: the place in the program, and its line of source.
         operation: the name of the node (``MulBackward0``), or of the operation where nothing was recorded.
         inputs: shapes of the inputs; shape, dtype: of the result.
-        saved: bytes that the node keeps for its derivative.
         module: the dotted path of the module in whose forward it ran (``encoder.fc1``), "" outside of any.
         seq: the number of the operation in order of time; pass_number: how many backward passes had run before.
+        parents: the sites of the inputs, for as long as it is remembered.
         cut: the `Cut` made here, or None.
+        arrived, left: sizes (sums of squares) of the gradient that last arrived at the node, and of those for each
+            input; None before backward.
+        fault: None if the result was finite; else whether that "came in" with an input, was in the "data", or was
+            "made here".
+        visited: the number of the last backward pass that ran through it.
     """
 
     __slots__ = (
-        "place", "operation", "inputs", "shape", "dtype", "saved", "module", "seq", "pass_number", "parents", "cut",
-        "arrived", "left", "finite", "visited", "__weakref__",
+        "place", "operation", "inputs", "shape", "dtype", "module", "seq", "pass_number", "parents", "cut",
+        "arrived", "left", "fault", "visited", "__weakref__",
     )  # fmt: skip
 
     file = property(lambda self: self.place.file)
@@ -149,7 +154,7 @@ class Site:
 class Leaf(Site):
     """Where a path begins: a tensor that asks for gradients, with the place where it first did so."""
 
-    __slots__ = ("_tensor", "name")
+    __slots__ = ("_tensor",)
 
     @property
     def tensor(self):

@@ -265,9 +265,13 @@ class Composite(Operation):
                 bound.apply_defaults()
                 return self.write(out, bound.arguments)
             try:
-                return run(*args, **kwargs)
+                result = run(*args, **kwargs)
             except UNFORESEEN as error:
                 raise self.misplaced(error, args, kwargs) from None
+            if rare.active:
+                for observe in rare.on_composite:
+                    observe(self, args, kwargs, result)
+            return result
 
         function.__name__ = function.__qualname__ = name
         function.__doc__ = run.__doc__

@@ -16,6 +16,7 @@ from functools import wraps
 import numpy as np
 
 import wengert
+from wengert.autograd.graph import rare
 from wengert.autograd.views import bump
 from wengert.tensor import Tensor
 from wengert.utils.hooks import RemovableHandle
@@ -325,6 +326,9 @@ class Optimizer:
 
     def zero_grad(self, set_to_none=True):
         """Drop the gradient of every parameter, or (`set_to_none=False`) fill it with zeros."""
+        if rare.active:
+            for observe in rare.on_result:
+                observe("zero_grad", (), self, None)
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:
