@@ -173,10 +173,7 @@ class Tensor:
         Raises RuntimeError for a dtype without derivatives, and when asked to end recording on a tensor that is not
         a leaf.
         """
-        node = self._node
-        if rare.active:
-            for observe in rare.on_result:
-                observe("requires_grad_", (self,), bool(requires_grad), node)
+        node = before = self._node
         if requires_grad:
             if node is None:
                 if not self.dtype.differentiable:
@@ -196,6 +193,9 @@ class Tensor:
                 "a "
                 "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
+        if rare.active:
+            for observe in rare.on_result:
+                observe("requires_grad_", (self,), bool(requires_grad), before)
         return self
 
     @property

@@ -106,7 +106,7 @@ class Record:
         self.numbers = {}  # id of a number taken out of a tensor -> (the number, the site)
         self.arrays = deque(maxlen=64)  # arrays that share memory with a tensor: (weak reference, site)
         self.exported = None  # the site where a value last left for plain Python or NumPy
-        self.optimizers = weakref.WeakKeyDictionary()  # optimizer -> the place where it was made
+        self.optimizers = weakref.WeakKeyDictionary()  # optimizer -> the places where it was given parameters
         self.resets = deque(maxlen=64)  # where gradients were dropped: (place, passes run before, weak owner)
         self.steps = deque(maxlen=64)  # where optimizers stepped: (place, passes run before, weak optimizer)
         self.bad_gradient = None  # the first site whose derivative was not finite though what arrived was: (site, pass)
@@ -314,6 +314,8 @@ class Record:
         site = self.blank(Leaf, place, "leaf", tensor, parents)
         site._tensor = weakref.ref(tensor)
         tensor._origin = site
+        if tensor._node is not None:
+            tensor._node.site_ = site
         return site
 
     def cut(self, kind, site, node, result):
@@ -370,7 +372,7 @@ class Record:
         return site
 
     def note_requires_grad(self, tensor, asked, node):
-        """A leaf begins to ask for gradients, or ends it."""
+        """A tensor was told to require grad, or not to; `node` is what it had before."""
         if asked and node is None:
             origin = tensor._origin
             parents = () if origin is None else (origin,)
@@ -405,8 +407,13 @@ class Record:
     # --- optimizers and the backward pass ---------------------------------------------------------------------------
 
     def note_optimizer(self, optimizer):
-        if optimizer not in self.optimizers:
-            self.optimizers[optimizer] = place_here(self.places)
+        self.optimizers.setdefault(optimizer, place_here(self.places))
+
+    def holders_of(self, parameter):
+        """The optimizers, met while recording, that hold a parameter; None if none was met at all."""
+        known = list(self.optimizers)
+        held = [o for o in known if any(p is parameter for group in o.param_groups for p in group["params"])]
+        return held if known else None
 
     def before_step(self, optimizer, args, kwargs):
         self.steps.append((place_here(self.places), self.passes, weakref.ref(optimizer)))
