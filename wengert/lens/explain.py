@@ -225,7 +225,7 @@ class Witness(Record):
             tensor = leaf._variable()
             if tensor is None:
                 site = leaf.site_
-                if site is not None and site.place.frames and id(site) not in self.stories:
+                if site is not None and site.place.frames and site.is_parameter and id(site) not in self.stories:
                     self.gone.setdefault(site.place, set()).add(self.passes)
                 continue
             story = self.story(tensor)
@@ -275,11 +275,10 @@ class Witness(Record):
 
     def note_write(self, tensor, site):
         super().note_write(tensor, site)
-        origin = tensor._origin
-        data = origin
-        while data is not None and data.operation != "data" and data.parents and data is not None:
-            data = data.parents[0] if data.operation in WINDOWS else None
-        if data is not None and data.operation == "data" and data.cut is not None:
+        data = tensor._origin if site is None else site.parents[0]
+        while data is not None and data.operation != "data":
+            data = data.parents[0] if data.operation in WINDOWS and data.parents else None
+        if data is not None and data.cut is not None:
             node = data.cut.node
             if node is not None and type(node) is not AccumulateGrad:
                 root = root_of(tensor._array)
@@ -394,14 +393,13 @@ class Witness(Record):
 
     def findings(self, error=None):
         """Everything that is wrong, the worst first."""
-        found = []
-        if error is not None:
-            found += self.of_error(error)
-        found += self.of_fault()
-        found += self.of_parameters()
-        found += self.of_leaks()
+        found = [*(self.of_error(error) if error is not None else ()), *self.of_fault()]
+        found += self.of_parameters(ended_early=error is not None)
+        if error is None:
+            found += self.of_leaks()
         found += self.of_hazards()
-        return found
+        lines = [(f.file, f.line) for f in found]
+        return [f for i, f in enumerate(found) if lines[i] == (None, None) or lines[i] not in lines[:i]]
 
     def of_fault(self):
         if self.fault is None:
@@ -464,15 +462,20 @@ class Witness(Record):
             for samples, leak in found.values()
         ]
 
-    def of_parameters(self):
+    def of_parameters(self, ended_early=False):
+        """The leaves that do not learn, those with the same reason together."""
         groups = {}
         for story in self.stories.values():
             reason = self.verdict(story)
-            if reason is not None:
-                key = (reason.kind, reason.file, reason.line, reason.tail if reason.file is None else None)
-                groups.setdefault(key, (reason, []))[1].append(story)
-        found = []
-        for reason, stories in groups.values():
+            if reason is None or (ended_early and reason.kind not in CERTAIN):
+                continue
+            key = (reason.kind, reason.file, reason.line, reason.tail if reason.file is None else None)
+            groups.setdefault(key, (reason, []))[1].append(story)
+        groups = list(groups.values())
+        lost = {(r.file, r.line) for r, _ in groups if r.kind == "zero"}
+        groups = [(r, stories) for r, stories in groups if not (r.kind == "zero" and (r.behind & lost))]
+        found = self.of_wrong_optimizer(groups)
+        for reason, stories in groups:
             loss = f"`{self.loss_name}`" if self.loss_name else "the loss"
             names = [s.said for s in stories]
             found.append(Finding("no-grad", reason.said_of(names, loss), reason.file, reason.line))
@@ -484,6 +487,43 @@ class Witness(Record):
                 )
                 found.append(Finding("no-grad", sentence, place.file, place.line))
         return found
+
+    def of_wrong_optimizer(self, groups):
+        """An optimizer that was given another network than the one in use, or not all: taken out of `groups`."""
+        roots = {root_name(s) for s in self.stories.values() if s.held}
+        left_out = [g for g in groups if g[0].kind == "not held" and root_name(g[1][0]) not in roots]
+        if not left_out or not self.optimizers:
+            return []
+        idle = [g for g in groups if g[0].kind == "never used"]
+        stories = [s for _, members in left_out for s in members]
+        names = f"{listing([s.said for s in stories])} {'get' if len(stories) > 1 else 'gets'}"
+        places = self.makers([s for _, members in idle for s in members])
+        place = places[0]
+        for group in left_out + idle:
+            groups.remove(group)
+        sentence = f"{names} gradients, but no optimizer holds {'them' if len(stories) > 1 else 'it'}"
+        if idle:
+            unused = [s.said for _, members in idle for s in members]
+            sentence += f". The one made at {at(place)} holds {listing(unused)}, which no recorded operation used"
+        else:
+            sentence += f": the one made at {at(place)} was not given {'them' if len(stories) > 1 else 'it'}"
+        return [Finding("no-grad", sentence + ".", place.file, place.line)]
+
+    def makers(self, idle):
+        """The places where optimizers were made, the likeliest to be at fault first: holds idle leaves, holds doubly."""
+        holders = {}
+        for story in self.stories.values():
+            for optimizer in story.optimizers:
+                holders.setdefault(optimizer, []).append(story)
+
+        def suspicion(item):
+            optimizer, stories = item
+            return (sum(s in idle for s in stories), sum(len(s.optimizers) > 1 for s in stories))
+
+        ranked = sorted(holders.items(), key=suspicion, reverse=True)
+        if ranked and suspicion(ranked[0]) == (0, 0):
+            ranked = ranked[::-1]
+        return [self.optimizers[o] for o, _ in ranked if o in self.optimizers] or list(self.optimizers.values())
 
     def verdict(self, story):
         """The reason why a leaf does not learn; None if it does, or is not meant to."""
@@ -519,7 +559,7 @@ class Witness(Record):
             place = self.made(story)
             where = f" (made at {at(place)})" if place is not None else ""
             backward = next(iter(self.callers), None)
-            tail = f"{{gets}} a gradient, but the optimizer that holds {{it}}{where} never steps"
+            tail = f"{{gets}} a gradient, but the optimizer that holds {{them}}{where} never steps"
             if backward is not None:
                 tail += f" after backward at {shown(backward[0].co_filename, backward[1])}"
             return Reason("no step", tail, at=(backward[0].co_filename, backward[1]) if backward else None)
@@ -530,7 +570,7 @@ class Witness(Record):
         if story.unmoved and not story.moved:
             place = self.made(story)
             where = f" made at {at(place)}" if place is not None else ""
-            tail = f"{{gets}} a gradient, but the steps of the optimizer{where} do not change {{it}}: the learning rate is 0"
+            tail = f"{{gets}} a gradient, but the steps of the optimizer{where} do not change {{them}}: the learning rate is 0"
             return Reason("not moved", tail, place)
         return None
 
@@ -548,10 +588,10 @@ class Witness(Record):
             return None
         place = story.site.place if story.site.place.frames else None
         made = f", made at {at(place)}," if place is not None else ""
-        tail = f"{{gets}} a gradient in {story.reached} passes, but no optimizer holds {{it}}{made} so {{it}} never {{moves}}"
+        tail = f"{{gets}} a gradient in {story.reached} passes, but no optimizer holds {{them}}{made} so {{it}} never {{moves}}"
         return Reason(
             "not held",
-            tail.replace(f"{{it}}{made} so", f"{{it}} (made at {at(place)}), so" if place else "{it}, so"),
+            tail.replace(f"{{them}}{made} so", f"{{them}} (made at {at(place)}), so" if place else "{them}, so"),
             place,
         )
 
@@ -619,6 +659,18 @@ class Witness(Record):
         frames = [f for f, _ in traceback.walk_tb(error.__traceback__)]
         own = [f for f in frames if not is_installed(f.f_code.co_filename) and not is_library(f)]
         return [] if not own else [f for f in (tell(self, error, own) for tell in ERRORS) if f is not None][:1]
+
+
+CERTAIN = ("cut", "zero", "replaced")  # what may be said of a parameter though the program ended before its time
+
+
+def root_name(story):
+    return (story.name or "?").partition(".")[0]
+
+
+def listing(names):
+    shown_names = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
+    return ", ".join(shown_names[:-1]) + (" and " if len(names) > 1 else "") + shown_names[-1]
 
 
 WINDOWS = frozenset(
@@ -769,6 +821,9 @@ def modified(witness, error, own):
     if "modified by an inplace operation" not in str(error):
         return None
     node = local(error, "verify", "node") or local(error, "check", "self")
+    started = witness.pass_starts[-2][0] if len(witness.pass_starts) > 1 else 0
+    if node is not None and node.site_ is not None and node.site_.visited and node.site_.seq <= started:
+        return second_time(witness, error, own, node)  # the write is only how it shows
     tensor = local(error, "verify", "tensor")
     written = getattr(tensor._counter, "written", None) if tensor is not None and tensor._counter is not None else None
     if node is None or written is None:
@@ -782,12 +837,13 @@ def modified(witness, error, own):
     return Finding("in-place", sentence, written.file, written.line)
 
 
-def second_time(witness, error, own):
+def second_time(witness, error, own, node=None):
     """``backward through the graph a second time``: which old graph, and where it enters the new one."""
-    if "backward through the graph a second time" not in str(error) or witness.last_walk is None:
+    if witness.last_walk is None or (node is None and "backward through the graph a second time" not in str(error)):
         return None
     order, place = witness.last_walk
-    node = local(error, "verify", "node") or local(error, "apply", "self")
+    kept = node is not None
+    node = node or local(error, "verify", "node") or local(error, "apply", "self")
     started = witness.pass_starts[-2][0] if len(witness.pass_starts) > 1 else 0
     new_nodes = [n for n in order if n.site_ is not None and n.site_.seq > started]
     crossing = [
@@ -807,7 +863,9 @@ def second_time(witness, error, own):
     made = (
         f"{node.name()} (made at {at(node.site_.place)})" if node is not None and node.site_ is not None else "a graph"
     )
-    sentence = f"backward at {at(place)} goes through {made} a second time, which {freed} had freed"
+    sentence = f"backward at {at(place)} goes through {made} a second time, which {freed} had {'run through' if kept else 'freed'}"
+    if kept:
+        sentence += ", and what it saved has been written since"
     if crossing:
         entry = min(crossing, key=lambda n: n.site_.seq).site_
         sentence += (
@@ -1134,13 +1192,8 @@ def remembered(witness):
     return ["", line]
 
 
-def explain(program, arguments=(), kind="script", fail_on=()):
-    """Run a program under the lens and print what it did; the exit status for the command line is returned.
-
-    Args:
-        program, arguments, kind: as for `wengert.cli.run`.
-        fail_on: kinds of findings (of "no-grad", "leak", "nan", "in-place") that make the exit status 3.
-    """
+def watch_program(program, arguments=(), kind="script"):
+    """Run a program under the lens. Returns the report, the findings, and the status with which the program ended."""
     from wengert import cli
 
     witness = Witness()
@@ -1156,9 +1209,20 @@ def explain(program, arguments=(), kind="script", fail_on=()):
             error, status = caught, 1
     if error is not None:
         traceback.print_exception(type(error), error, cli.frames_of_the_program(error.__traceback__))
+    text, findings = report(witness, program, error)
+    return text, findings, status
+
+
+def explain(program, arguments=(), kind="script", fail_on=()):
+    """Run a program under the lens and print what it did; the exit status for the command line is returned.
+
+    Args:
+        program, arguments, kind: as for `wengert.cli.run`.
+        fail_on: kinds of findings (of "no-grad", "leak", "nan", "in-place") that make the exit status 3.
+    """
+    text, findings, status = watch_program(program, arguments, kind)
     sys.stdout.flush()
     sys.stderr.flush()
-    text, findings = report(witness, program, error)
     print(f"\n{text}")
     if status == 0 and any(f.kind in fail_on for f in findings):
         status = 3

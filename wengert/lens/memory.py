@@ -5,6 +5,7 @@ find the variable that leads to them, and in the source the statement by which i
 """
 
 import gc
+import re
 
 from wengert.autograd.graph import AccumulateGrad, Node
 from wengert.kernels.shape import root_of
@@ -146,10 +147,10 @@ def leak_of(old, frames):
     if name is None:
         newest = max(kept, key=lambda n: n.site_.seq).site_
         return Leak(None, newest.file, newest.line, graphs, nodes, size, "a tensor made there is still held")
-    base = name.partition("[")[0]
+    base = re.sub(r"(\[\d+\])+$", "", name)
     files = list(dict.fromkeys(frame.f_code.co_filename for frame in frames))
     place = source.growth_of(files, base)
-    if several:
+    if several or "[" in name:
         how = "append `.item()` or `.detach()` of it instead"
     else:
         how = (
@@ -167,7 +168,7 @@ def holder_of(old, frames):
     for name, tensor in reachable(frames, (Tensor,)):
         node = tensor._node
         if node is not None and type(node) is not AccumulateGrad:
-            groups.setdefault(name.partition("[")[0], []).append((name, node))
+            groups.setdefault(re.sub(r"\[\d+\]", "", name), []).append((name, node))
     best = (None, [], False)
     for members in groups.values():
         seen = set()

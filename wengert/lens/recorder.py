@@ -20,10 +20,10 @@ import wengert
 from wengert.autograd import engine
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
 from wengert.kernels.shape import root_of
-from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site
+from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site, is_installed
 from wengert.nn.modules.module import Module
 from wengert.optim import optimizer as optimizers
-from wengert.tensor import Tensor, new
+from wengert.tensor import Parameter, Tensor, new
 
 _PACKAGE = wengert.__file__.rpartition("__init__")[0]
 
@@ -47,7 +47,12 @@ def is_ours(code):
     return code.co_filename.startswith(_PACKAGE) or code.co_filename.startswith("<wengert")
 
 
-_ours = {}  # id of a code object -> (the code, whether it is ours); holding the code keeps the id its own
+def is_nobodys(code):
+    """Whether a piece of code belongs to this library, to Python or to an installed package, not to the program."""
+    return is_ours(code) or is_installed(code.co_filename)
+
+
+_skipped = {}  # id of a code object -> (the code, whether places pass over it); holding the code keeps the id its own
 
 
 def place_here(places, depth=1):
@@ -55,12 +60,12 @@ def place_here(places, depth=1):
     frame = sys._getframe(depth)
     key = []
     codes = []
-    known = _ours
+    known = _skipped
     while frame is not None:
         code = frame.f_code
         found = known.get(id(code))
         if found is None:
-            found = known[id(code)] = (code, is_ours(code))
+            found = known[id(code)] = (code, is_nobodys(code))
         if not found[1]:
             at = frame.f_lasti
             key.append(id(code))
@@ -224,6 +229,7 @@ class Record:
         site.visited = 0
         site.fault = None
         first = result if isinstance(result, Tensor) else None
+        bare = []
         for tensor in (result,) if first is not None else result if isinstance(result, (tuple, list)) else ():
             if not isinstance(tensor, Tensor):
                 continue
@@ -236,6 +242,8 @@ class Record:
                     continue
                 node = made.parent if made.__class__ is Output else made
                 node.site_ = site
+            elif first is not result:
+                bare.append(tensor)
             tensor._origin = site
         if first is None:
             return
@@ -244,28 +252,43 @@ class Record:
             self.note_write(first, site)
         if node is None and cut_from is not None and first._node is None:
             self.cut(self.kind_of(site), site, cut_from, first)
+        elif bare and node is not None:
+            self.note_bare(site, bare, node)
         for parent in parents:
             if parent.cut is not None:
                 parent.cut.take(site, node)
         if first.dtype.differentiable and not size_of(first._array) < INFINITY:
-            site.fault = self.fault_of(site, inputs, parents)
+            site.fault = self.fault_of(site, inputs, parents, first)
         window = self.windows[-1]
         window.append(site)
         if len(window) >= MOST_SITES:
             self.turn()
+
+    def note_bare(self, site, results, node):
+        """Some of an operation's results have no derivative, as the indices of a maximum: they are cut off from it."""
+        for tensor in results:
+            name = site.operation.partition("Backward")[0].lower()
+            cut = self.blank(Site, site.place, f"{name} (indices)", tensor, (site,))
+            self.cut("non-differentiable", cut, node, tensor)
+            self.windows[-1].append(cut)
+            tensor._origin = cut
 
     def kind_of(self, site):
         if not grad_mode.enabled:
             return "inference_mode" if grad_mode.inference else "no_grad"
         return "integer cast" if site.operation == "to_copy" else "non-differentiable"
 
-    def fault_of(self, site, inputs, parents):
-        """Why a result is not finite: an input was not ("came in"), the data were not ("data"), or it was made here."""
-        if any(parent.fault is not None for parent in parents):
-            return "came in"
-        if any(t.dtype.differentiable and not np.isfinite(t._array).all() for t in inputs):
-            return "data"
-        return "made here"
+    def fault_of(self, site, inputs, parents, result):
+        """Where infinity or NaN in a result came from, and whether it is NaN: see `Site`."""
+        is_nan = bool(np.isnan(result._array).any())
+        if any(parent.fault is not None and parent.fault[1] >= is_nan for parent in parents):
+            return "came in", is_nan
+        data = [t._array for t in inputs if t.dtype.differentiable and t._origin is None]
+        if any(np.isnan(a).any() if is_nan else not np.isfinite(a).all() for a in data):
+            return "data", is_nan
+        return "told" if site.operation.startswith(
+            ("MaskedFill", "masked_fill", "Where", "where")
+        ) else "made here", is_nan
 
     def turn(self):
         """A stretch ends: what is older than a few stretches forgets where it came from."""
@@ -313,6 +336,7 @@ class Record:
         """The site of a leaf, made when it is first met."""
         site = self.blank(Leaf, place, "leaf", tensor, parents)
         site._tensor = weakref.ref(tensor)
+        site.is_parameter = isinstance(tensor, Parameter)
         tensor._origin = site
         if tensor._node is not None:
             tensor._node.site_ = site
@@ -384,6 +408,15 @@ class Record:
 
     def note_entered(self, data, tensor, node):
         """A tensor is made of Python or NumPy data: perhaps of what was taken out of a tensor before."""
+        given = [t for t in flat(data) if isinstance(t, Tensor)] if isinstance(data, (list, tuple)) else []
+        origins = [self.origin_or_none(t, t._node) for t in given]
+        if any(origins):
+            site = self.site_of_result("tensor", tensor, *[o for o in origins if o is not None])
+            node = next((t._node for t in given if t._node is not None), None)
+            if node is not None:
+                self.cut("torch.tensor(x)", site, node, tensor)
+            tensor._origin = site
+            return
         if self.exported is None:
             return
         if type(data) is float:

@@ -34,7 +34,7 @@ def is_installed(filename):
 
 
 class Place:
-    """A point of the program: (code, instruction) of each frame outside of this library, innermost first."""
+    """A point of the program: (code, instruction) of each of its own frames, innermost first."""
 
     __slots__ = ("frames", "_shown")
 
@@ -44,11 +44,9 @@ class Place:
 
     @property
     def shown(self):
-        """The frame by which the place is named, with its line: (code, line)."""
+        """The innermost frame, by which the place is named, with its line: (code, line)."""
         if self._shown is None:
-            frames = self.frames
-            own = next((i for i, (code, _) in enumerate(frames) if not is_installed(code.co_filename)), 0)
-            self._shown = (frames[own][0], line_of(*frames[own]), own) if frames else (None, 0, 0)
+            self._shown = (self.frames[0][0], line_of(*self.frames[0])) if self.frames else (None, 0)
         return self._shown
 
     @property
@@ -74,12 +72,7 @@ class Place:
     @property
     def callers(self):
         """The places from which this one was reached, the nearest first, as (file, line, function)."""
-        frames = self.frames[self.shown[2] + 1 :]
-        return tuple(
-            (code.co_filename, line_of(code, at), code.co_name)
-            for code, at in frames
-            if not is_installed(code.co_filename)
-        )
+        return tuple((code.co_filename, line_of(code, at), code.co_name) for code, at in self.frames[1:])
 
     def __str__(self):
         return f"{short(self.file)}:{self.line}"
@@ -132,8 +125,8 @@ class Site:
         cut: the `Cut` made here, or None.
         arrived, left: sizes (sums of squares) of the gradient that last arrived at the node, and of those for each
             input; None before backward.
-        fault: None if the result was finite; else whether that "came in" with an input, was in the "data", or was
-            "made here".
+        fault: None if the result was finite; else (how, NaN or not): whether it "came in" with an input, was in the
+            "data", or was "made here", by an operation that was "told" to or not.
         visited: the number of the last backward pass that ran through it.
     """
 
@@ -154,7 +147,7 @@ class Site:
 class Leaf(Site):
     """Where a path begins: a tensor that asks for gradients, with the place where it first did so."""
 
-    __slots__ = ("_tensor",)
+    __slots__ = ("_tensor", "is_parameter")
 
     @property
     def tensor(self):
@@ -223,8 +216,11 @@ def user_frames(skip=1):
 def kept_by(node):
     """The arrays that a node keeps for its derivative; none once they were freed."""
     found = []
-    names = {*type(node).saved_tensors, *type(node).__dict__.get("kept", ()), "s_saved", "s_tensors", "s_indices"}
-    stack = [getattr(node, name, None) for name in names if not name.startswith("_")]
+    kind = type(node)
+    names = {"s_saved", "s_tensors", "s_indices"}
+    for slots in (kind.saved_tensors, kind.__dict__.get("kept")):
+        names |= set(slots) if isinstance(slots, tuple) else set()
+    stack = [getattr(node, name, None) for name in names]
     while stack:
         value = stack.pop()
         if isinstance(value, np.ndarray):

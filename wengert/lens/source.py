@@ -76,40 +76,46 @@ def quiet_region(place):
 
 def growth_of(filenames, name):
     """(file, line) of the statement that makes `name` hold more: an append, ``+=``, an assignment of an element."""
-    base = name.split("[")[0]
     found = []
     for filename in filenames:
         for node, above in statements(filename):
-            rank = growth_rank(node, base)
+            rank = growth_rank(node, name)
             if rank:
                 looped = any(isinstance(outer, (ast.For, ast.While, ast.FunctionDef)) for outer in above)
-                found.append((rank + looped, filename, node.lineno))
+                found.append((rank + looped / 2, filename, node.lineno))
     return max(found, key=lambda item: item[0])[1:] if found else None
 
 
-def growth_rank(node, base):
-    """How sure it is that a statement adds to what `base` names; 0 if it does not."""
-
-    def same(expression):
-        while isinstance(expression, ast.Subscript):
-            expression = expression.value
-        text = ast.unparse(expression)
-        return text == base or (text.rpartition(".")[2] == base.rpartition(".")[2] and ("." in text or "." in base))
-
+def growth_rank(node, name):
+    """How sure it is that a statement adds to what `name` names; 0 if it does not."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         called = node.value.func
-        if isinstance(called, ast.Attribute) and called.attr in GROWING and same(called.value):
-            return 6
-    if isinstance(node, ast.AugAssign) and same(node.target):
-        return 5
+        if isinstance(called, ast.Attribute) and called.attr in GROWING:
+            alike = likeness(called.value, name)
+            return alike and 10 * alike + 6
+    if isinstance(node, ast.AugAssign):
+        alike = likeness(node.target, name)
+        return alike and 10 * alike + 5
     if isinstance(node, ast.Assign):
         for target in node.targets:
-            if isinstance(target, ast.Subscript) and same(target.value):
-                return 4
-            mentioned = any(isinstance(n, ast.expr) and ast.unparse(n) == base for n in ast.walk(node.value))
-            if same(target) and mentioned:
-                return 3
+            if isinstance(target, ast.Subscript) and likeness(target.value, name):
+                return 10 * likeness(target.value, name) + 4
+            mentioned = any(isinstance(n, ast.expr) and ast.unparse(n) == name for n in ast.walk(node.value))
+            if mentioned and likeness(target, name):
+                return 10 * likeness(target, name) + 3
     return 0
+
+
+def likeness(expression, name):
+    """How well an expression fits a name as the search found it: the same; the same attribute of an object; no (0)."""
+    text = ast.unparse(expression)
+    if text == name:
+        return 3
+    base, other = text.partition("[")[0], name.partition("[")[0]
+    same_end = base.rpartition(".")[2] == other.rpartition(".")[2] and ("." in base) == ("." in other)
+    if same_end and text.partition("[")[2] == name.partition("[")[2]:
+        return 2
+    return 1 if same_end and (base == other or "." in base) else 0
 
 
 GROWING = frozenset({"append", "extend", "add", "insert", "appendleft", "update", "setdefault", "push", "put"})

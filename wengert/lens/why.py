@@ -27,16 +27,14 @@ class Reason:
 
     def __init__(self, kind, tail, place=None, at=None, rank=0):
         self.kind, self.tail, self.rank = kind, tail, rank
-        self.file, self.line = at if at is not None else (place.file, place.line) if place is not None else (None, None)
+        self.behind = frozenset()  # for a zero that follows from others: the lines of what it was computed from
+        known = place is not None and place.frames
+        self.file, self.line = at if at is not None else (place.file, place.line) if known else (None, None)
 
     def said_of(self, names, loss):
         """The whole sentence about the parameters of these names (with their shapes)."""
         many = len(names) > 1
-        words = (
-            {"gets": "get", "its": "their", "it": "they", "is": "are", "moves": "move"}
-            if many
-            else {w: w for w in WORDS}
-        )
+        words = PLURAL if many else SINGULAR
         tail = self.tail
         for word in WORDS:
             tail = tail.replace("{%s}" % word, words[word])
@@ -48,7 +46,11 @@ class Reason:
         return f"<{self.kind} at {self.file and short(self.file)}:{self.line}>"
 
 
-WORDS = ("gets", "its", "it", "is", "moves")
+WORDS = ("gets", "its", "it", "them", "is", "moves")
+
+
+PLURAL = {"gets": "get", "its": "their", "it": "they", "them": "them", "is": "are", "moves": "move"}
+SINGULAR = {**{word: word for word in WORDS}, "them": "it"}
 
 
 def shown(file, line, text=None):
@@ -157,7 +159,7 @@ def missing(leaf, root, record):
 def of_cuts(cuts, sites, root):
     """The reason where the loss was computed from the parameter, but only across cuts."""
     ordered = sorted(cuts, key=lambda s: s.seq)
-    first = ordered[-1] if len(ordered) > 1 and weight(ordered[-1]) > weight(ordered[0]) else ordered[0]
+    first = max(ordered, key=weight)
     text, place = of_cut(first, cuts[first], sites)
     others = dict.fromkeys(
         at(other.place) for other in ordered if other.place is not first.place and other.cut is not None
@@ -170,7 +172,12 @@ def of_cuts(cuts, sites, root):
 
 
 def weight(site):
-    return 0 if site.cut is None else {"no_grad": 1, "inference_mode": 1}.get(site.cut.kind, 2)
+    """How likely a cut is to be the one that matters: a choice (indices, a comparison) often only accompanies another."""
+    if site.cut is None:
+        return 0
+    if site.cut.kind == "non-differentiable":
+        return 1 if site.dtype is None or not site.dtype.is_floating_point else 2
+    return {"no_grad": 2, "inference_mode": 2}.get(site.cut.kind, 3)
 
 
 def of_cut(site, before, sites):
@@ -220,11 +227,11 @@ def unused(leaf, root, sites, record):
         last = max(used, key=lambda s: s.seq)
         first = min(used, key=lambda s: s.seq)
         tail = (
-            f"{{gets}} no gradient from {{loss}}: {{it}} {{is}} used at {at(first.place)}, but what is computed from {{it}} ends "
+            f"{{gets}} no gradient from {{loss}}: {{it}} {{is}} used at {at(first.place)}, but what is computed from {{them}} ends "
             f"with {near(last)} and never enters {{loss}}"
         )
         return Reason("unused", tail, last.place, rank=2)
-    return Reason("never used", "{gets} no gradient: no recorded operation used {it}", birth_of(leaf), rank=1)
+    return Reason("never used", "{gets} no gradient: no recorded operation used {them}", birth_of(leaf), rank=1)
 
 
 def earliest_cut(site):
@@ -316,17 +323,19 @@ def turned_zero(target, order):
     return found
 
 
+MULTIPLIED = "it was multiplied by zeros"
+
 # Why the derivative of an operation is zero, by the beginning of its node's name.
 ZERO = {
     "Relu": "all its inputs were negative there (a dead ReLU)",
     "Threshold": "all its inputs were below the threshold there",
     "Hardtanh": "all its inputs were outside of the limits",
     "Clamp": "all its inputs were outside of the limits",
-    "Mul": "it was multiplied by zeros",
-    "Mm": "it was multiplied by zeros",
-    "Addmm": "it was multiplied by zeros",
-    "Bmm": "it was multiplied by zeros",
-    "Linear": "it was multiplied by zeros",
+    "Mul": MULTIPLIED,
+    "Mm": MULTIPLIED,
+    "Addmm": MULTIPLIED,
+    "Bmm": MULTIPLIED,
+    "Linear": MULTIPLIED,
     "Round": "rounding is flat almost everywhere: its derivative is 0",
     "Floor": "rounding is flat almost everywhere: its derivative is 0",
     "Ceil": "rounding is flat almost everywhere: its derivative is 0",
@@ -386,7 +395,10 @@ def zero_reason(target, order):
         tail += f", for {why_zero}"
     if others:
         tail += f" (and on {others} other path{'s' * (others > 1)})"
-    return Reason("zero", tail, place, rank=3)
+    reason = Reason("zero", tail, place, rank=3)
+    if why_zero == MULTIPLIED:
+        reason.behind = frozenset((s.file, s.line) for s in ancestry(node.site_) if s is not node.site_)
+    return reason
 
 
 # What makes a result infinite or NaN, by the name of the operation.
@@ -425,18 +437,28 @@ def fault_words(operation):
 
 
 def first_faults(root):
-    """The sites where the value at `root` first became infinite or NaN, the earliest first."""
+    """The sites where the value at `root` first became infinite or NaN, the earliest first.
+
+    Infinity that an operation was told to write, as by masked_fill, is no fault: then it is where NaN begins.
+    """
+    found = faults_from(root, lambda site: site.fault is not None)
+    if all(site.fault[0] in ("told", "data") and not site.fault[1] for site in found):
+        return faults_from(root, lambda site: site.fault is not None and site.fault[1]) or found
+    return found
+
+
+def faults_from(root, is_bad):
     found, seen, stack = [], {root}, [root]
     while stack:
         site = stack.pop()
-        bad = [p for p in site.parents if p.fault is not None]
-        if site.fault is not None and not bad:
+        bad = [p for p in site.parents if is_bad(p)]
+        if is_bad(site) and not bad:
             found.append(site)
         for parent in bad:
             if parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
-    return sorted(found, key=lambda s: (s.fault != "made here", s.seq))
+    return sorted(found, key=lambda s: (s.fault[0] != "made here", s.seq))
 
 
 def fault_reason(root, loss="{loss}"):
@@ -448,11 +470,10 @@ def fault_reason(root, loss="{loss}"):
         return None
     site = found[0]
     made = f"{near(site)}" if not site.place.frames else f"{site.operation} at {at(site.place)}"
-    if site.fault == "data":
+    if site.fault[0] == "data":
         return Reason("not finite", f"the data that enter {made} already hold infinity or NaN", site.place, rank=4)
-    masked = [s for s in found[1:] if s.place is not site.place]
     tail = f"the first operation that produced infinity or NaN is {made}{fault_words(site.operation)}"
-    return Reason("not finite", tail, site.place, rank=4 + bool(masked) * 0)
+    return Reason("not finite", tail, site.place, rank=4)
 
 
 def bad_gradient_reason(site):
@@ -513,7 +534,7 @@ def reason_for(parameter, loss, record, optimizer=None):
     if node not in leaves:
         leaf = leaf_site(parameter)
         if leaf is None:
-            return Reason("never used", "{gets} no gradient: no recorded operation used {it}", rank=1)
+            return Reason("never used", "{gets} no gradient: no recorded operation used {them}", rank=1)
         return missing(leaf, loss._origin, record)
     fault = fault_reason(loss._origin)
     grad = node.grad
@@ -538,7 +559,7 @@ def reason_for(parameter, loss, record, optimizer=None):
     if held == []:
         return Reason(
             "not held",
-            f"{norm}, but no optimizer holds {{it}}, so {{it}} {{is}} never updated",
+            f"{norm}, but no optimizer holds {{them}}, so {{it}} {{is}} never updated",
             birth_of(leaf_site(parameter)),
         )
     return Reason("arrives", norm, rank=0)
