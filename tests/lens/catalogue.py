@@ -1,7 +1,7 @@
 """Run scripts under the lens, each in a process of its own, and print what was found as one line of JSON each.
 
-``python tests/lens/catalogue.py SCRIPT ...``: for each script its name, the findings (kind, line, sentence) and the text
-of the report. The library is loaded once; the scripts run in forks of the process that loaded it.
+``python tests/lens/catalogue.py SCRIPT ...``: for each script its name, the findings (kind, line, sentence) and the
+text of the report. The library is loaded once; the scripts run in forks of the process that loaded it.
 """
 
 import contextlib
@@ -19,8 +19,10 @@ def judge(script):
     """What the lens says of one script."""
     out = io.StringIO()
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()) as errors:
             text, findings, status = watch_program(script)
+        if "wengert.lens failed" in errors.getvalue():
+            return {"script": script, "crashed": errors.getvalue()}
     except BaseException:
         return {"script": script, "crashed": traceback.format_exc()}
     found = [{"kind": f.kind, "file": f.file, "line": f.line, "sentence": f.sentence} for f in findings]

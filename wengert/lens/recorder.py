@@ -11,6 +11,8 @@ passes, so what is remembered does not grow with the number of steps.
 
 import sys
 import threading
+import traceback
+import warnings
 import weakref
 from collections import deque
 
@@ -124,10 +126,10 @@ class Record:
             raise RuntimeError("lens.record() is on already: one record at a time")
         current = last = self
         self.listeners = [
-            (rare.on_record, self.note_operation),
-            (rare.on_composite, self.note_composite),
-            (rare.on_result, self.note_result),
-            (rare.on_pass, self.note_pass),
+            (rare.on_record, guarded(self.note_operation)),
+            (rare.on_composite, guarded(self.note_composite)),
+            (rare.on_result, guarded(self.note_result)),
+            (rare.on_pass, guarded(self.note_pass)),
         ]
         for listeners, listener in self.listeners:
             listeners.append(listener)
@@ -137,8 +139,8 @@ class Record:
         Module.__call__ = calling(self, Module.__call__)
         optimizers.Optimizer.add_param_group = adding(self, optimizers.Optimizer.add_param_group)
         self.handles = [
-            optimizers.register_optimizer_step_pre_hook(self.before_step),
-            optimizers.register_optimizer_step_post_hook(self.after_step),
+            optimizers.register_optimizer_step_pre_hook(guarded(self.before_step)),
+            optimizers.register_optimizer_step_post_hook(guarded(self.after_step)),
         ]
         return self
 
@@ -297,7 +299,7 @@ class Record:
             for site in self.windows.pop(0):
                 site.parents = ()
                 if site.cut is not None:
-                    site.cut.took = ()
+                    site.cut.took.clear()
 
     def origin_of(self, tensor, node):
         """The site of a tensor that has a place in the graph but none here: a leaf, or made before recording began."""
@@ -529,6 +531,18 @@ def flat(data, most=256):
         else:
             found.append(value)
     return found
+
+
+def guarded(listener):
+    """`listener`, whose own faults are told as such and never reach the program that is being watched."""
+
+    def told(*args):
+        try:
+            listener(*args)
+        except Exception:
+            warnings.warn(f"wengert.lens failed and missed something:\n{traceback.format_exc()}", stacklevel=2)
+
+    return told
 
 
 def calling(record, plain):

@@ -29,9 +29,9 @@ def statement_at(filename, line):
     """The innermost statement that covers a line, and those that enclose it; (None, ()) if there is none."""
     best = (None, ())
     for node, above in statements(filename):
-        if isinstance(node, ast.stmt) and first_line(node) <= line <= node.end_lineno:
-            if len(above) >= len(best[1]) or best[0] is None:
-                best = (node, above)
+        covers = isinstance(node, ast.stmt) and first_line(node) <= line <= node.end_lineno
+        if covers and (best[0] is None or len(above) >= len(best[1])):
+            best = (node, above)
     return best
 
 
@@ -127,9 +127,8 @@ def assignment_of(filename, name, before=None):
     for node, _ in statements(filename):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         for target in targets:
-            for part in target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]:
-                if part is not None and isinstance(part, ast.expr) and ast.unparse(part) == name:
-                    lines.append(node.lineno)
+            parts = target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]
+            lines += [node.lineno for part in parts if isinstance(part, ast.expr) and ast.unparse(part) == name]
     lines = [line for line in lines if before is None or line < before] or lines
     return min(lines, default=None)
 

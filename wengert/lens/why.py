@@ -37,7 +37,7 @@ class Reason:
         words = PLURAL if many else SINGULAR
         tail = self.tail
         for word in WORDS:
-            tail = tail.replace("{%s}" % word, words[word])
+            tail = tail.replace(f"{{{word}}}", words[word])
         shown_names = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
         subject = ", ".join(shown_names[:-1]) + (" and " if many else "") + shown_names[-1]
         return f"{subject} {tail.replace('{loss}', loss)}."
@@ -172,7 +172,7 @@ def of_cuts(cuts, sites, root):
 
 
 def weight(site):
-    """How likely a cut is to be the one that matters: a choice (indices, a comparison) often only accompanies another."""
+    """How likely a cut is to be the one that matters: a choice (an index, a comparison) often accompanies another."""
     if site.cut is None:
         return 0
     if site.cut.kind == "non-differentiable":
@@ -203,8 +203,7 @@ def of_cut(site, before, sites):
 
 def unused(leaf, root, sites, record):
     """The reason where nothing recorded leads from the parameter to the loss."""
-    later = [s for s in (record.sites if record is not None else ())]
-    down = downstream(leaf, later)
+    down = downstream(leaf, record.sites if record is not None else ())
     entered = [s for s in sites if s.operation == "entered" and not s.parents]
     exports = [s for s in down if s.operation in ("item", "tolist", "numpy")]
     for back in sorted(entered, key=lambda s: -s.seq):
@@ -227,8 +226,8 @@ def unused(leaf, root, sites, record):
         last = max(used, key=lambda s: s.seq)
         first = min(used, key=lambda s: s.seq)
         tail = (
-            f"{{gets}} no gradient from {{loss}}: {{it}} {{is}} used at {at(first.place)}, but what is computed from {{them}} ends "
-            f"with {near(last)} and never enters {{loss}}"
+            f"{{gets}} no gradient from {{loss}}: {{it}} {{is}} used at {at(first.place)}, but what is computed from "
+            f"{{them}} ends with {near(last)} and never enters {{loss}}"
         )
         return Reason("unused", tail, last.place, rank=2)
     return Reason("never used", "{gets} no gradient: no recorded operation used {them}", birth_of(leaf), rank=1)
