@@ -3,7 +3,8 @@
 #   make test         all tests; needs no PyTorch
 #   make conformance  compare with PyTorch, which this installs
 #   make bench        measure beside PyTorch and print the table of the README (bench-readme: and put it there)
-#   make lint         ruff, mypy, the floors of the architecture, fresh stubs
+#   make lint         ruff, mypy, the floors of the architecture, fresh stubs and pages
+#   make stubs        write what follows from the declarations: type stubs and docs/derivatives*.md
 #   make clean        remove what the others made
 #
 # The environment is .venv; give VENV=... for another, PYTHON=... for a certain interpreter.
@@ -20,7 +21,7 @@ TORCH_CPU_INDEX = https://download.pytorch.org/whl/cpu
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n '2,7s/^# *//p' Makefile
+	@sed -n '2,8s/^# *//p' Makefile
 
 demo: $(VENV)/installed-cli
 	@$(BIN)/wengert run examples/digits.py
@@ -43,9 +44,11 @@ lint: $(VENV)/installed-lint
 	@$(BIN)/lint-imports --no-cache > $(VENV)/floors.txt || { cat $(VENV)/floors.txt; exit 1; }
 	@sed -n '/^Contracts:/p' $(VENV)/floors.txt
 	@$(BIN)/python tools/make_stubs.py --check
+	@$(BIN)/python tools/make_derivatives.py --check
 
 stubs: $(VENV)/installed-lint
 	@$(BIN)/python tools/make_stubs.py
+	@$(BIN)/python tools/make_derivatives.py
 
 clean:
 	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -2,8 +2,10 @@
 
 import os
 import re
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,54 @@ def test_actor_and_critic_learn_to_stay_up_longer():
     means = [float(mean) for mean in re.findall(r"episodes +([\d.]+)", out)]
     assert len(means) == 10
     assert max(means[5:]) > 1.5 * means[0]
+
+
+def losses_in(out):
+    return [float(loss) for loss in re.findall(r"^step .* loss ([\d.]+)", out, re.MULTILINE)]
+
+
+def test_the_gpt_learns_letters_and_writes():
+    size = ["--window", "16", "--width", "32", "--layers", "1"]
+    out = output_of("char_gpt.py", "--steps", "80", "--every", "10", "--write", "30", *size)
+    losses = losses_in(out)
+    assert len(losses) == 8
+    assert 3.0 < losses[0] < 4.3  # log(68) for knowing nothing
+    assert losses[-1] < 2.8  # which letter follows which
+    assert len(out.partition("\nROSALIND\t")[2]) == 30 + len("\n")
+
+
+def test_the_autoencoder_learns_to_paint_and_saves_a_picture(tmp_path):
+    picture = tmp_path / "plane.png"
+    losses = losses_in(output_of("vae.py", "--steps", "60", "--every", "10", "--picture", str(picture)))
+    assert len(losses) == 6
+    assert losses[-1] < 0.9 * losses[0]
+    image = picture.read_bytes()
+    assert image.startswith(b"\x89PNG\r\n\x1a\n")
+    assert image.endswith(b"IEND\xaeB`\x82")
+    side = 15 * (8 + 2) * 4
+    assert struct.unpack(">II", image[16:24]) == (side, side)
+    pixels = zlib.decompress(image[41:-16])
+    assert len(pixels) == side * (side + 1)
+    row = pixels[20 * (side + 1) + 1 : 21 * (side + 1)]  # through the middle of the topmost digits
+    assert min(row) < 255  # there is ink
+
+
+def test_the_forecaster_learns_the_cycle(tmp_path):
+    plot = tmp_path / "sunspots.png"
+    out = output_of("lstm_forecast.py", "--steps", "80", "--every", "10", "--plot", str(plot))
+    losses = losses_in(out)
+    assert len(losses) == 8
+    assert losses[-1] < 0.2 * losses[0]
+    unchanged, ahead = (float(re.search(rf"{words} +([\d.]+)", out)[1]) for words in ("changes", "one year ahead"))
+    assert ahead < unchanged
+    assert plot.exists() != ("Matplotlib isn't installed" in out)
+
+
+def test_the_play_and_the_sunspots_are_the_published_ones():
+    play = (EXAMPLES / "data" / "as_you_like_it.txt").read_bytes()
+    assert (len(play), zlib.crc32(play)) == (125179, 0x015E5966)
+    rows = (EXAMPLES / "data" / "sunspots.csv").read_text(encoding="ascii").splitlines()
+    assert (rows[0], rows[1], rows[-1], len(rows)) == ('"YEAR","SUNACTIVITY"', "1700,5", "2008,2.9", 310)
 
 
 def test_the_digits_are_the_published_ones():

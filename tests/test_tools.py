@@ -1,7 +1,9 @@
-"""The stub generator states what the declarations say."""
+"""The generators of stubs and of the pages of derivatives state what the declarations say."""
 
 import ast
 import importlib.util
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,21 @@ import wengert
 ROOT = Path(wengert.__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def make_stubs():
-    spec = importlib.util.spec_from_file_location("make_stubs", ROOT / "tools" / "make_stubs.py")
-    module = importlib.util.module_from_spec(spec)
+def tool(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def make_stubs():
+    return tool("make_stubs")
+
+
+@pytest.fixture(scope="module")
+def make_derivatives():
+    return tool("make_derivatives")
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +69,37 @@ def test_a_parameter_that_may_be_left_out_may_be_none_if_that_is_its_default(mak
     assert make_stubs.stub_of_function("f", kernel) == (
         "def f(input: _Tensor, weight: _Any = None, scale: _float = 1.0, *, flag: _bool = False) -> _Any: ..."
     )
+
+
+def table_of(page):
+    """The cells of each line of a page's tables, without the headers."""
+    lines = [line for line in page.splitlines() if line.startswith("|") and not line.startswith("|---")]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return [line for line in cells if line[2].startswith("`")]
+
+
+def test_the_page_of_derivatives_shows_the_formulas_of_the_declarations(make_derivatives):
+    lines = table_of(make_derivatives.page("en"))
+    assert ["`exp`", "`input`", "`g * out`", "`out`"] in lines
+    at = lines.index(["`mul`<br>`multiply`", "`input`", "`g * other`", "`other`"])
+    assert lines[at + 1] == ["", "`other`", "`g * input`", "`input`"]
+    assert ["`nan_to_num`", "`input`", "`where(isfinite(input), g, 0)`", "`input`"] in lines
+
+
+def test_every_public_operation_is_on_the_page_of_derivatives(make_derivatives):
+    page = make_derivatives.page("en")
+    mentioned = set(re.findall(r"`([\w.]+)`", page))
+    operations = {
+        operation: name
+        for functions in make_derivatives.FUNCTIONS.values()
+        for name, operation in functions.items()
+        if isinstance(operation, make_derivatives.Operation)
+    }
+    missing = [
+        name for operation, name in operations.items() if not mentioned & {name, *make_derivatives.names_of(operation)}
+    ]
+    assert missing == []
+
+
+def test_both_languages_show_the_same_formulas(make_derivatives):
+    assert table_of(make_derivatives.page("en")) == table_of(make_derivatives.page("zh"))

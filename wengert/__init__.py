@@ -77,7 +77,7 @@ _SUBMODULES = (
     "futures",
     "multiprocessing", "distributed", "jit", "onnx", "masked", "signal", "sparse", "library", "compiler", "profiler",
     "hub",
-    "storage", "functional", "_C", "cpu", "mps", "xpu", "package", "quantization", "ao",
+    "storage", "functional", "fast", "_C", "cpu", "mps", "xpu", "package", "quantization", "ao",
 )  # fmt: skip
 
 
@@ -88,8 +88,22 @@ _ATTRIBUTES = {  # public names that live in modules which load on first touch
     "default_generator": "wengert.random", "save": "wengert.serialization", "load": "wengert.serialization",
     "is_anomaly_enabled": "wengert.autograd.anomaly", "is_anomaly_check_nan_enabled": "wengert.autograd.anomaly",
     "install_as_torch": "wengert.alias", "vmap": "wengert.func", "compile": "wengert.compiler",
-    "autocast": "wengert.amp", "set_default_tensor_type": "wengert.settings",
+    "set_default_tensor_type": "wengert.settings",
+    "UntypedStorage": "wengert.storage", "TypedStorage": "wengert.storage",
+    "_amp_foreach_non_finite_check_and_unscale_": "wengert.amp.grad_scaler",
+    "_amp_update_scale_": "wengert.amp.grad_scaler",
 }  # fmt: skip
+
+
+_AUTOCAST = """
+    autocast is_autocast_enabled set_autocast_enabled get_autocast_dtype set_autocast_dtype is_autocast_cache_enabled
+    set_autocast_cache_enabled clear_autocast_cache autocast_increment_nesting autocast_decrement_nesting
+    is_autocast_cpu_enabled set_autocast_cpu_enabled get_autocast_cpu_dtype set_autocast_cpu_dtype
+    get_autocast_gpu_dtype set_autocast_gpu_dtype is_autocast_ipu_enabled set_autocast_ipu_enabled
+    get_autocast_ipu_dtype set_autocast_ipu_dtype is_autocast_xla_enabled set_autocast_xla_enabled
+    get_autocast_xla_dtype set_autocast_xla_dtype
+    """
+_ATTRIBUTES |= dict.fromkeys(_AUTOCAST.split(), "wengert.amp.autocast_mode")
 
 
 def __getattr__(name):

@@ -13,6 +13,7 @@ from wengert.tensor import Tensor as _Tensor
 
 from wengert.size import Size as Size
 from wengert.tensor import Tensor as Tensor
+from wengert import amp as amp
 from wengert.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
 from wengert import autograd as autograd
 from wengert import backends as backends
@@ -20,6 +21,7 @@ from wengert.settings import can_cast as can_cast
 from wengert.settings import compiled_with_cxx11_abi as compiled_with_cxx11_abi
 from wengert import compiler as compiler
 from wengert import copying as copying
+from wengert import cpu as cpu
 from wengert import cuda as cuda
 from wengert.devices import device as device
 from wengert import devices as devices
@@ -29,6 +31,7 @@ from wengert.dtypes import dtype as dtype
 from wengert import dtypes as dtypes
 from wengert.autograd.modes import enable_grad as enable_grad
 from wengert import errors as errors
+from wengert import fast as fast
 from wengert import fft as fft
 from wengert.dtypes import finfo as finfo
 from wengert.dlpack import from_dlpack as from_dlpack
@@ -44,7 +47,6 @@ from wengert.settings import get_num_threads as get_num_threads
 from wengert.dtypes import iinfo as iinfo
 from wengert.autograd.modes import inference_mode as inference_mode
 from wengert import interop as interop
-from wengert.settings import is_autocast_enabled as is_autocast_enabled
 from wengert.settings import is_complex as is_complex
 from wengert.settings import is_conj as is_conj
 from wengert.settings import is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled
@@ -66,6 +68,7 @@ from wengert import lens as lens
 from wengert import linalg as linalg
 from wengert import masked as masked
 from wengert.dtypes import memory_format as memory_format
+from wengert import multiprocessing as multiprocessing
 from wengert import nn as nn
 from wengert.autograd.modes import no_grad as no_grad
 from wengert.settings import numel as numel
@@ -90,6 +93,7 @@ from wengert.settings import set_num_threads as set_num_threads
 from wengert.printing import set_printoptions as set_printoptions
 from wengert.settings import set_warn_always as set_warn_always
 from wengert import settings as settings
+from wengert import sharing as sharing
 from wengert import signal as signal
 from wengert import size as size
 from wengert import special as special
@@ -369,7 +373,7 @@ def ge_(input: _Tensor, other: _Tensor | _int | _float | _complex) -> _Tensor: .
 def geqrf(input: _Tensor, *, out: _Any = None) -> _return_types.geqrf: ...
 def ger(input: _Tensor, vec2: _Any, *, out: _Any = None) -> _Tensor: ...
 def get_device(input: _Tensor, *args: _Any, **kwargs: _Any) -> _int: ...
-def gradient(input: _Tensor, *, spacing: _int = 1, dim: _int | _Sequence[_int] | None = None, edge_order: _int = 1, out: _Any = None) -> _Tensor: ...
+def gradient(input: _Tensor, *, spacing: _Any = None, dim: _int | _Sequence[_int] | None = None, edge_order: _int = 1, out: _Any = None) -> _Tensor: ...
 def greater(input: _Tensor, other: _Tensor | _int | _float | _complex, *, out: _Any = None) -> _Tensor: ...
 def greater_(input: _Tensor, other: _Tensor | _int | _float | _complex) -> _Tensor: ...
 def greater_equal(input: _Tensor, other: _Tensor | _int | _float | _complex, *, out: _Any = None) -> _Tensor: ...

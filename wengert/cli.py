@@ -221,6 +221,13 @@ def parser() -> argparse.ArgumentParser:
     )
     add_program(explaining)
     explaining.set_defaults(parser=explaining, action=explain_it)
+    doctor = commands.add_parser(
+        "doctor",
+        help="say which fast kernels are active, why, and how to get those that are missing",
+        description="Print the engines for large arrays, their settings, and the table of which operation uses what "
+        "from which size.",
+    )
+    doctor.set_defaults(parser=doctor, action=print_doctor)
     return top
 
 
@@ -237,10 +244,11 @@ def add_program(command: argparse.ArgumentParser) -> None:
 
 def program_chosen(chosen: argparse.Namespace) -> tuple[str, list[str], str]:
     """The program on the command line: (target, arguments, kind)."""
-    for kind, words in (("module", chosen.module), ("command", chosen.text), ("script", chosen.script)):
-        if words:
-            return words[0], words[1:], kind
-    chosen.parser.error("a program is needed: a file, -, -m MODULE or -c TEXT")
+    given = (("module", chosen.module), ("command", chosen.text), ("script", chosen.script))
+    kind, words = next(((kind, words) for kind, words in given if words), ("", []))
+    if not words:
+        chosen.parser.error("a program is needed: a file, -, -m MODULE or -c TEXT")
+    return words[0], words[1:], kind
 
 
 def run_it(chosen: argparse.Namespace) -> None:
@@ -254,7 +262,13 @@ def explain_it(chosen: argparse.Namespace) -> None:
     unknown = [kind for kind in kinds if kind not in explain.KINDS]
     if unknown:
         chosen.parser.error(f"--fail-on knows {', '.join(explain.KINDS)}, not {unknown[0]}")
-    sys.exit(explain.explain(*program, fail_on=kinds))
+    sys.exit(explain.explain(lambda: run(*program), program[0], kinds))
+
+
+def print_doctor(chosen: argparse.Namespace) -> None:
+    from wengert import fast
+
+    print(f"{describe_versions()}\n\n{fast.report()}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -48,14 +48,19 @@ def __getstate__(self):
     return attributes_of(self) or None
 
 
-def __reduce_ex__(self, protocol):
-    for hook in (self._backward_hooks or {}).values():
+def warn_of_hooks(tensor):
+    """Warn of each hook of a tensor that will not be pickled, unless it says that it knows."""
+    for hook in (tensor._backward_hooks or {}).values():
         if not getattr(hook, "__torch_unserializable__", False):
             warnings.warn(
                 f"backward hook {hook!r} on tensor will not be serialized.  If this is expected, you can decorate the "
                 "function with @torch.utils.hooks.unserializable_hook to suppress this warning",
-                stacklevel=2,
+                stacklevel=3,
             )
+
+
+def __reduce_ex__(self, protocol):
+    warn_of_hooks(self)
     return rebuild, (type(self), *_place(self._array), self.dtype.name, self.requires_grad), self.__getstate__()
 
 

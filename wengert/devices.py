@@ -2,7 +2,10 @@
 
 import re
 
-TYPES = ("cpu", "cuda", "meta", "mps", "xpu", "xla", "ipu", "hpu", "vulkan", "mkldnn", "lazy", "mtia", "privateuseone")
+TYPES = (
+    "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga", "maia", "xla", "lazy",
+    "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone",
+)  # fmt: skip
 
 
 class device:

@@ -97,10 +97,11 @@ class Generator:
         raise RuntimeError("CPU Generator does not use offset")
 
     def __reduce__(self):
-        return (type(self), (self.device,), self.get_state())
+        return (type(self), (self.device,), (self.initial_seed(), None, self.get_state()))
 
     def __setstate__(self, state):
-        self.set_state(state)
+        _, _, stream = state
+        self.set_state(stream)
 
 
 Generator.__module__ = "wengert"

@@ -1,6 +1,7 @@
 """Process-wide settings and small questions: default dtype and device, threads, determinism, tests of type."""
 
 import os
+import sys
 import warnings
 
 import numpy as np
@@ -20,7 +21,7 @@ __all__ = [
     "is_deterministic_algorithms_warn_only_enabled",
     "set_float32_matmul_precision", "get_float32_matmul_precision", "set_flush_denormal", "set_warn_always",
     "is_warn_always_enabled", "set_default_tensor_type", "compiled_with_cxx11_abi", "is_inference", "is_conj", "is_neg",
-    "is_autocast_enabled", "is_distributed", "inf", "nan", "pi", "e", "newaxis",
+    "is_distributed", "inf", "nan", "pi", "e", "newaxis",
     "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor", "LongTensor", "IntTensor", "ShortTensor",
     "CharTensor",
     "ByteTensor", "BoolTensor",
@@ -116,13 +117,6 @@ def can_cast(from_, to):
     return dtypes.can_cast(from_, to)
 
 
-def is_autocast_enabled(device_type="cpu"):
-    """Whether `autocast` is in force."""
-    from wengert import amp
-
-    return amp.is_autocast_enabled(device_type)
-
-
 class _Settings:
     device = device("cpu")
     threads = None
@@ -163,6 +157,9 @@ def set_num_threads(num):
     if num <= 0:
         raise RuntimeError("set_num_threads expects a positive integer")
     _settings.threads = num
+    kernels = sys.modules.get("wengert.kernels.cpu.threads")
+    if kernels is not None:
+        kernels.choose(num)
     if not _limit_blas(num) and num != get_num_threads.available():
         warnings.warn(
             "set_num_threads: NumPy's BLAS keeps its own number of threads; install threadpoolctl, or set "
@@ -171,6 +168,12 @@ def set_num_threads(num):
             UserWarning,
             stacklevel=2,
         )
+
+
+def use_one_thread():
+    """Use one thread from now on, as a process that is one of many should; says nothing where BLAS can't be told."""
+    _settings.threads = 1
+    _limit_blas(1)
 
 
 def get_num_threads():

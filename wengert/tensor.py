@@ -24,8 +24,10 @@ from wengert.autograd.graph import (
 )
 from wengert.devices import cpu
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES, TENSOR_TYPE_NAMES, strided
+from wengert.kernels import choices
 from wengert.size import Size
 
+NOTICED = choices.POINTWISE
 new = object.__new__
 new_size = tuple.__new__  # a NumPy shape needs no checking
 
@@ -129,9 +131,6 @@ class Tensor:
     def is_neg(self):
         return False
 
-    def is_shared(self):
-        return False
-
     def is_pinned(self, device=None):
         return False
 
@@ -158,8 +157,9 @@ class Tensor:
 
     @property
     def requires_grad(self):
-        """Whether operations on this tensor are recorded."""
-        return self._node is not None
+        """Whether operations on this tensor are recorded; a view made where nothing was recorded says what its base
+        says."""
+        return self._node is not None or (self._base is not None and self._base._node is not None)
 
     @requires_grad.setter
     def requires_grad(self, value):
@@ -450,6 +450,8 @@ def construct(cls, *args, **kwargs):
 
 def wrap(array, dtype=None):
     """A tensor around `array` as it is: no copy, no graph."""
+    if array.size >= NOTICED:
+        choices.notice()
     t = new(Tensor)
     t._array = array
     t.dtype = FROM_NUMPY[array.dtype] if dtype is None else dtype

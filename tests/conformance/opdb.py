@@ -56,8 +56,9 @@ WRONG_ON_STRIDED_OUT = {
 }  # fmt: skip
 # PyTorch itself leaves an `out=` of the right shape unwritten: it conjugates a copy.
 UNWRITTEN_OUT = {"fft.ihfft2", "fft.ihfftn"}
-# Of several right answers (eigenvectors have no sign) `forward` compares what the database makes of them, `out` can't.
-SIGNS_OPEN = {"linalg.eig", "linalg.eigh", "linalg.svd", "svd"}
+# Of several right answers (eigenvectors have no sign) what is compared is what the database makes of them for its own
+# checks of gradients: magnitudes, products.
+SIGNS_OPEN = {"linalg.eig", "linalg.eigh", "linalg.svd", "svd", "svd_lowrank", "pca_lowrank"}
 # Long sums and factorisations: an error is measured against the largest value of the result.
 NORMWISE = tuple(
     """
@@ -74,6 +75,10 @@ PUBLIC_NAMESPACES = ["", "linalg", "special", "fft", "nn.functional", "signal.wi
 # What the database's own functions call beside the operation, and which means nothing under another module.
 SUBSTITUTES = {"freeze_rng_state": contextlib.nullcontext}
 LACKS = re.compile(r"(module '[\w.]+'|'Tensor' object) has no attribute|cannot import name")
+
+
+# The noise of each tensor of a result, measured when asked for.
+Noise = Callable[[], list[float]]
 
 
 class Absent(Exception):
@@ -171,6 +176,10 @@ def translated(function: Any, module: Any) -> Any:
     path = public_paths().get(id(function))
     if path is not None:
         return lookup(path, module)
+    if hasattr(function, "named_parameters"):  # a module without parameters, as a distance between tensors
+        made = lookup(f"nn.{type(function).__name__}", module)()
+        vars(made).update({name: value for name, value in vars(function).items() if isinstance(value, int | float)})
+        return made
     name = getattr(function, "__name__", "")
     if isinstance(function, types.MethodDescriptorType | types.WrapperDescriptorType):
         return lookup(f"Tensor.{name}", module)
@@ -182,10 +191,16 @@ def translated(function: Any, module: Any) -> Any:
     raise Absent(repr(function))
 
 
+def names_in(code: types.CodeType) -> set[str]:
+    """The names that a function uses, those of the functions inside of it included."""
+    inner = [names_in(constant) for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    return set(code.co_names).union(*inner)
+
+
 def rebound(function: types.FunctionType, module: Any) -> Callable[..., Any]:
     """A function of the database over the judged module: the same code, other globals and closure."""
     names = dict(function.__globals__)
-    for name in function.__code__.co_names:
+    for name in names_in(function.__code__):
         value = names.get(name)
         if name in SUBSTITUTES:
             names[name] = SUBSTITUTES[name]
@@ -268,6 +283,28 @@ def _window(storage: Any, like: Any, torch: Any) -> Any:
     return torch.empty(0, dtype=like.dtype).set_(storage, like.storage_offset(), like.shape, like.stride())
 
 
+class Neighbour(Translator):
+    """The arguments of a sample at a point near it (`step` 0 is the sample itself), for PyTorch; with `wide`, the same
+    point in twice the precision."""
+
+    def __init__(self, module: Any, step: int, wide: bool) -> None:
+        super().__init__(module)
+        self.step = step
+        self.wider = {module.float32: module.float64, module.complex64: module.complex128} if wide else {}
+
+    def __call__(self, value: Any) -> Any:
+        if isinstance(value, self.module.dtype):
+            return self.wider.get(value, value)
+        return super().__call__(value)
+
+    def tensor(self, source: Any) -> Any:
+        made = super().tensor(source).detach()
+        if self.step and (made.is_floating_point() or made.is_complex()):
+            ramp = self.module.arange(made.numel()).reshape(made.shape) * (2 * self.step + 1) % 7 - 3
+            made = made * (1 + ramp * 2.0**-18).to(made.dtype)
+        return made.to(self.wider.get(made.dtype, made.dtype)).requires_grad_(source.requires_grad)
+
+
 class Judge:
     """Runs one entry under both modules."""
 
@@ -328,23 +365,74 @@ class Judge:
         expected = self.call(self.torch, function, sample, other)
         return actual, expected, own, other
 
-    def results_agree(self, actual: Any, expected: Any, where: str = "result", computed_in: str = "") -> None:
+    def noise(self, sample: Any, measure: Callable[[Translator], list[Any]]) -> list[float]:
+        """How far PyTorch's own numbers are from those of twice the precision, for each tensor that `measure` gives:
+        the largest distance at the sample and at a few points beside it.
+
+        One point says too little: where the exact result is zero, one machine's sum may hit it by luck."""
+        found: list[float] = []
+        with contextlib.suppress(Exception):
+            for step in range(6):
+                pair = [measure(Neighbour(self.torch, step, wide)) for wide in (False, True)]
+                apart = [compare.distance(*tensors) for tensors in zip(*pair, strict=True)]
+                found = [max(both) for both in zip(found or apart, apart, strict=True)]
+        return found
+
+    def determined(self, result: Any, sample: Any, module: Any) -> Any:
+        """What of a result is determined: all of it, but for the signs of vectors."""
+        if self.entry.name not in SIGNS_OPEN or isinstance(result, Exception):
+            return result
+        return translated(sample.output_process_fn_grad, module)(result)
+
+    def noise_of_results(self, sample: Any, function: Any) -> list[float]:
+        def results(translator: Translator) -> list[Any]:
+            result = self.determined(self.call(self.torch, function, sample, translator), sample, self.torch)
+            return [tensor for tensor, *_ in check_structure(result, result)]
+
+        return self.noise(sample, results)
+
+    def noise_of_gradients(self, sample: Any, again: bool) -> list[float]:
+        def gradients(translator: Translator) -> list[Any]:
+            result = self.determined(self.call(self.torch, self.entry.op, sample, translator), sample, self.torch)
+            return self.gradients(self.torch, result, translator, sample, again)
+
+        return self.noise(sample, gradients)
+
+    def results_agree(
+        self,
+        actual: Any,
+        expected: Any,
+        where: str = "result",
+        computed_in: str = "",
+        noise: Noise | None = None,
+        values: bool = True,
+    ) -> None:
         if isinstance(expected, Exception) or isinstance(actual, Exception):
             check_error(*(e if isinstance(e, Exception) else None for e in (actual, expected)), "it")
             return
-        for a, e, place in check_structure(actual, expected, where):
+        for index, (a, e, place) in enumerate(check_structure(actual, expected, where)):
             if e.layout is not self.torch.strided:
                 raise Absent(f"layout {e.layout}")
             compare.check_layout(a, e, place)
             compare.must(a.requires_grad == e.requires_grad, f"{place} requires_grad", a.requires_grad, e.requires_grad)
-            if not self.open_values:
-                compare.check_values(a, e, place, normwise=self.normwise, computed_in=computed_in)
+            if values and not self.open_values:
+                compare.check_values(
+                    a, e, place, normwise=self.normwise, computed_in=computed_in, noise=at(noise, index)
+                )
 
     def forward(self, dtype: str, count: int) -> None:
         aspect = f"forward {dtype}"
         for sample in self.samples(dtype, count):
             actual, expected, *_ = self.both(sample)
-            self.check(aspect, functools.partial(self.results_agree, actual, expected), sample)
+            noise = functools.cache(functools.partial(self.noise_of_results, sample, self.entry.op))
+            self.check(aspect, functools.partial(self.forward_agrees, sample, actual, expected, noise), sample)
+
+    def forward_agrees(self, sample: Any, actual: Any, expected: Any, noise: Noise) -> None:
+        if self.entry.name in SIGNS_OPEN:
+            self.results_agree(actual, expected, values=False)
+            actual = self.determined(actual, sample, self.subject)
+            expected = self.determined(expected, sample, self.torch)
+        self.results_agree(actual, expected, noise=noise)
 
     def aliasing(self) -> None:
         """Which input's memory the result is made of, tried by writing."""
@@ -394,6 +482,7 @@ class Judge:
             if isinstance(expected, Exception) or not self.differentiable(expected):
                 continue
             try:
+                expected = self.determined(expected, sample, self.torch)
                 wanted = self.gradients(self.torch, expected, other, sample, again)
             except RuntimeError:
                 continue  # PyTorch itself has no such derivative here
@@ -403,7 +492,8 @@ class Judge:
     def gradients_agree(self, actual: Any, wanted: list[Any], own: Translator, sample: Any, again: bool) -> None:
         if isinstance(actual, Exception):
             raise actual
-        found = self.gradients(self.subject, actual, own, sample, again)
+        found = self.gradients(self.subject, self.determined(actual, sample, self.subject), own, sample, again)
+        noise = functools.cache(functools.partial(self.noise_of_gradients, sample, again))
         for index, (a, e) in enumerate(zip(found, wanted, strict=True)):
             # A second derivative that is zero everywhere may be None on one side: how far the graph reaches
             # backward is PyTorch's own affair, that the first derivative exists is not.
@@ -414,7 +504,7 @@ class Judge:
             compare.must((a is None) == (e is None), f"gradient {index}", a, e)
             if e is not None:
                 compare.check_layout(a, e, f"gradient {index}", strides=False)
-                compare.check_values(a, e, f"gradient {index}", normwise=True)
+                compare.check_values(a, e, f"gradient {index}", normwise=True, noise=at(noise, index))
 
     def forward_mode(self) -> None:
         """Directional derivatives through dual numbers."""
@@ -447,6 +537,7 @@ class Judge:
                 result = self.call(module, function, sample, translator)
                 if isinstance(result, Exception):
                     return result
+                result = self.determined(result, sample, module)
                 outputs = result if isinstance(result, list | tuple) else [result]
                 found = [forward_ad.unpack_dual(t).tangent for t in outputs if is_tensor(t)]
                 return [t if t is None else t.clone() for t in found]
@@ -462,14 +553,15 @@ class Judge:
             actual, expected, own, other = self.both(sample, variant)
 
             inputs = own.made[id(sample.input)], other.made[id(sample.input)]
-            self.check("in-place", functools.partial(self.in_place_agrees, actual, expected, *inputs), sample)
+            noise = functools.cache(functools.partial(self.noise_of_results, sample, variant))
+            self.check("in-place", functools.partial(self.in_place_agrees, actual, expected, *inputs, noise), sample)
         if self.entry.supports_inplace_autograd and self.entry.supports_autograd:
             for sample in self.samples("float32", SAMPLES["in-place"] // 2, requires_grad=True):
                 if is_tensor(sample.input) and sample.input.requires_grad:
                     self.check("in-place", functools.partial(self.in_place_gradient, variant, sample), sample)
 
-    def in_place_agrees(self, actual: Any, expected: Any, own_input: Any, other_input: Any) -> None:
-        self.results_agree(actual, expected)
+    def in_place_agrees(self, actual: Any, expected: Any, own_input: Any, other_input: Any, noise: Noise) -> None:
+        self.results_agree(actual, expected, noise=noise)
         if not isinstance(expected, Exception):
             compare.must((actual is own_input) == (expected is other_input), "identity", actual, expected)
             versions = own_input._version, other_input._version
@@ -528,9 +620,11 @@ class Judge:
                 returned = list(result) if isinstance(like, list | tuple) else [result]
                 compare.must(all(r is t for r, t in zip(returned, targets, strict=True)), "returned out", result, given)
             results.append(given if result is None else result)
-        if self.entry.name in SIGNS_OPEN:
-            results = [r if isinstance(r, Exception) else [t.abs() for t in r] for r in results]
-        self.results_agree(*results, f"out ({kind})", "float32" if kind == "float64" else "")
+        modules = (self.subject, self.torch)
+        results = [self.determined(r, sample, module) for r, module in zip(results, modules, strict=True)]
+        noise = functools.cache(functools.partial(self.noise_of_results, sample, self.entry.op))
+        computed_in = "float32" if kind == "float64" else ""
+        self.results_agree(*results, f"out ({kind})", computed_in, noise)
 
     def target(self, module: Any, like: Any, kind: str) -> Any:
         dtype = getattr(module, kind if kind in ("float64", "int64") else dtype_name(like.dtype))
@@ -590,6 +684,11 @@ class Judge:
             if aspect.startswith("forward ") and not self.verdict.scores:
                 raise  # not a variant: the operation itself
             self.verdict.add(aspect, f"absent: {absent}")
+
+
+def at(noise: Noise | None, index: int) -> Callable[[], float]:
+    """The noise of one tensor of several; none where it could not be measured."""
+    return lambda: dict(enumerate(noise() if noise else ())).get(index, 0.0)
 
 
 def described(sample: Any) -> str:

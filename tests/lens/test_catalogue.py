@@ -17,7 +17,7 @@ ROOT = Path(wengert.__file__).parents[1]
 HERE = Path(__file__).parent
 BROKEN = sorted((HERE / "broken").glob("*.py"))
 SOUND = sorted((HERE / "sound").glob("*.py"))
-EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.py")) if path.name != "digits.py"]  # trained too long
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the scripts run in forks of one process")
 

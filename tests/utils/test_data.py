@@ -55,13 +55,45 @@ def test_a_split_is_disjoint(numbers):
     assert sorted([x.item() for x, _ in first] + [x.item() for x, _ in second]) == list(range(10))
 
 
-def test_what_is_not_there_is_refused(numbers):
-    with pytest.raises(NotImplementedError, match="num_workers=2"):
-        DataLoader(numbers, num_workers=2)
+def test_options_that_exclude_one_another_are_refused(numbers):
     with pytest.raises(ValueError, match="mutually exclusive"):
         DataLoader(numbers, sampler=range(3), shuffle=True)
     with pytest.raises(ValueError, match="non-negative"):
         DataLoader(numbers, num_workers=-1)
+    with pytest.raises(ValueError, match="persistent_workers option needs num_workers > 0"):
+        DataLoader(numbers, persistent_workers=True)
+    with pytest.raises(ValueError, match="prefetch_factor option could only be specified in multiprocessing"):
+        DataLoader(numbers, prefetch_factor=2)
+    with pytest.raises(ValueError, match="can only be used with multi-process loading"):
+        DataLoader(numbers, multiprocessing_context="spawn")
+    with pytest.raises(ValueError, match="should specify a valid start method"):
+        DataLoader(numbers, num_workers=1, multiprocessing_context="clone")
+
+
+def test_what_decides_the_order_is_fixed(numbers):
+    loader = DataLoader(numbers)
+    loader.num_workers = 1
+    with pytest.raises(ValueError, match="batch_size attribute should not be set after DataLoader is initialized"):
+        loader.batch_size = 2
+
+
+def test_pinned_memory_is_for_devices(numbers):
+    with pytest.warns(UserWarning, match="no accelerator is found"):
+        next(iter(DataLoader(numbers, pin_memory=True)))
+
+
+def test_a_stream_longer_than_announced_is_noticed():
+    class Liar(IterableDataset):
+        def __iter__(self):
+            return iter(range(3))
+
+        def __len__(self):
+            return 2
+
+    loader = DataLoader(Liar(), batch_size=None)
+    assert len(loader) == 2
+    with pytest.warns(UserWarning, match="was reported to be 2"):
+        list(loader)
 
 
 def test_there_is_no_cuda_and_no_other_backend():

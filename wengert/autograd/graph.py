@@ -45,17 +45,23 @@ class Inside(threading.local):
     functions = 0
 
 
+def no_recast(name, written=False):
+    """Nobody has entered `autocast`: every operation runs as it is."""
+    return
+
+
 class Rare:
     """The one flag that the hot path of an operation looks at for everything unusual, in any thread.
 
     `active` is true while at least one reason (a recorder, an override mode, inference mode, ...) is in force.
     `on_record` are called with (operation, inputs, result) for each recorded result, `on_result` with
     (kind, inputs, result, node) where a value leaves the graph, `on_pass` with (nodes, wanted, over) when a backward
-    pass begins and when it is over.
-    `on_composite` are called with (operation, args, kwargs, result) after an operation written with others.
+    pass begins and when it is over, `on_composite` with (operation, args, kwargs, result) after an operation that is
+    written with others. `recast` says how the operation of a name is to run where autocast is in force (see
+    `wengert.amp.autocast_mode`).
     """
 
-    __slots__ = ("active", "reasons", "on_record", "on_composite", "on_result", "on_pass", "inside")
+    __slots__ = ("active", "reasons", "on_record", "on_composite", "on_result", "on_pass", "inside", "recast")
 
     def __init__(self):
         self.active = False
@@ -65,6 +71,7 @@ class Rare:
         self.on_result = []
         self.on_pass = []
         self.inside = Inside()
+        self.recast = no_recast
 
     def enter(self):
         with _rare_lock:

@@ -294,7 +294,7 @@ def lerp(input, end, weight):
     difference = end - input
     near = np.less(np.abs(weight), 0.5)
     return np.where(near, input + weight * difference, end - difference * (1 - weight)).astype(
-        np.asarray(input).dtype, copy=False
+        difference.dtype, copy=False
     )
 
 

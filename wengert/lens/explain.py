@@ -2,7 +2,6 @@
 
 import sys
 import textwrap
-import traceback
 
 from wengert.lens.errors import told_of
 from wengert.lens.memory import amount, plural
@@ -131,15 +130,20 @@ def remembered(witness):
     return ["", line]
 
 
-def watch_program(program, arguments=(), kind="script"):
-    """Run a program under the lens. Returns the report, the findings, and the status with which the program ended."""
-    from wengert import cli
+def watch(run, name):
+    """Run a program under the lens.
 
+    Args:
+        run: starts the program, in this process.
+        name: what the report calls it.
+
+    Returns the report, the findings, and the status with which the program ended.
+    """
     witness = Witness()
     error, status = None, 0
     with witness:
         try:
-            cli.run(program, arguments, kind)
+            run()
         except SystemExit as ended:
             status = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
             if isinstance(ended.code, str):
@@ -147,22 +151,20 @@ def watch_program(program, arguments=(), kind="script"):
         except BaseException as caught:
             error, status = caught, 1
     if error is not None:
-        traceback.print_exception(type(error), error, cli.frames_of_the_program(error.__traceback__))
-    text, findings = report(witness, program, error)
+        sys.excepthook(type(error), error, error.__traceback__.tb_next)
+    text, findings = report(witness, name, error)
     return text, findings, status
 
 
-def explain(program, arguments=(), kind="script", fail_on=()):
+def explain(run, name, fail_on=()):
     """Run a program under the lens and print what it did; the exit status for the command line is returned.
 
     Args:
-        program, arguments, kind: as for `wengert.cli.run`.
+        run, name: as for `watch`.
         fail_on: kinds of findings (of "no-grad", "leak", "nan", "in-place") that make the exit status 3.
     """
-    text, findings, status = watch_program(program, arguments, kind)
+    text, findings, status = watch(run, name)
     sys.stdout.flush()
     sys.stderr.flush()
     print(f"\n{text}")
-    if status == 0 and any(f.kind in fail_on for f in findings):
-        status = 3
-    return status
+    return 3 if status == 0 and any(finding.kind in fail_on for finding in findings) else status

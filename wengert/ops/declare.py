@@ -53,6 +53,7 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"wengert\.")
 # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
 FUNCTIONS: dict[str, dict[str, "Operation"]] = {}
 METHODS: dict[str, "Operation"] = {}
+DECLARED: list["Operation"] = []  # every operation, those without a public name included
 
 
 # What Python and NumPy raise where no check of ours spoke first; see `wengert.errors.reworded`.
@@ -63,6 +64,7 @@ class Operation:
     """What all operations have in common: names, lazily generated functions, and the way through uncommon arguments."""
 
     differentiable = True
+    linear = False  # in all its differentiable inputs, and its tangent to be had by running it, not from the derivative
     takes_number = False  # whether a Python number may stand for the second of two tensors
     public = None  # the operation as whose usual case this one is called
     namespace = ""  # where the function is public: "" is torch itself
@@ -73,6 +75,7 @@ class Operation:
         self.doc = doc
         self._variants = {}
         self._signature = None
+        DECLARED.append(self)
 
     # --- names ------------------------------------------------------------------------------------------------------
 
@@ -137,6 +140,8 @@ class Operation:
         overridden = overriding(values.values(), out)
         if overridden:
             return self.override(overridden, values, out, kind)
+        if rare.active and (recast := rare.recast((self.public or self).name, out is not None)) is not None:
+            return recast(lambda given: self.general(given, out, kind), (values,))
         try:
             if out is not None:
                 return self.write(out, values)
@@ -259,6 +264,8 @@ class Composite(Operation):
                     from wengert import overrides
 
                     return overrides.handle(function, overridden, args, kwargs)
+                if rare.active and (recast := rare.recast(name, "out" in kwargs)) is not None:
+                    return recast(lambda args, kwargs: function(*args, **kwargs), (args, kwargs))
             out = kwargs.pop("out", None) if "out" in kwargs and "out" not in self.signature else None
             if out is not None:
                 bound = inspect.signature(run).bind(*args, **kwargs)
@@ -321,6 +328,7 @@ class Choice(Operation):
     def generate(self, kind):
         choose = self.kernel
         takes_out = kind == "function"
+        written = kind == "inplace"
         usual = None if self.usual is None else self.usual.variant(kind)
 
         def function(*args, **kwargs):
@@ -332,6 +340,8 @@ class Choice(Operation):
                     from wengert import overrides
 
                     return overrides.handle(function, overridden, args, kwargs)
+                if rare.active and (recast := rare.recast(self.name, written or "out" in kwargs)) is not None:
+                    return recast(lambda args, kwargs: function(*args, **kwargs), (args, kwargs))
             out = kwargs.pop("out", None) if takes_out else None
             try:
                 chosen, arguments, *options = choose(*args, **kwargs)

@@ -21,6 +21,7 @@ from wengert.autograd.graph import FREED, Node, Output, Version, grad_mode, next
 from wengert.dtypes import FROM_NUMPY
 from wengert.errors import explain
 from wengert.interop import adopt
+from wengert.kernels import choices
 from wengert.tensor import Parameter, Tensor, new, wrap
 
 NUMBERS = (bool, int, float, complex, np.number, np.bool_)
@@ -126,6 +127,56 @@ COMMON = {
 }  # fmt: skip
 
 
+# What was generated so far, to be written anew when the choice of kernels begins or ends to depend on sizes.
+_functions: list[tuple] = []
+_node_classes: list[tuple] = []
+
+
+def renew():
+    """Write all generated functions anew, in place: whoever holds one has the new one."""
+    for function, arguments in _functions:
+        replace(function, Emitter(*arguments).written())
+    for kind, arguments in _node_classes:
+        replace(kind.apply, node_functions(*arguments)["apply"])
+
+
+def replace(function, by):
+    function.__globals__.update(by.__globals__)
+    function.__code__ = by.__code__
+
+
+choices.listeners.append(renew)
+
+
+def large_kernel(op):
+    """(smallest size, kernel) that stands in for the operation's kernel on large arrays, or None."""
+    if not choices.state.active:
+        return None
+    found = choices.named(choices.name_of(op.kernel), op.kernel)
+    if found is None and op.promote:
+        found = choices.pointwise(op.name, op.kernel, lambda: recordable(op.kernel))
+    return found
+
+
+def large_formula(op, name, formula, on_arrays):
+    """Likewise for a derivative."""
+    if not choices.state.active or formula.__code__.co_code == IDENTITY:
+        return None
+    found = choices.named(f"{choices.name_of(op.kernel)}/{name}", on_arrays)
+    if found is None and op.promote and name is not None:
+        found = choices.pointwise(f"{op.name}/{name}", on_arrays, lambda: recordable(formula))
+    return found
+
+
+IDENTITY = (lambda g: g).__code__.co_code
+
+
+def recordable(function):
+    from wengert.kernels.cpu import recorded
+
+    return recorded.recordable(function)
+
+
 class Saved:
     """Which values a node keeps, and for which derivatives; shared by the emitters of the function and of the node."""
 
@@ -191,9 +242,18 @@ class Emitter:
         self.lines.append("    " * indent + text)
 
     def build(self):
+        """The function, to be kept up to date by `renew`."""
+        function = self.written()
+        _functions.append((function, (self.op, self.kind, self.scalars, self.numbered)))
+        return function
+
+    def written(self):
         op = self.op
         namespace = dict(COMMON)
         namespace.update(op=op, kernel=op.kernel)
+        self.large = large_kernel(op)
+        if self.large is not None:
+            namespace["large"] = self.large[1]
         if self.saved.differentiable:
             namespace["NODE"] = op.node_class(self.scalars, False, self.numbered)
             if op.full_node:
@@ -337,14 +397,23 @@ class Emitter:
             self.add(f"number = {tensor}.dtype.numbers.get({number})", indent + 1)
             self.add("if number is None:", indent + 1)
             self.add(f"number = constant({tensor}.dtype, {number})", indent + 2)
-            self.add(f"{target} = kernel({tensor}._array, number)", indent + 1)
+            self.add(f"{target} = {self.called()}({tensor}._array, number)", indent + 1)
         else:
-            self.add(f"{target} = kernel({', '.join(arguments)})", indent + 1)
+            self.add(f"{target} = {self.called()}({', '.join(arguments)})", indent + 1)
         self.add("except Exception as error:", indent)
         positional = [a for a in arguments if "=" not in a.split("(")[0]]
         keywords = [a for a in arguments if "=" in a.split("(")[0]]
         run = "kernel" if not keywords else f"lambda *a: kernel(*a, {', '.join(keywords)})"
         self.add(f"{target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1)
+
+    def called(self):
+        """The kernel, or an expression that chooses it by size."""
+        return f"({self.choosing('large', 'kernel')})" if self.large is not None else "kernel"
+
+    def choosing(self, large, other):
+        smallest = self.large[0]
+        sizes = [f"{n}._array.size >= {smallest}" for n in self.saved.inputs if n not in self.saved.optional]
+        return f"{large} if {' or '.join(sizes) or 'False'} else {other}"
 
     def result_dtype(self):
         if self.op.promote == "bool":
@@ -504,6 +573,15 @@ class Emitter:
                 self.add(f"t_{name}._node = Output(node, {number}, t_{name}._array.shape, t_{name}.dtype)", indent + 1)
         self.add(f"return {results}", indent)
 
+    def stores_large(self):
+        """Whether a large array may be written by its own kernel rather than by the one below."""
+        return self.large is not None and bool(self.op.promote) and not self.op.residuals
+
+    def store_large(self, indent, arguments):
+        if self.stores_large():
+            stored = f"large.into({self.saved.inputs[0]}._array, {', '.join(arguments)})"
+            self.add(f"if not ({self.choosing(stored, 'False')}):", indent)
+
     def body_inplace(self, indent):
         op, saved = self.op, self.saved
         first = saved.inputs[0]
@@ -534,9 +612,14 @@ class Emitter:
         if writes_in_place(op.kernel):
             # Operands of another dtype decide in which the work is done, and the target in which its result is kept.
             unsafe = "" if self.checked else ", casting='unsafe'"
-            self.add(f"kernel({', '.join(arguments)}, out={first}._array{unsafe})", indent + 1)
+            self.store_large(indent + 1, arguments)
+            self.add(f"kernel({', '.join(arguments)}, out={first}._array{unsafe})", indent + 1 + self.stores_large())
         else:
-            self.add(f"{target if residuals else '_'} = kernel_inplace({', '.join(arguments)})", indent + 1)
+            self.store_large(indent + 1, arguments)
+            self.add(
+                f"{target if residuals else '_'} = kernel_inplace({', '.join(arguments)})",
+                indent + 1 + self.stores_large(),
+            )
         self.add("except Exception as error:", indent)
         positional = [a for a in arguments if "=" not in a.split("(")[0]]
         keywords = [a for a in arguments if "=" in a.split("(")[0]]
@@ -572,22 +655,11 @@ def make_node_class(op, scalars, is_complex, full):
     saved = Saved(op, scalars)
     kept = [*saved.tensors, *saved.outputs, *saved.shapes, *saved.values, *saved.residuals]
     tracked = [*saved.tensors, *saved.outputs]
-    namespace = dict(COMMON)
-    lines = ["def apply(self, g, keep):", *apply_source(op, saved, tracked, is_complex, arrays=True)]
-    lines += ["def apply_graph(self, g):", *apply_source(op, saved, tracked, is_complex, arrays=False)]
-    lines.append("def release(self):")
     freed = freed_by(op, saved)
-    lines += [f"    self.s_{name} = None" for name in freed] + ["    self.versions = FREED" if freed else "    pass"]
-    for number, formula in enumerate(saved.formulas.values()):
-        namespace[f"f{number}"] = rebound(formula)
-        namespace[f"F{number}"] = formula
-    namespace["op"] = op
-    namespace["conj_tensor"] = lambda g: g.conj()
     name = (op.full_node or op.scalar_node) if full else op.scalar_node if scalars else op.node_name
-    variant = f"{name} {'complex ' if is_complex else ''}{''.join(scalars)}".strip()
-    apply = compile_source("\n".join(lines) + "\n", "apply", namespace, variant)
+    namespace = node_functions(op, scalars, is_complex, full)
     public = {("self" if n == "input" else "result" if n == "out" else n): f"s_{n}" for n in kept}
-    return type(
+    kind = type(
         name,
         (Node,),
         {
@@ -599,11 +671,38 @@ def make_node_class(op, scalars, is_complex, full):
             "kept": tuple(f"s_{n}" for n in freed),
             "outputs": len(op.outputs) if op.outputs else 1,
             "operation": op,
-            "apply": apply,
+            "apply": namespace["apply"],
             "apply_graph": namespace["apply_graph"],
             "release": namespace["release"],
         },
     )
+    _node_classes.append((kind, (op, scalars, is_complex, full)))
+    return kind
+
+
+def node_functions(op, scalars, is_complex, full):
+    """`apply`, `apply_graph` and `release`, in the namespace that they share."""
+    saved = Saved(op, scalars)
+    tracked = [*saved.tensors, *saved.outputs]
+    namespace = dict(COMMON)
+    large = {}
+    for number, (name, formula) in enumerate(saved.formulas.items()):
+        namespace[f"f{number}"] = on_arrays = rebound(formula)
+        namespace[f"F{number}"] = formula
+        found = None if is_complex else large_formula(op, name, formula, on_arrays)
+        if found is not None:
+            large[number], namespace[f"L{number}"] = found
+    lines = ["def apply(self, g, keep):", *apply_source(op, saved, tracked, is_complex, arrays=True, large=large)]
+    lines += ["def apply_graph(self, g):", *apply_source(op, saved, tracked, is_complex, arrays=False)]
+    lines.append("def release(self):")
+    freed = freed_by(op, saved)
+    lines += [f"    self.s_{name} = None" for name in freed] + ["    self.versions = FREED" if freed else "    pass"]
+    namespace["op"] = op
+    namespace["conj_tensor"] = lambda g: g.conj()
+    name = (op.full_node or op.scalar_node) if full else op.scalar_node if scalars else op.node_name
+    variant = f"{name} {'complex ' if is_complex else ''}{''.join(scalars)}".strip()
+    compile_source("\n".join(lines) + "\n", "apply", namespace, variant)
+    return namespace
 
 
 def freed_by(op, saved):
@@ -611,8 +710,10 @@ def freed_by(op, saved):
     return [*saved.tensors, *saved.outputs, *(() if op.view else saved.residuals)]
 
 
-def apply_source(op, saved, tracked, is_complex, *, arrays):
-    """The body of `apply` (on arrays) or `apply_graph` (on tensors)."""
+def apply_source(op, saved, tracked, is_complex, *, arrays, large=()):
+    """The body of `apply` (on arrays) or `apply_graph` (on tensors); `large` maps formulas to the sizes from which they
+    have a form of their own.
+    """
     edges = [f"e_{n}" for n in saved.differentiable]
     lines = []
     add = lines.append
@@ -662,7 +763,12 @@ def apply_source(op, saved, tracked, is_complex, *, arrays):
 
     fit = "unbroadcast({0}, {1}.shape)" if arrays else "{0}.sum_to_size({1}.shape)"
     for number, (name, formula) in enumerate(saved.formulas.items()):
-        call = f"{'f' if arrays else 'F'}{number}({', '.join(argument(p) for p in formula_parameters(formula))})"
+        function = f"f{number}" if arrays else f"F{number}"
+        if number in large:
+            arriving = "g[0]" if op.outputs else "g"
+            big = f"type({arriving}) is ndarray and {arriving}.size >= {large[number]}"
+            function = f"(L{number} if {big} else f{number})"
+        call = f"{function}({', '.join(argument(p) for p in formula_parameters(formula))})"
         if name is None:
             add(f"{', '.join(f'd_{n}' for n in saved.differentiable)}, = {call}")
         else:

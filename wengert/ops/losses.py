@@ -11,6 +11,7 @@ import math
 import warnings
 
 from wengert import dtypes, overrides
+from wengert.autograd.graph import rare
 from wengert.autograd.modes import no_grad
 from wengert.kernels import losses as kernels
 from wengert.ops.activation import logsigmoid as log_sigmoid
@@ -268,6 +269,9 @@ def general_cross_entropy(input, target, weight, size_average, ignore_index, red
             "reduction": reduction, "label_smoothing": label_smoothing,
         }  # fmt: skip
         return overrides.handle(cross_entropy, asked, (input, target), options)
+    if rare.active and (recast := rare.recast("cross_entropy")) is not None:
+        options = (size_average, ignore_index, reduce, reduction, label_smoothing)
+        return recast(general_cross_entropy, (input, target, weight, *options))
     if size_average is not None or reduce is not None:
         reduction = legacy_reduction(size_average, reduce)
     checked(reduction)
@@ -608,7 +612,13 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
             f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
         )
     if target.ndim > 1 or target.numel() != rows.shape[0]:
-        raise RuntimeError(f"inconsistent target size, expected {[rows.shape[0]]} but got {list(target.shape)}")
+        raise RuntimeError(
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch "
+            f"size). Expected target size {[rows.shape[0]]}, but got {list(target.shape)}. Input has shape "
+            f"{list(input.shape)}."
+        )
+    if weight is not None and weight.numel() != rows.shape[1]:
+        raise RuntimeError(f"inconsistent weight size, expected {rows.shape[1]} but got {list(weight.shape)}")
     at = target.reshape(-1, 1)
     if at.numel() and not (int(at.min()) >= 0 and int(at.max()) < rows.shape[1]):
         raise RuntimeError("target out of range")
@@ -628,11 +638,12 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     The targets of a row end at the first -1.
     """
     checked(reduction)
-    if input.shape != target.shape or input.ndim > 2 or (input.ndim and input.shape[-1] == 0):
+    if input.ndim > 2 or (input.ndim and input.shape[-1] == 0):
         raise RuntimeError(
-            f"inconsistent size {list(target.shape)} for argument #2 'target': it should be that of the input, "
-            f"{list(input.shape)}, a non-empty vector or matrix"
+            f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
         )
+    if input.shape != target.shape:
+        raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
     rows, labels = (
         input.reshape(-1, max(input.shape[-1:], default=1)),
         target.reshape(-1, max(input.shape[-1:], default=1)),

@@ -28,13 +28,13 @@ def _fold_back(c, mode, pads, space):
 
 
 fold_back = primitive("pad_backward", _fold_back, **HIDDEN, c=lambda g, mode, pads: repeat(g, mode, pads))
-NODES = {"reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
+NAMES = {"reflect": "reflection", "replicate": "replication", "circular": "circular"}
 REPEAT = {
     (mode, axes): primitive(
-        "pad", _repeat, **HIDDEN, node=f"{NODES[mode]}{axes}DBackward0",
+        f"{name}_pad{axes}d", _repeat, **HIDDEN, node=f"{name.capitalize()}Pad{axes}DBackward0",
         input=lambda g, mode, pads, input_shape: fold_back(g, mode, pads, input_shape[2:]),
     )
-    for mode in NODES
+    for mode, name in NAMES.items()
     for axes in (1, 2, 3)
 }  # fmt: skip
 
@@ -90,7 +90,7 @@ def pad(input, pad, mode="constant", value=None):
         return constant_pad_nd(input, pad, 0 if value is None else value)
     if value is not None and value != 0:
         raise ValueError(f'Padding mode "{mode}"' + " doesn't take in value argument")
-    if mode not in NODES:
+    if mode not in NAMES:
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     axes = len(pad) // 2
     if axes not in (1, 2, 3) or input.ndim not in (axes + 1, axes + 2):

@@ -11,8 +11,8 @@ import numpy as np
 
 from wengert.kernels.reductions import axis_of
 from wengert.ops.declare import composite, primitive
-from wengert.ops.linalg import batched_matmul, mm
-from wengert.ops.pointwise import select
+from wengert.ops.linalg import batched_matmul, dot, mm
+from wengert.ops.pointwise import select, zeros_of
 from wengert.ops.reductions import norm_gradient, sum
 from wengert.ops.shape import broadcast_shapes, permute_op, reshape_to, sum_to
 from wengert.tensor import Tensor
@@ -298,6 +298,8 @@ def tensordot(a, b, dims=2):
     shape = (*(a.shape[d] for d in rest_a), *(b.shape[d] for d in rest_b))
     left = permute_op(a, (*rest_a, *ours)).reshape(math.prod(a.shape[d] for d in rest_a), inner)
     right = permute_op(b, (*theirs, *rest_b)).reshape(inner, math.prod(b.shape[d] for d in rest_b))
+    if left.shape[0] == right.shape[1] == 1:  # nothing is left but the sum
+        return reshape_to(dot(left.reshape(inner), right.reshape(inner)), shape)
     return reshape_to(mm(left, right), shape)
 
 
@@ -438,6 +440,8 @@ def row_pulls(g, x, other, out, p):
     if p == 2:
         weights = select(out == 0, 0, g / select(out == 0, 1, out))
         return x * sum(weights, -1, True) - weights @ other
+    if p == 0:
+        return zeros_of(x)
     difference = reshape_to(x, (*x.shape[:-1], 1, x.shape[-1])) - reshape_to(
         other, (*other.shape[:-2], 1, *other.shape[-2:])
     )

@@ -390,6 +390,7 @@ class ArrayOptimizer(Optimizer):
     _elementwise = True
     _scalars = ("step",)
     _sparse_message = "{} does not support sparse gradients"
+    _step_supports_amp_scaling = False  # fused optimizers undo the scaling of the loss by themselves
 
     def __init__(self, params, defaults):
         for option, message in _REFUSED.items():
@@ -438,6 +439,8 @@ class ArrayOptimizer(Optimizer):
         if closure is not None:
             with wengert.enable_grad():
                 loss = closure()
+        if self._step_supports_amp_scaling and not self._unscale():
+            return loss
         for i, group in enumerate(self.param_groups):
             names = self._arrays(group)
             packed = self._step_packs(i, group, names) if self._elementwise else ()
@@ -446,6 +449,19 @@ class ArrayOptimizer(Optimizer):
                 if grad is not None and id(p) not in packed:
                     self._step_one(group, p, grad, names)
         return loss
+
+    def _unscale(self):
+        """Divide the gradients by the scale that a `GradScaler` left here; False if its `found_inf` forbids a step."""
+        found_inf, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
+        if found_inf is not None and found_inf.item():
+            return False
+        if scale is not None:
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        p.grad._array[...] = p.grad._array / p.grad._array.dtype.type(scale.item())
+                        bump(p.grad)
+        return True
 
     def _step_packs(self, i, group, names):
         """Update the group's small parameters together; returns the ids of those that are done.

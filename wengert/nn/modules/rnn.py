@@ -326,6 +326,20 @@ class RNNBase(Module):
 
     def _run_layers(self, data, hidden, batch_sizes):
         """All layers over `data`: (length, batch, width), or (total, width) with `batch_sizes`."""
+        if rare.active and self.mode == "LSTM" and batch_sizes is None and not self.proj_size:
+            recast = rare.recast("lstm")
+            if recast is not None:
+                return recast(self._run_rounded, (data, hidden, self.all_weights))
+        return self._run_with(self.all_weights, data, hidden, batch_sizes)
+
+    def _run_rounded(self, data, hidden, weights):
+        """Run on what autocast has rounded to 16 bits, but sum in 32 bits, as PyTorch's own LSTM does."""
+        lower = data.dtype
+        single = [[weight.float() for weight in row] for row in weights]
+        output, final = self._run_with(single, data.float(), tuple(h.float() for h in hidden), None)
+        return output.to(lower), tuple(h.to(lower) for h in final)
+
+    def _run_with(self, all_weights, data, hidden, batch_sizes):
         step = _STEPS[self.mode]
         directions = 2 if self.bidirectional else 1
         finals = []
@@ -334,7 +348,7 @@ class RNNBase(Module):
             for direction in range(directions):
                 row = layer * directions + direction
                 weights = dict(
-                    zip((n.rsplit("_l", 1)[0] for n in self._all_weights[row]), self.all_weights[row], strict=True)
+                    zip((n.rsplit("_l", 1)[0] for n in self._all_weights[row]), all_weights[row], strict=True)
                 )
                 hidden_weights = (weights["weight_hh"], weights.get("bias_hh"), weights.get("weight_hr"))
                 start = tuple(h[row] for h in hidden)
@@ -373,6 +387,11 @@ class RNNBase(Module):
             if value != usual:
                 text += f", {name}={value}"
         return text
+
+    def __getstate__(self):
+        # PyTorch, where it reads the pickle, expects these lists and does not make them anew.
+        lists = {"_flat_weights_names": self._flat_weights_names, "_flat_weights": self._flat_weights}
+        return {**self.__dict__, **lists}
 
     def __setstate__(self, state):
         # PyTorch keeps lists of the weights beside the parameters; here they are read when needed.

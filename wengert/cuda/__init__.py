@@ -1,5 +1,7 @@
 """``torch.cuda``, answering truthfully: there is no CUDA device here, and what needs one is refused by name."""
 
+import importlib
+
 from wengert.devices import check
 
 
@@ -55,6 +57,8 @@ def reset_peak_memory_stats(device=None):
 
 
 def __getattr__(name):
+    if name == "amp":
+        return importlib.import_module("wengert.cuda.amp")
     if name.startswith("__"):
         raise AttributeError(f"module 'wengert.cuda' has no attribute '{name}'")
 

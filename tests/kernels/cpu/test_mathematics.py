@@ -1,0 +1,94 @@
+"""Elementary functions against NumPy's in twice the precision."""
+
+import math
+
+import numpy as np
+import pytest
+
+from wengert.kernels import cpu
+from wengert.kernels.cpu import mathematics
+from wengert.kernels.cpu.pointwise import Kernel
+
+cpu.begin()
+
+EDGES = [
+    0.0, -0.0, math.inf, -math.inf, math.nan, 1.0, -1.0, 0.5, -0.5, 2.0, 1e-45, -1e-45, 1e-40, -1e-40,
+    1.1754944e-38, 3.4028235e38, -3.4028235e38, 88.72, 88.73, -87.33, -87.34, -103.9, -104.1, 709.7, 709.8,
+    -745.1, -745.2, 1e-8, 5e-324, 2.2e-308, 1.7976931348623157e308, 0.625, 0.6249999, 1e6, 1.0000001e6, 1e30,
+    4.0, 0.99999994, 1.0000001,
+]  # fmt: skip
+
+
+def samples(dtype):
+    """Numbers of all sizes: uniformly spread bit patterns, and the neighbourhood of the edges."""
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 2**32 if dtype == np.float32 else 2**64, 200_000, dtype=np.uint64)
+    wild = bits.astype(f"u{np.dtype(dtype).itemsize}").view(dtype)
+    with np.errstate(over="ignore"):
+        edges = np.array(EDGES, np.float64).astype(dtype)
+        near = np.concatenate([np.nextafter(edges, dtype(math.inf)), np.nextafter(edges, dtype(-math.inf))])
+    plain = rng.uniform(-30, 30, 200_000).astype(dtype)
+    small = rng.uniform(-1, 1, 200_000).astype(dtype)
+    return np.concatenate([wild, edges, near, plain, small, np.exp(small * 80)])
+
+
+FUNCTIONS = {
+    "exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "log2": np.log2, "log10": np.log10,
+    "tanh": np.tanh, "sin": np.sin, "cos": np.cos,
+}  # fmt: skip
+
+
+def assert_within(got, exact, ulps):
+    """`got` (of its dtype) within so many units in the last place of `exact` (of a wider one)."""
+    with np.errstate(all="ignore"):
+        rounded = exact.astype(got.dtype)
+        same = (got == rounded) | (np.isnan(got) & np.isnan(rounded))
+        distance = np.abs(got.astype(exact.dtype) - exact)
+        fine = distance <= ulps * np.spacing(np.abs(np.where(np.isfinite(rounded), rounded, 1))).astype(exact.dtype)
+    wrong = ~(same | fine)
+    assert not wrong.any(), f"{wrong.sum()} wrong, such as {got[wrong][:5]} for {exact[wrong][:5]}"
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_within_two_units_in_float32_and_four_in_float64(name, dtype):
+    x = samples(dtype)
+    kernel = Kernel(name, FUNCTIONS[name])
+    got = kernel(x)
+    assert not kernel.refusals
+    exact = FUNCTIONS[name](x.astype(np.float64 if dtype == np.float32 else np.longdouble))
+    assert_within(got, exact, 2 if dtype == np.float32 else 4)
+
+
+@pytest.mark.parametrize("name", ["expm1", "log1p", "tanh", "sin"])
+def test_minus_zero_stays_minus_zero(name):
+    got = Kernel(name, FUNCTIONS[name])(np.full(100, -0.0, np.float32))
+    assert (got == 0).all()
+    assert np.signbit(got).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_erf(dtype):
+    x = np.concatenate([np.linspace(-7, 7, 100_001), [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-30]]).astype(dtype)
+    exact = np.array([math.erf(v) for v in x.astype(np.float64)])
+    assert_within(Kernel("erf", None, mathematics.erf)(x), exact, 2 if dtype == np.float32 else 4)
+
+
+def test_sigmoid():
+    x = np.concatenate([np.linspace(-110, 110, 100_001), [np.inf, -np.inf, np.nan]]).astype(np.float32)
+    with np.errstate(over="ignore"):
+        exact = 1 / (1 + np.exp(-x.astype(np.float64)))
+    got = Kernel("sigmoid", None, mathematics.sigmoid)(x)
+    normal = ~(exact < np.finfo(np.float32).tiny)
+    assert_within(got[normal], exact[normal], 3)
+    assert (got[~normal] < 2 * np.finfo(np.float32).tiny).all()
+
+
+@pytest.mark.parametrize("exponent", [2, 3, 0.5, -1, 2.5, -0.3, 0, 1])
+def test_powers(exponent):
+    x = np.abs(samples(np.float32))
+    with np.errstate(all="ignore"):
+        exact = np.power(x.astype(np.float64), np.float64(np.float32(exponent)))  # as NumPy and PyTorch take it
+    kernel = Kernel("pow", lambda x: np.power(x, exponent))
+    assert_within(kernel(x), exact, 2)

@@ -1,0 +1,103 @@
+"""Compiling, the cache on disk, threads, forks."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import wengert
+from wengert.kernels import cpu
+from wengert.kernels.cpu import threads
+from wengert.kernels.cpu.pointwise import Kernel
+
+cpu.begin()
+
+PROGRAM = """
+import numpy as np
+from wengert.kernels import cpu
+from wengert.kernels.cpu import native
+from wengert.kernels.cpu.pointwise import Kernel
+cpu.begin()
+made = []
+emit = native.emit
+native.emit = lambda text: made.append(text) or emit(text)
+x = np.linspace(0, 1, 1000, dtype=np.float32)
+assert np.allclose(Kernel("f", lambda x: x * 3 + 1)(x), x * 3 + 1)
+print(len(made))
+"""
+
+
+def run(directory):
+    environment = {**os.environ, "WENGERT_CACHE": str(directory)}
+    return int(subprocess.check_output([sys.executable, "-c", PROGRAM], text=True, env=environment, timeout=100))
+
+
+def test_the_second_process_finds_what_the_first_compiled(tmp_path):
+    assert run(tmp_path) == 1
+    assert run(tmp_path) == 0
+
+
+def test_a_damaged_file_is_made_anew(tmp_path):
+    run(tmp_path)
+    for file in tmp_path.glob("*.o"):
+        file.write_bytes(file.read_bytes()[:-7] + b"garbage")
+    assert run(tmp_path) == 1
+    for file in tmp_path.glob("*.o"):
+        file.write_bytes(b"")
+    assert run(tmp_path) == 1
+    assert run(tmp_path) == 0
+
+
+def test_without_a_place_to_write_kernels_are_compiled_all_the_same(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    assert run(blocked / "cache") == 1
+
+
+def test_the_number_of_threads_is_followed():
+    before = wengert.get_num_threads()
+    x = np.linspace(-3, 3, 500_001, dtype=np.float32)
+    kernel = Kernel("f", lambda x: np.exp(x) * x)
+    try:
+        results = []
+        for count in (1, 2, 3, 8):
+            wengert.set_num_threads(count)
+            assert threads.number() == count
+            results.append(kernel(x))
+        for result in results[1:]:
+            assert (result == results[0]).all()
+    finally:
+        wengert.set_num_threads(before)
+
+
+def test_several_threads_may_call_at_once():
+    kernel = Kernel("f", lambda x: np.exp(x) * x)
+    x = np.linspace(-3, 3, 300_001, dtype=np.float32)
+    wanted, wrong = kernel(x), []
+
+    def work():
+        wrong.extend(1 for _ in range(30) if not (kernel(x) == wanted).all())
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_has_threads_of_its_own():
+    kernel = Kernel("f", lambda x: np.exp(x) * x)
+    x = np.linspace(-3, 3, 300_001, dtype=np.float32)
+    wanted = kernel(x)
+    child = os.fork()
+    if not child:
+        same = all((kernel(x) == wanted).all() and not np.zeros(300_001).any() for _ in range(5))
+        os._exit(0 if same else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert (kernel(x) == wanted).all()

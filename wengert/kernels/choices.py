@@ -1,0 +1,153 @@
+"""Which operation uses what, from which size.
+
+Small arrays are NumPy's: below a few thousand elements the time of an operation is overhead, and nothing may be added
+to it. So nothing is asked at all until the program has met its first large array (`notice`). From then on generated
+functions look at the size of their operands, once, and hand large ones to the kernel that stands for the operation in
+this table. What has no line here stays with the reference kernels at every size.
+
+A line is named by the reference kernel that it stands in for, ``"module.function"`` below `wengert.kernels`, or by that
+and a parameter, ``"module.function/input"``, for the derivative with respect to that parameter. All pointwise
+operations have a line without being named: theirs is their own formula, compiled.
+"""
+
+import importlib
+import os
+import warnings
+from importlib.util import find_spec
+from typing import NamedTuple
+
+# Elements from which a compiled loop beats NumPy's, its overhead of a few microseconds included. WENGERT_FAST_FROM puts
+# another number in the place of all sizes of the table; 1 sends everything through the fast kernels, as tests do.
+FROM = int(os.environ.get("WENGERT_FAST_FROM", "0"))
+POINTWISE = FROM or 1 << 15
+
+
+class Choice(NamedTuple):
+    """From `smallest` elements of the first array on, `kernel` ("module:name") by `engine` stands in."""
+
+    smallest: int
+    engine: str
+    kernel: str
+
+
+CHOICES: dict[str, Choice] = {}
+
+# What an engine needs: the module whose presence decides, and how to get it.
+ENGINES = {
+    "llvm": ("llvmlite", "pip install 'wengert[fast]'"),
+}
+
+
+def setting():
+    """Whether the user wants fast kernels: yes unless WENGERT_FAST is 0."""
+    return os.environ.get("WENGERT_FAST", "1") != "0"
+
+
+class _State:
+    wanted = setting()
+    active = False  # whether generated functions look at sizes
+    failed: dict[str, str] = {}  # engines that are installed and don't work, and why
+
+
+state = _State()
+listeners = []  # called when `active` changes
+
+
+def present(engine):
+    """Whether an engine is installed and has not failed."""
+    return engine not in state.failed and find_spec(ENGINES[engine][0]) is not None
+
+
+def notice():
+    """A large array exists."""
+    if state.active or not state.wanted:
+        return
+    if not any(present(engine) for engine in ENGINES):
+        state.wanted = False
+        return
+    state.active = True
+    for changed in listeners:
+        changed()
+
+
+def use(wanted):
+    """Turn the fast kernels on or off for the whole process."""
+    state.wanted = wanted
+    if not wanted and state.active:
+        state.active = False
+        for changed in listeners:
+            changed()
+    elif wanted:
+        notice()
+
+
+def name_of(kernel):
+    """What the table calls a reference kernel, or None for one from elsewhere (a ufunc, a lambda)."""
+    module = getattr(kernel, "__module__", None) or ""
+    if not module.startswith("wengert."):
+        return None
+    return f"{module.rpartition('.')[2]}.{getattr(kernel, '__qualname__', '')}"
+
+
+class Late:
+    """A kernel that is looked up when it is first called, so that engines load when they are needed."""
+
+    __slots__ = ("engine", "find", "found", "reference")
+
+    def __init__(self, engine, find, reference):
+        self.engine, self.find, self.reference = engine, find, reference
+        self.found = None
+
+    def load(self):
+        try:
+            self.found = self.find()
+        except (ImportError, OSError, RuntimeError) as error:
+            if self.engine not in state.failed:
+                warnings.warn(f"wengert: the {self.engine} kernels can't be used: {error}", RuntimeWarning, 4)
+            state.failed[self.engine] = f"{type(error).__name__}: {error}"
+            self.found = self.reference
+        return self.found
+
+    def __call__(self, *args, **options):
+        return (self.found or self.load())(*args, **options)
+
+    def into(self, out, *args, **options):
+        """Write the result into `out`; False if the reference has to do that."""
+        kernel = self.found or self.load()
+        return kernel is not self.reference and kernel.into(out, *args, **options)
+
+
+def named(key, reference):
+    """(smallest size, kernel) of the line `key` of the table, or None."""
+    choice = CHOICES.get(key)
+    if choice is None or not present(choice.engine):
+        return None
+    module, _, name = choice.kernel.partition(":")
+
+    def find():
+        begin(choice.engine)
+        return getattr(importlib.import_module(module), name)
+
+    return FROM or choice.smallest, Late(choice.engine, find, reference)
+
+
+def begin(engine):
+    """Prepare an engine for its first kernel."""
+    if engine == "llvm":
+        from wengert.kernels import cpu
+
+        cpu.begin()
+
+
+def pointwise(name, reference, record):
+    """(smallest size, kernel) for a formula on corresponding elements; `record` gives it as it is to be recorded."""
+    if not present("llvm"):
+        return None
+
+    def find():
+        begin("llvm")
+        from wengert.kernels.cpu.pointwise import Kernel
+
+        return Kernel(name, reference, record())
+
+    return POINTWISE, Late("llvm", find, reference)

@@ -1,0 +1,23 @@
+"""Fast kernels for large arrays on CPUs, from the extra `fast`; `wengert.kernels.choices` says when they are used.
+
+    native        LLVM: assembly in, functions out; the cache on disk
+    runtime.ll    threads and memory, in LLVM's language
+    threads       how many threads share the work
+    pool          large arrays in recycled memory
+    expressions   formulas recorded as trees
+    mathematics   exp, log, tanh, ... as trees
+    assembly      trees as the body of a vector loop
+    pointwise     elementwise kernels
+    recorded      what stands for a reference kernel that can't be recorded as it is
+"""
+
+
+def begin():
+    """Start the threads and install the pool, when the first fast kernel is about to be used."""
+    from wengert.kernels.cpu import pool, threads
+    from wengert.kernels.cpu.pointwise import readable
+
+    if not readable():
+        raise RuntimeError("this Python lays out arrays in a way that compiled kernels don't know")
+    threads.start()
+    pool.install()

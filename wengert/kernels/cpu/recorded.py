@@ -1,0 +1,144 @@
+"""How reference kernels are recorded.
+
+Most are: they are run on symbols as they stand (`recordable` binds the functions that they call to those below). A few
+branch on values or shapes, or leave NumPy; each of these has its expression here.
+"""
+
+import types
+
+import numpy as np
+
+from wengert.kernels import pointwise
+from wengert.kernels.cpu import mathematics as m
+from wengert.kernels.cpu.expressions import (
+    Symbol,
+    Unrecordable,
+    absolute,
+    cast,
+    compare,
+    constant,
+    maximum,
+    minimum,
+    select,
+)  # fmt: skip
+
+gt, le, lt, eq = map(compare, ("gt", "le", "lt", "eq"))
+
+
+def relu(x):
+    """NaN stays."""
+    return select(le(x, 0), constant(0, x.dtype), x)
+
+
+def gate(g, out):
+    return select(le(out, 0), constant(0, g.dtype), g)
+
+
+def sign(x):
+    if x.dtype.kind != "f":
+        raise Unrecordable(f"sign of {x.dtype}")
+    return cast(gt(x, 0), x.dtype) - cast(lt(x, 0), x.dtype)
+
+
+def clamp(x, low=None, high=None):
+    if low is None and high is None:
+        raise Unrecordable("no limits")
+    if low is not None:
+        x = maximum(x, low)
+    return x if high is None else minimum(x, high)
+
+
+def rounded(x, *, decimals=0):
+    if decimals:
+        raise Unrecordable("decimals")
+    return np.rint(x)
+
+
+def softplus(x, beta=1.0, threshold=20.0):
+    scaled = x * beta
+    soft = m.logaddexp(scaled, constant(0, x.dtype)) / beta
+    return select(gt(scaled, threshold), x, soft)
+
+
+def isfinite(x):
+    return lt(absolute(x), float("inf"))
+
+
+def angle(x):
+    raise Unrecordable("angle")
+
+
+EXPRESSIONS = {
+    pointwise.sigmoid: m.sigmoid,
+    pointwise.rsqrt: m.rsqrt,
+    pointwise.relu: relu,
+    pointwise.gate: gate,
+    pointwise.where: select,
+    pointwise.sign: sign,
+    pointwise.sgn: sign,
+    pointwise.erf: m.erf,
+    pointwise.erfc: m.erfc,
+    pointwise.pow: m.power,
+    pointwise.maximum: maximum,
+    pointwise.minimum: minimum,
+    pointwise.clamp: clamp,
+    pointwise.round: rounded,
+    pointwise.softplus: softplus,
+    pointwise.logaddexp: m.logaddexp,
+    pointwise.isfinite: isfinite,
+    pointwise.absolute: absolute,
+}
+
+_namespaces: dict[int, dict] = {}
+HOUSES = ("wengert.kernels.", "wengert.ops.")  # whose functions are written with operations and NumPy
+
+
+def recordable(function):
+    """`function` bound so that it can be called with symbols."""
+    if isinstance(function, (Symbol, np.ufunc)):
+        return function
+    found = EXPRESSIONS.get(function)
+    if found is not None:
+        return found
+    wrapped = getattr(function, "__wrapped__", None)
+    if wrapped is not None:  # beneath a check of dtypes
+        return recordable(wrapped)
+    if not isinstance(function, types.FunctionType):
+        raise Unrecordable(f"a call of {function!r}")
+    bound = types.FunctionType(
+        function.__code__, namespace_of(function.__globals__), function.__name__, function.__defaults__,
+        function.__closure__,
+    )  # fmt: skip
+    bound.__kwdefaults__ = function.__kwdefaults__
+    return bound
+
+
+def namespace_of(source):
+    """The globals of a module, its functions and operations in their recordable forms."""
+    found = _namespaces.get(id(source))
+    if found is not None:
+        return found
+    found = _namespaces[id(source)] = dict(source)
+    for name, value in source.items():
+        written_here = isinstance(value, types.FunctionType) and value.__module__.startswith(HOUSES)
+        if written_here or hasattr(type(value), "on_arrays"):  # an operation
+            found[name] = Recorded(value)
+    return found
+
+
+class Recorded:
+    """An operation or function that a formula names, made recordable when it is called."""
+
+    def __init__(self, value):
+        self.value = value
+        self.form = None
+
+    def __call__(self, *args, **kwargs):
+        if self.form is None:
+            value = self.value
+            self.form = recordable(getattr(value, "kernel", value))
+        result = self.form(*args, **kwargs)
+        if isinstance(result, tuple):  # a choice: (operation, arguments)
+            chosen, arguments = result
+            return Recorded(chosen)(*arguments)
+        return result

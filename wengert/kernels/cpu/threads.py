@@ -1,0 +1,71 @@
+"""The threads that share the work of large kernels.
+
+There is one pool in the process. Its threads are made by the system's own call, run compiled code only, and never ask
+for the GIL. Work is handed to them by `wengert_parallel` (see runtime.ll). How many threads take part follows
+`set_num_threads`, else OMP_NUM_THREADS, else the processors on which this process may run.
+"""
+
+import ctypes
+import os
+import sys
+
+from wengert.kernels.cpu import native
+
+_started = 0  # helpers of this process
+_chosen = None
+
+
+def available():
+    """How many threads are to be used unless the program says otherwise."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        return max(1, int(os.environ["OMP_NUM_THREADS"].split(",")[0]))
+    except (KeyError, ValueError):
+        return allowed
+
+
+def number():
+    """How many threads take part in a kernel, the caller's included."""
+    if _chosen:
+        return _chosen
+    settings = sys.modules.get("wengert.settings")  # what `set_num_threads` said before this module was needed
+    return getattr(getattr(settings, "_settings", None), "threads", None) or available()
+
+
+def choose(count):
+    """Let `count` threads take part from now on; helpers that are missing are started when the pool is."""
+    global _chosen
+    _chosen = count
+    if _started:
+        start()
+
+
+def start():
+    """Have as many helpers as are wanted; called once before the first kernel runs."""
+    global _started
+    runtime = native.runtime()
+    if not _started:
+        runtime.threads_reset(1)
+        _started = 1  # the caller
+    system = ctypes.CDLL(None)
+    while _started < number():
+        identity = ctypes.c_ulong()
+        worker = ctypes.c_void_p(runtime.addresses["wengert_worker"])
+        if system.pthread_create(ctypes.byref(identity), None, worker, None):
+            break  # the system has no more threads to give: fewer do the same work
+        system.pthread_detach(identity)
+        _started += 1
+    runtime.threads_limit(min(number(), _started))
+
+
+def after_fork():
+    """A forked child has none of its parent's helpers: start over."""
+    global _started
+    if _started:
+        _started = 0
+        native.runtime().memory_after_fork()
+        start()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=after_fork)
