@@ -57,30 +57,58 @@ def is_nobodys(code):
 _skipped = {}  # id of a code object -> (the code, whether places pass over it); holding the code keeps the id its own
 
 
+def passed_over(code):
+    found = _skipped[id(code)] = (code, is_nobodys(code))
+    return found
+
+
 def place_here(places, depth=1):
     """The place from which this library was called."""
     frame = sys._getframe(depth)
-    key = []
-    codes = []
-    known = _skipped
+    key, codes = [], []
+    known, wrapped = _skipped, _call_code
     while frame is not None:
         code = frame.f_code
-        found = known.get(id(code))
-        if found is None:
-            found = known[id(code)] = (code, is_nobodys(code))
-        if not found[1]:
-            at = frame.f_lasti
-            key.append(id(code))
-            key.append(at)
+        if code is wrapped[0]:  # the call of a module: what lies outside of it was looked at by its first operation
+            outer = outside_of_call(frame)
+            key += outer[0]
+            codes += outer[1]
+            break
+        if not (known.get(id(code)) or passed_over(code))[1]:
+            key += (id(code), frame.f_lasti)
             codes.append(code)
-            if len(codes) == MOST_FRAMES:
-                break
         frame = frame.f_back
-    key = tuple(key)
+    key = tuple(key[: 2 * MOST_FRAMES])
     place = places.get(key)
     if place is None:
-        place = places[key] = Place(tuple(zip(codes, key[1::2], strict=True)))
+        place = places[key] = Place(tuple(zip(codes, key[1::2], strict=False)))
     return place
+
+
+_call_code = [None]  # the code of `Module.__call__` while a record is made
+_outside = {}  # id of the frame of a module's call -> (ids and instructions, codes) of the frames outside of it
+
+
+def outside_of_call(frame):
+    """(key, codes) of the program's frames outside of the call of a module, found once for each call."""
+    found = _outside.get(id(frame))
+    if found is not None:
+        return found
+    key, codes = [], []
+    outer = frame.f_back
+    while outer is not None and len(codes) < MOST_FRAMES:
+        code = outer.f_code
+        if code is _call_code[0]:
+            more = outside_of_call(outer)
+            key += more[0]
+            codes += more[1]
+            break
+        if not (_skipped.get(id(code)) or passed_over(code))[1]:
+            key += (id(code), outer.f_lasti)
+            codes.append(code)
+        outer = outer.f_back
+    found = _outside[id(frame)] = (key, codes)
+    return found
 
 
 class _Calls(threading.local):
@@ -564,7 +592,9 @@ def calling(record, plain):
             return plain(self, *args, **kwargs)
         finally:
             paths.pop()
+            _outside.pop(id(sys._getframe()), None)
 
+    _call_code[0] = __call__.__code__
     return __call__
 
 
