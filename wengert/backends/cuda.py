@@ -1,7 +1,7 @@
-"""Whether CUDA is there: it is not. Which attention kernels may be used, of which the CPU needs none."""
+"""Whether CUDA is there: it is not."""
 
-import contextlib
 import warnings
+from contextlib import contextmanager
 
 
 class matmul:
@@ -10,6 +10,21 @@ class matmul:
     allow_tf32 = False
     allow_fp16_reduced_precision_reduction = True
     allow_bf16_reduced_precision_reduction = True
+    allow_fp16_accumulation = False
+    fp32_precision = "none"
+
+
+class cufft_plan_cache:
+    """The cache of transforms' plans, which stays empty."""
+
+    size, max_size = 0, 0
+
+    @staticmethod
+    def clear():
+        """Nothing to forget."""
+
+
+_attention = {"flash": True, "mem_efficient": True, "math": True, "cudnn": True}
 
 
 def is_built():
@@ -17,41 +32,63 @@ def is_built():
     return False
 
 
-# --- which implementations of scaled_dot_product_attention may be chosen: settings that are kept, and read back ------
-
-_allowed = {"flash": True, "mem_efficient": True, "math": True, "cudnn": True}
-
-
-def _switch(kind):
-    def enable(enabled):
-        _allowed[kind] = bool(enabled)
-
-    def is_enabled():
-        return _allowed[kind]
-
-    enable.__doc__ = f"Allow or forbid the {kind} implementation, which on a CPU changes no result."
-    is_enabled.__doc__ = f"Whether the {kind} implementation is allowed."
-    return enable, is_enabled
+def is_flash_attention_available():
+    """False."""
+    return False
 
 
-enable_flash_sdp, flash_sdp_enabled = _switch("flash")
-enable_mem_efficient_sdp, mem_efficient_sdp_enabled = _switch("mem_efficient")
-enable_math_sdp, math_sdp_enabled = _switch("math")
-enable_cudnn_sdp, cudnn_sdp_enabled = _switch("cudnn")
+def flash_sdp_enabled():
+    """Whether flash attention may be chosen: what was set last. Attention here is computed by the formula."""
+    return _attention["flash"]
 
 
-@contextlib.contextmanager
+def mem_efficient_sdp_enabled():
+    """The same for memory-efficient attention."""
+    return _attention["mem_efficient"]
+
+
+def math_sdp_enabled():
+    """The same for the formula, which is what is computed."""
+    return _attention["math"]
+
+
+def cudnn_sdp_enabled():
+    """The same for cuDNN's attention."""
+    return _attention["cudnn"]
+
+
+def enable_flash_sdp(enabled):
+    """Set `flash_sdp_enabled`."""
+    _attention["flash"] = bool(enabled)
+
+
+def enable_mem_efficient_sdp(enabled):
+    """Set `mem_efficient_sdp_enabled`."""
+    _attention["mem_efficient"] = bool(enabled)
+
+
+def enable_math_sdp(enabled):
+    """Set `math_sdp_enabled`."""
+    _attention["math"] = bool(enabled)
+
+
+def enable_cudnn_sdp(enabled):
+    """Set `cudnn_sdp_enabled`."""
+    _attention["cudnn"] = bool(enabled)
+
+
+@contextmanager
 def sdp_kernel(enable_flash=True, enable_math=True, enable_mem_efficient=True, enable_cudnn=True):
-    """Set the four switches for the block (deprecated: see `torch.nn.attention.sdpa_kernel`)."""
+    """Set all four inside a ``with`` block (deprecated: see `torch.nn.attention.sdpa_kernel`)."""
     warnings.warn(
         "`torch.backends.cuda.sdp_kernel()` is deprecated. In the future, this context manager will be removed. "
         "Please see `torch.nn.attention.sdpa_kernel()` for the new context manager, with updated signature.",
         FutureWarning,
         stacklevel=3,
     )
-    before = dict(_allowed)
-    _allowed.update(flash=enable_flash, math=enable_math, mem_efficient=enable_mem_efficient, cudnn=enable_cudnn)
+    before = dict(_attention)
+    _attention.update(flash=enable_flash, math=enable_math, mem_efficient=enable_mem_efficient, cudnn=enable_cudnn)
     try:
         yield {}
     finally:
-        _allowed.update(before)
+        _attention.update(before)
