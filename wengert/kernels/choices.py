@@ -10,6 +10,7 @@ and a parameter, ``"module.function/input"``, for the derivative with respect to
 operations have a line without being named: theirs is their own formula, compiled.
 """
 
+import functools
 import importlib
 import os
 import warnings
@@ -32,6 +33,24 @@ class Choice(NamedTuple):
 
 CHOICES: dict[str, Choice] = {}
 
+
+def stand_in(engine, module, smallest, *names, **others):
+    """Add lines for functions of `wengert.kernels.<module>`, by their own names or by another (`others`)."""
+    for name, function in {**{name: name for name in names}, **others}.items():
+        home = f"wengert.kernels.cpu.{module}"
+        CHOICES[f"{module}.{name}"] = Choice(smallest, engine, f"{home}:{function}")
+
+
+stand_in(
+    "llvm", "reductions", 1 << 15, "sum", "mean", "amax", "amin", "max_all", "min_all", "var", "std", "logsumexp",
+    "vector_norm", "softmax", "log_softmax", **{
+        "amax/input": "extreme_gradient", "amin/input": "extreme_gradient", "max_all/input": "whole_extreme_gradient",
+        "min_all/input": "whole_extreme_gradient", "var/input": "var_gradient", "std/input": "std_gradient",
+        "vector_norm/input": "norm_gradient", "logsumexp/input": "logsumexp_gradient",
+        "softmax/input": "softmax_gradient", "log_softmax/input": "log_softmax_gradient",
+    },
+)  # fmt: skip
+
 # What an engine needs: the module whose presence decides, and how to get it.
 ENGINES = {
     "llvm": ("llvmlite", "pip install 'wengert[fast]'"),
@@ -41,6 +60,8 @@ ENGINES = {
 def setting():
     """Whether the user wants fast kernels: yes unless WENGERT_FAST is 0."""
     return os.environ.get("WENGERT_FAST", "1") != "0"
+stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "gradients")
+stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "cross_entropy_gradient"})
 
 
 class _State:
@@ -126,7 +147,8 @@ def named(key, reference):
 
     def find():
         begin(choice.engine)
-        return getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), name)
+        return found.beside(reference) if hasattr(found, "beside") else found
 
     return FROM or choice.smallest, Late(choice.engine, find, reference)
 
@@ -137,6 +159,25 @@ def begin(engine):
         from wengert.kernels import cpu
 
         cpu.begin()
+
+
+def by_size(reference):
+    """Decorate a reference kernel that is called as it is, not through a generated function: it asks for itself."""
+    smallest = late = None
+
+    @functools.wraps(reference)
+    def run(first, *rest, **options):
+        nonlocal smallest, late
+        if state.active:
+            if late is None:
+                found = named(name_of(reference), reference)
+                smallest, late = found or (1 << 62, reference)
+            if first.size >= smallest:
+                return late(first, *rest, **options)
+        return reference(first, *rest, **options)
+
+    run.reference = reference
+    return run
 
 
 def pointwise(name, reference, record):

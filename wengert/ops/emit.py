@@ -690,7 +690,7 @@ def node_functions(op, scalars, is_complex, full):
         namespace[f"f{number}"] = on_arrays = rebound(formula)
         namespace[f"F{number}"] = formula
         found = None if is_complex else large_formula(op, name, formula, on_arrays)
-        if found is not None:
+        if found is not None and (op.promote or tracked):
             large[number], namespace[f"L{number}"] = found
     lines = ["def apply(self, g, keep):", *apply_source(op, saved, tracked, is_complex, arrays=True, large=large)]
     lines += ["def apply_graph(self, g):", *apply_source(op, saved, tracked, is_complex, arrays=False)]
@@ -765,8 +765,10 @@ def apply_source(op, saved, tracked, is_complex, *, arrays, large=()):
     for number, (name, formula) in enumerate(saved.formulas.items()):
         function = f"f{number}" if arrays else f"F{number}"
         if number in large:
-            arriving = "g[0]" if op.outputs else "g"
-            big = f"type({arriving}) is ndarray and {arriving}.size >= {large[number]}"
+            if op.promote:
+                big = f"type(g) is ndarray and g.size >= {large[number]}"
+            else:  # a gradient may be a single number where the array that it comes from is large
+                big = f"s_{tracked[0]} is not None and s_{tracked[0]}._array.size >= {large[number]}"
             function = f"(L{number} if {big} else f{number})"
         call = f"{function}({', '.join(argument(p) for p in formula_parameters(formula))})"
         if name is None:
