@@ -114,13 +114,13 @@ def amin(input, dim=None, *, keepdim=False, dtype=None, mask=None):
 
 
 def argmax(input, dim=None, *, keepdim=False, dtype=None, mask=None):
-    """Where the largest of the elements that take part is."""
-    return _filled(input, mask, _lowest(dtype or input.dtype), dtype).argmax(dim, keepdim)
+    """Where the largest of the elements that take part is, in the dtype of `input` as PyTorch has it."""
+    return to(_filled(input, mask, _lowest(input.dtype)).argmax(dim, keepdim), dtype or input.dtype)
 
 
 def argmin(input, dim=None, *, keepdim=False, dtype=None, mask=None):
-    """Where the smallest of the elements that take part is."""
-    return _filled(input, mask, _highest(dtype or input.dtype), dtype).argmin(dim, keepdim)
+    """Where the smallest of the elements that take part is, in the dtype of `input` as PyTorch has it."""
+    return to(_filled(input, mask, _highest(input.dtype)).argmin(dim, keepdim), dtype or input.dtype)
 
 
 def _count(x, dims, keepdim, mask):
@@ -149,9 +149,9 @@ def median(input, dim=-1, *, keepdim=False, dtype=None, mask=None):
 
 def logsumexp(input, dim=None, *, keepdim=False, dtype=None, mask=None):
     """The logarithm of the sum of exponentials of the elements that take part; -inf where none does."""
-    dtype = dtype or (dtypes.default.dtype if input.dtype.category < 2 else input.dtype)
-    x = _filled(input, mask, -math.inf, dtype)
-    return x.logsumexp(_dims(x, dim), keepdim)
+    dtype = dtype or input.dtype
+    x = _filled(input, mask, -math.inf, dtypes.default.dtype if dtype.category < 2 else dtype)
+    return to(x.logsumexp(_dims(x, dim), keepdim), dtype)
 
 
 def logaddexp(input, other, *, dtype=None, input_mask=None, other_mask=None):

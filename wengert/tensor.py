@@ -131,9 +131,6 @@ class Tensor:
     def is_neg(self):
         return False
 
-    def is_shared(self):
-        return False
-
     def is_pinned(self, device=None):
         return False
 
@@ -160,8 +157,9 @@ class Tensor:
 
     @property
     def requires_grad(self):
-        """Whether operations on this tensor are recorded."""
-        return self._node is not None
+        """Whether operations on this tensor are recorded; a view made where nothing was recorded says what its base
+        says."""
+        return self._node is not None or (self._base is not None and self._base._node is not None)
 
     @requires_grad.setter
     def requires_grad(self, value):

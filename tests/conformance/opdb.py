@@ -176,6 +176,10 @@ def translated(function: Any, module: Any) -> Any:
     path = public_paths().get(id(function))
     if path is not None:
         return lookup(path, module)
+    if hasattr(function, "named_parameters"):  # a module without parameters, as a distance between tensors
+        made = lookup(f"nn.{type(function).__name__}", module)()
+        vars(made).update({name: value for name, value in vars(function).items() if isinstance(value, int | float)})
+        return made
     name = getattr(function, "__name__", "")
     if isinstance(function, types.MethodDescriptorType | types.WrapperDescriptorType):
         return lookup(f"Tensor.{name}", module)

@@ -269,6 +269,10 @@ def tangents_of(operation, level, values, plain, results):
         return [operation.general({**plain, first: tangent_at(values[first], level)})]
     if not getattr(operation, "differentiable", True):
         return [None] * len(results)
+    if getattr(operation, "linear", False):
+        tangents = {name: tangent_at(values[name], level) for name in operation.derivatives}
+        zero = {name: wrap(np.zeros_like(plain[name]._array), plain[name].dtype) for name in tangents}
+        return [operation.general({**plain, **{n: zero[n] if t is None else t for n, t in tangents.items()}})]
     if isinstance(operation, Pointwise) and len(results) == 1:
         found = pointwise_tangent(operation, level, values, plain, results[0])
         if found is not None:

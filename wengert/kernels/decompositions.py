@@ -136,14 +136,21 @@ def inv_ex(A, *, check_errors=False):
         return result, info
 
 
-def solve(A, B, name="torch.linalg.solve"):
+def solve(A, B, left=True, vector=False):
+    """X with A X = B (X A = B unless `left`), laid out as LAPACK leaves it: B's rows are solved for as columns."""
+    if not left:
+        return solve(A.mT, B.mT).mT
     try:
-        return columns(np.linalg.solve(A, B))
+        X = np.linalg.solve(A, B[..., None] if vector else B)
     except np.linalg.LinAlgError:
-        failed(name, lu_factor(A)[2], "The solver failed because the input matrix is singular.")
+        failed("torch.linalg.solve", lu_factor(A)[2], "The solver failed because the input matrix is singular.")
+    X = X[..., 0] if vector else X
+    return columns(X) if X.ndim > 1 else X
 
 
-def solve_triangular(A, B, upper, unitriangular):
+def solve_triangular(A, B, upper, unitriangular, left=True):
+    if not left:
+        return columns(solve_triangular(A.mT, B.mT, not upper, unitriangular).mT)
     if unitriangular:
         triangle = np.triu(A, 1) if upper else np.tril(A, -1)
         triangle = triangle + np.eye(A.shape[-1], dtype=A.dtype)
@@ -152,7 +159,7 @@ def solve_triangular(A, B, upper, unitriangular):
     try:
         return columns(np.linalg.solve(triangle, B))
     except np.linalg.LinAlgError:  # divided by 0, as BLAS does
-        return substituted(triangle, B, upper)
+        return columns(substituted(triangle, B, upper))
 
 
 def substituted(T, B, upper):
@@ -211,8 +218,10 @@ def lstsq(A, B, rcond, driver):
     As, Bs = (np.broadcast_to(x, (*batch, *x.shape[-2:])).reshape(-1, *x.shape[-2:]) for x in (A, B))
     rcond = np.finfo(A.dtype).eps * max(m, n) if rcond is None else rcond
     found = [np.linalg.lstsq(a, b, rcond=rcond) for a, b in zip(As, Bs, strict=True)]
-    solution = np.array([f[0] for f in found], A.dtype).reshape(*batch, n, k)
-    solution = columns(solution)
+    # LAPACK writes the solution over the right-hand side, which may be the longer of the two.
+    workspace = np.zeros((*batch, k, max(m, n)), A.dtype)
+    solution = workspace[..., :n].mT
+    solution[...] = np.array([f[0] for f in found], A.dtype).reshape(*batch, n, k)
     real = real_of(A.dtype)
     ranks = np.array([f[2] for f in found], np.int64).reshape(batch)
     full = bool((ranks == n).all()) and m > n

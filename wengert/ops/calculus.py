@@ -104,17 +104,19 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
 
 
 @composite(method=False)
-def gradient(input, *, spacing=1, dim=None, edge_order=1):
+def gradient(input, *, spacing=None, dim=None, edge_order=1):
     """The derivative of samples along each dimension by central differences, one-sided of `edge_order` at the ends.
 
     Args:
-        spacing: the distance between samples (one for all or one for each dimension), or tensors of coordinates.
+        spacing: the distance between samples (one for all or one for each dimension; 1 unless given), or tensors of
+            coordinates.
         dim: the dimensions; all by default.
     Returns:
         A tuple with a tensor for each dimension.
     """
     if edge_order not in (1, 2):
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
+    spacing = 1 if spacing is None else spacing
     several = isinstance(spacing, (list, tuple))
     if dim is None:
         dims = list(range(input.ndim))

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 
-from wengert import dtypes, overrides
+from wengert import dtypes, interop, overrides
 from wengert.autograd import views
 from wengert.autograd.graph import Version, grad_mode, rare
 from wengert.devices import check as check_device
@@ -253,8 +253,9 @@ def full_like(
 
 
 @factory
-def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-           pin_memory=False):
+def arange(
+    start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """Numbers from `start` (0 if only an end is given) up to but not including `end`, `step` apart."""
     if end is None:
         start, end = 0, start
@@ -315,8 +316,14 @@ def linspace(
     start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
     steps = steps_given("linspace", steps)
     if dtype is None:
-        dtype = out.dtype if out is not None else (
-            dtypes.default.complex if isinstance(start, complex) or isinstance(end, complex) else dtypes.default.dtype
+        dtype = (
+            out.dtype
+            if out is not None
+            else (
+                dtypes.default.complex
+                if isinstance(start, complex) or isinstance(end, complex)
+                else dtypes.default.dtype
+            )
         )
     return finish(spaced(start, end, steps, dtype), dtype, requires_grad, device, layout, pin_memory, out, "linspace")
 
@@ -338,7 +345,8 @@ def spaced(start, end, steps, dtype):
     if steps == 1:
         return np.array([start]).astype(kind)
     if dtype.category <= dtypes.INTEGER:
-        step = (float(end) - float(start)) / (steps - 1) if steps else 0.0
+        start, end = int(start), int(end)
+        step = (end - start) / (steps - 1) if steps else 0.0
         i = np.arange(steps)
         line = np.where(i < steps // 2, start + step * i, end - step * (steps - i - 1))
         return np.trunc(line).astype(kind)
@@ -368,6 +376,8 @@ def logspace(
     start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
     steps = steps_given("logspace", steps)
     dtype = dtype or (dtypes.default.dtype if out is None else out.dtype)
+    if dtype.category <= dtypes.INTEGER:
+        start, end = int(start), int(end)
     exact = dtypes.float64 if dtype.category <= dtypes.INTEGER or dtype.itemsize < 8 else dtype
     array = np.power(np.asarray(base, exact.numpy), spaced(start, end, steps, exact)).astype(dtype.numpy)
     return finish(array, dtype, requires_grad, device, layout, pin_memory, out, "logspace")
@@ -706,6 +716,15 @@ def fitted(input, other):
         ) from None
 
 
+def overwrite(input, other):
+    """Fill in place: the one write to which elements that share memory are no obstacle."""
+    places = input
+    if not input.flags.writeable:
+        first = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in input.strides)
+        places = interop.writable(input[first])
+    places[...] = other
+
+
 copy = Overwrite(
     "copy", fitted, {"input": lambda g: zeros_of(g), "other": lambda g: g},
     node="CopyBackwards",
@@ -718,6 +737,9 @@ zero = Overwrite(
     "zero", fitted, {"input": lambda g: zeros_of(g)}, node="ZeroBackward0",
     tensors=("input", "other"),
 ).export(inplace=False, function=False, method=False)  # fmt: skip
+
+
+fill.kernel_inplace = zero.kernel_inplace = lambda: overwrite
 
 
 def copy_(self, src, non_blocking=False):
@@ -737,7 +759,7 @@ def fill_(self, value):
 def zero_(self):
     """Overwrite every element with 0; returns this tensor."""
     if self._node is None and self._base is None and not rare.active and type(self) is Tensor:
-        self._array.fill(0)
+        overwrite(self._array, 0)
         views.bump(self)
         return self
     return zero.variant("inplace")(self, 0)
@@ -854,6 +876,7 @@ def resize_(self, *sizes, memory_format=None):
     array = self._array
     if array.shape == shape:
         return self
+    views.bump(self)
     root = shape_kernels.root_of(array)
     start = (shape_kernels.address(array) - shape_kernels.address(root)) // array.itemsize if array.size else 0
     needed = int(np.prod(shape, dtype=int))

@@ -64,6 +64,7 @@ class Operation:
     """What all operations have in common: names, lazily generated functions, and the way through uncommon arguments."""
 
     differentiable = True
+    linear = False  # in all its differentiable inputs, and its tangent to be had by running it, not from the derivative
     takes_number = False  # whether a Python number may stand for the second of two tensors
     public = None  # the operation as whose usual case this one is called
     namespace = ""  # where the function is public: "" is torch itself

@@ -129,10 +129,23 @@ solve_op = primitive(
     "linalg_solve",
     kernels.solve,
     **INNER,
+    tensors=("A", "B"),
     node="LinalgSolveExBackward0",
-    A=lambda g, A, A_shape, out: fitted(-(solve_op(A.mT, g) @ out.mT), A_shape),
-    B=lambda g, A, B_shape: fitted(solve_op(A.mT, g), B_shape),
+    A=lambda g, A, A_shape, out, left, vector: fitted(
+        -outer_of(as_columns(solve_op(A.mT, g, left, vector), vector), as_columns(out, vector), left), A_shape
+    ),
+    B=lambda g, A, B_shape, left, vector: fitted(solve_op(A.mT, g, left, vector), B_shape),
 )
+
+
+def as_columns(x, vector):
+    """Vectors as matrices of one column."""
+    return reshape_to(x, (*x.shape, 1)) if vector else x
+
+
+def outer_of(g, X, left):
+    """What the gradient of B says of that of A: g X^T where A X = B, X^T g where X A = B."""
+    return g @ X.mT if left else X.mT @ g
 
 
 def same_kinds(A, B, name):
@@ -165,12 +178,8 @@ def solve(A, B, *, left=True):
             "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this case "
             "linalg.solve is equivalent to B / A.squeeze(-1)"
         )
-    rhs = B.unsqueeze(-1) if vector else B
-    fits(A, rhs, left, "linalg.solve")
-    if left:
-        result = solve_op(A, rhs)
-        return result.squeeze(-1) if vector else result
-    return solve_op(A.mT, rhs.mT).mT
+    fits(A, B.unsqueeze(-1) if vector else B, left, "linalg.solve")
+    return solve_op(A, B, left, vector)
 
 
 def fits(A, B, left, name):
@@ -203,10 +212,13 @@ triangular_op = primitive(
     kernels.solve_triangular,
     **INNER,
     node="LinalgSolveTriangularBackward0",
-    A=lambda g, A, A_shape, out, upper, unitriangular: fitted(
-        triangle_of(-(triangular_op(A.mT, g, not upper, unitriangular) @ out.mT), upper, unitriangular), A_shape
+    A=lambda g, A, A_shape, out, upper, unitriangular, left: fitted(
+        triangle_of(-outer_of(triangular_op(A.mT, g, not upper, unitriangular, left), out, left), upper, unitriangular),
+        A_shape,
     ),
-    B=lambda g, A, B_shape, upper, unitriangular: fitted(triangular_op(A.mT, g, not upper, unitriangular), B_shape),
+    B=lambda g, A, B_shape, upper, unitriangular, left: fitted(
+        triangular_op(A.mT, g, not upper, unitriangular, left), B_shape
+    ),
 )
 
 
@@ -221,9 +233,7 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     same_kinds(A, B, "linalg.solve_triangular")
     check(B, "linalg.solve_triangular")
     fits(A, B, left, "linalg.solve_triangular")
-    if left:
-        return triangular_op(A, B, upper, unitriangular)
-    return triangular_op(A.mT, B.mT, not upper, unitriangular).mT
+    return triangular_op(A, B, upper, unitriangular, left)
 
 
 triangular_result = results("triangular_solve", "solution", "cloned_coefficient")

@@ -92,8 +92,10 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
 
 
 def channels(input, p, training, inplace, single):
-    batch = input.unsqueeze(0) if single else input
+    batch = input
+    if single:  # in place PyTorch gives the input itself the dimension of a batch, for a while
+        batch = input.unsqueeze_(0) if inplace else input.unsqueeze(0)
     out = random.dropped("feature_dropout", batch, p, training, feature=True, inplace=inplace)
-    if inplace:
-        return input
-    return out.squeeze(0) if single else out
+    if single:
+        return out.squeeze_(0) if inplace else out.squeeze(0)
+    return out

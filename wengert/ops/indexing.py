@@ -67,10 +67,13 @@ def refuse_overlap(target, values):
         raise RuntimeError(OVERLAP.format("some elements of the input tensor and the written-to tensor refer"))
 
 
-def exact_out(operation, *kinds, apart=False):
+def exact_out(operation, *kinds, apart=False, sentence=None):
     """Let `out=` of `operation` take tensors of exactly these dtypes: an argument's, a given one, or a function's
     of the arguments; `apart` from the memory that is read."""
     write_any = operation.write
+    sentence = (
+        sentence or f"{operation.name}(): Expected out tensor to have dtype {{0.name}}, but got {{1.name}} instead"
+    )
 
     def write(out, values):
         targets = out if isinstance(out, (tuple, list)) else (out,)
@@ -79,10 +82,7 @@ def exact_out(operation, *kinds, apart=False):
                 refuse_overlap(target, values.values())
             wanted = values[kind].dtype if isinstance(kind, str) else kind(values) if callable(kind) else kind
             if isinstance(target, Tensor) and target.dtype is not wanted:
-                raise RuntimeError(
-                    f"{operation.name}(): Expected out tensor to have dtype {wanted.name}, "
-                    f"but got {target.dtype.name} instead"
-                )
+                raise RuntimeError(sentence.format(wanted, target.dtype))
         return write_any(out, values)
 
     operation.write = write
@@ -581,19 +581,22 @@ def _as_strided_scatter(input, src, size, stride, storage_offset=None):
     return out, shape_kernels.positions(geometry)
 
 
-def _clear_positions(input, places):
-    out = input.copy()
-    out.reshape(-1)[places.reshape(-1)] = 0
+def _keep_positions(input, places):
+    """The elements at `places`, and 0 elsewhere."""
+    out = np.zeros(input.shape, input.dtype)
+    out.reshape(-1)[places.reshape(-1)] = input.reshape(-1)[places.reshape(-1)]
     return out
 
 
+# PyTorch gives `input` the gradient of the places that were overwritten, not of those that were kept; so does this.
 as_strided_scatter = primitive(
     "as_strided_scatter", _as_strided_scatter, residuals=("places",), tensors=("input", "src"),
-    input=lambda g, places: clear_positions(g, places), src=lambda g, places: gather_positions(g, places),
+    input=lambda g, places: keep_positions(g, places), src=lambda g, places: gather_positions(g, places),
 )  # fmt: skip
-clear_positions = primitive(
-    "as_strided_scatter_backward", lambda input, places: _clear_positions(input, places), **INNER,
-    input=lambda g, places: clear_positions(g, places),
+as_strided_scatter.linear = True
+keep_positions = primitive(
+    "as_strided_scatter_backward", lambda input, places: _keep_positions(input, places), **INNER,
+    input=lambda g, places: keep_positions(g, places),
 )  # fmt: skip
 
 
@@ -1077,7 +1080,7 @@ def assign(self, basic, arrays, tensors, value):
 def with_history(self, basic, tensors, value):
     """Write in the graph's sight: into the view that the basic part names."""
     view = windowed(self, basic)
-    if not tensors and value._array.ndim == 0 and view._array.ndim:
+    if not tensors and value._array.ndim == 0 and view._array.ndim and view._array.flags.writeable:
         view.fill_(value)
         return
     source = kernels.without_leading_ones(value._array)
@@ -1144,8 +1147,10 @@ def overflow(dtype):
     return RuntimeError(f"value cannot be converted to type {name} without overflow")
 
 
-for _operation in (gather, index_select, take, masked_select):
+for _operation in (gather, index_select, masked_select):
     exact_out(_operation, "input", apart=True)
+exact_out(take, "input", apart=True,
+          sentence="take(): self and out expected to have the same dtype, but got {0.name} and {1.name}")  # fmt: skip
 for _operation in (scatter_src, scatter_value, scatter_src_reduced, scatter_value_reduced, scatter_add,
                    scatter_reduce, index_add, index_copy, index_reduce, take_along_dim,
                    select_scatter, slice_scatter, diagonal_scatter, as_strided_scatter):  # fmt: skip

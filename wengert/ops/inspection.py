@@ -125,11 +125,19 @@ def empty_permuted(
     size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
 ):
     """Unfilled, its dimensions laid out in memory in the order `physical_layout`."""
-    if sorted(physical_layout) != list(range(len(size))):
+    if len(size) != len(physical_layout):
         raise RuntimeError(
-            "Number of dimensions in physical_layout and size must match and each dimension appear once, got "
-            f"{physical_layout}"
+            "Number of dimensions in size does not match the length of the physical_layout; i.e. len(size) = "
+            f"{len(size)} is not equal to len(physical_layout) = {len(physical_layout)}"
         )
+    for at, d in enumerate(physical_layout):
+        if not 0 <= d < len(size):
+            raise RuntimeError(
+                f"Dimension out of range (expected to be between 0 and {len(size) - 1}, but got {d} at index {at}). "
+                "Dimensions count from the first here, never from the last."
+            )
+        if d in physical_layout[:at]:
+            raise RuntimeError("Duplicate dim not allowed")
     made = empty([size[d] for d in physical_layout], dtype=dtype, layout=layout, device=device, pin_memory=pin_memory)
     return (
         made.permute(*(list(physical_layout).index(d) for d in range(len(size)))).detach().requires_grad_(requires_grad)

@@ -84,7 +84,7 @@ def _matmul_operator(self, other):
 
 _matmul_operator.__name__ = "matmul"
 Tensor.__matmul__ = _matmul_operator
-Tensor.__rmatmul__ = lambda self, other: NotImplemented
+Tensor.__rmatmul__ = lambda self, other: _matmul_operator(other, self) if isinstance(other, Tensor) else NotImplemented
 Tensor.__imatmul__ = _matmul_operator
 vdot = primitive(
     "vdot", kernels.vdot, holomorphic=False,

@@ -612,7 +612,13 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
             f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
         )
     if target.ndim > 1 or target.numel() != rows.shape[0]:
-        raise RuntimeError(f"inconsistent target size, expected {[rows.shape[0]]} but got {list(target.shape)}")
+        raise RuntimeError(
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch "
+            f"size). Expected target size {[rows.shape[0]]}, but got {list(target.shape)}. Input has shape "
+            f"{list(input.shape)}."
+        )
+    if weight is not None and weight.numel() != rows.shape[1]:
+        raise RuntimeError(f"inconsistent weight size, expected {rows.shape[1]} but got {list(weight.shape)}")
     at = target.reshape(-1, 1)
     if at.numel() and not (int(at.min()) >= 0 and int(at.max()) < rows.shape[1]):
         raise RuntimeError("target out of range")
@@ -632,11 +638,12 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     The targets of a row end at the first -1.
     """
     checked(reduction)
-    if input.shape != target.shape or input.ndim > 2 or (input.ndim and input.shape[-1] == 0):
+    if input.ndim > 2 or (input.ndim and input.shape[-1] == 0):
         raise RuntimeError(
-            f"inconsistent size {list(target.shape)} for argument #2 'target': it should be that of the input, "
-            f"{list(input.shape)}, a non-empty vector or matrix"
+            f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
         )
+    if input.shape != target.shape:
+        raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
     rows, labels = (
         input.reshape(-1, max(input.shape[-1:], default=1)),
         target.reshape(-1, max(input.shape[-1:], default=1)),

@@ -265,7 +265,8 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     total = padded[:, :channels]
     for offset in range(1, size):
         total = total + padded[:, offset : offset + channels]
-    return input / ((total / size).reshape(input.shape) * alpha + k) ** beta
+    mean = total / size if total.dtype.differentiable else total.div(size, rounding_mode="trunc")
+    return input / (mean.reshape(input.shape) * alpha + k) ** beta
 
 
 @composite(namespace="nn.functional", method=False)

@@ -236,8 +236,14 @@ sign = pointwise("sign", kernels.sign, input=lambda g: zeros_of(g))
 sgn = pointwise(
     "sgn", kernels.sgn, holomorphic=False, input=lambda g, input, out: sgn_gradient(g, input, out),
 )  # fmt: skip
-conj_physical = pointwise("conj_physical", kernels.conj, holomorphic=False, input=lambda g: conj(g))
+conj_physical_op = pointwise("conj_physical", kernels.conj, holomorphic=False, input=lambda g: conj(g))
 conjugate = pointwise("conj", kernels.conj, holomorphic=False, input=lambda g: conjugate(g), **HIDDEN)
+
+
+@composite
+def conj_physical(input):
+    """The complex conjugate, computed; a real tensor is its own."""
+    return conj_physical_op(input) if input.dtype.is_complex else input
 
 
 @composite
@@ -562,11 +568,11 @@ def reversed_operator(operation):
 def _rtruediv(self, other):
     if not isinstance(other, (Tensor, np.ndarray, *NUMBERS)):  # arrays too: the product is then NumPy's
         return NotImplemented
-    return reciprocal.function(self) * other
+    return self.reciprocal() * other
 
 
 _rtruediv.__name__ = "__rdiv__"  # as overrides know it
-Tensor.__rtruediv__ = _rtruediv
+Tensor.__rtruediv__ = Tensor.__rdiv__ = _rtruediv
 base_pow = pointwise(
     "pow", kernels.pow, node="PowBackward2", tensors=("input", "exponent"), **HIDDEN,
     input=lambda g, input, exponent: power_gradient(g, input, exponent),

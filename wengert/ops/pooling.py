@@ -383,6 +383,7 @@ unpool = Primitive(
     {"input": lambda g, indices: gather_windows(g, indices)},
     node="MaxUnpool2DBackward0",
 )
+unpool.linear = True  # of several maxima put in one place the last is seen; each is given the gradient
 
 
 def check_indices(n, input, indices):

@@ -12,7 +12,7 @@ import numpy as np
 from wengert.kernels.reductions import axis_of
 from wengert.ops.declare import composite, primitive
 from wengert.ops.linalg import batched_matmul, dot, mm
-from wengert.ops.pointwise import select
+from wengert.ops.pointwise import select, zeros_of
 from wengert.ops.reductions import norm_gradient, sum
 from wengert.ops.shape import broadcast_shapes, permute_op, reshape_to, sum_to
 from wengert.tensor import Tensor
@@ -440,6 +440,8 @@ def row_pulls(g, x, other, out, p):
     if p == 2:
         weights = select(out == 0, 0, g / select(out == 0, 1, out))
         return x * sum(weights, -1, True) - weights @ other
+    if p == 0:
+        return zeros_of(x)
     difference = reshape_to(x, (*x.shape[:-1], 1, x.shape[-1])) - reshape_to(
         other, (*other.shape[:-2], 1, *other.shape[-2:])
     )

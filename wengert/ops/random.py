@@ -215,7 +215,8 @@ def writable(tensor):
     if grad_mode.enabled and (tensor._node is not None or tensor._base is not None):
         views.check_inplace(tensor)
     array = tensor._array
-    if 0 in array.strides and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
+    shared = array.size and 0 in array.strides
+    if shared and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."

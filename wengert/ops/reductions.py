@@ -326,10 +326,10 @@ norm_op = reduction(
 
 
 def norm_gradient(g, input, out, p, dim, keepdim):
-    """The derivative of (sum |x|^p)^(1/p), 0 at 0."""
-    g, out = kept(g, input.shape, dim, keepdim), kept(out, input.shape, dim, keepdim)
+    """The derivative of (sum |x|^p)^(1/p), 0 at 0; none for p = 0, which counts."""
     if p == 0:
-        return zeros_of(input)
+        return None
+    g, out = kept(g, input.shape, dim, keepdim), kept(out, input.shape, dim, keepdim)
     if p == 1:
         return g * sgn(input)
     if p == 2:

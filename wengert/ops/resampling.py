@@ -12,6 +12,7 @@ from wengert.kernels.pooling import laid_out_like
 from wengert.ops import pooling  # noqa: F401 (declares adaptive_avg_pool, which is what "area" means)
 from wengert.ops.convolution import per_axis
 from wengert.ops.declare import FUNCTIONS, composite, primitive
+from wengert.ops.pointwise import select
 from wengert.tensor import wrap
 
 HIDDEN = {"function": False, "method": False}
@@ -317,17 +318,42 @@ def pixel_shuffle(input, upscale_factor):
         )
     if r <= 0:
         raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
-    *outer, c, h, w = input.shape
+    c = input.shape[-3]
     if c % (r * r):
         raise RuntimeError(
             "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
             "but "
             f"input.size(-3)={c} is not divisible by {r * r}"
         )
-    k = len(outer)
+    return shuffle_op(input, r)
+
+
+def _shuffle(input, factor):
+    r = factor
+    *outer, c, h, w = input.shape
     split = input.reshape(*outer, c // (r * r), r, r, h, w)
-    moved = split.permute(*range(k), k, k + 3, k + 1, k + 4, k + 2)
-    return moved.reshape(*outer, c // (r * r), h * r, w * r)
+    moved = np.moveaxis(split, (-2, -4, -1, -3), (-4, -3, -2, -1))
+    return kept_layout(np.array(moved, order="C").reshape(*outer, c // (r * r), h * r, w * r), input)
+
+
+def _unshuffle(input, factor):
+    r = factor
+    *outer, c, h, w = input.shape
+    split = input.reshape(*outer, c, h // r, r, w // r, r)
+    moved = np.moveaxis(split, (-3, -1), (-4, -3))
+    return kept_layout(np.array(moved, order="C").reshape(*outer, c * r * r, h // r, w // r), input)
+
+
+def kept_layout(out, input):
+    return laid_out_like(out, input) if out.ndim == 4 else out
+
+
+shuffle_op = primitive(
+    "pixel_shuffle", _shuffle, function=False, method=False, input=lambda g, factor: unshuffle_op(g, factor)
+)
+unshuffle_op = primitive(
+    "pixel_unshuffle", _unshuffle, function=False, method=False, input=lambda g, factor: shuffle_op(g, factor)
+)
 
 
 @composite(namespace="nn.functional", method=False)
@@ -340,18 +366,15 @@ def pixel_unshuffle(input, downscale_factor):
         )
     if r <= 0:
         raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
-    *outer, c, h, w = input.shape
-    for name, extent, at in (("height", h, -2), ("width", w, -1)):
+    for name, at in (("height", -2), ("width", -1)):
+        extent = input.shape[at]
         if extent % r:
             raise RuntimeError(
                 f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({at})={extent} "
                 f"is not "
                 f"divisible by {r}"
             )
-    k = len(outer)
-    split = input.reshape(*outer, c, h // r, r, w // r, r)
-    moved = split.permute(*range(k), k, k + 2, k + 4, k + 1, k + 3)
-    return moved.reshape(*outer, c * r * r, h // r, w // r)
+    return unshuffle_op(input, r)
 
 
 @composite(namespace="nn.functional", method=False)
@@ -461,6 +484,8 @@ def sampled(input, grid, mode, padding_mode, align_corners):
         if weight is not None:
             seen = seen * weight.unsqueeze(1)
         total = seen if total is None else total + seen
+    if mode == "nearest" and grid.requires_grad:  # the place has no influence, and a gradient of zeros that says so
+        total = total + select(wrap(np.zeros((), bool)), places[0], 0).unsqueeze(1)
     return total
 
 
