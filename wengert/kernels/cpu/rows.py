@@ -321,7 +321,8 @@ class RowKernel:
         total = len(dtypes) + len(results)
         declared = sorted(declared | {"declare i64 @llvm.smin.i64(i64, i64)"})
         text = "\n".join([
-            "declare void @wengert_parallel(ptr, ptr, i64)", *declared, *lines, *task_text(total, ways), *entry_text(total),
+            "declare void @wengert_parallel(ptr, ptr, i64)", *declared, *lines, *task_text(total, ways),
+            *entry_text(total),
         ])  # fmt: skip
         address = native.compile_text(text, ["loop"])["loop"]
         return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (total + 1))(address)
