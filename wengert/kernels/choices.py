@@ -67,6 +67,7 @@ stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "
 class _State:
     wanted = setting()
     active = False  # whether generated functions look at sizes
+    begun: set[str] = set()  # engines that are prepared
     failed: dict[str, str] = {}  # engines that are installed and don't work, and why
 
 
@@ -120,13 +121,7 @@ class Late:
         self.found = None
 
     def load(self):
-        try:
-            self.found = self.find()
-        except (ImportError, OSError, RuntimeError) as error:
-            if self.engine not in state.failed:
-                warnings.warn(f"wengert: the {self.engine} kernels can't be used: {error}", RuntimeWarning, 4)
-            state.failed[self.engine] = f"{type(error).__name__}: {error}"
-            self.found = self.reference
+        self.found = self.find() if ready(self.engine) else self.reference
         return self.found
 
     def __call__(self, *args, **options):
@@ -146,19 +141,30 @@ def named(key, reference):
     module, _, name = choice.kernel.partition(":")
 
     def find():
-        begin(choice.engine)
         found = getattr(importlib.import_module(module), name)
         return found.beside(reference) if hasattr(found, "beside") else found
 
     return FROM or choice.smallest, Late(choice.engine, find, reference)
 
 
-def begin(engine):
-    """Prepare an engine for its first kernel."""
-    if engine == "llvm":
-        from wengert.kernels import cpu
+def ready(engine):
+    """Prepare an engine for its first kernel; False, after one warning, if it doesn't work."""
+    if engine in state.begun:
+        return True
+    if not present(engine):
+        return False
+    try:
+        home, function = STARTS[engine]
+        getattr(importlib.import_module(home), function)()
+    except (ImportError, OSError, RuntimeError) as error:
+        state.failed[engine] = f"{type(error).__name__}: {error}"
+        warnings.warn(f"wengert: the {engine} kernels can't be used: {error}", RuntimeWarning, 4)
+        return False
+    state.begun.add(engine)
+    return True
 
-        cpu.begin()
+
+STARTS = {"llvm": ("wengert.kernels.cpu", "begin")}  # what prepares an engine
 
 
 def by_size(reference):
@@ -180,13 +186,24 @@ def by_size(reference):
     return run
 
 
+UPDATES = FROM or 1 << 14
+
+
+def updates():
+    """What runs the updates of one step of a group of parameters, those of at least `UPDATES` elements; or None."""
+    if not state.active or not ready("llvm"):
+        return None
+    from wengert.kernels.cpu.updates import Updates
+
+    return Updates()
+
+
 def pointwise(name, reference, record):
     """(smallest size, kernel) for a formula on corresponding elements; `record` gives it as it is to be recorded."""
     if not present("llvm"):
         return None
 
     def find():
-        begin("llvm")
         from wengert.kernels.cpu.pointwise import Kernel
 
         return Kernel(name, reference, record())
