@@ -62,6 +62,8 @@ def setting():
     return os.environ.get("WENGERT_FAST", "1") != "0"
 stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "gradients")
 stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "cross_entropy_gradient"})
+stand_in("llvm", "indexing", 1 << 15, "accumulate_rows")
+CHOICES["embedding._rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:take_rows")
 
 
 class _State:
