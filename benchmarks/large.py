@@ -102,6 +102,14 @@ def measured(row: LargeRow, subject: Any, torch: Any, options: argparse.Namespac
             MARKS[ratio <= row.bound], times_bound, compiled, *memory]  # fmt: skip
 
 
+WIDTHS = (68, 9, 9, 6, 7, 2, 9, 9, 8, 9)
+
+
+def aligned(cells: list[str]) -> str:
+    first, *rest = (c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(cells, WIDTHS, strict=False)))
+    return "  ".join((first, *rest)).rstrip()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.large", description=__doc__)
     parser.add_argument("rows", nargs="*", help=f"only these: {', '.join(row.name for row in ROWS)}")
@@ -116,8 +124,7 @@ def main() -> int:
     limits = speeds(torch)
     print(f"copy {limits[0] / 1e9:.1f} GB/s, product {limits[1] / 1e9:.0f} GFLOP/s, {THREADS} threads each\n")
     head = ["measured", options.subject, "PyTorch", "ratio", "bound", "", "× machine", "compile", "peak", "PyTorch's"]
-    widths = (68, 9, 9, 6, 7, 2, 9, 9, 8, 9)
-    print("  ".join(h.ljust(w) if k == 0 else h.rjust(w) for k, (h, w) in enumerate(zip(head, widths, strict=True))))
+    print(aligned(head))
     missed = []
     for row in ROWS:
         if options.rows and row.name not in options.rows:
@@ -125,7 +132,7 @@ def main() -> int:
         cells = measured(row, subject, torch, options, limits)
         if not cells[5].startswith(MARKS[True]):
             missed.append(row.name)
-        print("  ".join(c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(cells, widths))), flush=True)
+        print(aligned(cells), flush=True)
     print(f"\nmissed: {', '.join(missed) or 'none'}")
     return 1 if missed and options.strict else 0
 

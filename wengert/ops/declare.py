@@ -133,6 +133,16 @@ class Operation:
                 )
         return reworded(self.name, error)
 
+    def again(self, function, error, args, kwargs, out=None):
+        """Call `function` with the arguments in their usual spelling, if `error` came of another one; else raise."""
+        from wengert.ops.spelling import respelled  # rarely needed, so not loaded before
+
+        usual = respelled(self, args, kwargs)
+        if usual is None:
+            raise self.misplaced(error, args, kwargs) from None
+        args, kwargs = usual
+        return function(*args, **kwargs) if out is None else function(*args, **kwargs, out=out)
+
     # --- the way through uncommon arguments ---------------------------------------------------------------------------
 
     def general(self, values, out=None, kind="function"):
@@ -267,14 +277,14 @@ class Composite(Operation):
                 if rare.active and (recast := rare.recast(name, "out" in kwargs)) is not None:
                     return recast(lambda args, kwargs: function(*args, **kwargs), (args, kwargs))
             out = kwargs.pop("out", None) if "out" in kwargs and "out" not in self.signature else None
-            if out is not None:
+            try:
+                if out is None:
+                    return run(*args, **kwargs)
                 bound = inspect.signature(run).bind(*args, **kwargs)
                 bound.apply_defaults()
                 return self.write(out, bound.arguments)
-            try:
-                return run(*args, **kwargs)
             except UNFORESEEN as error:
-                raise self.misplaced(error, args, kwargs) from None
+                return self.again(function, error, args, kwargs, out)
 
         function.__name__ = function.__qualname__ = name
         function.__doc__ = run.__doc__
@@ -346,7 +356,7 @@ class Choice(Operation):
                     return run(*arguments, **options[0])
                 return run(*arguments) if out is None else run(*arguments, out=out)
             except UNFORESEEN as error:
-                raise self.misplaced(error, args, kwargs) from None
+                return self.again(function, error, args, kwargs, out)
 
         function.__name__ = function.__qualname__ = f"{self.name}_" if kind == "inplace" else self.name
         function.__doc__ = self.doc or choose.__doc__
@@ -788,7 +798,10 @@ class Variadic(Operation):
         parameters = list(self.signature.values())
 
         def function(*args, out=None, **kwargs):
-            bound = binder.bind(*args, **kwargs)
+            try:
+                bound = binder.bind(*args, **kwargs)
+            except TypeError as error:
+                return self.again(function, error, args, kwargs, out)
             bound.apply_defaults()
             return self.general(bound.arguments, out)
 

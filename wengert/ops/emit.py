@@ -111,7 +111,17 @@ def recover(operation, error, arrays, kernel):
     if isinstance(error, RuntimeWarning):
         with np.errstate(all="ignore"):
             return kernel(*arrays)
+    for name, value in zip(operation.signature, arrays, strict=False):
+        if value is NEEDED:
+            raise missing(operation, name) from None
     raise explain(operation, error, arrays) from None
+
+
+NEEDED = type("NEEDED", (), {"__repr__": lambda self: "(needed)"})()  # the default of what has none
+
+
+def missing(operation, name):
+    return TypeError(f'{operation.name}() missing 1 required positional arguments: "{name}"')
 
 
 # Names that every generated function can use.
@@ -121,6 +131,7 @@ COMMON = {
     "ascontiguousarray": np.ascontiguousarray,
     "grad_mode": grad_mode, "rare": rare, "next_seq": next_seq, "verify": verify,
     "Version": Version, "FREED": FREED, "Output": Output, "FROM_NUMPY": FROM_NUMPY, "bool_": dtypes.bool_,
+    "NEEDED": NEEDED, "missing": missing,
     "unbroadcast": unbroadcast, "constant": constant, "recover": recover, "wrap": wrap, "ref": ref, "views": views,
     "SavedOutput": views.SavedOutput, "conj": np.conjugate,
     "restore": graph.restore, "zeros": np.zeros, "may_share_memory": np.may_share_memory,
@@ -268,12 +279,16 @@ class Emitter:
             self.add(f"if {self.test()}:")
             self.body(2)
             self.number_case()
-            for theirs, ours in self.numpy_names():
-                self.add(f"if {theirs} is not None:")
-                self.add(f"{ours} = {theirs}", 2)
+            renamed = self.numpy_names()
+            if renamed:
+                self.add(f"if {' or '.join(f'{theirs} is not None' for theirs, _ in renamed)}:")
+                for theirs, ours in renamed:
+                    self.add(f"{ours} = {ours} if {theirs} is None else {theirs}", 2)
                 if self.has_out():
                     self.add("if out is None:", 2)
                     self.add(f"return op.function({', '.join(p.name + '=' + p.name for p in parameters)})", 3)
+            for needed in self.needed():
+                self.add(f"if {needed} is NEEDED: raise missing(op, {needed!r})")
             values = ", ".join(f"{p.name!r}: {p.name}" for p in parameters)
             out = "out" if self.has_out() else "None"
             if self.kind == "operator":
@@ -296,6 +311,10 @@ class Emitter:
         function.__doc__ = op.doc
         function.__module__ = "wengert"
         function.operation = op
+        if self.needed():
+            written = inspect.signature(function)
+            needed = {name: written.parameters[name].replace(default=inspect.Parameter.empty) for name in self.needed()}
+            function.__signature__ = written.replace(parameters={**written.parameters, **needed}.values())
         return function
 
     def number_case(self):
@@ -324,8 +343,16 @@ class Emitter:
         pairs = [("axis", "dim"), ("keepdims", "keepdim")]
         return [(theirs, ours) for theirs, ours in pairs if ours in self.op.signature and not self.op.promote]
 
+    def needed(self):
+        """Parameters that have no default but follow one that may come under NumPy's name: missed at run time only."""
+        names = list(self.op.signature)
+        renamed = [names.index(ours) for _, ours in self.numpy_names()]
+        late = names[min(renamed) :] if renamed else []
+        return [name for name in late if self.op.signature[name].default is inspect.Parameter.empty]
+
     def header(self, parameters):
         parts, starred = [], False
+        needed = self.needed()
         for parameter in parameters:
             if parameter.kind is parameter.KEYWORD_ONLY and not starred:
                 parts.append("*")
@@ -333,6 +360,8 @@ class Emitter:
             text = parameter.name
             if parameter.default is not parameter.empty:
                 text += f"=default_{parameter.name}"
+            elif parameter.name in needed:
+                text += "=NEEDED"
             parts.append(text)
         keywords = ["out=None"] if self.has_out() else []
         keywords += [f"{numpy_name}=None" for numpy_name, _ in self.numpy_names()]

@@ -96,8 +96,7 @@ row:
 
 def add_text(dtype):
     """The module that adds rows of this dtype."""
-    a, b = Symbol("argument", (), dtype), Symbol("argument", (), dtype)
-    lanes = lanes_for([a])
+    lanes = lanes_for([Symbol("argument", (), dtype)])
     size = dtype.itemsize
     lines = [f"  %row_bytes = mul i64 %width, {size}", "  %to0 = mul i64 %which, %row_bytes",
              "  %to = getelementptr i8, ptr %table, i64 %to0", "  %from0 = mul i64 %k, %row_bytes",

@@ -6,6 +6,7 @@ loop. The numbers in it, which change from step to step, are operands of the loo
 """
 
 import ctypes
+from itertools import pairwise
 
 import numpy as np
 
@@ -164,7 +165,7 @@ def walk(recording, arrays):
 def overlapping(arrays, written):
     """Whether an array that is written shares memory with another."""
     spans = sorted((*bounds(a), k) for k, a in enumerate(arrays))
-    return any(b[0] < a[1] and (a[2] in written or b[2] in written) for a, b in zip(spans, spans[1:], strict=False))
+    return any(b[0] < a[1] and (a[2] in written or b[2] in written) for a, b in pairwise(spans))
 
 
 def loop_for(recording, arrays, ways):
