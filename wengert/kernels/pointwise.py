@@ -300,7 +300,8 @@ def lerp(input, end, weight):
 
 def logit(input, eps=None):
     if eps is not None:
-        input = np.clip(input, eps, 1 - eps)
+        low = input.dtype.type(eps)
+        input = np.clip(input, low, 1 - low)
     return np.log(input / (1 - input))
 
 

@@ -110,11 +110,19 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         mean = kernels.wide(running_mean._array).reshape(affine)
         rstd = reciprocal_root(kernels.wide(running_var._array).reshape(affine), eps)
         return by_batch(input, weight, bias, mean, rstd, shape, axes, affine, True, eps)
-    mean, variance = kernels.statistics(input._array, shape, axes)
+    stored = half_parameters(input, weight, bias, running_mean, running_var)
+    mean, variance, rstd = kernels.channel_statistics(input._array, shape, axes, eps, stored)
     count = math.prod(shape) // max(shape[1], 1)
     update(running_mean, mean.reshape(-1), momentum)
     update(running_var, variance.reshape(-1) * (count / max(count - 1, 1)), momentum)
-    return by_batch(input, weight, bias, mean, reciprocal_root(variance, eps), shape, axes, affine, False, eps)
+    return by_batch(input, weight, bias, mean, rstd, shape, axes, affine, False, eps)
+
+
+def half_parameters(input, *parameters):
+    """The dtype in which statistics are stored if that has 16 bits: the input's, unless a parameter is wider."""
+    if not input.dtype.is_half or any(p is not None and not p.dtype.is_half for p in parameters):
+        return None
+    return input.dtype.numpy
 
 
 def empty_norm(input, weight, bias):
@@ -160,11 +168,12 @@ def instance_norm(
         mean = kernels.wide(running_mean._array).reshape(affine)
         rstd = reciprocal_root(kernels.wide(running_var._array).reshape(affine), eps)
         return by_batch(input, weight, bias, mean, rstd, shape, axes, affine, True, eps)
-    mean, variance = kernels.statistics(input._array, shape, axes)
+    stored = half_parameters(input, weight, bias, running_mean, running_var)
+    mean, variance, rstd = kernels.channel_statistics(input._array, shape, axes, eps, stored)
     count = math.prod(shape[2:])
     update(running_mean, mean.mean(0).reshape(-1), momentum)
     update(running_var, variance.mean(0).reshape(-1) * (count / max(count - 1, 1)), momentum)
-    return by_batch(input, weight, bias, mean, reciprocal_root(variance, eps), shape, axes, affine, False, eps)
+    return by_batch(input, weight, bias, mean, rstd, shape, axes, affine, False, eps)
 
 
 # --- by layer and by group -------------------------------------------------------------------------------------------
