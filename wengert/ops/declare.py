@@ -280,7 +280,11 @@ class Composite(Operation):
             out = kwargs.pop("out", None) if "out" in kwargs and "out" not in self.signature else None
             try:
                 if out is None:
-                    return run(*args, **kwargs)
+                    result = run(*args, **kwargs)
+                    if rare.active:
+                        for observe in rare.on_composite:
+                            observe(self, args, kwargs, result)
+                    return result
                 bound = inspect.signature(run).bind(*args, **kwargs)
                 bound.apply_defaults()
                 return self.write(out, bound.arguments)

@@ -17,6 +17,7 @@ from types import MappingProxyType
 import numpy as np
 
 import wengert
+from wengert.autograd.graph import rare
 from wengert.autograd.views import bump
 from wengert.kernels import choices
 from wengert.tensor import Tensor
@@ -327,6 +328,9 @@ class Optimizer:
 
     def zero_grad(self, set_to_none=True):
         """Drop the gradient of every parameter, or (`set_to_none=False`) fill it with zeros."""
+        if rare.active:
+            for observe in rare.on_result:
+                observe("zero_grad", (), self, None)
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:
