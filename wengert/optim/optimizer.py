@@ -491,7 +491,14 @@ class ArrayOptimizer(Optimizer):
             pack.scatter()
         return packed
 
+    def _step_sparse(self, group, p, grad):
+        """Update a parameter whose gradient is a sparse tensor; refused unless a formula has a sparse form."""
+        raise RuntimeError(self._sparse_message.format(type(self).__name__))
+
     def _step_one(self, group, p, grad, names):
+        if grad.is_sparse:
+            self._step_sparse(group, p, grad.neg() if group.get("maximize") else grad)
+            return
         state = self.state[p] if names else _NO_STATE
         step = 0
         if not state and names:
@@ -527,8 +534,6 @@ class ArrayOptimizer(Optimizer):
 
     def _check_first(self, group, p, grad):
         """Refuse gradients that the formula is not for."""
-        if grad.is_sparse:
-            raise RuntimeError(self._sparse_message.format(type(self).__name__))
 
     def _update_through_copies(self, group, step, p, g, arrays):
         """Update parameters that NumPy can't compute with directly: half precision in single, complex as real pairs."""
