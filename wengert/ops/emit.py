@@ -445,10 +445,10 @@ class Emitter:
 
     def called(self):
         """The kernel, or an expression that chooses it by size or dtype."""
-        kernel = f"({self.choosing('large', 'kernel')})" if self.large is not None else "kernel"
-        if not halves.widens_kernel(self.op):
-            return kernel
-        return f"(in_float32 if {self.first()}.dtype.is_half else {kernel})"
+        kernel = "kernel"
+        if halves.widens_kernel(self.op):
+            kernel = f"(in_float32 if {self.first()}.dtype.is_half else kernel)"
+        return kernel if self.large is None else f"({self.choosing('large', kernel)})"
 
     def choosing(self, large, other):
         smallest = self.large[0]
