@@ -31,6 +31,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     def shape(self):
         return self.tensor._array.shape
 
+    def scratch(self):
+        """Something whose contents don't matter."""
+        return Recorded(self.tensor)
+
     def detached(self):
         """The same values outside of the graph."""
         return Recorded(self.tensor.detach())

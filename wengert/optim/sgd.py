@@ -68,7 +68,7 @@ class SGD(ArrayOptimizer):
         if velocity is not None:
             if step == 1:
                 # A velocity begins outside of the graph, where the step is recorded in one.
-                np.copyto(velocity, g if type(g) is np.ndarray else g.detached())
+                np.copyto(velocity, g.detached() if hasattr(g, "detached") else g)
             else:
                 velocity *= momentum
                 np.multiply(g, 1 - group["dampening"], out=u)
