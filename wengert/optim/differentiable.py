@@ -18,10 +18,11 @@ UFUNCS = {
 class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     """What a formula takes for an array: a tensor, replaced by another at each write."""
 
-    __slots__ = ("tensor",)
+    __slots__ = ("tensor", "copies_in_graph")
 
-    def __init__(self, tensor):
+    def __init__(self, tensor, copies_in_graph=True):
         self.tensor = tensor
+        self.copies_in_graph = copies_in_graph
 
     @property
     def dtype(self):
@@ -34,10 +35,6 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     def scratch(self):
         """Something whose contents don't matter."""
         return Recorded(self.tensor)
-
-    def detached(self):
-        """The same values outside of the graph."""
-        return Recorded(self.tensor.detach())
 
     def __float__(self):
         return float(self.tensor)
@@ -71,7 +68,7 @@ def written(tensor, out):
 
 
 def copyto(target, source):
-    target.tensor = source.tensor
+    target.tensor = source.tensor if target.copies_in_graph else source.tensor.detach()
 
 
 def clip(x, low, high, out=None):
@@ -86,12 +83,15 @@ def where(condition, x, y):
 FUNCTIONS = {np.copyto: copyto, np.clip: clip, np.where: where}
 
 
-def run(update, group, step, tensors):
-    """Run the formula `update` on tensors (parameter, gradient, state), and write what it changed into them."""
+def run(update, group, step, tensors, copies_in_graph):
+    """Run the formula `update` on tensors (parameter, gradient, state), and write what it changed into them.
+
+    `copies_in_graph` says whether ``np.copyto`` in the formula takes the graph along.
+    """
     if any(tensor.is_complex() for tensor in tensors):
         raise NotImplementedError("differentiable=True: complex parameters")
     with wengert.enable_grad():
-        stand_ins = [Recorded(tensor) for tensor in tensors]
+        stand_ins = [Recorded(tensor, copies_in_graph) for tensor in tensors]
         update(group, step, *stand_ins)
         for tensor, stand_in in zip(tensors, stand_ins, strict=True):
             if stand_in.tensor is not tensor and tensor is not tensors[1]:

@@ -386,6 +386,7 @@ class ArrayOptimizer(Optimizer):
     _scalars = ("step",)
     _sparse_message = "{} does not support sparse gradients"
     _fast = None  # during a step: runs the formula on large arrays, see `wengert.kernels.choices.updates`
+    _copies_in_graph = True  # what a recorded step copies keeps its place in the graph
     _step_supports_amp_scaling = False  # fused optimizers undo the scaling of the loss by themselves
 
     def __init__(self, params, defaults):
@@ -538,7 +539,8 @@ class ArrayOptimizer(Optimizer):
 
         if state and self._arrays(group)[0] == "step":
             step = self._count(state.pop(0)._array)
-        run(self._update, group, step, [p, grad.neg() if group.get("maximize") else grad, *state])
+        tensors = [p, grad.neg() if group.get("maximize") else grad, *state]
+        run(self._update, group, step, tensors, self._copies_in_graph)
 
     def _arrays_of(self, state, names):
         return [state[name]._array for name in names]

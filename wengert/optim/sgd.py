@@ -54,6 +54,8 @@ class SGD(ArrayOptimizer):
             if own.get("momentum_buffer", 0) is None:
                 self.state[p] = {}
 
+    _copies_in_graph = False  # a velocity begins outside of the graph, where the step is recorded in one
+
     def _new_state(self, group, p):
         return {"momentum_buffer": zeros_like(p)}
 
@@ -67,8 +69,7 @@ class SGD(ArrayOptimizer):
             g = decayed(g, p, scalar(group["weight_decay"]), out=t)
         if velocity is not None:
             if step == 1:
-                # A velocity begins outside of the graph, where the step is recorded in one.
-                np.copyto(velocity, g.detached() if hasattr(g, "detached") else g)
+                np.copyto(velocity, g)
             else:
                 velocity *= momentum
                 np.multiply(g, 1 - group["dampening"], out=u)
