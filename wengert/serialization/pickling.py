@@ -92,7 +92,7 @@ class Pickler(pickle._Pickler):
         write = self.OURS.get(type(obj))
         if write is not None:
             write(self, obj)
-        elif isinstance(obj, Tensor) and type(obj).__reduce_ex__ is Tensor.__reduce_ex__:
+        elif isinstance(obj, Tensor) and (obj.is_sparse or type(obj).__reduce_ex__ is Tensor.__reduce_ex__):
             self.save_tensor(obj)
         else:
             super().save(obj, save_persistent_id)
@@ -154,6 +154,9 @@ Pickler.dispatch[type(lambda: None)] = Pickler.save_global
 
 def rebuilding(tensor, references):
     """(function, *arguments) of PyTorch's that make a tensor again. One that was computed loads as a leaf."""
+    if tensor.is_sparse:
+        parts = tensor._indices(), tensor._values(), tensor.shape, tensor.is_coalesced()
+        return Global("torch._utils", "_rebuild_sparse_tensor"), tensor.layout, parts
     state = copying.attributes_of(tensor)
     if type(tensor) is Parameter:
         plain = (tensor.data, tensor.requires_grad, OrderedDict())
