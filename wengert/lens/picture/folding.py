@@ -87,7 +87,7 @@ def by_module(graph, classes):
 
 
 def prefixes(path):
-    """"a.b.c" → "a", "a.b", "a.b.c"."""
+    """ "a.b.c" → "a", "a.b", "a.b.c"."""
     at = path.find(".")
     while at >= 0:
         yield path[:at]
