@@ -12,6 +12,7 @@ repeat is parted where the source line's function changes, or simply into equal 
 from collections import Counter
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from math import isqrt
 
 CROWD = 40  # things in one box
 AT_FIRST = 36  # things in sight at first
@@ -184,10 +185,10 @@ def stretches(things):
     layer = things
     while len(layer) > CROWD:
         boxes = []
-        size = max(2, min(CROWD, -(-len(layer) // CROWD)))
+        size = min(CROWD, isqrt(len(layer)) + 1)  # about as many boxes as there are things in each
         for i in range(0, len(layer), size):
             part = layer[i : i + size]
-            boxes.append(Group(0, None, "stretch", "", children=part))
+            boxes.append(part[0] if len(part) == 1 else Group(0, None, "stretch", "", children=part))
         layer = boxes
     name_stretches(layer)
     return layer
@@ -246,7 +247,8 @@ def number(graph, top):
 def open_outermost(graph):
     """Unfold boxes, the outer first, while what is in sight stays a picture that can be read.
 
-    Boxes of one kind that lie side by side (the blocks of a network) are unfolded all or none.
+    Boxes of one kind that lie side by side (the blocks of a network) are unfolded all or none; what repeats stays
+    folded.
     """
     groups = graph.groups
     seen = len(graph.top)
@@ -255,7 +257,7 @@ def open_outermost(graph):
     def offer(children, depth):
         alike = {}
         for kind, child in children:
-            if kind == "group":
+            if kind == "group" and groups[child].kind != "repeat":
                 alike.setdefault((groups[child].kind, groups[child].detail), []).append(child)
         for together in alike.values():
             heappush(waiting, (depth, sum(len(groups[g].children) for g in together), together))
