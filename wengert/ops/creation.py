@@ -278,7 +278,7 @@ def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devi
         if step == 0:
             raise ValueError("step must be nonzero")
         count = max(-(-(end - start) // step), 0)
-        array = (start + np.arange(count, dtype=np.int64) * step).astype(dtype.numpy)
+        array = np.arange(start, start + count * step, step, dtype=np.int64).astype(dtype.numpy, copy=False)
     else:
         count = int(np.ceil((end - start) / step))
         # As PyTorch does: each element from its index, in double precision for float64 and single for float32 vector
