@@ -103,6 +103,10 @@ _AUTOCAST = """
     get_autocast_xla_dtype set_autocast_xla_dtype
     """
 _ATTRIBUTES |= dict.fromkeys(_AUTOCAST.split(), "wengert.amp.autocast_mode")
+_RECURRENT = "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"
+_ATTRIBUTES |= dict.fromkeys(_RECURRENT.split(), "wengert.nn.modules.rnn")
+_STORAGES = "UntypedStorage"
+_ATTRIBUTES |= dict.fromkeys(_STORAGES.split(), "wengert.storage")
 
 
 def __getattr__(name):
