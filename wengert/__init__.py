@@ -89,6 +89,7 @@ _ATTRIBUTES = {  # public names that live in modules which load on first touch
     "is_anomaly_enabled": "wengert.autograd.anomaly", "is_anomaly_check_nan_enabled": "wengert.autograd.anomaly",
     "install_as_torch": "wengert.alias", "vmap": "wengert.func", "compile": "wengert.compiler",
     "set_default_tensor_type": "wengert.settings",
+    "UntypedStorage": "wengert.storage", "TypedStorage": "wengert.storage",
     "_amp_foreach_non_finite_check_and_unscale_": "wengert.amp.grad_scaler",
     "_amp_update_scale_": "wengert.amp.grad_scaler",
 }  # fmt: skip

@@ -68,6 +68,7 @@ from wengert import lens as lens
 from wengert import linalg as linalg
 from wengert import masked as masked
 from wengert.dtypes import memory_format as memory_format
+from wengert import multiprocessing as multiprocessing
 from wengert import nn as nn
 from wengert.autograd.modes import no_grad as no_grad
 from wengert.settings import numel as numel
@@ -92,6 +93,7 @@ from wengert.settings import set_num_threads as set_num_threads
 from wengert.printing import set_printoptions as set_printoptions
 from wengert.settings import set_warn_always as set_warn_always
 from wengert import settings as settings
+from wengert import sharing as sharing
 from wengert import signal as signal
 from wengert import size as size
 from wengert import special as special

@@ -7,7 +7,6 @@ NumPy; WENGERT_POOL=0 leaves memory to it alone. WENGERT_CACHE names the directo
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 from wengert.kernels import choices
 
@@ -90,22 +89,15 @@ def empty_cache() -> None:
 # --- the report -------------------------------------------------------------------------------------------------------
 
 
-def installed(package):
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def report() -> str:
     """What is active, why, and how to get what is missing: the text of ``wengert doctor``."""
     lines = []
     for engine, (package, remedy) in choices.ENGINES.items():
-        found = installed(package)
+        found = choices.installed(engine)
         if engine in choices.state.failed:
             lines.append(f"{engine:10} installed ({package} {found}), but fails: {choices.state.failed[engine]}")
         elif choices.present(engine):
-            lines.append(f"{engine:10} active ({package} {found or 'found'})")
+            lines.append(f"{engine:10} active ({package} {found})")
         else:
             lines.append(f"{engine:10} missing: {remedy}")
     if not choices.state.wanted:
@@ -115,6 +107,9 @@ def report() -> str:
     lines += ["", "operation (reference kernel, or its derivative)   from size  engine"]
     lines.append(f"{'all pointwise operations and their derivatives':48} {choices.POINTWISE:9,}  llvm")
     lines += [f"{key:48} {c.smallest:9,}  {c.engine}" for key, c in sorted(choices.CHOICES.items())]
+    lines += ["", "operation, where the engine has a kernel for it         from work  engine"]
+    for key, offers in sorted(choices.OFFERS.items()):
+        lines += [f"{key:48} {c.smallest:12,}  {c.engine}" for c in offers]
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ share memory.
 
 import numpy as np
 
+from wengert.dtypes import BY_NAME
 from wengert.kernels.shape import address, extent_of, root_of, strided_window
 from wengert.tensor import Tensor, wrap
 
@@ -41,8 +42,82 @@ class UntypedStorage:
     def element_size(self):
         return 1
 
+    @classmethod
+    def from_file(cls, filename, shared=False, nbytes=0):
+        """The bytes of a file, mapped: read when they are used.
+
+        Args:
+            filename: its path; made, or made longer, if `shared` and shorter than `nbytes`.
+            shared: whether writes reach the file.
+            nbytes: how many.
+        Raises:
+            RuntimeError: the file is shorter than `nbytes`.
+        """
+        import mmap
+        import os
+
+        with open(os.open(filename, os.O_RDWR | os.O_CREAT if shared else os.O_RDONLY), "r+b" if shared else "rb") as f:
+            size = os.fstat(f.fileno()).st_size
+            if size < nbytes:
+                if not shared:
+                    raise RuntimeError(f"file {filename} has {size} bytes where {nbytes} are wanted")
+                os.ftruncate(f.fileno(), nbytes)
+            access = mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY
+            memory = mmap.mmap(f.fileno(), nbytes, access=access) if nbytes else bytearray()
+        storage = cls(np.ndarray((nbytes,), np.uint8, memory))
+        storage.filename = filename
+        return storage
+
+    filename = None
+
     def is_shared(self):
+        """Whether other processes may see this memory."""
+        from wengert import sharing
+
+        return sharing.block_under(self._root) is not None
+
+    def share_memory_(self):
+        """Move the memory, and every tensor on it, to where other processes can see it; returns this storage."""
+        from wengert import sharing
+
+        holder = wrap(self._root)
+        sharing.share(holder)
+        self._root = holder._array
+        return self
+
+    def untyped(self):
+        """The storage as bytes: itself."""
+        return self
+
+    is_cuda = is_hpu = is_sparse = False
+    is_sparse_csr = False
+
+    def get_device(self):
+        return -1
+
+    def is_pinned(self, device=None):
         return False
+
+    def resize_(self, size):
+        """Refused: the memory of a NumPy array does not grow."""
+        raise NotImplementedError("UntypedStorage.resize_: wengert's storages keep their size")
+
+    def byteswap(self, dtype):
+        """Turn the bytes of each element of `dtype` around."""
+        self.line(dtype).byteswap(inplace=True)
+
+    def __copy__(self):
+        return self.clone()
+
+    def __deepcopy__(self, memo):
+        return memo.setdefault(id(self), self.clone())
+
+    def __reduce__(self):
+        return type(self)._of_bytes, (self.bytes().tobytes(),)
+
+    @classmethod
+    def _of_bytes(cls, content):
+        return cls(np.frombuffer(bytearray(content), np.uint8))
 
     def bytes(self):
         """The memory as a line of bytes, shared."""
@@ -121,7 +196,22 @@ class TypedStorage(UntypedStorage):
         return self.dtype.itemsize
 
     def untyped(self):
+        """The same memory as bytes."""
         return UntypedStorage(self._root)
+
+    def numel(self):
+        """The number of elements."""
+        return self.size()
+
+    def __reduce__(self):
+        return TypedStorage._of, (self.bytes().tobytes(), self.dtype.name)
+
+    @staticmethod
+    def _of(content, dtype_name):
+        return TypedStorage(np.frombuffer(bytearray(content), np.uint8), BY_NAME[dtype_name])
+
+    def clone(self):
+        return TypedStorage(self.bytes().copy(), self.dtype)
 
     def tolist(self):
         return self.line(self.dtype).tolist()
@@ -141,12 +231,32 @@ def untyped_storage(self):
     return UntypedStorage(root_of(self._array))
 
 
+def is_shared(self):
+    """Whether this tensor's memory is one that other processes may see: see `share_memory_`."""
+    from wengert import sharing
+
+    return sharing.block_under(self._array) is not None
+
+
+def share_memory_(self):
+    """Move this tensor's memory, with all its aliases, to where other processes can see it; returns the tensor.
+
+    Processes that are forked afterwards, or get the tensor through a queue of `torch.multiprocessing` or as an
+    argument, see each other's writes. NumPy arrays on the old memory stay there.
+    """
+    from wengert import sharing
+
+    sharing.share(self)
+    return self
+
+
 def storage(self):
     """The memory behind this tensor, counted in elements."""
     return TypedStorage(root_of(self._array), self.dtype)
 
 
 Tensor.untyped_storage, Tensor.storage = untyped_storage, storage
+Tensor.is_shared, Tensor.share_memory_ = is_shared, share_memory_
 
 
 def tensor_of(storage, dtype):

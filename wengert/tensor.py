@@ -131,9 +131,6 @@ class Tensor:
     def is_neg(self):
         return False
 
-    def is_shared(self):
-        return False
-
     def is_pinned(self, device=None):
         return False
 

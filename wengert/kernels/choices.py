@@ -13,7 +13,9 @@ operations have a line without being named: theirs is their own formula, compile
 import importlib
 import os
 import warnings
-from importlib.util import find_spec
+from functools import cache
+from importlib import metadata
+from operator import attrgetter
 from typing import NamedTuple
 
 # Elements from which a compiled loop beats NumPy's, its overhead of a few microseconds included. WENGERT_FAST_FROM puts
@@ -32,9 +34,38 @@ class Choice(NamedTuple):
 
 CHOICES: dict[str, Choice] = {}
 
-# What an engine needs: the module whose presence decides, and how to get it.
+# Kernels that compute for some operands and leave others (by their layout, dtype or proportions) to the next in the
+# line, and in the end to the reference. The size is that of the work: multiplications, numbers drawn.
+OFFERS = {
+    "convolution.correlate": (
+        Choice(50_000_000, "llvm", "wengert.kernels.cpu.convolution:Winograd.correlate"),
+        Choice(1_000_000, "onednn", "wengert.kernels.cpu.convolution:OneDNN.correlate"),
+    ),
+    "convolution.correlate_data": (
+        Choice(50_000_000, "llvm", "wengert.kernels.cpu.convolution:Winograd.correlate_data"),
+        Choice(1_000_000, "onednn", "wengert.kernels.cpu.convolution:OneDNN.correlate_data"),
+    ),
+    "convolution.correlate_weight": (
+        Choice(50_000_000, "llvm", "wengert.kernels.cpu.convolution:Winograd.correlate_weight"),
+        Choice(1_000_000, "onednn", "wengert.kernels.cpu.convolution:OneDNN.correlate_weight"),
+    ),
+    "recurrence.lstm_forward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:lstm_forward"),),
+    "recurrence.lstm_backward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:lstm_backward"),),
+    "random.words": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:words"),),
+    "random.bernoulli": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:bernoulli"),),
+}
+
+
+class Engine(NamedTuple):
+    """What fast kernels are run by: the package whose presence decides, and how to get it."""
+
+    package: str
+    remedy: str
+
+
 ENGINES = {
-    "llvm": ("llvmlite", "pip install 'wengert[fast]'"),
+    "llvm": Engine("llvmlite", "pip install 'wengert[fast]'"),
+    "onednn": Engine("onednn-cpu-gomp", "pip install 'wengert[onednn]' (Linux on x86-64)"),
 }
 
 
@@ -55,7 +86,16 @@ listeners = []  # called when `active` changes
 
 def present(engine):
     """Whether an engine is installed and has not failed."""
-    return engine not in state.failed and find_spec(ENGINES[engine][0]) is not None
+    return engine not in state.failed and installed(engine) is not None
+
+
+@cache
+def installed(engine):
+    """The version of an engine's package, or None."""
+    try:
+        return metadata.version(ENGINES[engine].package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def notice():
@@ -122,13 +162,18 @@ def named(key, reference):
     choice = CHOICES.get(key)
     if choice is None or not present(choice.engine):
         return None
+    return FROM or choice.smallest, Late(choice.engine, found_by(choice), reference)
+
+
+def found_by(choice):
+    """A function that begins the engine of a line and finds its kernel."""
     module, _, name = choice.kernel.partition(":")
 
     def find():
         begin(choice.engine)
-        return getattr(importlib.import_module(module), name)
+        return attrgetter(name)(importlib.import_module(module))
 
-    return FROM or choice.smallest, Late(choice.engine, find, reference)
+    return find
 
 
 def begin(engine):
@@ -137,6 +182,29 @@ def begin(engine):
         from wengert.kernels import cpu
 
         cpu.begin()
+
+
+def declined(*args, **options):
+    """What an offer that can't be used comes to."""
+    return
+
+
+_offers: dict[Choice, Late] = {}
+
+
+def offered(key, work, *args, **options):
+    """What the first kernel on offer for so much work makes of the arguments; None if all leave it to the reference."""
+    if not state.active:
+        return None
+    for line in OFFERS[key]:
+        if work >= (FROM or line.smallest) and present(line.engine):
+            kernel = _offers.get(line)
+            if kernel is None:
+                kernel = _offers[line] = Late(line.engine, found_by(line), declined)
+            result = kernel(*args, **options)
+            if result is not None:
+                return result
+    return None
 
 
 def pointwise(name, reference, record):

@@ -27,6 +27,8 @@ from math import prod
 
 import numpy as np
 
+from wengert.kernels.choices import offered
+
 # Columns of one block of images stay below this many bytes: within the second-level cache, measured best from 0.5 to
 # 2 MB.
 BLOCK_BYTES = 1 << 20
@@ -58,6 +60,13 @@ def correlate(x, w, bias=None, *, stride, padding, dilation, groups=1, out_space
     Returns:
         (N, O, *out), contiguous, or channels-last in memory if `x` is.
     """
+    kernel = w.shape[2:]
+    if out_space is None:
+        out_space = tuple(map(output_size, x.shape[2:], kernel, stride, padding, dilation))
+    work = len(x) * prod(out_space) * w.size
+    fast = offered("convolution.correlate", work, x, w, bias, stride, padding, dilation, groups, out_space)
+    if fast is not None:
+        return fast
     if _is_half(x.dtype):
         wide = None if bias is None else bias.astype(np.float32)
         out = correlate(
@@ -71,9 +80,6 @@ def correlate(x, w, bias=None, *, stride, padding, dilation, groups=1, out_space
             out_space=out_space,
         )
         return out.astype(x.dtype)
-    kernel = w.shape[2:]
-    if out_space is None:
-        out_space = tuple(map(output_size, x.shape[2:], kernel, stride, padding, dilation))
     n, o = x.shape[0], w.shape[0]
     out = _empty(n, o, out_space, x.dtype, channels_last=is_channels_last(x))
     if not out.size:
@@ -102,6 +108,10 @@ def correlate_data(g, w, space, *, stride, padding, dilation, groups=1):
     Returns:
         (N, C, *space).
     """
+    work = len(g) * prod(g.shape[2:]) * w.size
+    fast = offered("convolution.correlate_data", work, g, w, tuple(space), stride, padding, dilation, groups)
+    if fast is not None:
+        return fast
     if _is_half(g.dtype):
         out = correlate_data(
             g.astype(np.float32),
@@ -142,6 +152,10 @@ def correlate_weight(g, x, kernel, *, stride, padding, dilation, groups=1):
     Returns:
         (O, C/groups, *kernel).
     """
+    work = g.size * (x.shape[1] // groups) * prod(kernel)
+    fast = offered("convolution.correlate_weight", work, g, x, tuple(kernel), stride, padding, dilation, groups)
+    if fast is not None:
+        return fast
     if _is_half(g.dtype):
         out = correlate_weight(
             g.astype(np.float32),

@@ -30,6 +30,8 @@ from collections.abc import Callable, Iterator
 import ml_dtypes
 import numpy as np
 
+from wengert.kernels import choices
+
 BLOCK = 624
 """Words in one renewal of the engine's state."""
 
@@ -452,6 +454,19 @@ class Stream:
         joined |= words[1::2]
         return joined
 
+    def _bulk(self, count: int) -> np.ndarray | None:
+        """The next `count` words as uint32, where a fast kernel makes many at a time; else None, and none are drawn."""
+        ahead = self._words[self._position :]
+        missing = count - len(ahead)
+        if missing <= 0:
+            return None
+        words = np.empty(len(ahead) + -(-missing // BLOCK) * BLOCK, np.uint32)
+        if choices.offered("random.words", missing, self._engine, words[len(ahead) :]) is None:
+            return None
+        words[: len(ahead)] = ahead
+        self._hold(words[-BLOCK:].astype(np.uint64), position=BLOCK - (len(words) - count))
+        return words[:count]
+
     # Uniforms in [0, 1)
 
     def unit32(self, count: int) -> np.ndarray:
@@ -466,6 +481,9 @@ class Stream:
                     return unit_float32(self._words[start:end])
                 table = self._unit32 = unit_float32(self._words)
             return table[start:end]
+        words = self._bulk(count)
+        if words is not None:
+            return unit_float32(words)
         units = np.empty(count, np.float32)
         for offset, run in self._runs(count):
             units[offset : offset + len(run)] = unit_float32(run)
@@ -484,6 +502,9 @@ class Stream:
                     return unit_float64(words[start:end:2], words[start + 1 : end : 2])
                 table = self._unit64 = unit_float64(words[:-1], words[1:])
             return table[start:end:2]
+        words = self._bulk(2 * count)
+        if words is not None:
+            return unit_float64(words[0::2].astype(np.uint64), words[1::2])
         units = np.empty(count, np.float64)
         for start in range(0, count, CHUNK // 2):
             words = self.words(2 * min(count - start, CHUNK // 2))
@@ -682,7 +703,12 @@ class Stream:
     def bernoulli(self, shape: Shape, p: float, dtype: np.dtype = FLOAT32) -> np.ndarray:
         """Ones with probability `p`, zeros otherwise, in any dtype."""
         count = shape if type(shape) is int else math.prod(shape)
-        return (self.unit64(count) < p).astype(dtype).reshape(shape)
+        words = self._bulk(2 * count)
+        below = None if words is None else choices.offered("random.bernoulli", 2 * count, words, p)
+        if below is None:
+            units = self.unit64(count) if words is None else unit_float64(words[0::2].astype(np.uint64), words[1::2])
+            below = units < p
+        return below.astype(dtype, copy=False).reshape(shape)
 
     def bernoulli_each(self, p: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Ones with the probabilities in the array `p` (float64 draws for float64, float32 draws for other dtypes)."""

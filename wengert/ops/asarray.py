@@ -7,6 +7,7 @@ from wengert.dlpack import from_dlpack
 from wengert.dtypes import SCALAR_NAMES, default
 from wengert.interop import buffer_array, from_numpy, warn_once
 from wengert.ops.creation import tensor
+from wengert.storage import UntypedStorage
 from wengert.tensor import Tensor, wrap
 
 
@@ -54,6 +55,9 @@ def _shared(obj, dtype, copy):
         return obj
     if isinstance(obj, np.ndarray):
         return from_numpy(obj)
+    if isinstance(obj, UntypedStorage):
+        element = getattr(obj, "dtype", None) or dtype or default.dtype
+        return wrap(obj.line(element), element)
     if isinstance(obj, np.generic):
         if copy is False:
             raise RuntimeError("can't alias NumPy scalars. Either remove copy=False or transform it in a ndarray. ")

@@ -9,6 +9,7 @@ import numpy as np
 
 import wengert
 from wengert.autograd import Function
+from wengert.kernels.choices import offered
 from wengert.tensor import wrap
 
 
@@ -19,6 +20,9 @@ def lstm_forward(gates, h, c, w_hh, reverse):
     tanh per step for all four gates.
     """
     steps, batch, width = gates.shape
+    fast = offered("recurrence.lstm_forward", gates.size * h.shape[1], gates, h, c, w_hh, reverse)
+    if fast is not None:
+        return fast
     n = width // 4
     half = np.full(width, 0.5, gates.dtype)
     half[2 * n : 3 * n] = 1
@@ -52,6 +56,12 @@ def shifted(first, rest, reverse):
 def lstm_backward(g_outputs, g_h, g_c, h0, c0, w_hh, outputs, cells, activations, tanhs, reverse):
     """Gradients of gates, h0, c0 and w_hh."""
     steps, batch, n = outputs.shape
+    given = (g_outputs, g_h, g_c, h0, c0, w_hh, outputs, cells, activations, tanhs, reverse)
+    fast = offered("recurrence.lstm_backward", activations.size * n, *given)
+    if fast is not None:
+        dz, dc = fast
+        dh = dz[-1 if reverse else 0] @ w_hh
+        return dz, dh, dc, recurrent_gradient(dz, h0, outputs, reverse)
     i, f, g, o = (activations[..., k * n : (k + 1) * n] for k in range(4))
     # ∂z per ∂c for i, f, g, and per ∂h for o; and ∂c per ∂h.
     per_cell = np.empty((steps, batch, 3, n), outputs.dtype)
@@ -74,8 +84,12 @@ def lstm_backward(g_outputs, g_h, g_c, h0, c0, w_hh, outputs, cells, activations
         dc *= f[t]
         np.matmul(dz[t].reshape(batch, 4 * n), w_hh, out=dh)
     dz = dz.reshape(steps, batch, 4 * n)
-    dw = dz.reshape(-1, 4 * n).T @ shifted(h0, outputs, reverse).reshape(-1, n)
-    return dz, dh, dc, dw
+    return dz, dh, dc, recurrent_gradient(dz, h0, outputs, reverse)
+
+
+def recurrent_gradient(dz, h0, outputs, reverse):
+    """The gradient of w_hh (4H, H): the gates' gradients by what each step started from."""
+    return dz.reshape(-1, dz.shape[2]).T @ shifted(h0, outputs, reverse).reshape(-1, outputs.shape[2])
 
 
 class LSTMLoop(Function):

@@ -1,0 +1,121 @@
+"""The Mersenne Twister in bulk: many renewals of its 624 words, a vector of words at a time.
+
+The words are those of `numpy.random.MT19937` and of PyTorch (Matsumoto and Nishimura 1998), bit for bit; only the
+number of them that a draw asks for decides whether they are made here (`wengert.kernels.random`).
+"""
+
+import ctypes
+from functools import cache
+
+import numpy as np
+
+from wengert.kernels.cpu import native
+from wengert.kernels.cpu.function import Function, module
+
+WORDS, AHEAD = 624, 397  # of a state, and how far ahead the recurrence looks
+
+
+class Words(Function):
+    """A function on vectors of 32-bit words."""
+
+    def __init__(self, name, parameters, lanes, internal=False):
+        super().__init__(name, parameters, lanes, internal)
+        self.vector = f"<{lanes} x i32>"
+
+    def both(self, operation, a, b):
+        b = b if isinstance(b, str) else f"splat (i32 {b})"
+        return self.op(f"{operation} {self.vector} {a}, {b}")
+
+    def renewed(self, here, after, ahead):
+        """The recurrence: the top bit of one word and the rest of the next, divided by x, and the word ahead."""
+        joined = self.both("or", self.both("and", here, -0x80000000), self.both("and", after, 0x7FFFFFFF))
+        odd = self.both("sub", "zeroinitializer", self.both("and", joined, 1))
+        change = self.both("and", odd, 0x9908B0DF - (1 << 32))
+        return self.both("xor", self.both("xor", self.both("lshr", joined, 1), change), ahead)
+
+    def tempered(self, word):
+        word = self.both("xor", word, self.both("lshr", word, 11))
+        word = self.both("xor", word, self.both("and", self.both("shl", word, 7), 0x9D2C5680 - (1 << 32)))
+        word = self.both("xor", word, self.both("and", self.both("shl", word, 15), 0xEFC60000 - (1 << 32)))
+        return self.both("xor", word, self.both("lshr", word, 18))
+
+
+def renewal_function(lanes):
+    """``words(state, out, blocks)``: renew the state so many times and write each, tempered, to `out`."""
+    f = Words("@@words", "ptr state, ptr out, i64 blocks", lanes)
+    with f.loop(0, "%blocks") as block:
+        out = f.at("%out", f.mul(block, WORDS))
+        # A vector reads `lanes` words ahead of those it writes: the parts of the state are cut so that what it reads is
+        # old where it must be old and new where it must be new, and what is left over is done word by word.
+        for start, end, step in ((0, WORDS - AHEAD, AHEAD), (WORDS - AHEAD, WORDS - 1, AHEAD - WORDS)):
+            whole = start + (end - start) // lanes * lanes
+            for first, last, width in ((start, whole, lanes), (whole, end, 1)):
+                f.vector = f"<{width} x i32>"
+                with f.loop(first, last, width) as i:
+                    place = f.at("%state", i)
+                    word = f.renewed(f.load(place), f.load(f.at(place, 1)), f.load(f.at(place, step)))
+                    f.store(word, place)
+        f.vector = "<1 x i32>"
+        place = f.at("%state", WORDS - 1)
+        word = f.renewed(f.load(place), f.load("%state"), f.load(f.at("%state", AHEAD - 1)))
+        f.store(word, place)
+        f.vector = f"<{lanes} x i32>"
+        with f.loop(0, WORDS, lanes) as i:
+            f.store(f.tempered(f.load(f.at("%state", i))), f.at(out, i))
+    return f
+
+
+def below_function(lanes):
+    """``below(words, limit, out, count)``: whether the low 53 bits of each pair of words, high half first, are less."""
+    f = Function("@@below", "ptr words, i64 limit, ptr out, i64 count", lanes, internal=False)
+    half = lanes // 2
+
+    def some(width, start, end):
+        wide = f"<{width} x i64>"
+        one = f.op(f"insertelement {wide} poison, i64 %limit, i64 0")
+        limit = f.op(f"shufflevector {wide} {one}, {wide} poison, <{width} x i32> zeroinitializer")
+        with f.loop(start, end, width) as i:
+            pair = f.load(f.at("%words", f.mul(i, 2)), wide)
+            high = f.op(f"shl {wide} {f.op(f'and {wide} {pair}, splat (i64 2097151)')}, splat (i64 32)")
+            number = f.op(f"or {wide} {high}, {f.op(f'lshr {wide} {pair}, splat (i64 32)')}")
+            less = f.op(f"icmp ult {wide} {number}, {limit}")
+            place = f.op(f"getelementptr i8, ptr %out, i64 {i}")
+            f.do(f"store <{width} x i8> {f.op(f'zext <{width} x i1> {less} to <{width} x i8>')}, ptr {place}, align 1")
+
+    whole = f.mul(f.div("%count", half), half)
+    some(half, 0, whole)
+    some(1, whole, "%count")
+    return f
+
+
+@cache
+def compiled():
+    """The two functions, to be called with addresses."""
+    lanes = native.target().vector_bytes // 4
+    found = native.compile_text(module([renewal_function(lanes), below_function(lanes)]), ["words", "below"])
+    pointer, count = ctypes.c_void_p, ctypes.c_int64
+    words = ctypes.CFUNCTYPE(None, pointer, pointer, count)(found["words"])
+    below = ctypes.CFUNCTYPE(None, pointer, count, pointer, count)(found["below"])
+    return words, below
+
+
+def words(engine, out):
+    """Fill `out` (uint32, whole blocks of 624) with the next words of `engine`, and return it.
+
+    Raises ValueError if the engine doesn't stand at the end of a block.
+    """
+    state = engine.state
+    key = state["state"]["key"]  # a copy of NumPy's
+    if state["state"]["pos"] != WORDS:
+        raise ValueError("the engine stands within a block")
+    compiled()[0](key.ctypes.data, out.ctypes.data, out.size // WORDS)
+    engine.state = state
+    return out
+
+
+def bernoulli(words, p):
+    """Whether the float64 uniform of each pair of `words` (uint32) is below `p` (bool)."""
+    out = np.empty(words.size // 2, np.bool_)
+    limit = min(1 << 53, -int(-(p * 2**53) // 1))
+    compiled()[1](words.ctypes.data, limit, out.ctypes.data, out.size)
+    return out

@@ -1,0 +1,71 @@
+"""Products of matrices small enough for the second-level cache, as parts of larger kernels.
+
+A pass holds `ROWS` rows of the result, a few vectors wide, in registers. It runs along the depth, where each step is a
+load for each vector of the right-hand matrix and a broadcast for each row of the left-hand one: enough multiplications
+for each load to keep the arithmetic units busy on processors with 16 registers as with 32.
+"""
+
+from wengert.kernels.cpu.function import Function
+
+ROWS = 4
+
+
+def panel_widths(lanes):
+    """In vectors, how wide a panel of the right-hand matrix may be, widest first."""
+    return (4, 2, 1) if lanes == 16 else (2, 1)
+
+
+def accumulate(f, sums, left, row_step, depth_step, right, right_step, depth):
+    """Into the variables ``sums[row, vector]`` add left (rows × depth) · right (depth × vectors)."""
+    rows, vectors = (1 + max(k) for k in zip(*sums, strict=True))
+    with f.loop(0, depth) as k:
+        line = f.at(right, f.mul(k, right_step))
+        across = [f.load(f.at(line, v * f.lanes)) for v in range(vectors)]
+        column = f.at(left, f.mul(k, depth_step))
+        for r in range(rows):
+            value = f.broadcast(f.load(f.at(column, f.mul(r, row_step)), "float"))
+            for v in range(vectors):
+                f.store(f.fused(value, across[v], f.load(sums[r, v])), sums[r, v])
+
+
+def pass_function(name, vectors, adding, lanes):
+    """out (ROWS × vectors) = left (ROWS × depth) · right (depth × vectors), or += if `adding`."""
+    matrices, steps = "ptr left, ptr right, ptr out", "i64 row_step, i64 depth_step, i64 right_step, i64 out_step"
+    f = Function(name, f"{matrices}, {steps}, i64 depth", lanes)
+    places = {(r, v): f.at("%out", f.mul(r, "%out_step"), v * lanes) for r in range(ROWS) for v in range(vectors)}
+    sums = {k: f.variable() for k in places}
+    for k, place in places.items():
+        f.store(f.load(place) if adding else "zeroinitializer", sums[k])
+    accumulate(f, sums, "%left", "%row_step", "%depth_step", "%right", "%right_step", "%depth")
+    for k, place in places.items():
+        f.store(f.load(sums[k]), place)
+    return f
+
+
+def product_function(name, lanes, packed):
+    """out (rows × columns) from passes `name`1, `name`2, …; `rows` counts whole passes, `columns` whole vectors.
+
+    A `packed` right-hand matrix lies in panels of `panel_widths`, one after the other, each (depth × width); another
+    lies (depth × columns).
+    """
+    matrices, steps = "ptr left, ptr right, ptr out", "i64 row_step, i64 depth_step, i64 out_step"
+    f = Function(name, f"{matrices}, {steps}, i64 depth, i64 rows, i64 columns", lanes)
+    first = 0
+    for vectors in panel_widths(lanes):
+        width = vectors * lanes
+        last = f.add(first, f.mul(f.div(f.sub("%columns", first), width), width))
+        with f.loop(first, last, width) as column:
+            offset, step = (f.mul(column, "%depth"), width) if packed else (column, "%columns")
+            right = f.at("%right", offset)
+            with f.loop(0, "%rows", ROWS) as row:
+                left, out = f.at("%left", f.mul(row, "%row_step")), f.at("%out", f.mul(row, "%out_step"), column)
+                f.do(f"call void {name}{vectors}(ptr {left}, ptr {right}, ptr {out}, i64 %row_step, i64 %depth_step, "
+                     f"i64 {step}, i64 %out_step, i64 %depth)")  # fmt: skip
+        first = last
+    return f
+
+
+def product_functions(name, lanes, *, packed, adding):
+    """All functions of a product, to be called by `name`."""
+    passes = [pass_function(f"{name}{vectors}", vectors, adding, lanes) for vectors in panel_widths(lanes)]
+    return [*passes, product_function(name, lanes, packed)]
