@@ -21,7 +21,9 @@ from wengert.ops import (  # noqa: F401  (declare the functions)
 from wengert.ops.declare import FUNCTIONS
 from wengert.overrides import (
     handle_torch_function,
+    has_torch_function,  # noqa: F401
     has_torch_function_unary,
+    has_torch_function_variadic,  # noqa: F401
 )
 from wengert.tensor import Tensor
 
