@@ -209,6 +209,19 @@ def parser() -> argparse.ArgumentParser:
         "script", nargs=argparse.REMAINDER, help="a file, a directory with a __main__.py, or - for standard input"
     )
     running.set_defaults(parser=running)
+    drawing = commands.add_parser(
+        "graph",
+        help="run a PyTorch program until its first backward pass, and write a page that shows the graph",
+        usage="wengert graph [-h] [-o FILE] SCRIPT[:NAME] [ARGUMENTS ...]",
+        description="Run an unmodified PyTorch program as `wengert run` does, up to the end of its first backward pass "
+        "(or of the first that begins at a tensor in a variable called NAME), and write its graph: a page, or "
+        "what the ending of FILE says (html, svg, png, dot, mmd, json, txt).",
+        epilog="example: wengert graph train.py:loss -o loss.html",
+    )
+    drawing.add_argument("-o", "--output", metavar="FILE", help="where to write (default: SCRIPT with .html, here)")
+    drawing.add_argument("script", metavar="SCRIPT[:NAME]", help="the program")
+    drawing.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENTS", help="what the program is given")
+    drawing.set_defaults(parser=drawing)
     doctor = commands.add_parser(
         "doctor",
         help="say which fast kernels are active, why, and how to get those that are missing",
@@ -219,9 +232,36 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def graph_it(chosen: argparse.Namespace) -> None:
+    """`wengert graph`: write the graph of a program's backward pass, and say in a line what it holds."""
+    from wengert.lens.picture import script
+
+    words = chosen.arguments
+    if words[:1] in (["-o"], ["--output"]) and len(words) > 1:  # as commands are often typed
+        chosen.output, words = words[1], words[2:]
+    path, _ = script.split_name(chosen.script)
+    output = chosen.output or os.path.splitext(os.path.basename(path))[0] + ".html"
+    try:
+        graph = script.graph_of_program(run, chosen.script, words)
+    except script.NotFound as missing:
+        print(f"wengert graph: {missing}", file=sys.stderr)
+        sys.exit(1)
+    try:
+        graph.save(output)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        print(f"wengert graph: {error}", file=sys.stderr)
+        sys.exit(1)
+    print(f"{output}: {repr(graph)[1:-1]}")
+    if graph.unreached:
+        print(f"no gradient: {', '.join(graph.unreached)}")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the command; `arguments` default to `sys.argv[1:]`."""
     chosen = parser().parse_args(arguments)
+    if chosen.command == "graph":
+        graph_it(chosen)
+        return
     if chosen.command == "doctor":
         from wengert import fast
 

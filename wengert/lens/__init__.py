@@ -9,7 +9,7 @@ import importlib
 
 _HOME = {
     "record": "recorder", "active": "recorder", "Record": "recorder", "Site": "sites", "Cut": "sites",
-    "why": "why", "check": "check", "memory": "memory", "graph": "graph", "explain": "explain",
+    "why": "why", "check": "check", "memory": "memory", "graph": "picture.graph", "explain": "explain",
 }  # fmt: skip
 
 
