@@ -12,9 +12,11 @@ import wengert
 
 ROOT = Path(wengert.__file__).parents[1]
 PAGES = [
-    "README.md", "README.zh-CN.md", "docs/detach.md", "docs/detach.zh-CN.md", "docs/randomness.md",
-    "docs/randomness.zh-CN.md",
-]  # fmt: skip
+    *("README.md", "README.zh-CN.md"),
+    *("docs/detach.md", "docs/detach.zh-CN.md"),
+    *("docs/graph.md", "docs/graph.zh-CN.md"),
+    *("docs/randomness.md", "docs/randomness.zh-CN.md"),
+]
 PAIR = re.compile(r"^```python\n(.*?)^```\n(?:\n^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 MARK = "<<< end of a block >>>"
 
@@ -54,7 +56,7 @@ def test_the_page_shows_what_its_programs_print(page):
 
 
 def test_both_languages_show_the_same_output():
-    for page in ("README.md", "docs/detach.md", "docs/randomness.md"):
+    for page in ("README.md", "docs/detach.md", "docs/graph.md", "docs/randomness.md"):
         translated = page.replace(".md", ".zh-CN.md")
         assert [shown for _, shown in blocks_of(page)] == [shown for _, shown in blocks_of(translated)]
 
