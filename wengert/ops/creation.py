@@ -15,7 +15,7 @@ from wengert.devices import check as check_device
 from wengert.devices import device as device_class
 from wengert.dtypes import FROM_NUMPY, strided
 from wengert.dtypes import dtype as dtype_class
-from wengert.interop import check_array, from_numpy, frombuffer
+from wengert.interop import check_array, entered, from_numpy, frombuffer
 from wengert.kernels import shape as shape_kernels
 from wengert.ops.declare import Pointwise, overriding, primitive
 from wengert.ops.pointwise import zeros_of
@@ -443,7 +443,8 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
                 observe("tensor", (data,), result, data._node)
         return result.requires_grad_() if requires_grad else result
     array, kind = array_of(data, dtype)
-    return finish(array, kind, requires_grad, device, None, pin_memory)
+    result = entered(data, finish(array, kind, False, device, None, pin_memory))
+    return result.requires_grad_() if requires_grad else result
 
 
 def astype(array, dtype):

@@ -132,7 +132,7 @@ COMMON = {
     "ascontiguousarray": np.ascontiguousarray,
     "grad_mode": grad_mode, "rare": rare, "next_seq": next_seq, "verify": verify,
     "Version": Version, "FREED": FREED, "Output": Output, "FROM_NUMPY": FROM_NUMPY, "bool_": dtypes.bool_,
-    "NEEDED": NEEDED, "missing": missing,
+    "int64": dtypes.int64, "NEEDED": NEEDED, "missing": missing,
     "unbroadcast": unbroadcast, "constant": constant, "recover": recover, "wrap": wrap, "ref": ref, "views": views,
     "SavedOutput": views.SavedOutput, "conj": np.conjugate,
     "widened": halves.widened, "narrowed": halves.narrowed, "half_among": halves.half_among,
@@ -329,9 +329,13 @@ class Emitter:
         if self.inplace and (op.promote == "bool" or not isinstance(op.kernel, np.ufunc)):
             return
         tensor, number = op.tensors
-        plain = f"(type({tensor}) is Tensor or type({tensor}) is Parameter) and {tensor}.dtype.takes_numbers"
+        plain = f"(type({tensor}) is Tensor or type({tensor}) is Parameter) and "
+        fits = f"(type({number}) is float or type({number}) is int) and {plain}{tensor}.dtype.takes_numbers"
+        if op.promote in ("same", "bool") and op.check is None and isinstance(op.kernel, np.ufunc):
+            fits += f" or type({number}) is int and {plain}{tensor}.dtype is int64"
+            fits = f"({fits})"
         rest = "".join([" and out is None" if self.has_out() else "", " and not rare.active"])
-        self.add(f"if (type({number}) is float or type({number}) is int) and {plain}{rest}:")
+        self.add(f"if {fits}{rest}:")
         self.add(f"return op.with_number{'_inplace' if self.inplace else ''}({tensor}, {number})", 2)
 
     def defaults(self, parameters, namespace):

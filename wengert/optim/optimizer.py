@@ -17,6 +17,7 @@ from types import MappingProxyType
 import numpy as np
 
 import wengert
+from wengert.autograd.graph import rare
 from wengert.autograd.views import bump
 from wengert.tensor import Tensor
 from wengert.utils.hooks import RemovableHandle
@@ -326,6 +327,9 @@ class Optimizer:
 
     def zero_grad(self, set_to_none=True):
         """Drop the gradient of every parameter, or (`set_to_none=False`) fill it with zeros."""
+        if rare.active:
+            for observe in rare.on_result:
+                observe("zero_grad", (), self, None)
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:
@@ -485,7 +489,14 @@ class ArrayOptimizer(Optimizer):
             pack.scatter()
         return packed
 
+    def _step_sparse(self, group, p, grad):
+        """Update a parameter whose gradient is a sparse tensor; refused unless a formula has a sparse form."""
+        raise RuntimeError(self._sparse_message.format(type(self).__name__))
+
     def _step_one(self, group, p, grad, names):
+        if grad.is_sparse:
+            self._step_sparse(group, p, grad.neg() if group.get("maximize") else grad)
+            return
         state = self.state[p] if names else _NO_STATE
         step = 0
         if not state and names:
@@ -515,8 +526,6 @@ class ArrayOptimizer(Optimizer):
 
     def _check_first(self, group, p, grad):
         """Refuse gradients that the formula is not for."""
-        if grad.is_sparse:
-            raise RuntimeError(self._sparse_message.format(type(self).__name__))
 
     def _update_through_copies(self, group, step, p, g, arrays):
         """Update parameters that NumPy can't compute with directly: half precision in single, complex as real pairs."""
