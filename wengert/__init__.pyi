@@ -13,8 +13,10 @@ from wengert.tensor import Tensor as _Tensor
 
 from wengert.size import Size as Size
 from wengert.tensor import Tensor as Tensor
+from wengert import absent as absent
 from wengert import accelerator as accelerator
 from wengert import amp as amp
+from wengert import ao as ao
 from wengert.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
 from wengert import autograd as autograd
 from wengert import backends as backends
@@ -26,12 +28,14 @@ from wengert import cpu as cpu
 from wengert import cuda as cuda
 from wengert.devices import device as device
 from wengert import devices as devices
+from wengert import distributed as distributed
 from wengert import distributions as distributions
 from wengert import dlpack as dlpack
 from wengert.dtypes import dtype as dtype
 from wengert import dtypes as dtypes
 from wengert.autograd.modes import enable_grad as enable_grad
 from wengert import errors as errors
+from wengert import export as export
 from wengert import fast as fast
 from wengert import fft as fft
 from wengert.dtypes import finfo as finfo
@@ -75,9 +79,11 @@ from wengert import library as library
 from wengert import linalg as linalg
 from wengert import masked as masked
 from wengert.dtypes import memory_format as memory_format
+from wengert import monitor as monitor
 from wengert import mps as mps
 from wengert import mtia as mtia
 from wengert import multiprocessing as multiprocessing
+from wengert import nested as nested
 from wengert import nn as nn
 from wengert.autograd.modes import no_grad as no_grad
 from wengert.settings import numel as numel
@@ -85,8 +91,11 @@ from wengert import onnx as onnx
 from wengert import ops as ops
 from wengert import optim as optim
 from wengert import overrides as overrides
+from wengert import package as package
 from wengert import printing as printing
+from wengert import profiler as profiler
 from wengert.dtypes import promote_types as promote_types
+from wengert import quantization as quantization
 from wengert import random as random
 from wengert.settings import result_type as result_type
 from wengert import return_types as return_types

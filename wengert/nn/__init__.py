@@ -1,11 +1,13 @@
 """Neural networks: layers, losses, initial values, and tools around them."""
 
-from . import functional, grad, init, modules, parameter, utils
+from . import functional, grad, init, modules, parallel, parameter, utils
 from .modules import *  # noqa: F403
+from .parallel import DataParallel
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 __all__ = [  # noqa: PLE0604
     "Buffer",
+    "DataParallel",
     "Parameter",
     "UninitializedBuffer",
     "UninitializedParameter",
@@ -13,6 +15,7 @@ __all__ = [  # noqa: PLE0604
     "grad",
     "init",
     "modules",
+    "parallel",
     "parameter",
     "utils",
     *modules.__all__,
