@@ -13,6 +13,7 @@ from wengert.tensor import Tensor as _Tensor
 
 from wengert.size import Size as Size
 from wengert.tensor import Tensor as Tensor
+from wengert import accelerator as accelerator
 from wengert import amp as amp
 from wengert.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
 from wengert import autograd as autograd
@@ -38,12 +39,16 @@ from wengert.dlpack import from_dlpack as from_dlpack
 from wengert.interop import from_numpy as from_numpy
 from wengert.interop import frombuffer as frombuffer
 from wengert import func as func
+from wengert import functional as functional
+from wengert import futures as futures
+from wengert import fx as fx
 from wengert.settings import get_default_device as get_default_device
 from wengert.dtypes import get_default_dtype as get_default_dtype
 from wengert.settings import get_deterministic_debug_mode as get_deterministic_debug_mode
 from wengert.settings import get_float32_matmul_precision as get_float32_matmul_precision
 from wengert.settings import get_num_interop_threads as get_num_interop_threads
 from wengert.settings import get_num_threads as get_num_threads
+from wengert import hub as hub
 from wengert.dtypes import iinfo as iinfo
 from wengert.autograd.modes import inference_mode as inference_mode
 from wengert import interop as interop
@@ -62,16 +67,21 @@ from wengert.settings import is_signed as is_signed
 from wengert.settings import is_storage as is_storage
 from wengert.settings import is_tensor as is_tensor
 from wengert.settings import is_warn_always_enabled as is_warn_always_enabled
+from wengert import jit as jit
 from wengert import kernels as kernels
 from wengert.dtypes import layout as layout
 from wengert import lens as lens
+from wengert import library as library
 from wengert import linalg as linalg
 from wengert import masked as masked
 from wengert.dtypes import memory_format as memory_format
+from wengert import mps as mps
+from wengert import mtia as mtia
 from wengert import multiprocessing as multiprocessing
 from wengert import nn as nn
 from wengert.autograd.modes import no_grad as no_grad
 from wengert.settings import numel as numel
+from wengert import onnx as onnx
 from wengert import ops as ops
 from wengert import optim as optim
 from wengert import overrides as overrides
@@ -101,9 +111,11 @@ from wengert import storage as storage
 from wengert import testing as testing
 from wengert import torch_version as torch_version
 from wengert.settings import typename as typename
+from wengert import types as types
 from wengert.settings import use_deterministic_algorithms as use_deterministic_algorithms
 from wengert import utils as utils
 from wengert import version as version
+from wengert import xpu as xpu
 BFloat16Tensor: _type[_Any]
 BoolTensor: _type[_Any]
 ByteTensor: _type[_Any]
@@ -129,10 +141,10 @@ def add(input: _Tensor, other: _Tensor | _int | _float | _complex, *, alpha: _in
 def add_(input: _Tensor, other: _Tensor | _int | _float | _complex, *, alpha: _int | _float | _complex = 1) -> _Tensor: ...
 def addbmm(input: _Tensor, batch1: _Any, batch2: _Any, *, beta: _int = 1, alpha: _int | _float | _complex = 1, out: _Any = None) -> _Tensor: ...
 def addbmm_(input: _Tensor, batch1: _Any, batch2: _Any, *, beta: _int = 1, alpha: _int | _float | _complex = 1) -> _Tensor: ...
-def addcdiv(input: _Tensor, tensor1: _Tensor | _int | _float | _complex, tensor2: _Tensor | _int | _float | _complex, *, value: _int = 1, out: _Any = None) -> _Tensor: ...
-def addcdiv_(input: _Tensor, tensor1: _Tensor | _int | _float | _complex, tensor2: _Tensor | _int | _float | _complex, *, value: _int = 1) -> _Tensor: ...
-def addcmul(input: _Tensor, tensor1: _Tensor | _int | _float | _complex, tensor2: _Tensor | _int | _float | _complex, *, value: _int = 1, out: _Any = None) -> _Tensor: ...
-def addcmul_(input: _Tensor, tensor1: _Tensor | _int | _float | _complex, tensor2: _Tensor | _int | _float | _complex, *, value: _int = 1) -> _Tensor: ...
+def addcdiv(input: _Tensor, tensor1: _Any, tensor2: _Any, *, value: _int = 1, out: _Any = None) -> _Tensor: ...
+def addcdiv_(input: _Tensor, tensor1: _Any, tensor2: _Any, *, value: _int = 1) -> _Tensor: ...
+def addcmul(input: _Tensor, tensor1: _Any, tensor2: _Any, *, value: _int = 1, out: _Any = None) -> _Tensor: ...
+def addcmul_(input: _Tensor, tensor1: _Any, tensor2: _Any, *, value: _int = 1) -> _Tensor: ...
 def addmm(input: _Tensor, mat1: _Any, mat2: _Any, *, beta: _int = 1, alpha: _int | _float | _complex = 1, out: _Any = None) -> _Tensor: ...
 def addmm_(input: _Tensor, mat1: _Any, mat2: _Any, *, beta: _int = 1, alpha: _int | _float | _complex = 1) -> _Tensor: ...
 def addmv(input: _Tensor, mat: _Any, vec: _Any, *, beta: _int = 1, alpha: _int | _float | _complex = 1, out: _Any = None) -> _Tensor: ...
@@ -650,8 +662,8 @@ def sqrt(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def sqrt_(input: _Tensor) -> _Tensor: ...
 def square(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def square_(input: _Tensor) -> _Tensor: ...
-def squeeze(input: _Tensor, dim: _int | _Sequence[_int] | None = None) -> _Tensor: ...
-def squeeze_copy(input: _Tensor, dim: _int | _Sequence[_int] | None = None, *, out: _Any = None) -> _Tensor: ...
+def squeeze(input: _Tensor, dim: _int | _Sequence[_int] | None = None, *, axis: _Any = None) -> _Tensor: ...
+def squeeze_copy(input: _Tensor, dim: _int | _Sequence[_int] | None = None, *, axis: _Any = None, out: _Any = None) -> _Tensor: ...
 def stack(tensors: _Sequence[_Tensor], dim: _int | _Sequence[_int] | None = 0, *, out: _Any = None) -> _Tensor: ...
 def std(input: _Tensor, dim: _int | _Sequence[_int] | None = None, unbiased: _Any = None, keepdim: _bool = False, *, correction: _Any = None, axis: _Any = None, keepdims: _Any = None, out: _Any = None) -> _Tensor: ...
 def std_mean(input: _Tensor, dim: _int | _Sequence[_int] | None = None, unbiased: _Any = None, keepdim: _bool = False, *, correction: _Any = None, out: _Any = None) -> tuple[_Tensor, ...]: ...

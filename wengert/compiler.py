@@ -29,3 +29,23 @@ def is_compiling():
 
 def reset():
     """Forget what was compiled: nothing."""
+
+
+is_dynamo_compiling = is_exporting = is_compiling
+
+
+def allow_in_graph(fn):
+    """`fn`: there is no graph to keep it out of."""
+    return fn
+
+
+assume_constant_result = allow_in_graph
+
+
+def list_backends(exclude_tags=()):
+    """None."""
+    return []
+
+
+def cudagraph_mark_step_begin():
+    """Mark a step for CUDA graphs, of which there are none."""

@@ -22,6 +22,8 @@ class dtype:
         "itemsize",
         "is_floating_point",
         "is_complex",
+        "is_half",
+        "plain",
         "is_signed",
         "differentiable",
         "takes_numbers",
@@ -35,6 +37,8 @@ class dtype:
         self.itemsize = self.numpy.itemsize
         self.is_floating_point = category == FLOATING
         self.is_complex = category == COMPLEX
+        self.is_half = name in ("float16", "bfloat16")
+        self.plain = not (self.is_complex or self.is_half)  # formulas for real numbers are right as they stand
         self.differentiable = category >= FLOATING
         self.numbers: dict = {}  # Python numbers met as operands, as arrays of this type
         self.takes_numbers = category == FLOATING and self.itemsize >= 4  # as NumPy's own rules for Python numbers

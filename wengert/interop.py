@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 
-from wengert.autograd.graph import rare
+from wengert.autograd.graph import grad_mode, rare
 from wengert.autograd.views import bump
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
 from wengert.tensor import Tensor, wrap
@@ -248,7 +248,7 @@ def _real_number(self, kind):
 
 
 def _warn_differentiable(self):
-    if self.requires_grad:
+    if self.requires_grad and grad_mode.enabled:
         warn_once(
             "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
             "Consider using tensor.detach() first."

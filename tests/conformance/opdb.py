@@ -14,6 +14,7 @@ import faulthandler
 import functools
 import importlib
 import multiprocessing
+import random
 import re
 import resource
 import signal
@@ -308,11 +309,12 @@ class Neighbour(Translator):
 class Judge:
     """Runs one entry under both modules."""
 
-    def __init__(self, entry: Any, subject: Any, every_sample: bool = False) -> None:
+    def __init__(self, entry: Any, subject: Any, every_sample: bool = False, seed: int = 0) -> None:
         self.entry = entry
         self.subject = subject
         self.torch = importlib.import_module("torch")
         self.every_sample = every_sample
+        self.seed = seed
         self.verdict = Verdict(entry_name(entry))
         self.normwise = entry.name.startswith(NORMWISE)
         self.open_values = entry.name in UNSPECIFIED
@@ -321,13 +323,15 @@ class Judge:
         return 10_000 if self.every_sample else count
 
     def samples(self, dtype: str, count: int, requires_grad: bool = False) -> Iterator[Any]:
-        """Samples spread over all that the entry makes: the first ones are often all of one kind."""
+        """Samples spread over all that the entry makes: the first ones are often all of one kind. Another seed gives
+        other numbers, and others of the samples."""
         kind = getattr(self.torch, dtype)
-        self.torch.manual_seed(0)
+        self.torch.manual_seed(self.seed)
+        random.seed(self.seed)
         made = list(self.entry.sample_inputs("cpu", kind, requires_grad=requires_grad))
         small = [s for s in made if _elements(s) <= 200_000] if not self.every_sample else made
         step = max(1, -(-len(small) // self.limit(count)))
-        return iter(small[::step])
+        return iter(small[self.seed % step :: step])
 
     def call(self, module: Any, function: Any, sample: Any, translator: Translator | None = None) -> Any:
         """The result under one module, or the exception it raised; the inputs are the translator's."""
@@ -720,17 +724,17 @@ def _only_tensors(result: Any) -> bool:
     return is_tensor(result) or (isinstance(result, list | tuple) and all(map(is_tensor, result)))
 
 
-def walk_entry(name: str, every_sample: bool = False) -> Verdict:
+def walk_entry(name: str, every_sample: bool = False, seed: int = 0) -> Verdict:
     """Judge one entry of the database, by name."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Judge(entries()[name], compare.subject_module(), every_sample).run()
+        return Judge(entries()[name], compare.subject_module(), every_sample, seed).run()
 
 
 MEMORY = 12 * 2**30
 
 
-def serve(connection: Any, every_sample: bool) -> None:
+def serve(connection: Any, every_sample: bool, seed: int) -> None:
     """A worker's life: names in, verdicts out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.disable()
@@ -738,7 +742,7 @@ def serve(connection: Any, every_sample: bool) -> None:
     importlib.import_module("torch").set_num_threads(1)
     while (name := connection.recv()) is not None:
         try:
-            verdict = walk_entry(name, every_sample)
+            verdict = walk_entry(name, every_sample, seed)
         except BaseException as error:
             verdict = Verdict(name)
             verdict.add("walk", f"{type(error).__name__}: {compare.shortened(str(error))}")
@@ -748,15 +752,15 @@ def serve(connection: Any, every_sample: bool) -> None:
 class Worker:
     """A process with a task; killed and replaced when the task takes too long."""
 
-    def __init__(self, every_sample: bool) -> None:
-        self.every_sample = every_sample
+    def __init__(self, every_sample: bool, seed: int) -> None:
+        self.choice = every_sample, seed
         self.start()
 
     def start(self) -> None:
         # Forked: PyTorch and its database are imported once, in the parent, whose one thread makes forking safe.
         context = multiprocessing.get_context("fork")
         self.connection, other = context.Pipe()
-        self.process = context.Process(target=serve, args=(other, self.every_sample), daemon=True)
+        self.process = context.Process(target=serve, args=(other, *self.choice), daemon=True)
         self.process.start()
         other.close()
         self.task, self.since = "", 0.0
@@ -788,14 +792,16 @@ class Worker:
         self.connection.close()
 
 
-def walk(names: list[str], processes: int = 2, every_sample: bool = False, patience: float = 60.0) -> Iterator[Verdict]:
+def walk(
+    names: list[str], processes: int = 2, every_sample: bool = False, patience: float = 60.0, seed: int = 0
+) -> Iterator[Verdict]:
     """Judge the named entries in parallel; an entry that takes longer than `patience` seconds fails as hanging."""
     importlib.import_module("torch").set_num_threads(1)
     entries()
     compare.subject_module()
     public_paths()
     waiting = list(reversed(names))
-    workers = [Worker(every_sample) for _ in range(min(processes, len(names)))]
+    workers = [Worker(every_sample, seed) for _ in range(min(processes, len(names)))]
     try:
         while waiting or any(worker.task for worker in workers):
             for worker in workers:

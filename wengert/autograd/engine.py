@@ -224,7 +224,9 @@ def accumulate(node, box, create_graph):
             g = fit(g, node)
         if old is None:
             # References to a gradient that nobody else holds: this function's, and getrefcount's own.
-            if g.base is not None or getrefcount(g) > 2 or not g.flags.writeable:
+            if g.strides != node._array.strides and g.ndim > 1:
+                g = laid_out_like(node._array, g)
+            elif g.base is not None or getrefcount(g) > 2 or not g.flags.writeable:
                 g = g.copy(order="K")
             node.grad = kept = new(Tensor)
             kept._array = g
@@ -257,6 +259,13 @@ def fit_tensor(g, node):
     if g.dtype is not node._dtype:
         g = (g.real if g.dtype.is_complex and not node._dtype.is_complex else g).to(node._dtype)
     return g
+
+
+def laid_out_like(leaf, g):
+    """A copy of `g` in the leaf's order of dimensions, so that `.grad.view(-1)` is possible where the leaf's is."""
+    kept = np.empty(leaf.shape, leaf.dtype) if 0 in leaf.strides else np.empty_like(leaf)
+    kept[...] = g
+    return kept
 
 
 def copy_like_leaf(g, node):

@@ -30,6 +30,21 @@ def statistics(x, shape, axes):
     return mean, variance
 
 
+def channel_statistics(x, shape, axes, eps, stored):
+    """Mean, biased variance and 1 / standard deviation as batch normalization has them: in 16 bits where the parameters
+    have 16 (`stored`), each rounded as PyTorch rounds it on the way."""
+    mean, variance = statistics(x, shape, axes)
+
+    def rounded(values):
+        return values.astype(stored).astype(values.dtype)
+
+    if stored is not None:
+        count = np.float32(prod(shape[a] for a in axes))
+        mean, variance = rounded(mean), rounded(rounded(variance * count) / count)
+    rstd = 1 / np.sqrt(variance + variance.dtype.type(eps))
+    return mean, variance, rstd if stored is None else rounded(rstd)
+
+
 def normalize(input, weight=None, bias=None, mean=None, rstd=None, shape=None, axes=(), affine=(), fixed=False):
     x = wide(input)
     out = x.reshape(shape) - mean

@@ -300,7 +300,8 @@ def lerp(input, end, weight):
 
 def logit(input, eps=None):
     if eps is not None:
-        input = np.clip(input, eps, 1 - eps)
+        low = input.dtype.type(eps)
+        input = np.clip(input, low, 1 - low)
     return np.log(input / (1 - input))
 
 
@@ -330,12 +331,12 @@ def logaddexp(input, other):
     return np.logaddexp(input, other)
 
 
-def addcmul(input, tensor1, tensor2, *, value=1):
+def addcmul(input, tensor1, tensor2, value=1):
     product = tensor1 * tensor2
     return input + (product if value == 1 else value * product)
 
 
-def addcdiv(input, tensor1, tensor2, *, value=1):
+def addcdiv(input, tensor1, tensor2, value=1):
     if input.dtype.kind in "iub":
         raise RuntimeError(
             "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a "

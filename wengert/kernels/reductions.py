@@ -269,7 +269,12 @@ def log_softmax(input, dim, *, dtype=None):
     if not work.size:
         return work.astype(target)
     shifted = work - np.maximum.reduce(work, axis=axis, keepdims=True)
-    shifted -= np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+    total = np.add.reduce(np.exp(shifted), axis=axis, keepdims=True)
+    if is_half(target) and axis in (None, work.ndim - 1):  # PyTorch stores both on the way along the last dimension
+        total = np.log(total.astype(target).astype(np.float32)).astype(target).astype(np.float32)
+    else:
+        total = np.log(total)
+    shifted -= total
     return shifted.astype(target, copy=False)
 
 

@@ -600,7 +600,9 @@ def _converted(input, dtype, source, order):
 
 to_copy = primitive(
     "to_copy", _converted, node="ToCopyBackward0", holomorphic=False, **INNER,
-    input=lambda g, dtype, source, order: to_copy(g, source, dtype, order),
+    input=lambda g, dtype, source, order: to_copy(
+        g.real if dtype.is_complex and not source.is_complex else g, source, dtype, order
+    ),
 )  # fmt: skip
 
 

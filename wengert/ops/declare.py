@@ -34,6 +34,7 @@ from wengert.autograd import graph
 from wengert.autograd.graph import FREED, Cast, Node, Version, grad_mode, next_seq, rare
 from wengert.dtypes import FROM_NUMPY
 from wengert.errors import reworded
+from wengert.ops import halves
 from wengert.ops.emit import (
     NUMBERS,
     Emitter,
@@ -132,6 +133,16 @@ class Operation:
                     f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
                 )
         return reworded(self.name, error)
+
+    def again(self, function, error, args, kwargs, out=None):
+        """Call `function` with the arguments in their usual spelling, if `error` came of another one; else raise."""
+        from wengert.ops.spelling import respelled  # rarely needed, so not loaded before
+
+        usual = respelled(self, args, kwargs)
+        if usual is None:
+            raise self.misplaced(error, args, kwargs) from None
+        args, kwargs = usual
+        return function(*args, **kwargs) if out is None else function(*args, **kwargs, out=out)
 
     # --- the way through uncommon arguments ---------------------------------------------------------------------------
 
@@ -267,14 +278,14 @@ class Composite(Operation):
                 if rare.active and (recast := rare.recast(name, "out" in kwargs)) is not None:
                     return recast(lambda args, kwargs: function(*args, **kwargs), (args, kwargs))
             out = kwargs.pop("out", None) if "out" in kwargs and "out" not in self.signature else None
-            if out is not None:
+            try:
+                if out is None:
+                    return run(*args, **kwargs)
                 bound = inspect.signature(run).bind(*args, **kwargs)
                 bound.apply_defaults()
                 return self.write(out, bound.arguments)
-            try:
-                return run(*args, **kwargs)
             except UNFORESEEN as error:
-                raise self.misplaced(error, args, kwargs) from None
+                return self.again(function, error, args, kwargs, out)
 
         function.__name__ = function.__qualname__ = name
         function.__doc__ = run.__doc__
@@ -346,7 +357,7 @@ class Choice(Operation):
                     return run(*arguments, **options[0])
                 return run(*arguments) if out is None else run(*arguments, out=out)
             except UNFORESEEN as error:
-                raise self.misplaced(error, args, kwargs) from None
+                return self.again(function, error, args, kwargs, out)
 
         function.__name__ = function.__qualname__ = f"{self.name}_" if kind == "inplace" else self.name
         function.__doc__ = self.doc or choose.__doc__
@@ -447,12 +458,24 @@ class Primitive(Operation):
         """Whether the node is to be named as that of an operation with a number."""
         return False
 
-    def node_class(self, scalars, is_complex, full=False):
-        key = (scalars, is_complex and self.holomorphic, full)
+    def node_class(self, scalars, dtype, full=False):
+        """The class of this operation's nodes for results of `dtype`."""
+        arithmetic = ""
+        if dtype.is_complex and self.holomorphic:
+            arithmetic = "complex"
+        elif dtype.is_half and halves.widens_formulas(self):
+            arithmetic = "half"
+        key = (scalars, arithmetic, full)
         found = self._nodes.get(key)
         if found is None:
             found = self._nodes[key] = make_node_class(self, *key)
         return found
+
+    @cached_property
+    def kernel_in_float32(self):
+        """The kernel for 16-bit floats, computed in float32."""
+        several = bool(self.outputs or self.residuals)
+        return halves.in_float32(self.kernel, len(self.outputs or ("out",)), several)
 
     def generate(self, kind, scalars=(), numbered=False):
         return Emitter(self, kind, scalars, numbered).build()
@@ -463,9 +486,10 @@ class Primitive(Operation):
         if writes_in_place(kernel):
             return None
         first = len(self.residuals) > 0
+        narrow = self.kernel_in_float32 if halves.widens_kernel(self) else kernel
 
         def store_result(target, *rest, **options):
-            result = kernel(target, *rest, **options)
+            result = (narrow if target.dtype in halves.HALVES else kernel)(target, *rest, **options)
             value = result[0] if first else result
             if np.shape(value) != target.shape:
                 raise RuntimeError(
@@ -547,7 +571,18 @@ class Pointwise(Primitive):
         common = self.common_dtype(values)
         if self.check is not None:
             self.check(values)
-        return {name: convert(value, common) if name in self.promoted else value for name, value in values.items()}
+        return {
+            name: convert(value, self.operand_dtype(value, common)) if name in self.promoted else value
+            for name, value in values.items()
+        }
+
+    def operand_dtype(self, value, common):
+        """The dtype to which an operand is converted: the common one, but for a number beside 16-bit floats that
+        PyTorch leaves as it is."""
+        if not common.is_half or self.name not in halves.WITH_NUMBERS:
+            return common
+        number = not isinstance(value, Tensor) or (value._array.ndim == 0 and not value.dtype.is_half)
+        return dtypes.float32 if number else common
 
     @property
     def promoted(self):
@@ -606,7 +641,7 @@ class Pointwise(Primitive):
                 f"{dtypes.SCALAR_NAMES[target.dtype]}"
             )
         for name in self.promoted[1:]:
-            values[name] = convert(values[name], common if common is not target.dtype else target.dtype)
+            values[name] = convert(values[name], self.operand_dtype(values[name], common))
         return values
 
 
@@ -788,7 +823,10 @@ class Variadic(Operation):
         parameters = list(self.signature.values())
 
         def function(*args, out=None, **kwargs):
-            bound = binder.bind(*args, **kwargs)
+            try:
+                bound = binder.bind(*args, **kwargs)
+            except TypeError as error:
+                return self.again(function, error, args, kwargs, out)
             bound.apply_defaults()
             return self.general(bound.arguments, out)
 

@@ -22,6 +22,7 @@ from wengert.dtypes import FROM_NUMPY
 from wengert.errors import explain
 from wengert.interop import adopt
 from wengert.kernels import choices
+from wengert.ops import halves
 from wengert.tensor import Parameter, Tensor, new, wrap
 
 NUMBERS = (bool, int, float, complex, np.number, np.bool_)
@@ -111,7 +112,17 @@ def recover(operation, error, arrays, kernel):
     if isinstance(error, RuntimeWarning):
         with np.errstate(all="ignore"):
             return kernel(*arrays)
+    for name, value in zip(operation.signature, arrays, strict=False):
+        if value is NEEDED:
+            raise missing(operation, name) from None
     raise explain(operation, error, arrays) from None
+
+
+NEEDED = type("NEEDED", (), {"__repr__": lambda self: "(needed)"})()  # the default of what has none
+
+
+def missing(operation, name):
+    return TypeError(f'{operation.name}() missing 1 required positional arguments: "{name}"')
 
 
 # Names that every generated function can use.
@@ -121,8 +132,10 @@ COMMON = {
     "ascontiguousarray": np.ascontiguousarray,
     "grad_mode": grad_mode, "rare": rare, "next_seq": next_seq, "verify": verify,
     "Version": Version, "FREED": FREED, "Output": Output, "FROM_NUMPY": FROM_NUMPY, "bool_": dtypes.bool_,
+    "NEEDED": NEEDED, "missing": missing,
     "unbroadcast": unbroadcast, "constant": constant, "recover": recover, "wrap": wrap, "ref": ref, "views": views,
     "SavedOutput": views.SavedOutput, "conj": np.conjugate,
+    "widened": halves.widened, "narrowed": halves.narrowed, "half_among": halves.half_among,
     "restore": graph.restore, "zeros": np.zeros, "may_share_memory": np.may_share_memory,
 }  # fmt: skip
 
@@ -254,10 +267,12 @@ class Emitter:
         self.large = large_kernel(op)
         if self.large is not None:
             namespace["large"] = self.large[1]
+        if halves.widens_kernel(op):
+            namespace["in_float32"] = op.kernel_in_float32
         if self.saved.differentiable:
-            namespace["NODE"] = op.node_class(self.scalars, False, self.numbered)
+            namespace["NODE"] = op.node_class(self.scalars, dtypes.float32, self.numbered)
             if op.full_node:
-                namespace["FULL_NODE"] = op.node_class(self.scalars, False, True)
+                namespace["FULL_NODE"] = op.node_class(self.scalars, dtypes.float32, True)
         if self.inplace:
             namespace["kernel_inplace"] = op.kernel_inplace()
         parameters = list(op.signature.values())
@@ -268,12 +283,16 @@ class Emitter:
             self.add(f"if {self.test()}:")
             self.body(2)
             self.number_case()
-            for theirs, ours in self.numpy_names():
-                self.add(f"if {theirs} is not None:")
-                self.add(f"{ours} = {theirs}", 2)
+            renamed = self.numpy_names()
+            if renamed:
+                self.add(f"if {' or '.join(f'{theirs} is not None' for theirs, _ in renamed)}:")
+                for theirs, ours in renamed:
+                    self.add(f"{ours} = {ours} if {theirs} is None else {theirs}", 2)
                 if self.has_out():
                     self.add("if out is None:", 2)
                     self.add(f"return op.function({', '.join(p.name + '=' + p.name for p in parameters)})", 3)
+            for needed in self.needed():
+                self.add(f"if {needed} is NEEDED: raise missing(op, {needed!r})")
             values = ", ".join(f"{p.name!r}: {p.name}" for p in parameters)
             out = "out" if self.has_out() else "None"
             if self.kind == "operator":
@@ -296,6 +315,10 @@ class Emitter:
         function.__doc__ = op.doc
         function.__module__ = "wengert"
         function.operation = op
+        if self.needed():
+            written = inspect.signature(function)
+            needed = {name: written.parameters[name].replace(default=inspect.Parameter.empty) for name in self.needed()}
+            function.__signature__ = written.replace(parameters={**written.parameters, **needed}.values())
         return function
 
     def number_case(self):
@@ -324,8 +347,16 @@ class Emitter:
         pairs = [("axis", "dim"), ("keepdims", "keepdim")]
         return [(theirs, ours) for theirs, ours in pairs if ours in self.op.signature and not self.op.promote]
 
+    def needed(self):
+        """Parameters that have no default but follow one that may come under NumPy's name: missed at run time only."""
+        names = list(self.op.signature)
+        renamed = [names.index(ours) for _, ours in self.numpy_names()]
+        late = names[min(renamed) :] if renamed else []
+        return [name for name in late if self.op.signature[name].default is inspect.Parameter.empty]
+
     def header(self, parameters):
         parts, starred = [], False
+        needed = self.needed()
         for parameter in parameters:
             if parameter.kind is parameter.KEYWORD_ONLY and not starred:
                 parts.append("*")
@@ -333,6 +364,8 @@ class Emitter:
             text = parameter.name
             if parameter.default is not parameter.empty:
                 text += f"=default_{parameter.name}"
+            elif parameter.name in needed:
+                text += "=NEEDED"
             parts.append(text)
         keywords = ["out=None"] if self.has_out() else []
         keywords += [f"{numpy_name}=None" for numpy_name, _ in self.numpy_names()]
@@ -407,8 +440,11 @@ class Emitter:
         self.add(f"{target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1)
 
     def called(self):
-        """The kernel, or an expression that chooses it by size."""
-        return f"({self.choosing('large', 'kernel')})" if self.large is not None else "kernel"
+        """The kernel, or an expression that chooses it by size or dtype."""
+        kernel = f"({self.choosing('large', 'kernel')})" if self.large is not None else "kernel"
+        if not halves.widens_kernel(self.op):
+            return kernel
+        return f"(in_float32 if {self.first()}.dtype.is_half else {kernel})"
 
     def choosing(self, large, other):
         smallest = self.large[0]
@@ -460,7 +496,7 @@ class Emitter:
             self.add(f"if not ({nothing}):", indent + 1)
             self.add("t._view_kind = 'no_grad'", indent + 2)
         self.add("return t", indent + 1)
-        self.make_node(indent, "r.shape", f"{self.first()}.dtype.is_complex")
+        self.make_node(indent, "r.shape", f"{self.first()}.dtype")
         self.add("t._node = node", indent)
         self.add("return t", indent)
 
@@ -490,13 +526,13 @@ class Emitter:
             else:
                 self.add(f"n_{name} = {name}._node", indent)
 
-    def make_node(self, indent, shape, is_complex, clone=None):
+    def make_node(self, indent, shape, dtype, clone=None):
         """Record: a node with its edges and what its formulas name."""
         op, saved = self.op, self.saved
         key = self.scalars
         plain = "(FULL_NODE if dim is None else NODE)" if op.full_node else "NODE"
         full = ", dim is None" if op.full_node else f", {self.numbered}"
-        self.add(f"node = new(op.node_class({key!r}, True{full}) if {is_complex} else {plain})", indent)
+        self.add(f"node = new({plain} if {dtype}.plain else op.node_class({key!r}, {dtype}{full}))", indent)
         self.add(f"node.edges = ({', '.join(f'n_{n}' for n in saved.differentiable)},)", indent)
         self.add("node.seq = next_seq()", indent)
         self.add(f"node.shape = {shape}", indent)
@@ -564,7 +600,7 @@ class Emitter:
         nothing = " and ".join(f"n_{n} is None" for n in saved.differentiable)
         self.add(f"if ({nothing}) or not grad_mode.enabled:", indent)
         self.add(f"return {results}", indent + 1)
-        self.make_node(indent, "None", f"{self.first()}.dtype.is_complex")
+        self.make_node(indent, "None", f"{self.first()}.dtype")
         outputs = ", ".join(f"(r_{n}.shape, t_{n}.dtype)" for n in op.outputs)
         self.add(f"node.results = ({outputs},)", indent)
         for number, name in enumerate(op.outputs):
@@ -636,7 +672,7 @@ class Emitter:
         self.add("counter.bump()", indent + 1)
         if saved.differentiable and op.promote != "bool":
             self.add("if recorded:", indent)
-            self.make_node(indent + 1, f"{first}._array.shape", f"{first}.dtype.is_complex", clone)
+            self.make_node(indent + 1, f"{first}._array.shape", f"{first}.dtype", clone)
             self.add(f"views.set_history({first}, node)", indent + 1)
         else:
             self.add("if recorded:", indent)
@@ -644,20 +680,20 @@ class Emitter:
         self.add(f"return {first}", indent)
 
 
-def make_node_class(op, scalars, is_complex, full):
+def make_node_class(op, scalars, arithmetic, full):
     """The class of the graph nodes of `op`: slots for what it keeps, `apply` and `apply_graph` generated from the
     formulas.
 
-    `scalars` are inputs that are numbers in this variant; `is_complex` makes formulas for real numbers right for
-    complex
-    ones: the gradient of a holomorphic function is the conjugate of its derivative applied to the conjugate.
+    `scalars` are inputs that are numbers in this variant. `arithmetic` is "complex" where formulas for real numbers are
+    to be made right for complex ones (the gradient of a holomorphic function is the conjugate of its derivative applied
+    to the conjugate), "half" where those on arrays are to be evaluated in float32.
     """
     saved = Saved(op, scalars)
     kept = [*saved.tensors, *saved.outputs, *saved.shapes, *saved.values, *saved.residuals]
     tracked = [*saved.tensors, *saved.outputs]
     freed = freed_by(op, saved)
     name = (op.full_node or op.scalar_node) if full else op.scalar_node if scalars else op.node_name
-    namespace = node_functions(op, scalars, is_complex, full)
+    namespace = node_functions(op, scalars, arithmetic, full)
     public = {("self" if n == "input" else "result" if n == "out" else n): f"s_{n}" for n in kept}
     kind = type(
         name,
@@ -676,12 +712,13 @@ def make_node_class(op, scalars, is_complex, full):
             "release": namespace["release"],
         },
     )
-    _node_classes.append((kind, (op, scalars, is_complex, full)))
+    _node_classes.append((kind, (op, scalars, arithmetic, full)))
     return kind
 
 
-def node_functions(op, scalars, is_complex, full):
+def node_functions(op, scalars, arithmetic, full):
     """`apply`, `apply_graph` and `release`, in the namespace that they share."""
+    is_complex = arithmetic == "complex"
     saved = Saved(op, scalars)
     tracked = [*saved.tensors, *saved.outputs]
     namespace = dict(COMMON)
@@ -689,10 +726,11 @@ def node_functions(op, scalars, is_complex, full):
     for number, (name, formula) in enumerate(saved.formulas.items()):
         namespace[f"f{number}"] = on_arrays = rebound(formula)
         namespace[f"F{number}"] = formula
-        found = None if is_complex else large_formula(op, name, formula, on_arrays)
+        found = None if arithmetic else large_formula(op, name, formula, on_arrays)
         if found is not None:
             large[number], namespace[f"L{number}"] = found
-    lines = ["def apply(self, g, keep):", *apply_source(op, saved, tracked, is_complex, arrays=True, large=large)]
+    source = apply_source(op, saved, tracked, is_complex, arrays=True, large=large, half=arithmetic == "half")
+    lines = ["def apply(self, g, keep):", *source]
     lines += ["def apply_graph(self, g):", *apply_source(op, saved, tracked, is_complex, arrays=False)]
     lines.append("def release(self):")
     freed = freed_by(op, saved)
@@ -700,7 +738,7 @@ def node_functions(op, scalars, is_complex, full):
     namespace["op"] = op
     namespace["conj_tensor"] = lambda g: g.conj()
     name = (op.full_node or op.scalar_node) if full else op.scalar_node if scalars else op.node_name
-    variant = f"{name} {'complex ' if is_complex else ''}{''.join(scalars)}".strip()
+    variant = f"{name} {arithmetic} {''.join(scalars)}".strip()
     compile_source("\n".join(lines) + "\n", "apply", namespace, variant)
     return namespace
 
@@ -710,9 +748,9 @@ def freed_by(op, saved):
     return [*saved.tensors, *saved.outputs, *(() if op.view else saved.residuals)]
 
 
-def apply_source(op, saved, tracked, is_complex, *, arrays, large=()):
+def apply_source(op, saved, tracked, is_complex, *, arrays, large=(), half=False):
     """The body of `apply` (on arrays) or `apply_graph` (on tensors); `large` maps formulas to the sizes from which they
-    have a form of their own.
+    have a form of their own; `half` evaluates them on float32 and rounds what they give.
     """
     edges = [f"e_{n}" for n in saved.differentiable]
     lines = []
@@ -744,8 +782,15 @@ def apply_source(op, saved, tracked, is_complex, *, arrays, large=()):
     conj = "conj" if arrays else "conj_tensor"
     if is_complex and not op.outputs:
         add(f"g = {conj}(g)")
+    if half:
+        add(f"dtype = {'half_among(g)' if op.outputs else 'g.dtype'}")
+        add("g = widened(g)")
 
     def argument(parameter):
+        value = stored(parameter)
+        return f"widened({value})" if half and (parameter in tracked or parameter in saved.residuals) else value
+
+    def stored(parameter):
         if parameter == "g":
             return "g[0]" if op.outputs else "g"
         if parameter.startswith("g_"):
@@ -783,6 +828,9 @@ def apply_source(op, saved, tracked, is_complex, *, arrays, large=()):
         for n in saved.differentiable:
             add(f"if d_{n} is not None:")
             add(f"    d_{n} = {conj}(d_{n})")
+    for n in saved.differentiable if half else ():
+        kept_dtype = f"dtype if s_{n} is None else s_{n}._array.dtype" if n in tracked else "dtype"
+        add(f"d_{n} = narrowed(d_{n}, {kept_dtype})")
     if arrays and freed_by(op, saved):
         add("if not keep:")
         for name in freed_by(op, saved):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from wengert.kernels import matmul as kernels
+from wengert.ops import halves
 from wengert.ops.declare import choice, composite, primitive
 from wengert.ops.emit import NUMBERS
 from wengert.ops.shape import reshape_to, sum_to
@@ -145,6 +146,11 @@ baddbmm = choice(
 
 
 def _addbmm(input, batch1, batch2, beta, alpha):
+    if input.dtype in halves.HALVES:  # PyTorch stores the sum after each product
+        total, b = input, beta
+        for left, right in zip(batch1, batch2, strict=True):
+            total, b = addmm_op.kernel_in_float32(total, left, right, b, alpha), 1
+        return total
     return _added(input, kernels.bmm(batch1, batch2).sum(0), beta, alpha)
 
 
@@ -152,7 +158,9 @@ def _addr(input, vec1, vec2, beta, alpha):
     if input.dtype.kind == "b":
         product = np.logical_and.outer(vec1, vec2) & bool(alpha)
         return product | (input & bool(beta)) if beta else product
-    return _added(input, kernels.outer(vec1, vec2), beta, alpha)
+    if alpha != 1:
+        vec1 = vec1 * vec1.dtype.type(alpha)
+    return _added(input, kernels.outer(vec1, vec2), input.dtype.type(beta) if input.dtype.kind in "fcV" else beta, 1)
 
 
 addbmm_op = primitive(

@@ -438,6 +438,8 @@ def binary_cross_entropy_with_logits(
     checked(reduction)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape!r}) must be the same as input size ({input.shape!r})")
+    if not target.dtype.is_floating_point:
+        raise not_a_probability(input, target)
     if weight is None and pos_weight is None:
         return bce_with_logits(input, target, reduction)
     if pos_weight is None:
@@ -446,6 +448,11 @@ def binary_cross_entropy_with_logits(
         factor = (pos_weight - 1) * target + 1
         each = (1 - target) * input + factor * (log1p((-input.abs()).exp()) + (-input).relu())
     return reduced(each if weight is None else each * weight, reduction)
+
+
+def not_a_probability(input, target):
+    names = dtypes.SCALAR_NAMES[input.dtype], dtypes.SCALAR_NAMES[target.dtype]
+    return RuntimeError("result type {} can't be cast to the desired output type {}".format(*names))
 
 
 @loss

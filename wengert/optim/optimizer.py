@@ -12,6 +12,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from copy import deepcopy
 from functools import wraps
+from types import MappingProxyType
 
 import numpy as np
 
@@ -564,3 +565,8 @@ def add_square(total, g, decay, weight, out):
     np.multiply(g, weight, out=out)
     out *= g
     total += out
+
+
+# A subclass that never calls __init__, as those that wrap another optimizer may not, has no hooks.
+for _table in _HOOK_TABLES:
+    setattr(Optimizer, _table, MappingProxyType({}))

@@ -15,7 +15,10 @@ import stat
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
+from typing import TypeAlias
 
+from wengert.devices import device
 from wengert.serialization import archive, legacy
 from wengert.serialization.pickling import Pickler, StorageReferences
 from wengert.serialization.unpickling import (
@@ -40,6 +43,8 @@ __all__ = [
     "set_default_mmap_options",
 ]  # fmt: skip
 
+
+MAP_LOCATION: TypeAlias = Callable[[UntypedStorage, str], UntypedStorage] | device | str | dict[str, str] | None
 
 # --- settings ---------------------------------------------------------------------------------------------------------
 
