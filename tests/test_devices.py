@@ -20,7 +20,7 @@ def test_each_kind_says_that_it_is_missing(name):
     assert not module.is_available()
     assert module.device_count() == 0
     module.manual_seed(0)
-    with pytest.raises((AssertionError, NotImplementedError), match="computes on the CPU only"):
+    with pytest.raises((AssertionError, RuntimeError), match="computes on the CPU only"):
         module.synchronize()
 
 
@@ -56,3 +56,14 @@ def test_names_that_programs_import_are_there():
     assert dlpack.from_dlpack(dlpack.to_dlpack(torch.ones(2))).tolist() == [1, 1]
     assert torch.compiler.allow_in_graph(len) is len
     assert torch.__config__.show().startswith("PyTorch built with:")
+
+
+def test_the_switches_of_attention_are_kept():
+    from wengert.backends import cuda
+
+    with pytest.warns(FutureWarning, match="deprecated"), cuda.sdp_kernel(enable_flash=False):
+        assert (cuda.flash_sdp_enabled(), cuda.math_sdp_enabled()) == (False, True)
+    cuda.enable_math_sdp(False)
+    assert not cuda.math_sdp_enabled()
+    cuda.enable_math_sdp(True)
+    assert cuda.flash_sdp_enabled()

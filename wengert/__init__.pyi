@@ -13,8 +13,10 @@ from wengert.tensor import Tensor as _Tensor
 
 from wengert.size import Size as Size
 from wengert.tensor import Tensor as Tensor
+from wengert import absent as absent
 from wengert import accelerator as accelerator
 from wengert import amp as amp
+from wengert import ao as ao
 from wengert.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
 from wengert import autograd as autograd
 from wengert import backends as backends
@@ -26,12 +28,14 @@ from wengert import cpu as cpu
 from wengert import cuda as cuda
 from wengert.devices import device as device
 from wengert import devices as devices
+from wengert import distributed as distributed
 from wengert import distributions as distributions
 from wengert import dlpack as dlpack
 from wengert.dtypes import dtype as dtype
 from wengert import dtypes as dtypes
 from wengert.autograd.modes import enable_grad as enable_grad
 from wengert import errors as errors
+from wengert import export as export
 from wengert import fast as fast
 from wengert import fft as fft
 from wengert.dtypes import finfo as finfo
@@ -75,9 +79,11 @@ from wengert import library as library
 from wengert import linalg as linalg
 from wengert import masked as masked
 from wengert.dtypes import memory_format as memory_format
+from wengert import monitor as monitor
 from wengert import mps as mps
 from wengert import mtia as mtia
 from wengert import multiprocessing as multiprocessing
+from wengert import nested as nested
 from wengert import nn as nn
 from wengert.autograd.modes import no_grad as no_grad
 from wengert.settings import numel as numel
@@ -85,8 +91,11 @@ from wengert import onnx as onnx
 from wengert import ops as ops
 from wengert import optim as optim
 from wengert import overrides as overrides
+from wengert import package as package
 from wengert import printing as printing
+from wengert import profiler as profiler
 from wengert.dtypes import promote_types as promote_types
+from wengert import quantization as quantization
 from wengert import random as random
 from wengert.settings import result_type as result_type
 from wengert import return_types as return_types
@@ -106,6 +115,7 @@ from wengert import settings as settings
 from wengert import sharing as sharing
 from wengert import signal as signal
 from wengert import size as size
+from wengert import sparse as sparse
 from wengert import special as special
 from wengert import storage as storage
 from wengert import testing as testing
@@ -644,13 +654,20 @@ def sinh_(input: _Tensor) -> _Tensor: ...
 def slice_copy(input: _Tensor, dim: _int | _Sequence[_int] | None = 0, start: _Any = None, end: _Any = None, step: _int = 1, *, out: _Any = None) -> _Tensor: ...
 def slice_scatter(input: _Tensor, src: _Tensor, dim: _int | _Sequence[_int] | None = 0, start: _Any = None, end: _Any = None, step: _int = 1, *, out: _Any = None) -> _Tensor: ...
 def slogdet(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
+def smm(input: _Tensor, mat: _Any) -> _Tensor: ...
 def softmax(input: _Tensor, dim: _int | _Sequence[_int] | None = None, dtype: _dtype | None = None, *, axis: _Any = None, out: _Any = None) -> _Tensor: ...
 def sort(input: _Tensor, dim: _int | _Sequence[_int] | None = -1, descending: _bool = False, *, stable: _Any = None, out: _Any = None) -> _Any: ...
 sparse_bsc: _Any
+def sparse_bsc_tensor(*args: _Any, **kwargs: _Any) -> _Tensor: ...
 sparse_bsr: _Any
+def sparse_bsr_tensor(*args: _Any, **kwargs: _Any) -> _Tensor: ...
+def sparse_compressed_tensor(*args: _Any, **kwargs: _Any) -> _Tensor: ...
 sparse_coo: _Any
+def sparse_coo_tensor(indices: _Any = None, values: _Any = None, size: _Any = None, *, dtype: _dtype | None = None, device: _Any = None, pin_memory: _bool = False, requires_grad: _bool = False, check_invariants: _Any = None, is_coalesced: _Any = None) -> _Tensor: ...
 sparse_csc: _Any
+def sparse_csc_tensor(*args: _Any, **kwargs: _Any) -> _Tensor: ...
 sparse_csr: _Any
+def sparse_csr_tensor(*args: _Any, **kwargs: _Any) -> _Tensor: ...
 def special_exp2(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def special_exp2_(input: _Tensor) -> _Tensor: ...
 def special_softmax(input: _Tensor, dim: _int | _Sequence[_int] | None = None, dtype: _dtype | None = None, *, axis: _Any = None, out: _Any = None) -> _Tensor: ...
@@ -658,6 +675,7 @@ def split(tensor: _Tensor, split_size_or_sections: _Any, dim: _int | _Sequence[_
 def split_copy(tensor: _Tensor, split_size_or_sections: _Any, dim: _int | _Sequence[_int] | None = 0, *, out: _Any = None) -> _Tensor: ...
 def split_with_sizes(input: _Tensor, split_sizes: _Any, dim: _int | _Sequence[_int] | None = 0, *, out: _Any = None) -> tuple[_Tensor, ...]: ...
 def split_with_sizes_copy(input: _Tensor, split_sizes: _Any, dim: _int | _Sequence[_int] | None = 0, *, out: _Any = None) -> _Tensor: ...
+def spmm(input: _Tensor, mat2: _Any) -> _Tensor: ...
 def sqrt(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def sqrt_(input: _Tensor) -> _Tensor: ...
 def square(input: _Tensor, *, out: _Any = None) -> _Tensor: ...

@@ -1,35 +1,14 @@
-"""``torch.mps``, answering truthfully: none of Apple's Metal is here, and what needs one is refused by name."""
+"""``torch.mps``, answering truthfully: there is no Apple GPU here."""
 
-from wengert.devices import check
+from wengert.absent import answers, refuses
 
-
-def is_available():
-    """False."""
-    return False
-
-
-def device_count():
-    """0."""
-    return 0
-
-
-def manual_seed(seed):
-    """Seed the generators of all devices, of which there are none; `torch.manual_seed` seeds the CPU's."""
-
-
-manual_seed_all = manual_seed
-
-
-def empty_cache():
-    """Return unused device memory, of which there is none."""
-
-
-def __getattr__(name):
-    if name.startswith("__"):
-        raise AttributeError(f"module 'wengert.mps' has no attribute '{name}'")
-
-    def refused(*args, **kwargs):
-        check("mps")
-
-    refused.__name__ = name
-    return refused
+answers(globals(), {"is_available": False, "device_count": 0, "manual_seed": None, "_is_in_bad_fork": False})
+refuses(
+    globals(),
+    (
+        "synchronize", "empty_cache", "current_allocated_memory", "driver_allocated_memory", "recommended_max_memory",
+        "get_rng_state", "set_rng_state", "seed", "set_per_process_memory_fraction", "compile_shader",
+    ),
+    ("Event",),
+    RuntimeError("Cannot execute without MPS backend: wengert computes on the CPU only"),
+)  # fmt: skip

@@ -1,35 +1,23 @@
-"""``torch.mtia``, answering truthfully: none of Meta's accelerators is here, and what needs one is refused by name."""
+"""``torch.mtia``, answering truthfully: there is no such accelerator here."""
 
-from wengert.devices import check
+from wengert.absent import answers, refuses
 
-
-def is_available():
-    """False."""
-    return False
-
-
-def device_count():
-    """0."""
-    return 0
-
-
-def manual_seed(seed):
-    """Seed the generators of all devices, of which there are none; `torch.manual_seed` seeds the CPU's."""
-
-
-manual_seed_all = manual_seed
-
-
-def empty_cache():
-    """Return unused device memory, of which there is none."""
-
-
-def __getattr__(name):
-    if name.startswith("__"):
-        raise AttributeError(f"module 'wengert.mtia' has no attribute '{name}'")
-
-    def refused(*args, **kwargs):
-        check("mtia")
-
-    refused.__name__ = name
-    return refused
+default_generators = ()
+answers(
+    globals(),
+    {
+        "is_available": False, "is_initialized": False, "device_count": 0, "memory_allocated": 0,
+        "max_memory_allocated": 0, "memory_stats": {}, "manual_seed": None, "manual_seed_all": None, "seed": None,
+        "seed_all": None, "get_rng_state_all": [], "reset_peak_memory_stats": None,
+    },
+)  # fmt: skip
+refuses(
+    globals(),
+    (
+        "init", "current_device", "set_device", "synchronize", "current_stream", "default_stream", "set_stream",
+        "stream", "empty_cache", "get_device_capability", "get_device_properties", "get_rng_state", "set_rng_state",
+        "initial_seed", "snapshot",
+    ),
+    ("device", "Stream", "Event"),
+    RuntimeError("Cannot execute without MTIA backend: wengert computes on the CPU only"),
+)  # fmt: skip

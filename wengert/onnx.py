@@ -1,17 +1,15 @@
-"""``torch.onnx``, refused by name: wengert doesn't write ONNX files."""
+"""``torch.onnx``: export is refused by name."""
 
-__all__ = ["export", "is_in_onnx_export"]
+from wengert.absent import answers, refuses
 
-
-def is_in_onnx_export():
-    """False: nothing is being exported."""
-    return False
-
-
-def export(*args, **kwargs):
-    """Refused."""
-    raise NotImplementedError("torch.onnx.export: wengert doesn't write ONNX files")
+answers(globals(), {"is_in_onnx_export": False, "is_onnxrt_backend_supported": False})
+refuses(
+    globals(),
+    ("export", "dynamo_export", "register_custom_op_symbolic", "unregister_custom_op_symbolic"),
+    ("ONNXProgram", "ExportOptions", "JitScalarType"),
+    why="has no exporter to ONNX",
+)
 
 
-def __getattr__(name):
-    raise AttributeError(f"torch.onnx.{name}: wengert doesn't write ONNX files")
+class OnnxExporterError(RuntimeError):
+    """What an exporter would raise."""

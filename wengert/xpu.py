@@ -1,35 +1,28 @@
-"""``torch.xpu``, answering truthfully: none of Intel's GPUs is here, and what needs one is refused by name."""
+"""``torch.xpu``, answering truthfully: there is no Intel GPU here."""
 
-from wengert.devices import check
+from collections import OrderedDict
 
+from wengert.absent import answers, refuses
 
-def is_available():
-    """False."""
-    return False
-
-
-def device_count():
-    """0."""
-    return 0
-
-
-def manual_seed(seed):
-    """Seed the generators of all devices, of which there are none; `torch.manual_seed` seeds the CPU's."""
-
-
-manual_seed_all = manual_seed
-
-
-def empty_cache():
-    """Return unused device memory, of which there is none."""
-
-
-def __getattr__(name):
-    if name.startswith("__"):
-        raise AttributeError(f"module 'wengert.xpu' has no attribute '{name}'")
-
-    def refused(*args, **kwargs):
-        check("xpu")
-
-    refused.__name__ = name
-    return refused
+default_generators = ()
+answers(
+    globals(),
+    {
+        "is_available": False, "is_initialized": False, "is_bf16_supported": False, "is_tf32_supported": False,
+        "device_count": 0, "get_arch_list": [], "get_gencode_flags": "", "manual_seed": None, "manual_seed_all": None,
+        "seed": None, "seed_all": None, "get_rng_state_all": [], "memory_allocated": 0, "max_memory_allocated": 0,
+        "memory_reserved": 0, "max_memory_reserved": 0, "memory_stats": OrderedDict(), "empty_cache": None,
+        "memory_stats_as_nested_dict": {}, "memory_snapshot": [], "reset_peak_memory_stats": None,
+        "reset_accumulated_memory_stats": None, "_is_compiled": False,
+    },
+)  # fmt: skip
+refuses(
+    globals(),
+    (
+        "init", "current_device", "set_device", "synchronize", "current_stream", "set_stream", "stream", "mem_get_info",
+        "get_device_name", "get_device_capability", "get_device_properties", "get_rng_state", "set_rng_state",
+        "set_rng_state_all", "initial_seed", "can_device_access_peer",
+    ),
+    ("Stream", "Event", "device", "device_of", "StreamContext", "XPUGraph", "MemPool"),
+    AssertionError("Torch not compiled with XPU enabled: wengert computes on the CPU only"),
+)  # fmt: skip

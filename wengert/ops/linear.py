@@ -43,7 +43,7 @@ def _general(input, weight, bias):
         )
     if input.dtype.itemsize == 2:
         return _half(input, weight, bias)
-    out = input.dot(weight.T) if input.ndim <= 2 else input @ weight.T
+    out = times(input, weight.T)
     if bias is not None:
         if bias.dtype != out.dtype:
             raise RuntimeError(
@@ -57,6 +57,13 @@ def _general(input, weight, bias):
             )
         out += bias
     return out
+
+
+def times(rows, matrix):
+    """rows @ matrix as one product, however many dimensions the rows are laid out in."""
+    if rows.ndim <= 2:
+        return rows.dot(matrix)
+    return rows.reshape(-1, rows.shape[-1]).dot(matrix).reshape(*rows.shape[:-1], matrix.shape[1])
 
 
 def _half(input, weight, bias):
@@ -114,7 +121,7 @@ def _input_arrays(g, weight):
     if weight.ndim == 1:
         return g[..., None] * weight
     wide = np.float32 if g.dtype.itemsize == 2 else g.dtype
-    return (g.astype(wide, copy=False) @ weight.astype(wide, copy=False)).astype(g.dtype, copy=False)
+    return times(g.astype(wide, copy=False), weight.astype(wide, copy=False)).astype(g.dtype, copy=False)
 
 
 def _bias_arrays(g, bias_shape):

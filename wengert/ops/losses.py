@@ -373,11 +373,14 @@ Flat(cross_entropy, classes_form=cross_entropy_of_classes, general_form=general_
 
 def loss(function):
     """Declare a loss of `torch.nn.functional`: the retired arguments and the check of `reduction` are done here."""
-    parameters = inspect.signature(function).parameters
+    parameters = list(inspect.signature(function).parameters)
     retired = "size_average" in parameters
+    before = parameters.index("size_average") if retired else len(parameters)
 
     @functools.wraps(function)
     def run(*args, **kwargs):
+        if len(args) <= before and "size_average" not in kwargs and "reduce" not in kwargs:
+            return function(*args, **kwargs)
         given = inspect.signature(function).bind(*args, **kwargs).arguments
         if retired and (given.get("size_average") is not None or given.get("reduce") is not None):
             kwargs = dict(given, reduction=legacy_reduction(given.get("size_average"), given.get("reduce")))

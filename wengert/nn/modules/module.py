@@ -13,6 +13,7 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 
 import wengert
+from wengert.autograd.graph import rare
 from wengert.tensor import Tensor
 from wengert.utils.hooks import RemovableHandle
 
@@ -967,6 +968,9 @@ class Module:
 
     def zero_grad(self, set_to_none=True):
         """Drop the gradient of every parameter, or (`set_to_none=False`) fill it with zeros."""
+        if rare.active:
+            for observe in rare.on_result:
+                observe("zero_grad", (), self, None)
         for param in self.parameters():
             if param.grad is None:
                 continue
