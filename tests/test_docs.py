@@ -15,6 +15,7 @@ PAGES = [
     *("README.md", "README.zh-CN.md"),
     *("docs/detach.md", "docs/detach.zh-CN.md"),
     *("docs/graph.md", "docs/graph.zh-CN.md"),
+    *("docs/randomness.md", "docs/randomness.zh-CN.md"),
 ]
 COMMAND_PAGES = ["docs/lens.md", "docs/lens.zh-CN.md", "README.md", "README.zh-CN.md"]  # with commands and their output
 PAIR = re.compile(r"^```python\n(.*?)^```\n(?:\n^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
@@ -96,7 +97,7 @@ def test_both_languages_show_the_same_commands():
 
 
 def test_both_languages_show_the_same_output():
-    for page in ("README.md", "docs/detach.md", "docs/graph.md"):
+    for page in ("README.md", "docs/detach.md", "docs/graph.md", "docs/randomness.md"):
         translated = page.replace(".md", ".zh-CN.md")
         assert [shown for _, shown in blocks_of(page)] == [shown for _, shown in blocks_of(translated)]
 

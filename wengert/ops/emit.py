@@ -445,10 +445,10 @@ class Emitter:
 
     def called(self):
         """The kernel, or an expression that chooses it by size or dtype."""
-        kernel = f"({self.choosing('large', 'kernel')})" if self.large is not None else "kernel"
-        if not halves.widens_kernel(self.op):
-            return kernel
-        return f"(in_float32 if {self.first()}.dtype.is_half else {kernel})"
+        kernel = "kernel"
+        if halves.widens_kernel(self.op):
+            kernel = f"(in_float32 if {self.first()}.dtype.is_half else kernel)"
+        return kernel if self.large is None else f"({self.choosing('large', kernel)})"
 
     def choosing(self, large, other):
         smallest = self.large[0]
@@ -731,7 +731,7 @@ def node_functions(op, scalars, arithmetic, full):
         namespace[f"f{number}"] = on_arrays = rebound(formula)
         namespace[f"F{number}"] = formula
         found = None if arithmetic else large_formula(op, name, formula, on_arrays)
-        if found is not None:
+        if found is not None and (op.promote or tracked):
             large[number], namespace[f"L{number}"] = found
     source = apply_source(op, saved, tracked, is_complex, arrays=True, large=large, half=arithmetic == "half")
     lines = ["def apply(self, g, keep):", *source]
@@ -814,8 +814,10 @@ def apply_source(op, saved, tracked, is_complex, *, arrays, large=(), half=False
     for number, (name, formula) in enumerate(saved.formulas.items()):
         function = f"f{number}" if arrays else f"F{number}"
         if number in large:
-            arriving = "g[0]" if op.outputs else "g"
-            big = f"type({arriving}) is ndarray and {arriving}.size >= {large[number]}"
+            if op.promote:
+                big = f"type(g) is ndarray and g.size >= {large[number]}"
+            else:  # a gradient may be a single number where the array that it comes from is large
+                big = f"s_{tracked[0]} is not None and s_{tracked[0]}._array.size >= {large[number]}"
             function = f"(L{number} if {big} else f{number})"
         call = f"{function}({', '.join(argument(p) for p in formula_parameters(formula))})"
         if name is None:

@@ -11,7 +11,7 @@ import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from copy import deepcopy
-from functools import wraps
+from functools import partial, wraps
 from types import MappingProxyType
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 import wengert
 from wengert.autograd.graph import rare
 from wengert.autograd.views import bump
+from wengert.kernels import choices
 from wengert.tensor import Tensor
 from wengert.utils.hooks import RemovableHandle
 
@@ -391,6 +392,7 @@ class ArrayOptimizer(Optimizer):
     _elementwise = True
     _scalars = ("step",)
     _sparse_message = "{} does not support sparse gradients"
+    _fast = None  # during a step: runs the formula on large arrays, see `wengert.kernels.choices.updates`
     _step_supports_amp_scaling = False  # fused optimizers undo the scaling of the loss by themselves
 
     def __init__(self, params, defaults):
@@ -423,6 +425,8 @@ class ArrayOptimizer(Optimizer):
 
     def _scratch(self, p, count):
         """`count` arrays like `p` whose contents don't matter, the same ones at every call."""
+        if type(p) is not np.ndarray:  # the formula is being recorded
+            return tuple(p.scratch() for _ in range(count))
         key = (p.shape, p.dtype)
         found = self._temporaries.get(key)
         if found is None or len(found) < count:
@@ -445,10 +449,12 @@ class ArrayOptimizer(Optimizer):
         for i, group in enumerate(self.param_groups):
             names = self._arrays(group)
             packed = self._step_packs(i, group, names) if self._elementwise else ()
+            self._fast = choices.updates() if self._elementwise else None
             for p in group["params"]:
                 grad = p.grad
                 if grad is not None and id(p) not in packed:
                     self._step_one(group, p, grad, names)
+        self._fast = None
         return loss
 
     def _unscale(self):
@@ -511,7 +517,13 @@ class ArrayOptimizer(Optimizer):
         if names and names[0] == "step":
             step = self._count(arrays.pop(0))
         if array.dtype.kind == "f" and array.itemsize >= 4:
-            self._update(group, step, array, g, *arrays)
+            fast = self._fast
+            if (
+                fast is None
+                or array.size < choices.UPDATES
+                or not fast.run(step, partial(self._update, group, step), (array, g, *arrays))
+            ):
+                self._update(group, step, array, g, *arrays)
         else:
             self._update_through_copies(group, step, array, g, arrays)
         bump(p)
