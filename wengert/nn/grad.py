@@ -1,36 +1,47 @@
-"""``torch.nn.grad``: the gradients of convolutions as functions of their own."""
+"""The gradients of convolutions as functions of their own: by input, and by weight."""
 
 import wengert
+from wengert.nn import functional
 
-from . import functional as F
-
-
-def _of(convolution, axes):
-    """(gradient for the input, gradient for the weight) of one of the convolutions."""
-
-    def arranged(value):
-        return (value,) * axes if isinstance(value, int) else tuple(value)
-
-    def gradient(inputs, wanted, grad_output, options):
-        with wengert.enable_grad():
-            leaves = [t.detach().requires_grad_() for t in inputs]
-            result = convolution(*leaves, None, *map(arranged, options[:3]), options[3])
-        return wengert.autograd.grad(result, leaves[wanted], grad_output)[0]
-
-    def to_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1):
-        start = weight.new_zeros(tuple(input_size))
-        return gradient((start, weight), 0, grad_output, (stride, padding, dilation, groups))
-
-    def to_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1):
-        start = input.new_zeros(tuple(weight_size))
-        return gradient((input, start), 1, grad_output, (stride, padding, dilation, groups))
-
-    to_input.__name__, to_weight.__name__ = f"conv{axes}d_input", f"conv{axes}d_weight"
-    to_input.__doc__ = f"The gradient of `conv{axes}d` for an input of `input_size`."
-    to_weight.__doc__ = f"The gradient of `conv{axes}d` for a weight of `weight_size`."
-    return to_input, to_weight
+__all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight", "conv3d_input", "conv3d_weight"]
 
 
-conv1d_input, conv1d_weight = _of(F.conv1d, 1)
-conv2d_input, conv2d_weight = _of(F.conv2d, 2)
-conv3d_input, conv3d_weight = _of(F.conv3d, 3)
+def pulled_back(name, shape, at, others, grad_output, options):
+    """The gradient that `grad_output` gives the argument of `shape` at place `at` of a convolution.
+
+    A convolution is linear in each of its arguments, so that the place of its derivative doesn't matter: zeros do.
+    """
+    differentiable = wengert.is_grad_enabled() and any(t.requires_grad for t in (*others, grad_output))
+    with wengert.enable_grad():
+        place = grad_output.new_zeros(shape).requires_grad_()
+        arguments = [place, *others] if at == 0 else [*others, place]
+        out = getattr(functional, name)(*arguments, None, *options)
+    if out.shape != grad_output.shape:
+        raise RuntimeError(
+            f"{name}: grad_output of shape {list(grad_output.shape)} does not fit the output, {list(out.shape)}"
+        )
+    (gradient,) = wengert.autograd.grad(out, place, grad_output, create_graph=differentiable)
+    return gradient
+
+
+def by_input(name):
+    def function(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1):
+        return pulled_back(name, input_size, 0, [weight], grad_output, (stride, padding, dilation, groups))
+
+    function.__name__ = function.__qualname__ = f"{name}_input"
+    function.__doc__ = f"The gradient of `{name}` by its input, of shape `input_size`."
+    return function
+
+
+def by_weight(name):
+    def function(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1):
+        return pulled_back(name, weight_size, 1, [input], grad_output, (stride, padding, dilation, groups))
+
+    function.__name__ = function.__qualname__ = f"{name}_weight"
+    function.__doc__ = f"The gradient of `{name}` by its weight, of shape `weight_size`."
+    return function
+
+
+conv1d_input, conv1d_weight = by_input("conv1d"), by_weight("conv1d")
+conv2d_input, conv2d_weight = by_input("conv2d"), by_weight("conv2d")
+conv3d_input, conv3d_weight = by_input("conv3d"), by_weight("conv3d")

@@ -1,22 +1,23 @@
-"""Convolutions whose weights lie channels last."""
+"""The layout of convolutions' weights: channels innermost, or as PyTorch stores them."""
+
+from ..modules import conv
 
 __all__ = ["convert_conv2d_weight_memory_format", "convert_conv3d_weight_memory_format"]
 
 
-def _convert(module, memory_format, kinds):
-    from ..modules import conv
-
-    for layer in module.modules():
-        if isinstance(layer, tuple(getattr(conv, kind) for kind in kinds)):
-            layer.weight.data = layer.weight.detach().clone(memory_format=memory_format)
+def convert(module, kinds, memory_format):
+    """Lay out the weights of all convolutions of these `kinds` in `module` anew; returns `module`."""
+    for part in module.modules():
+        if isinstance(part, kinds):
+            part.weight.data = part.weight.detach().clone().contiguous(memory_format=memory_format)
     return module
 
 
 def convert_conv2d_weight_memory_format(module, memory_format):
-    """Lay out the weights of all `Conv2d` and `ConvTranspose2d` in `module` as `memory_format`; returns the module."""
-    return _convert(module, memory_format, ("Conv2d", "ConvTranspose2d"))
+    """Lay out the weights of two-dimensional convolutions in `memory_format`, e.g. channels_last; returns `module`."""
+    return convert(module, (conv.Conv2d, conv.ConvTranspose2d), memory_format)
 
 
 def convert_conv3d_weight_memory_format(module, memory_format):
-    """Lay out the weights of all `Conv3d` and `ConvTranspose3d` in `module` as `memory_format`; returns the module."""
-    return _convert(module, memory_format, ("Conv3d", "ConvTranspose3d"))
+    """Lay out the weights of three-dimensional convolutions in `memory_format`; returns `module`."""
+    return convert(module, (conv.Conv3d, conv.ConvTranspose3d), memory_format)
