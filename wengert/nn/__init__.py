@@ -38,8 +38,8 @@ def factory_kwargs(kwargs):
 
 
 def __getattr__(name):
-    if name not in ("attention", "grad"):
+    if name != "attention":
         raise AttributeError(f"module 'wengert.nn' has no attribute '{name}'")
     import importlib
 
-    return importlib.import_module(f"wengert.nn.{name}")
+    return importlib.import_module("wengert.nn.attention")
