@@ -5,7 +5,7 @@
 #   make conformance  compare with PyTorch, which this installs
 #   make conformance-kernels   parts of it with the fast kernels off, then with them at every size
 #   make bench-large  measure large arrays beside PyTorch, two threads each
-#   make bench        measure beside PyTorch and print the table of the README (bench-readme: and put it there)
+#   make bench        measure beside PyTorch and NumPy (bench-readme: and put the table into the README)
 #   make lint         ruff, mypy, the floors of the architecture, fresh stubs and pages
 #   make stubs        write what follows from the declarations: type stubs and docs/derivatives*.md
 #   make clean        remove what the others made
