@@ -2,8 +2,6 @@
 
 from wengert.absent import refuses
 
-__all__ = ["BlockMask", "create_block_mask", "create_mask", "flex_attention"]
-
 _DEFAULT_SPARSE_BLOCK_SIZE = 128
 
 refuses(
