@@ -1,18 +1,13 @@
-"""``torch.nn.attention.flex_attention``: refused by name, as it is a compiler's work."""
+"""``torch.nn.attention.flex_attention``: attention compiled from a function of scores, which needs a compiler."""
 
-__all__ = ["BlockMask", "create_block_mask", "create_mask", "flex_attention"]
+from wengert.absent import refuses
 
+_DEFAULT_SPARSE_BLOCK_SIZE = 128
 
-def _refused(name):
-    def function(*args, **kwargs):
-        raise NotImplementedError(
-            f"torch.nn.attention.flex_attention.{name}(): not supported; scaled_dot_product_attention takes an "
-            "attn_mask of numbers or truth values"
-        )
-
-    function.__name__ = name
-    function.__doc__ = "Refused by name."
-    return function
-
-
-BlockMask, create_block_mask, create_mask, flex_attention = map(_refused, __all__)
+refuses(
+    globals(),
+    ("and_masks", "create_block_mask", "create_mask", "create_nested_block_mask", "flex_attention", "noop_mask",
+     "or_masks"),
+    ("AuxOutput", "AuxRequest", "BlockMask"),
+    why="has no compiled attention; scaled_dot_product_attention takes masks",
+)  # fmt: skip
