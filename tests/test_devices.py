@@ -56,3 +56,14 @@ def test_names_that_programs_import_are_there():
     assert dlpack.from_dlpack(dlpack.to_dlpack(torch.ones(2))).tolist() == [1, 1]
     assert torch.compiler.allow_in_graph(len) is len
     assert torch.__config__.show().startswith("PyTorch built with:")
+
+
+def test_the_switches_of_attention_are_kept():
+    from wengert.backends import cuda
+
+    with pytest.warns(FutureWarning, match="deprecated"), cuda.sdp_kernel(enable_flash=False):
+        assert (cuda.flash_sdp_enabled(), cuda.math_sdp_enabled()) == (False, True)
+    cuda.enable_math_sdp(False)
+    assert not cuda.math_sdp_enabled()
+    cuda.enable_math_sdp(True)
+    assert cuda.flash_sdp_enabled()

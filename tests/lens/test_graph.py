@@ -254,6 +254,42 @@ def test_a_cut_value_is_followed_through_operations_that_no_graph_holds():
     assert (graph.nodes[cut.source].title, graph.nodes[cut.target].title) == ("Mul", "Mul")
 
 
+@pytest.mark.parametrize(
+    "through, kind",
+    [
+        (lambda y: y.argmax(), "argmax has no derivative"),
+        (lambda y: y.argmax().float(), "argmax has no derivative"),
+        (lambda y: y.long(), "integer cast"),
+        (lambda y: y.data, ".data"),
+        (lambda y: y.detach(), "detach()"),
+    ],
+    ids=["argmax", "argmax, made float", "integers", "data", "detach"],
+)
+def test_every_kind_of_cut_is_named(through, kind):
+    with lens.record():
+        x = torch.tensor([1.0, 2.0], requires_grad=True)
+        w = torch.tensor([3.0, 4.0], requires_grad=True)
+        graph = lens.graph((w * through(x * 2)).sum())
+    assert [cut.kind for cut in graph.cuts] == [kind]
+
+
+def test_no_grad_is_a_cut():
+    with lens.record():
+        x = torch.ones(2, requires_grad=True)
+        y = x * 2
+        with torch.no_grad():
+            z = y * 3
+        graph = lens.graph((x * z).sum())
+    assert [cut.kind for cut in graph.cuts] == ["no_grad()"]
+
+
+def test_a_condition_is_no_cut():
+    with lens.record():
+        x = torch.ones(2, requires_grad=True)
+        graph = lens.graph(torch.where(x > 0, x, -x).sum())
+    assert graph.cuts == []
+
+
 # --- folding ----------------------------------------------------------------------------------------------------------
 
 
@@ -427,3 +463,13 @@ def test_a_hundred_thousand_nodes_are_walked_folded_and_written():
     assert len(json.loads(graph.to_json())["nodes"]) == 100_002
     assert graph.to_dot().count(" -> ") == 100_001
     assert graph.to_mermaid().count("-->") == 2
+
+
+def test_the_graphviz_that_pages_carry_is_the_published_one():
+    import gzip
+    import hashlib
+
+    from wengert.lens.picture.page import WEB
+
+    inside = gzip.decompress((WEB / "vendor" / "viz-global.js.gz").read_bytes())
+    assert hashlib.sha256(inside).hexdigest() in (WEB / "vendor" / "README.md").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """Whether CUDA is there: it is not."""
 
+import warnings
 from contextlib import contextmanager
 
 
@@ -78,7 +79,13 @@ def enable_cudnn_sdp(enabled):
 
 @contextmanager
 def sdp_kernel(enable_flash=True, enable_math=True, enable_mem_efficient=True, enable_cudnn=True):
-    """Set all four inside a ``with`` block."""
+    """Set all four inside a ``with`` block (deprecated: see `torch.nn.attention.sdpa_kernel`)."""
+    warnings.warn(
+        "`torch.backends.cuda.sdp_kernel()` is deprecated. In the future, this context manager will be removed. "
+        "Please see `torch.nn.attention.sdpa_kernel()` for the new context manager, with updated signature.",
+        FutureWarning,
+        stacklevel=3,
+    )
     before = dict(_attention)
     _attention.update(flash=enable_flash, math=enable_math, mem_efficient=enable_mem_efficient, cudnn=enable_cudnn)
     try:

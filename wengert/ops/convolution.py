@@ -172,11 +172,15 @@ def check_shapes(input, weight, bias, groups, transposed):
             f"{len(x)}-dimensional "
             f"input of size {list(x)} instead"
         )
-    if w[0] % groups or w[0] < groups:
+    if w[0] < groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size "
+            f"{list(w)} instead"
+        )
+    if w[0] % groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of "
-            f"size "
-            f"[{list(w)}] instead"
+            f"size [{list(w)}] instead"
         )
     expected = w[0] if transposed else w[1] * groups
     if x[1] != expected:

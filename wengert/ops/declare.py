@@ -751,6 +751,8 @@ def cast(tensor, dtype):
     result._counter = counter
     if tensor._node is not None and dtype.differentiable:
         result._node = Cast(tensor._node, tensor.dtype)
+    if rare.active and tensor._origin is not None:
+        result._origin = tensor._origin  # for whoever records: out of the user's sight, this is the operand itself
     if type(tensor) is not Tensor and tensor._tangent is not None:
         return forward_mode(None, {"input": tensor, "dtype": dtype, "result": result}, "cast")
     return result

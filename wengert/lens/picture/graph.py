@@ -13,9 +13,11 @@ import os
 import re
 import sys
 import weakref
+from functools import cache
 
 from wengert.autograd import engine
-from wengert.autograd.graph import AccumulateGrad, Output, bare_name, public_edge
+from wengert.autograd.graph import AccumulateGrad, Output, public_edge
+from wengert.dtypes import bool_
 from wengert.lens.picture.data import CutEdge, Edge, Graph, Line, Vertex, array_of
 from wengert.lens.picture.folding import arrange
 from wengert.lens.picture.formulas import formulas_of, inputs_of
@@ -364,9 +366,10 @@ def common_path(a, b):
 
 def title_of(node):
     """The operation in one word: "Mul" for MulBackward0, the class's name for a user's Function."""
-    return plain_title(bare_name(node) or node.name())
+    return plain_title(node.name())
 
 
+@cache
 def plain_title(name):
     return re.sub(r"Backward\d*$", "", name.rpartition(":")[2]) or name
 
@@ -397,10 +400,16 @@ def cuts_into(site):
             continue
         seen.add(parent)
         if parent.cut is not None:
-            found.append(parent.cut)
+            if not is_condition(parent.cut):
+                found.append(parent.cut)
         elif not is_of_graph(parent):
             waiting += parent.parents
     return found
+
+
+def is_condition(cut):
+    """Whether what was cut off is a question with the answer yes or no, as `where` and masks ask it: no way to miss."""
+    return cut.kind == "non-differentiable" and cut.site.dtype is bool_
 
 
 def is_of_graph(site):

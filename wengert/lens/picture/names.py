@@ -33,8 +33,9 @@ def named_leaves(params, frames):
             variables.setdefault(name, value)
     if params is None:
         outermost = outermost_modules(variables)
+        several = sum(any(True for _ in module.parameters()) for _, module in outermost) > 1
         for name, module in outermost:
-            enter_module(module, name if len(outermost) > 1 else "")
+            enter_module(module, name if several else "")
     for name, value in variables.items():
         if isinstance(value, Tensor) and not name.startswith("_"):
             enter(name, value, False)

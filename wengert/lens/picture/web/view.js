@@ -281,7 +281,7 @@
     for (; group !== undefined; group = groups[group].parent) if (!state.open.has(group)) { state.open.add(group); hidden = true; }
     if (hidden) await redraw({ ...what });
     select(what);
-    centre(what);
+    if (!inSight(what)) centre(what);
   }
 
   // --- selecting ------------------------------------------------------------------------------------------------------------
