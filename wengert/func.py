@@ -1,12 +1,9 @@
 """Functions of functions: `grad`, `vjp`, `jvp`, Jacobians, `vmap`, and modules as functions of their parameters.
 
 Each call of a derivative works on places of its own in the graph: new leaves, or views where the argument is itself
-being
-differentiated by something outside. Whether a result must remain in the graph is read from the graph: it must if it
-hangs
-on a leaf that is not this call's own. Forward-mode derivatives open a level each (see `wengert.autograd.forward_ad`),
-so
-all of them nest in each other.
+being differentiated by something outside. Whether a result must remain in the graph is read from the graph: it must if
+it hangs on a leaf that is not this call's own. Forward-mode derivatives open a level each (see
+`wengert.autograd.forward_ad`), so all of them nest in each other.
 
 `vmap` calls the function once for each example and stacks the results. That gives what vectorisation gives, without its
 speed; and functions may branch on values.
@@ -26,6 +23,7 @@ from wengert.utils import _pytree as pytree
 
 __all__ = [
     "functional_call",
+    "functionalize",
     "grad",
     "grad_and_value",
     "hessian",
@@ -33,6 +31,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",
     "vmap",
@@ -428,8 +427,7 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
 
     Args:
         in_dims: the dimension of each argument along which the examples lie, None for arguments that all share; a
-        number
-            for all arguments, or a structure that matches them.
+            number for all arguments, or a structure that matches them.
         out_dims: where the batch goes in the results; a number, or a structure that matches them.
         randomness: "error", "same" or "different" random numbers for the examples.
         chunk_size: how many examples PyTorch would take at once; here they are taken one by one.
@@ -619,5 +617,27 @@ def stack_module_state(models):
 
 
 def functionalize(func, *, remove="mutations"):
-    """Not supported: a program here is not traced, so there is nothing to rewrite."""
-    raise NotImplementedError("functionalize() is not supported: programs are not traced")
+    """`func` itself: writes in place give what functions without them would give, so its results are the same.
+
+    PyTorch's rewrites what it traces, to be compiled; here nothing is traced.
+    """
+    if remove not in ("mutations", "mutations_and_views"):
+        raise RuntimeError(
+            "functionalize(f, remove='mutations'): received invalid argument for `remove`. Valid options are:\n"
+            f"     remove='mutations'\n     remove='mutations_and_views' but got {remove!r}"
+        )
+    return func
+
+
+def replace_all_batch_norm_modules_(root):
+    """Let every batch normalization in `root` use the batch's statistics only, in place; returns `root`.
+
+    Under `vmap` and its kind running statistics would have to be written for each example.
+    """
+    from wengert.nn.modules.batchnorm import _BatchNorm
+
+    for module in root.modules():
+        if isinstance(module, _BatchNorm):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root

@@ -50,8 +50,7 @@ OUT_OF_SCOPE_KINDS = {"OpOverload", "OpOverloadPacket", "_JittedFunction"}
 # PyTorch itself writes past the end of an `out=` that isn't contiguous here, and takes the process with it.
 CRASHES_ON_STRIDED_OUT = {"tril", "triu", "linalg.lu", "lu_unpack"}
 # PyTorch itself writes wrong values into an `out=` that isn't contiguous (the kernel takes it for contiguous, or writes
-# a copy
-# and forgets it), or asks of it that its dimensions fold into one.
+# a copy and forgets it), or asks of it that its dimensions fold into one.
 WRONG_ON_STRIDED_OUT = {
     "narrow_copy", "nn.functional.avg_pool3d", "nn.functional.gelu", "matmul", "nn.functional.linear",
 }  # fmt: skip

@@ -1,9 +1,8 @@
 """The backward pass.
 
 Nodes are visited newest first: a node's inputs are older than itself, so when the newest waiting node runs, all its
-uses
-have run. A heap of waiting nodes and a dict of gathered gradients are all the state there is; nothing recurses. Leaves
-never enter the heap: what is left in the dict at the end is theirs.
+uses have run. A heap of waiting nodes and a dict of gathered gradients are all the state there is; nothing recurses.
+Leaves never enter the heap: what is left in the dict at the end is theirs.
 
 The pass runs on raw arrays, or, under ``create_graph=True``, on Tensors, so that it is itself recorded.
 """
@@ -387,7 +386,8 @@ def after_accumulate(node, g):
     """Run the hooks of a leaf whose `.grad` has changed."""
     hooks = node.hooks
     for hook in tuple(hooks.post_accumulate.values()):
-        hook(node.variable)
+        if hook(node.variable) is not None:
+            raise RuntimeError("Tensor post accumulate grad hooks should return None.")
     for hook in tuple(hooks.post.values()):
         hook((), (as_tensor(g),))
 

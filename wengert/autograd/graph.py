@@ -5,10 +5,8 @@ to the nodes of its inputs (`edges`), so a graph has no reference cycles and goe
 exactly what its derivative formulas name. Each kept tensor is compared with the version it had when it was kept.
 
 Every class of node is generated from a declaration (see `wengert.ops.declare`), except for the few here:
-`AccumulateGrad`,
-which ends the graph at a leaf and holds its `.grad`; `Output`, one of several results of a node; `Cast`, a change of
-dtype
-that an operation made on its own account.
+`AccumulateGrad`, which ends the graph at a leaf and holds its `.grad`; `Output`, one of several results of a node;
+`Cast`, a change of dtype that an operation made on its own account.
 
 Two methods do the work of a node:
 

@@ -6,15 +6,13 @@ says what `mul` computes (a kernel: arrays in, arrays out) and the derivative fo
 derivative say what it needs, and exactly that is kept: `g` is the gradient of the result; the name of a parameter is
     that
 argument; `out` (or the name of one of several results) is that result; `input_shape` is the shape of `input`, which
-costs no
-memory; anything else is one of the kernel's `residuals`.
+costs no memory; anything else is one of the kernel's `residuals`.
 
 From this the function, the method, the in-place and `out=` forms, the operators and the graph node (`MulBackward0`)
-follow.
-They are generated as flat Python source when first used, so that the common case of an eager operation is one frame:
-look at the types, run the kernel, wrap the result, fill in a node. Everything uncommon (numbers, mixed dtypes,
-subclasses,
-dual numbers, recorders, `out=`) falls through to `Operation.general`, which makes the case common and tries again.
+follow. They are generated as flat Python source when first used, so that the common case of an eager operation is one
+frame: look at the types, run the kernel, wrap the result, fill in a node. Everything uncommon (numbers, mixed dtypes,
+subclasses, dual numbers, recorders, `out=`) falls through to `Operation.general`, which makes the case common and tries
+again.
 
 A derivative is evaluated on raw arrays in `backward`, with operations standing for their kernels; on Tensors, as it is
 written, under ``create_graph=True``. It is written for real numbers: where the dtype is complex and the operation
