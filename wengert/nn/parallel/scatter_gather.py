@@ -1,5 +1,9 @@
-"""Sharing values out among devices and bringing them together again: refused, for there is one device."""
+"""``torch.nn.parallel.scatter_gather``: parts of a batch to devices and back, of which there are none."""
 
 from wengert.absent import refuses
 
-refuses(globals(), ("gather", "scatter", "scatter_kwargs"), why="has one device, so there is nowhere to scatter to")
+refuses(
+    globals(),
+    ("gather", "scatter", "scatter_kwargs"),
+    why="has one device: DataParallel calls its module with the whole batch",
+)
