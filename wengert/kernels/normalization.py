@@ -9,6 +9,8 @@ from math import prod
 
 import numpy as np
 
+from wengert.kernels.convolution import laid_out_like
+
 
 def is_half(array):
     return array.dtype.itemsize == 2 and array.dtype.kind in "fV"
@@ -54,7 +56,7 @@ def normalize(input, weight=None, bias=None, mean=None, rstd=None, shape=None, a
         out *= wide(weight).reshape(affine)
     if bias is not None:
         out += wide(bias).reshape(affine)
-    return out.astype(input.dtype, copy=False)
+    return laid_out_like(out.astype(input.dtype, copy=False), input)
 
 
 def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs):
@@ -85,7 +87,7 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
             standard *= (along * standard).sum(axes, keepdims=True) / count
             d_input -= standard
             d_input *= rstd
-        d_input = d_input.reshape(input.shape).astype(dtype, copy=False)
+        d_input = laid_out_like(d_input.reshape(input.shape).astype(dtype, copy=False), input)
     return d_input, d_weight, d_bias
 
 

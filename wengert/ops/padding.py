@@ -1,6 +1,7 @@
 """Padding: by a constant, by reflection, by repeating the border, or around in a circle; negative padding crops."""
 
 from wengert.kernels import resampling as kernels
+from wengert.kernels.convolution import laid_out_like
 from wengert.ops.convolution import by
 from wengert.ops.declare import composite, primitive
 
@@ -19,12 +20,13 @@ constant = primitive(
 
 def _repeat(input, mode, pads):
     taps = [kernels.padding_taps(mode, size, *pad) for size, pad in zip(input.shape[2:], pads, strict=True)]
-    return kernels.resample(input, taps)
+    padded = kernels.resample(input, taps)
+    return padded if mode == "circular" else laid_out_like(padded, input)
 
 
 def _fold_back(c, mode, pads, space):
     taps = [kernels.padding_taps(mode, size, *pad) for size, pad in zip(space, pads, strict=True)]
-    return kernels.resample_transpose(c, taps, space)
+    return laid_out_like(kernels.resample_transpose(c, taps, space), c)
 
 
 fold_back = primitive("pad_backward", _fold_back, **HIDDEN, c=lambda g, mode, pads: repeat(g, mode, pads))
