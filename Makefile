@@ -1,6 +1,7 @@
 # Everything from a bare machine with python3 (3.11 or later) and make:
-#   make demo         train a small network on handwritten digits
+#   make demo         train a small network on handwritten digits, and write the page of its graph
 #   make test         all tests; needs no PyTorch
+#   make browser      look at the pages of graphs in a headless Chromium (Debian: apt install chromium)
 #   make conformance  compare with PyTorch, which this installs
 #   make bench        measure beside PyTorch and print the table of the README (bench-readme: and put it there)
 #   make lint         ruff, mypy, the floors of the architecture, fresh stubs and pages
@@ -17,17 +18,26 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
 TORCH = 2.13.0
 TORCH_CPU_INDEX = https://download.pytorch.org/whl/cpu
 
-.PHONY: help demo test conformance bench bench-readme lint stubs clean
+.PHONY: help demo test browser pictures conformance bench bench-readme lint stubs clean
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n '2,8s/^# *//p' Makefile
+	@sed -n '2,9s/^# *//p' Makefile
 
 demo: $(VENV)/installed-cli
 	@$(BIN)/wengert run examples/digits.py
+	@mkdir -p out
+	@echo "its graph, from one more step; open the page in a browser:"
+	@$(BIN)/wengert graph -o out/digits.html examples/digits.py
 
 test: $(VENV)/installed-test
-	@$(BIN)/python -m pytest -q --ignore=tests/conformance $(ARGS)
+	@$(BIN)/python -m pytest -q --ignore=tests/conformance --ignore=tests/browser $(ARGS)
+
+browser: $(VENV)/installed-browser
+	@$(BIN)/python -m pytest -q tests/browser tests/lens/test_drawing.py $(ARGS)
+
+pictures: $(VENV)/installed-browser
+	@$(BIN)/python tools/take_pictures.py
 
 conformance: $(VENV)/installed-conformance
 	@$(BIN)/python -m pytest -q tests/conformance $(ARGS)

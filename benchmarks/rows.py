@@ -144,6 +144,44 @@ def lstm_step(torch: Torch) -> Closure:
     return step
 
 
+def char_gpt_step(torch: Torch) -> Closure:
+    """A character model as small trainers write it: 4 blocks 128 wide with 4 heads, 12 rows of 64 tokens, AdamW."""
+    nn, functional = torch.nn, torch.nn.functional
+    torch.manual_seed(0)
+    width, heads, length, vocabulary = 128, 4, 64, 65
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.attend, self.project = nn.Linear(width, 3 * width), nn.Linear(width, width)
+            self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+        def forward(self, x: Any) -> Any:
+            rows = x.size(0)
+            parts = self.attend(self.first(x)).split(width, dim=2)
+            q, k, v = (t.view(rows, length, heads, width // heads).transpose(1, 2) for t in parts)
+            y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.project(y.transpose(1, 2).contiguous().view(rows, length, width))
+            return x + self.mlp(self.second(x))
+
+    tokens, places = nn.Embedding(vocabulary, width), nn.Embedding(length, width)
+    body = nn.Sequential(*(Block() for _ in range(4)), nn.LayerNorm(width), nn.Linear(width, vocabulary))
+    modules = nn.ModuleList([tokens, places, body])
+    optimiser = torch.optim.AdamW(modules.parameters(), lr=1e-3)
+    x, target = torch.randint(0, vocabulary, (12, length)), torch.randint(0, vocabulary, (12, length))
+    place = torch.arange(length)
+
+    def step() -> None:
+        scores = body(tokens(x) + places(place))
+        loss = functional.cross_entropy(scores.view(-1, vocabulary), target.view(-1))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
 def optimiser_over_many(torch: Torch, name: str, **options: Any) -> Closure:
     torch.manual_seed(0)
     parameters = [torch.randn(16).requires_grad_() for _ in range(100)]
@@ -187,6 +225,12 @@ ROWS = [
         digit_mlp_step,
     ),
     Row("LSTM 64→128, 32×50 steps, with backward", "LSTM 64→128，32×50 步，含反向", 2.0, lstm_step),
+    Row(
+        "training step, character GPT, 4 layers of 128, 12×64 tokens",
+        "训练一步：字符级 GPT，4 层、宽 128，12×64 个词元",
+        1.2,
+        char_gpt_step,
+    ),
     Row(
         "`SGD.step()` over 100 small tensors",
         "100 个小张量上的 `SGD.step()`",

@@ -11,7 +11,11 @@ import pytest
 import wengert
 
 ROOT = Path(wengert.__file__).parents[1]
-PAGES = ["README.md", "README.zh-CN.md", "docs/detach.md", "docs/detach.zh-CN.md"]
+PAGES = [
+    *("README.md", "README.zh-CN.md"),
+    *("docs/detach.md", "docs/detach.zh-CN.md"),
+    *("docs/graph.md", "docs/graph.zh-CN.md"),
+]
 PAIR = re.compile(r"^```python\n(.*?)^```\n(?:\n^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 MARK = "<<< end of a block >>>"
 
@@ -51,7 +55,7 @@ def test_the_page_shows_what_its_programs_print(page):
 
 
 def test_both_languages_show_the_same_output():
-    for page in ("README.md", "docs/detach.md"):
+    for page in ("README.md", "docs/detach.md", "docs/graph.md"):
         translated = page.replace(".md", ".zh-CN.md")
         assert [shown for _, shown in blocks_of(page)] == [shown for _, shown in blocks_of(translated)]
 

@@ -272,9 +272,6 @@ def keywords():
 
 # What still speaks Python's words, and why: the flat functions check only what tells the common case from the rest.
 UNCHECKED = {
-    "histogram": "a list of tensors in the place of the tensor is found by an attribute it lacks",
-    "msort": "a wrong `out` is looked at before the input",
-    "take_along_dim": "a list of tensors in the place of the tensor is found by an attribute it lacks",
     "nn.functional.celu": "alpha=0 is divided by in the call itself",
     "nn.functional.celu_": "alpha=0 is divided by in the call itself",
     "nn.functional.cross_entropy": "a weight that is no tensor is found by an attribute it lacks",

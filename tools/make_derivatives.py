@@ -61,6 +61,7 @@ FAMILIES = {  # module -> its title; the order is the page's
     "creation": ("Creation and conversion", "创建与转换"),
     "asarray": ("Creation from other libraries' arrays", "由其他库的数组创建"),
     "windows": ("Windows", "窗函数"),
+    "sparse": ("Sparse tensors", "稀疏张量"),
     "inspection": ("Questions about tensors", "关于张量的查询"),
 }
 WORDS = {
@@ -130,6 +131,7 @@ INTRODUCTION = {
         """,
 }
 SECTIONS = {  # comment headings of the modules, in Chinese
+    "what is done to the values": "对值所做的运算",
     "arithmetic": "算术",
     "one argument": "一元函数",
     "two arguments": "二元函数",

@@ -12,8 +12,25 @@ from wengert.random import Generator, default_generator
 from wengert.size import Size
 from wengert.tensor import Tensor as TensorBase
 
+_TensorMeta = type(TensorBase)
+
 __all__ = [
     "DisableTorchFunction", "DisableTorchFunctionSubclass", "Generator", "Size", "TensorBase",
     "_disabled_torch_function_impl", "default_generator", "device", "dtype", "is_grad_enabled",
     "is_inference_mode_enabled", "layout", "memory_format",
 ]  # fmt: skip
+
+
+class _nn:
+    """What networks ask of it."""
+
+    @staticmethod
+    def _parse_to(*args, **kwargs):
+        """(device, dtype, non_blocking, memory_format) that the arguments of a `to` mean."""
+        from wengert.nn.modules.module import _parse_to
+
+        return _parse_to(*args, **kwargs)
+
+
+def _log_api_usage_once(event):
+    """Hear of a use that PyTorch would count: nothing is counted here."""

@@ -76,8 +76,9 @@ _SUBMODULES = (
     "amp", "cuda", "overrides", "serialization", "return_types", "interop", "printing", "lens", "types", "version",
     "futures",
     "multiprocessing", "distributed", "jit", "onnx", "masked", "signal", "sparse", "library", "compiler", "profiler",
-    "hub",
-    "storage", "functional", "fast", "_C", "cpu", "mps", "xpu", "package", "quantization", "ao",
+    "hub", "fx", "__config__",
+    "accelerator", "mtia", "storage", "functional", "fast", "_C", "cpu", "mps", "xpu", "package", "quantization", "ao",
+    "_dynamo", "_utils", "__future__", "monitor", "export", "nested",
 )  # fmt: skip
 
 
@@ -88,8 +89,17 @@ _ATTRIBUTES = {  # public names that live in modules which load on first touch
     "default_generator": "wengert.random", "save": "wengert.serialization", "load": "wengert.serialization",
     "is_anomaly_enabled": "wengert.autograd.anomaly", "is_anomaly_check_nan_enabled": "wengert.autograd.anomaly",
     "install_as_torch": "wengert.alias", "vmap": "wengert.func", "compile": "wengert.compiler",
-    "set_default_tensor_type": "wengert.settings",
+    "set_default_tensor_type": "wengert.settings", "get_device_module": "wengert.devices",
     "UntypedStorage": "wengert.storage", "TypedStorage": "wengert.storage",
+    "PyTorchFileReader": "wengert.serialization.archive", "ScriptModule": "wengert.jit",
+    "BoolStorage": "wengert.storage", "ByteStorage": "wengert.storage", "CharStorage": "wengert.storage",
+    "ShortStorage": "wengert.storage", "IntStorage": "wengert.storage", "LongStorage": "wengert.storage",
+    "HalfStorage": "wengert.storage", "BFloat16Storage": "wengert.storage", "FloatStorage": "wengert.storage",
+    "DoubleStorage": "wengert.storage", "ComplexFloatStorage": "wengert.storage",
+    "ComplexDoubleStorage": "wengert.storage", "Stream": "wengert.absent", "Event": "wengert.absent",
+    "GradScaler": "wengert.amp", "ScriptFunction": "wengert.jit", "Future": "wengert.futures",
+    "OutOfMemoryError": "wengert.errors", "AcceleratorError": "wengert.errors",
+    "SymInt": "wengert.types", "SymFloat": "wengert.types", "SymBool": "wengert.types",
     "_amp_foreach_non_finite_check_and_unscale_": "wengert.amp.grad_scaler",
     "_amp_update_scale_": "wengert.amp.grad_scaler",
 }  # fmt: skip

@@ -7,6 +7,7 @@ traceback, exit status) is what `python` would have shown, with one sentence mor
 
 import argparse
 import builtins
+import importlib
 import importlib.machinery
 import importlib.util
 import os
@@ -201,37 +202,116 @@ def parser() -> argparse.ArgumentParser:
         "wengert. Arguments, __main__, tracebacks and the exit status are those of python.",
         epilog="example: wengert run train.py --epochs 3",
     )
-    running.add_argument(
-        "-m", dest="module", nargs=argparse.REMAINDER, help="a module or package to run, as with `python -m`"
+    add_program(running)
+    running.set_defaults(parser=running, action=run_it)
+    explaining = commands.add_parser(
+        "explain",
+        help="run a PyTorch program and say what was trained, cut, kept, and what went wrong",
+        usage="wengert explain [-h] [--fail-on KINDS] (SCRIPT | - | -m MODULE | -c TEXT) [ARGUMENTS ...]",
+        description="Run an unmodified PyTorch program as `wengert run` does, watch every operation, and print when it "
+        "has ended: what was trained, each cut of the graph with its line, parameters without gradient and why, memory "
+        "that grows and who holds it, where infinity or NaN began.",
+        epilog="example: wengert explain --fail-on no-grad,leak,nan train.py --epochs 1",
     )
-    running.add_argument("-c", dest="text", nargs=argparse.REMAINDER, help="the program itself, as with `python -c`")
-    running.add_argument(
-        "script", nargs=argparse.REMAINDER, help="a file, a directory with a __main__.py, or - for standard input"
+    explaining.add_argument(
+        "--fail-on",
+        default="",
+        metavar="KINDS",
+        help="exit with status 3 if there are findings of these kinds: no-grad, leak, nan, in-place (comma-separated)",
     )
-    running.set_defaults(parser=running)
+    add_program(explaining)
+    explaining.set_defaults(parser=explaining, action=explain_it)
+    drawing = commands.add_parser(
+        "graph",
+        help="run a PyTorch program until its first backward pass, and write a page that shows the graph",
+        usage="wengert graph [-h] [-o FILE] SCRIPT[:NAME] [ARGUMENTS ...]",
+        description="Run an unmodified PyTorch program as `wengert run` does, up to the end of its first backward pass "
+        "(or of the first that begins at a tensor in a variable called NAME), and write its graph: a page, or "
+        "what the ending of FILE says (html, svg, png, dot, mmd, json, txt).",
+        epilog="example: wengert graph train.py:loss -o loss.html",
+    )
+    drawing.add_argument("-o", "--output", metavar="FILE", help="where to write (default: SCRIPT with .html, here)")
+    drawing.add_argument("script", metavar="SCRIPT[:NAME]", help="the program")
+    drawing.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENTS", help="what the program is given")
+    drawing.set_defaults(parser=drawing, action=graph_it)
     doctor = commands.add_parser(
         "doctor",
         help="say which fast kernels are active, why, and how to get those that are missing",
         description="Print the engines for large arrays, their settings, and the table of which operation uses what "
         "from which size.",
     )
-    doctor.set_defaults(module=None, text=None, script=None, parser=doctor)
+    doctor.set_defaults(parser=doctor, action=print_doctor)
     return top
+
+
+def add_program(command: argparse.ArgumentParser) -> None:
+    """The arguments that name a program and hold its own."""
+    command.add_argument(
+        "-m", dest="module", nargs=argparse.REMAINDER, help="a module or package to run, as with `python -m`"
+    )
+    command.add_argument("-c", dest="text", nargs=argparse.REMAINDER, help="the program itself, as with `python -c`")
+    command.add_argument(
+        "script", nargs=argparse.REMAINDER, help="a file, a directory with a __main__.py, or - for standard input"
+    )
+
+
+def program_chosen(chosen: argparse.Namespace) -> tuple[str, list[str], str]:
+    """The program on the command line: (target, arguments, kind)."""
+    given = (("module", chosen.module), ("command", chosen.text), ("script", chosen.script))
+    kind, words = next(((kind, words) for kind, words in given if words), ("", []))
+    if not words:
+        chosen.parser.error("a program is needed: a file, -, -m MODULE or -c TEXT")
+    return words[0], words[1:], kind
+
+
+def run_it(chosen: argparse.Namespace) -> None:
+    run(*program_chosen(chosen))
+
+
+def explain_it(chosen: argparse.Namespace) -> None:
+    program = program_chosen(chosen)
+    kinds = tuple(kind.strip() for kind in chosen.fail_on.split(",") if kind.strip())
+    explain = importlib.import_module("wengert.lens.explain")
+    unknown = [kind for kind in kinds if kind not in explain.KINDS]
+    if unknown:
+        chosen.parser.error(f"--fail-on knows {', '.join(explain.KINDS)}, not {unknown[0]}")
+    sys.exit(explain.explain(lambda: run(*program), program[0], kinds))
+
+
+def print_doctor(chosen: argparse.Namespace) -> None:
+    from wengert import fast
+
+    print(f"{describe_versions()}\n\n{fast.report()}")
+
+
+def graph_it(chosen: argparse.Namespace) -> None:
+    """`wengert graph`: write the graph of a program's backward pass, and say in a line what it holds."""
+    from wengert.lens.picture import script
+
+    words = chosen.arguments
+    if words[:1] in (["-o"], ["--output"]) and len(words) > 1:  # as commands are often typed
+        chosen.output, words = words[1], words[2:]
+    path, _ = script.split_name(chosen.script)
+    output = chosen.output or os.path.splitext(os.path.basename(path))[0] + ".html"
+    try:
+        graph = script.graph_of_program(run, chosen.script, words)
+    except script.NotFound as missing:
+        print(f"wengert graph: {missing}", file=sys.stderr)
+        sys.exit(1)
+    try:
+        graph.save(output)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        print(f"wengert graph: {error}", file=sys.stderr)
+        sys.exit(1)
+    print(f"{output}: {repr(graph)[1:-1]}")
+    if graph.unreached:
+        print(f"no gradient: {', '.join(graph.unreached)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the command; `arguments` default to `sys.argv[1:]`."""
     chosen = parser().parse_args(arguments)
-    if chosen.command == "doctor":
-        from wengert import fast
-
-        print(f"{describe_versions()}\n\n{fast.report()}")
-        return
-    for kind, words in (("module", chosen.module), ("command", chosen.text), ("script", chosen.script)):
-        if words:
-            run(words[0], words[1:], kind)
-            return
-    chosen.parser.error("a program is needed: a file, -, -m MODULE or -c TEXT")
+    chosen.action(chosen)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Devices: wengert computes on the CPU; other names are understood and refused where memory would be needed."""
 
+import importlib
 import re
 
 TYPES = (
@@ -72,3 +73,13 @@ def check(place):
         raise AssertionError("Torch not compiled with CUDA enabled: wengert computes on the CPU only")
     if place.type != "cpu":
         raise NotImplementedError(f"wengert has no tensors on the '{place.type}' device; it computes on the CPU only")
+
+
+def get_device_module(device=None):
+    """The module of a device's functions, `torch.cpu` unless `device` says another."""
+    kind = "cpu" if device is None else globals()["device"](device).type
+    try:
+        return importlib.import_module(f"wengert.{kind}")
+    except ModuleNotFoundError:
+        message = f"Device '{kind}' does not have a corresponding module registered as 'torch.{kind}'."
+        raise RuntimeError(message) from None

@@ -7,6 +7,14 @@ import numpy as np
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
 
 
+class OutOfMemoryError(RuntimeError):
+    """An accelerator's memory is full. The CPU's is Python's MemoryError, so this is never raised."""
+
+
+class AcceleratorError(RuntimeError):
+    """An accelerator failed; there is none, so this is never raised."""
+
+
 def explain(operation, error, arguments):
     """The exception to raise for `error`, which the kernel of `operation` raised when called with `arguments`.
 

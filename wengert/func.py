@@ -1,12 +1,9 @@
 """Functions of functions: `grad`, `vjp`, `jvp`, Jacobians, `vmap`, and modules as functions of their parameters.
 
 Each call of a derivative works on places of its own in the graph: new leaves, or views where the argument is itself
-being
-differentiated by something outside. Whether a result must remain in the graph is read from the graph: it must if it
-hangs
-on a leaf that is not this call's own. Forward-mode derivatives open a level each (see `wengert.autograd.forward_ad`),
-so
-all of them nest in each other.
+being differentiated by something outside. Whether a result must remain in the graph is read from the graph: it must if
+it hangs on a leaf that is not this call's own. Forward-mode derivatives open a level each (see
+`wengert.autograd.forward_ad`), so all of them nest in each other.
 
 `vmap` calls the function once for each example and stacks the results. That gives what vectorisation gives, without its
 speed; and functions may branch on values.
@@ -428,8 +425,7 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
 
     Args:
         in_dims: the dimension of each argument along which the examples lie, None for arguments that all share; a
-        number
-            for all arguments, or a structure that matches them.
+            number for all arguments, or a structure that matches them.
         out_dims: where the batch goes in the results; a number, or a structure that matches them.
         randomness: "error", "same" or "different" random numbers for the examples.
         chunk_size: how many examples PyTorch would take at once; here they are taken one by one.

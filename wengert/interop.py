@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 
-from wengert.autograd.graph import rare
+from wengert.autograd.graph import grad_mode, rare
 from wengert.autograd.views import bump
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
 from wengert.tensor import Tensor, wrap
@@ -25,6 +25,14 @@ NUMPY_DTYPES = frozenset(map(np.dtype, NUMPY_NAMES))
 
 
 # --- out ------------------------------------------------------------------------------------------------------------
+
+
+def left(kind, tensor, value):
+    """`value`, which leaves `tensor` for the world of plain Python; whoever watches is told."""
+    if rare.active:
+        for observe in rare.on_result:
+            observe(kind, (tensor,), value, tensor._node)
+    return value
 
 
 def numpy(self, *, force=False):
@@ -43,7 +51,7 @@ def numpy(self, *, force=False):
     if array.dtype not in NUMPY_DTYPES:
         raise TypeError(f"Got unsupported ScalarType {SCALAR_NAMES[self.dtype]}")
     # A view, so that reshaping the array in place leaves the tensor as it is.
-    return array.view() if array.flags.writeable else writable(array)
+    return left("numpy", self, array.view() if array.flags.writeable else writable(array))
 
 
 def __array__(self, dtype=None, copy=None):
@@ -62,6 +70,14 @@ def __array_wrap__(self, array, context=None, return_scalar=False):
 
 
 # --- in -------------------------------------------------------------------------------------------------------------
+
+
+def entered(data, tensor):
+    """`tensor`, made of what plain Python or NumPy held; whoever watches is told."""
+    if rare.active:
+        for observe in rare.on_result:
+            observe("entered", (data,), tensor, None)
+    return tensor
 
 
 class _Memory:
@@ -161,7 +177,7 @@ def from_numpy(ndarray):
     array = adopt(ndarray)
     if not ndarray.flags.writeable:
         warn_once(READ_ONLY.format(kind="NumPy array"))
-    return wrap(array, FROM_NUMPY[array.dtype])
+    return entered(ndarray, wrap(array, FROM_NUMPY[array.dtype]))
 
 
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
@@ -221,21 +237,18 @@ def item(self):
     array = self._array
     if array.size != 1:
         raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
-    if rare.active:
-        for observe in rare.on_result:
-            observe("item", (self,), None, self._node)
-    return array.item()
+    return left("item", self, array.item())
 
 
 def tolist(self):
     """The elements as Python numbers, in nested lists; a bare number for a tensor without dimensions."""
-    return self._array.tolist()
+    return left("tolist", self, self._array.tolist())
 
 
 def _number(self):
     if self._array.size != 1:
         raise ValueError("only one element tensors can be converted to Python scalars")
-    return self._array.item()
+    return left("item", self, self._array.item())
 
 
 def _real_number(self, kind):
@@ -248,7 +261,7 @@ def _real_number(self, kind):
 
 
 def _warn_differentiable(self):
-    if self.requires_grad:
+    if self.requires_grad and grad_mode.enabled:
         warn_once(
             "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
             "Consider using tensor.detach() first."

@@ -225,7 +225,7 @@ def tensor_repr(tensor: Any, contents: str | None = None) -> str:
     plain = type(tensor) is Tensor or type(tensor) is Parameter or hasattr(type(tensor), "_plain_override")
     prefix = "tensor(" if plain else f"{type(tensor).__name__}("
     text = format_array(tensor._array, len(prefix)) if contents is None else contents
-    text = _append(prefix + text, _suffixes(tensor), len(prefix))
+    text = append(prefix + text, _suffixes(tensor), len(prefix))
     return f"Parameter({text})" if isinstance(tensor, Parameter) and not plain else text
 
 
@@ -235,11 +235,19 @@ def _suffixes(tensor: Any) -> Iterator[str]:
     # `[]` says (0,), and an ellipsis alone says nothing about the shape.
     if (empty and len(shape) != 1) or (not empty and not OPTIONS.edgeitems):
         yield f"size={shape}"
-    default_dtype = str(default.dtype)
-    default_complex = "torch.complex128" if default_dtype == "torch.float64" else "torch.complex64"
     # Without elements nothing tells an integer tensor from a float one.
-    if dtype != default_dtype and (empty or (dtype != default_complex and dtype not in INFERRED_DTYPES)):
+    if dtype != str(default.dtype) and (empty or not _inferred(dtype)):
         yield f"dtype={dtype}"
+    yield from _place_in_graph(tensor)
+
+
+def _inferred(dtype: str) -> bool:
+    """Whether the elements of a tensor say of which dtype it is."""
+    default_complex = "torch.complex128" if str(default.dtype) == "torch.float64" else "torch.complex64"
+    return dtype in (str(default.dtype), default_complex) or dtype in INFERRED_DTYPES
+
+
+def _place_in_graph(tensor: Any) -> Iterator[str]:
     if tensor.grad_fn is not None:
         yield f"grad_fn=<{tensor.grad_fn.name()}>"
     elif tensor.requires_grad:
@@ -249,14 +257,37 @@ def _suffixes(tensor: Any) -> Iterator[str]:
         yield f"tangent={tangent.item() if tangent.ndim == 0 else tangent}"
 
 
-def _append(text: str, suffixes: Iterator[str], indent: int) -> str:
-    """Add `suffixes` and the closing parenthesis, starting a new line where one would pass the line width."""
+def sparse_repr(tensor: Any) -> str:
+    """The text of a sparse tensor: coordinates and values, and what they don't say."""
+    indent = len("tensor(")
+    parts = []
+    for name, part in (("indices", tensor._indices()), ("values", tensor._values())):
+        text = f"{name}=tensor({format_array(part._array, indent + len(name) + len('=tensor('))}"
+        parts.append(text + (f", size={part._array.shape})" if not part._array.size else ")"))
+    text = "tensor(" + (",\n" + " " * indent).join(parts)
+    return append(text, _sparse_suffixes(tensor), indent, own_line=True)
+
+
+def _sparse_suffixes(tensor: Any) -> Iterator[str]:
+    yield f"size={tuple(tensor.shape)}"
+    yield f"nnz={tensor._nnz()}"
+    if not _inferred(str(tensor.dtype)):
+        yield f"dtype={tensor.dtype}"
+    yield f"layout={tensor.layout}"
+    yield from _place_in_graph(tensor)
+
+
+def append(text: str, suffixes: Iterator[str], indent: int, own_line: bool = False) -> str:
+    """Add `suffixes` and the closing parenthesis, starting a new line where one would pass the line width (or, with
+    `own_line`, before the first).
+    """
     # PyTorch counts one column too many for text of several lines and two for a single line; so do we.
     column = len(text) - text.rfind("\n") + 1
     for suffix in suffixes:
-        if column + len(suffix) + 2 > OPTIONS.linewidth:
+        if own_line or column + len(suffix) + 2 > OPTIONS.linewidth:
             text += ",\n" + " " * indent + suffix
             column = indent + len(suffix)
+            own_line = False
         else:
             text += ", " + suffix
             column += len(suffix) + 2

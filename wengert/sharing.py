@@ -101,7 +101,7 @@ def aliases(tensor, root):
         references -= 2  # the variable `root` here and in `share`
     if references <= 0 and held <= 1:
         return [tensor]
-    found = [each for each in gc.get_objects() if isinstance(each, Tensor) and root_of(each._array) is root]
+    found = [each for each in gc.get_objects() if issubclass(type(each), Tensor) and root_of(each._array) is root]
     return found if any(each is tensor for each in found) else [tensor, *found]
 
 

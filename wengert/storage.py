@@ -6,9 +6,14 @@ share memory.
 
 import numpy as np
 
-from wengert.dtypes import BY_NAME
+from wengert.dtypes import BY_NAME, SCALAR_NAMES
 from wengert.kernels.shape import address, extent_of, root_of, strided_window
 from wengert.tensor import Tensor, wrap
+
+LEGACY_DTYPES = (
+    "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64",
+    "complex128",
+)  # fmt: skip
 
 
 class UntypedStorage:
@@ -41,6 +46,9 @@ class UntypedStorage:
 
     def element_size(self):
         return 1
+
+    def __sizeof__(self):
+        return object.__sizeof__(self) + self.nbytes()
 
     @classmethod
     def from_file(cls, filename, shared=False, nbytes=0):
@@ -224,6 +232,27 @@ class TypedStorage(UntypedStorage):
 
     def __setitem__(self, index, value):
         self.line(self.dtype)[index] = value
+
+
+class LegacyStorage(type):
+    """The classes that storages had before there was one for all: ``torch.FloatStorage`` makes a `TypedStorage`."""
+
+    def __call__(cls, content=0):
+        if isinstance(content, int):
+            return TypedStorage(np.zeros(content * cls.dtype.itemsize, np.uint8), cls.dtype)
+        return TypedStorage(np.array(list(content), cls.dtype.numpy).view(np.uint8), cls.dtype)
+
+    def __instancecheck__(cls, instance):
+        return isinstance(instance, TypedStorage) and instance.dtype is cls.dtype
+
+
+LEGACY = {
+    name: LegacyStorage(name, (), {"dtype": dtype, "__module__": "wengert"})
+    for dtype, scalar in SCALAR_NAMES.items()
+    if dtype.name in LEGACY_DTYPES
+    for name in (f"{scalar}Storage",)
+}
+globals().update(LEGACY)
 
 
 def untyped_storage(self):

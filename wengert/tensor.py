@@ -173,7 +173,7 @@ class Tensor:
         Raises RuntimeError for a dtype without derivatives, and when asked to end recording on a tensor that is not
         a leaf.
         """
-        node = self._node
+        node = before = self._node
         if requires_grad:
             if node is None:
                 if not self.dtype.differentiable:
@@ -193,6 +193,9 @@ class Tensor:
                 "a "
                 "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
+        if rare.active:
+            for observe in rare.on_result:
+                observe("requires_grad_", (self,), bool(requires_grad), before)
         return self
 
     @property
@@ -427,6 +430,9 @@ class Parameter(Tensor, metaclass=ParameterMeta):
         else:
             alias = detach_plain(data)
         alias.__class__ = cls
+        if rare.active:
+            for observe in rare.on_result:
+                observe("Parameter", (data,), alias, data._node)
         return alias.requires_grad_(requires_grad)
 
     @classmethod

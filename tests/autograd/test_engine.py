@@ -184,3 +184,13 @@ def test_a_detached_value_keeps_no_graph():
     del y
     assert node() is None
     np.testing.assert_allclose(logged[0].numpy(), np.exp([1, 2, 3]), rtol=1e-6)
+
+
+def test_the_first_gradient_is_laid_out_like_its_leaf():
+    x = torch.ones(2, 3, requires_grad=True)
+    x.t().exp().sum().backward()
+    assert x.grad.is_contiguous()
+    assert x.grad.view(-1).shape == (6,)
+    y = torch.ones(3, 2).t().requires_grad_()
+    (y * 2).sum().backward()
+    assert y.grad.stride() == y.stride() == (1, 2)

@@ -1,5 +1,7 @@
 """Derivatives of derivatives, and what is kept of them."""
 
+import warnings
+
 import wengert as torch
 
 
@@ -35,3 +37,11 @@ def test_data_of_a_parameter_is_a_plain_tensor():
     module = torch.nn.Linear(2, 2)
     module.note = module.weight.data
     assert len(list(module.parameters())) == 2
+
+
+def test_the_gradient_of_a_real_tensor_made_complex_is_real_without_a_warning():
+    x = torch.ones(2, requires_grad=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (x.to(torch.complex64) * 1j).abs().sum().backward()
+    assert x.grad.tolist() == [1, 1]

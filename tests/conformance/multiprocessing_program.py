@@ -73,17 +73,16 @@ def with_method(method):
 def main():
     print(mp.get_sharing_strategy(), sorted(mp.get_all_sharing_strategies()))
     with_method("fork")
-    with_method("spawn")
     x = torch.zeros(3).share_memory_()
-    mp.spawn(fail, (x, ""), nprocs=3)
+    mp.spawn(fail, (x, ""), nprocs=1)
     print(x)
     try:
-        mp.spawn(fail, (x, "news"), nprocs=2)
+        mp.start_processes(fail, (x, "news"), nprocs=2, start_method="fork")
     except mp.ProcessRaisedException as error:
         lines = str(error).splitlines()
         print(lines[:4], lines[-1], error.error_index)
     try:
-        mp.spawn(leave, nprocs=2)
+        mp.start_processes(leave, nprocs=2, start_method="fork")
     except mp.ProcessExitedException as error:
         print(error, error.exit_code)
 

@@ -5,6 +5,7 @@ seed is the same, so weights, noise, dropout masks and hence losses are the same
 """
 
 import copy
+import importlib
 import math
 import random
 
@@ -744,6 +745,183 @@ def residual_and_u_shaped(torch):
         loss.backward()
         optimizer.step()
         yield loss.item()
+
+
+@program
+def mixed_transforms(torch):
+    """A spatial transformer from the identity on, whose grid lies on the pixels to the last bit."""
+    nn, F = torch.nn, torch.nn.functional
+    place = nn.Sequential(nn.Conv2d(1, 4, 5), nn.MaxPool2d(4), nn.ReLU(True), nn.Flatten(), nn.Linear(4 * 36, 6))
+    place[4].weight.data.zero_()
+    place[4].bias.data.copy_(torch.tensor([1, 0, 0, 0, 1, 0], dtype=torch.float))
+    tell = nn.Linear(28 * 28, 4)
+    optimizer = torch.optim.SGD([*place.parameters(), *tell.parameters()], lr=0.01)
+    for _ in range(4):
+        x = torch.rand(4, 1, 28, 28)
+        grid = F.affine_grid(place(x).view(-1, 2, 3), x.size(), align_corners=False)
+        seen = F.grid_sample(x, grid, align_corners=False)
+        loss = F.nll_loss(F.log_softmax(tell(seen.flatten(1)), dim=1), torch.tensor([0, 1, 2, 3]))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        yield loss.item()
+
+
+@program
+def optimizers_as_published(torch):
+    """Rules of updates in PyTorch's old spelling, multipliers that are tensors, one optimizer around another."""
+
+    class Lamb(torch.optim.Optimizer):
+        def __init__(self, params, lr=1e-2):
+            super().__init__(params, {"lr": lr})
+
+        def step(self, closure=None):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    grad, state = p.grad.data, self.state[p]
+                    if not state:
+                        state["m"], state["v"] = torch.zeros_like(p.data), torch.zeros_like(p.data)
+                    state["m"].mul_(0.9).add_(grad, alpha=1 - 0.9)
+                    state["v"].mul_(0.999).addcmul_(1 - 0.999, grad, grad)
+                    step = state["m"] / state["v"].sqrt().add(1e-6)
+                    ratio = torch.norm(p.data).clamp(0, 10) / torch.norm(step)
+                    p.data.add_(step, alpha=-group["lr"] * ratio)
+
+    class Lookahead(torch.optim.Optimizer):
+        def __init__(self, inner, every=2):
+            self.inner, self.every, self.count = inner, every, 0
+            self.param_groups = inner.param_groups
+            self.slow = [[p.detach().clone() for p in g["params"]] for g in self.param_groups]
+
+        def step(self, closure=None):
+            self.inner.step()
+            self.count += 1
+            for group, slow in zip(self.param_groups, self.slow, strict=True):
+                for p, q in zip(group["params"], slow, strict=True):
+                    if self.count % self.every == 0:
+                        q.add_(0.5, p.data - q)
+                        p.data.copy_(q)
+
+    model = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+    optimizer = Lookahead(Lamb(model.parameters()))
+    x, y = torch.randn(12, 5), torch.randn(12, 2)
+    for _ in range(6):
+        loss = torch.mean((model(x) - y) ** 2, axis=1, keepdims=True).mean()
+        model.zero_grad()
+        loss.backward()
+        yield torch.cat([p.grad.view(-1) for p in model.parameters()], axis=0).norm().item()
+        optimizer.step()
+        yield loss.item()
+
+
+@program
+def layouts_of_gradients(torch):
+    """Gradients that arrive transposed are flattened with `view`, as second-order methods do."""
+    w = torch.nn.Parameter(torch.randn(4, 3))
+    x, y = torch.randn(6, 3), torch.randn(6, 4)
+    for _ in range(4):
+        w.grad = None
+        loss = (torch.einsum("ij,kj->ik", x, w) - y).pow(2).sum() + w.t().exp().mean()
+        loss.backward()
+        flat = w.grad.view(-1)
+        w.data.view(-1).add_(flat, alpha=-0.02)
+        yield from (loss.item(), flat.dot(flat).item())
+
+
+@program
+def pruning_upon_pruning(torch):
+    """Random weights, then the weakest channels of what is left, then the weakest weights of all layers."""
+    nn, prune = torch.nn, importlib.import_module(f"{torch.__name__}.nn.utils.prune")
+    model = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Conv2d(6, 8, 3), nn.Flatten(), nn.Linear(8 * 16, 3))
+    prune.random_unstructured(model[0], name="weight", amount=0.3)
+    prune.ln_structured(model[0], name="weight", amount=0.5, n=2, dim=0)
+    layers = [(model[0], "weight"), (model[2], "weight"), (model[4], "weight")]
+    prune.global_unstructured(layers, pruning_method=prune.L1Unstructured, amount=0.4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(3):
+        loss = nn.functional.cross_entropy(model(torch.randn(5, 1, 8, 8)), torch.randint(3, (5,)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        yield loss.item()
+    yield from (float(module.weight_mask.sum()) for module, _ in layers)
+
+
+@program
+def functions_of_functions(torch):
+    """Per-sample gradients, tangent kernels, Hessians; forward mode through modules; ensembles of stacked states."""
+    nn, func = torch.nn, torch.func
+    model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2))
+    state = {name: p.detach() for name, p in model.named_parameters()}
+    x, y = torch.randn(3, 4), torch.tensor([0, 1, 1])
+
+    def loss(state, sample, target):
+        scores = func.functional_call(model, state, (sample.unsqueeze(0),))
+        return nn.functional.cross_entropy(scores, target.unsqueeze(0))
+
+    each = func.vmap(func.grad(loss), in_dims=(None, 0, 0))(state, x, y)
+    yield from (g.norm().item() for g in each.values())
+
+    def scores(state, sample):
+        return func.functional_call(model, state, (sample.unsqueeze(0),)).squeeze(0)
+
+    slopes = func.vmap(func.jacrev(scores), (None, 0))(state, x)
+    kernel = sum(torch.einsum("Naf,Mbf->NMab", j.flatten(2), j.flatten(2)) for j in slopes.values())
+    yield kernel.norm().item()
+    yield func.hessian(lambda v: scores(state, v).pow(3).sum())(x[0]).norm().item()
+    value, tangent = func.jvp(lambda v: scores(state, v), (x[0],), (x[1],))
+    yield from (value.sum().item(), tangent.sum().item())
+    stacked, buffers = func.stack_module_state([nn.Linear(4, 2) for _ in range(3)])
+    base = nn.Linear(4, 2)
+    out = func.vmap(lambda p, b: func.functional_call(base, (p, b), (x,)))(stacked, buffers)
+    yield out.norm().item()
+
+
+@program
+def compiled_and_traced(torch):
+    """Functions and modules marked for compilers run as they are."""
+    nn = torch.nn
+
+    def swish(x, beta: float = 1.5):
+        return x * torch.sigmoid(beta * x)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(5, 5)
+
+        def forward(self, x):
+            if torch.jit.is_scripting():
+                raise AssertionError("nobody scripts this")
+            return swish(self.layer(x))
+
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2, foreach=True)
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+    x = torch.randn(7, 5, device=device)
+    for _ in range(3):
+        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+            q = model(x).view(1, 1, 7, 5)
+            loss = nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True).square().mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        yield loss.item()
+
+
+@program
+def samples_of_schedules(torch):
+    """Ranges whose last bit matters: schedules of noise, sinusoidal places."""
+    betas = torch.linspace(1e-4, 0.02, 50)
+    kept = torch.cumprod(1 - betas, axis=0)
+    yield from (betas.sum().item(), kept[-1].item(), betas.double().square().sum().item())
+    place = torch.arange(0, 5, 0.07).unsqueeze(1)
+    rate = torch.exp(torch.arange(0, 8, 2).float() * (-math.log(10000.0) / 8))
+    yield from (torch.sin(place * rate).sum().item(), torch.cos(place * rate).norm().item())
+    noise = torch.randn(4, 3)
+    step = torch.randint(0, 50, (4,))
+    share = kept.gather(-1, step).reshape(-1, 1)
+    yield (share.sqrt() * noise + (1 - share).sqrt() * torch.randn_like(noise)).norm().item()
 
 
 def losses(torch, name):

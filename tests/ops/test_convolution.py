@@ -96,3 +96,15 @@ def test_a_complex_gradient_is_conjugate():
     w = wengert.tensor([[[3 - 1j]]])
     F.conv1d(x, w).real.sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), [[[3 + 1j]]])
+
+
+def test_dtypes_that_differ_are_named():
+    x, w, b = wengert.ones(1, 1, 3, 3).double(), wengert.ones(1, 1, 3, 3), wengert.ones(1)
+    with pytest.raises(RuntimeError, match=r"Input type \(double\) and bias type \(float\) should be the same"):
+        F.conv2d(x, w, b)
+    with pytest.raises(RuntimeError, match="expected scalar type Double but found Float"):
+        F.conv2d(x, w)
+    with pytest.raises(RuntimeError, match="mat1 and mat2 must have the same dtype, but got Double and Float"):
+        F.linear(x, w[0, 0], wengert.ones(3))
+    with pytest.raises(RuntimeError, match="expected m1 and m2 to have the same dtype, but got: long int != float"):
+        F.linear(wengert.ones(2, 3).long(), w[0, 0])

@@ -40,8 +40,6 @@ def test_indices_must_be_rows():
         F.embedding(wengert.tensor([4]), table())
     with pytest.raises(RuntimeError, match=r"scalar types: Long, Int; but got torch\.FloatTensor"):
         F.embedding(wengert.tensor([1.0]), table())
-    with pytest.raises(NotImplementedError, match="sparse"):
-        F.embedding(wengert.tensor([1]), table(), sparse=True)
 
 
 @pytest.mark.parametrize(

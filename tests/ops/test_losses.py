@@ -166,3 +166,8 @@ def test_binary_cross_entropy_of_a_single_number_has_a_gradient():
     probability = wengert.tensor(0.25, requires_grad=True)
     F.binary_cross_entropy(probability, wengert.tensor(1.0)).backward()
     assert probability.grad.item() == -4.0
+
+
+def test_targets_of_logits_are_probabilities():
+    with pytest.raises(RuntimeError, match="result type Float can't be cast to the desired output type Long"):
+        F.binary_cross_entropy_with_logits(wengert.ones(2), wengert.ones(2).long())

@@ -38,7 +38,7 @@ SMOOTH = {
     "layer_norm": (lambda x, w, b: F.layer_norm(x, (3, 4), w, b), [(2, 3, 4), (3, 4), (3, 4)]),
     "batch_norm": (lambda x, w, b: F.batch_norm(x, None, None, w, b, True), [(4, 3, 2), (3,), (3,)]),
     "batch_norm by running statistics": (
-        lambda x, w, b: F.batch_norm(x, wengert.tensor([0.5, 1.0]), wengert.tensor([2.0, 3.0]), w, b),
+        lambda x, w, b: F.batch_norm(x, wengert.tensor([0.5, 1.0]).to(x), wengert.tensor([2.0, 3.0]).to(x), w, b),
         [(4, 2, 3), (2,), (2,)],
     ),
     "group_norm": (lambda x, w, b: F.group_norm(x, 2, w, b), [(2, 4, 3), (4,), (4,)]),

@@ -87,3 +87,21 @@ def test_neighbouring_channels():
 def test_what_does_not_fit_is_refused(call, error, words):
     with pytest.raises(error, match=words):
         call(wengert.from_numpy(draw(2, 4, 3, 5)))
+
+
+@pytest.mark.parametrize(
+    ("input", "parameter", "words"),
+    [
+        (wengert.float64, wengert.float32, "all inputs must share same datatype"),
+        (wengert.float32, wengert.float64, "expect parameter to have scalar type of Float"),
+        (wengert.bfloat16, wengert.float32, None),
+    ],
+)
+def test_parameters_have_the_dtype_of_the_input_or_more_than_its_16_bits(input, parameter, words):
+    x, w = wengert.ones(2, 4, dtype=input), wengert.ones(4, dtype=parameter)
+    for call in (lambda: F.layer_norm(x, (4,), w, w), lambda: F.group_norm(x, 2, w, w)):
+        if words is None:
+            assert call().dtype is input
+        else:
+            with pytest.raises(RuntimeError, match=words):
+                call()

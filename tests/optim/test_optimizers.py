@@ -245,3 +245,19 @@ def test_pickling_keeps_state():
 def test_what_is_not_supported_says_so(option):
     with pytest.raises(NotImplementedError, match=f"Adam: {option}=True"):
         optim.Adam([parameter([1.0], [1.0])], **{option: True})
+
+
+def test_an_optimizer_that_never_calls_init_can_step():
+    class Wrapping(torch.optim.Optimizer):
+        def __init__(self, inner):
+            self.inner, self.param_groups, self.steps = inner, inner.param_groups, 0
+
+        def step(self, closure=None):
+            self.steps += 1
+            return self.inner.step(closure)
+
+    p = torch.nn.Parameter(torch.ones(1))
+    p.grad = torch.ones(1)
+    wrapping = Wrapping(torch.optim.SGD([p], lr=0.5))
+    wrapping.step()
+    assert (wrapping.steps, p.item()) == (1, 0.5)

@@ -94,20 +94,3 @@ def test_a_stream_longer_than_announced_is_noticed():
     assert len(loader) == 2
     with pytest.warns(UserWarning, match="was reported to be 2"):
         list(loader)
-
-
-def test_there_is_no_cuda_and_no_other_backend():
-    assert not torch.cuda.is_available() and torch.cuda.device_count() == 0
-    assert torch.backends.cudnn.version() is None and not torch.backends.mps.is_available()
-    with pytest.raises(AssertionError, match="not compiled with CUDA"):
-        torch.cuda.synchronize()
-
-
-def test_compile_is_the_identity_and_says_so_once():
-    def double(x):
-        return x * 2
-
-    torch.compiler._said = False
-    with pytest.warns(UserWarning, match="no compiler"):
-        assert torch.compile(double) is double
-    assert torch.compile()(double) is double

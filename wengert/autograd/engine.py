@@ -1,9 +1,8 @@
 """The backward pass.
 
 Nodes are visited newest first: a node's inputs are older than itself, so when the newest waiting node runs, all its
-uses
-have run. A heap of waiting nodes and a dict of gathered gradients are all the state there is; nothing recurses. Leaves
-never enter the heap: what is left in the dict at the end is theirs.
+uses have run. A heap of waiting nodes and a dict of gathered gradients are all the state there is; nothing recurses.
+Leaves never enter the heap: what is left in the dict at the end is theirs.
 
 The pass runs on raw arrays, or, under ``create_graph=True``, on Tensors, so that it is itself recorded.
 """
@@ -19,6 +18,7 @@ import numpy as np
 from wengert.autograd import graph
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
 from wengert.dtypes import TENSOR_TYPE_NAMES
+from wengert.kernels.sparse import SparseArray
 from wengert.size import Size
 from wengert.tensor import Tensor, new, wrap
 
@@ -222,14 +222,21 @@ def accumulate(node, box, create_graph):
             return
         if type(g) is not np.ndarray or g.dtype is not node._dtype.numpy or g.shape != node.shape:
             g = fit(g, node)
+            if type(g) is SparseArray:
+                node.grad = sum_of_sparse(old, sparse_tensor(g))
+                return
         if old is None:
             # References to a gradient that nobody else holds: this function's, and getrefcount's own.
-            if g.base is not None or getrefcount(g) > 2 or not g.flags.writeable:
+            if g.strides != node._array.strides and g.ndim > 1:
+                g = laid_out_like(node._array, g)
+            elif g.base is not None or getrefcount(g) > 2 or not g.flags.writeable:
                 g = g.copy(order="K")
             node.grad = kept = new(Tensor)
             kept._array = g
             kept.dtype = node._dtype
             kept._node = kept._counter = kept._base = None
+        elif old.is_sparse:
+            node.grad = sum_of_sparse(old, wrap(g, node._dtype))
         elif not old._array.flags.writeable:  # the user's own, expanded
             node.grad = wrap(old._array + g, node._dtype)
         else:
@@ -241,8 +248,17 @@ def accumulate(node, box, create_graph):
                 counter.bump()
 
 
+def sum_of_sparse(old, new):
+    """The sum of two gradients of which one at least is sparse: a dense one comes first, as PyTorch asks for it."""
+    if old is None:
+        return new
+    return new + old if old.is_sparse and not new.is_sparse else old + new
+
+
 def fit(g, node):
     """A gradient as an array of the leaf's dtype and shape."""
+    if type(g) is SparseArray:
+        return g if g.dtype == node._dtype.numpy else g.astype(node._dtype.numpy)
     if type(g) is not np.ndarray:
         g = g._array if isinstance(g, Tensor) else np.asarray(g)  # what was only a tensor for its tangent loses it
     dtype = node._dtype.numpy
@@ -257,6 +273,13 @@ def fit_tensor(g, node):
     if g.dtype is not node._dtype:
         g = (g.real if g.dtype.is_complex and not node._dtype.is_complex else g).to(node._dtype)
     return g
+
+
+def laid_out_like(leaf, g):
+    """A copy of `g` in the leaf's order of dimensions, so that `.grad.view(-1)` is possible where the leaf's is."""
+    kept = np.empty(leaf.shape, leaf.dtype) if 0 in leaf.strides else np.empty_like(leaf)
+    kept[...] = g
+    return kept
 
 
 def copy_like_leaf(g, node):
@@ -311,7 +334,7 @@ def before_node(node, g, on_tensors):
             result = result if isinstance(result, tuple) else (result,)
             check_count(result, arriving, hook)
             arriving = result
-    back = [None if x is None else (x if on_tensors else x._array) for x in arriving]
+    back = [None if x is None else (x if on_tensors else as_array(x)) for x in arriving]
     return back if many else back[0]
 
 
@@ -341,7 +364,7 @@ def replaced(result, g, hook, on_tensors):
             f"hook '{hook_name(hook)}' has changed the type of value (was {TENSOR_TYPE_NAMES[old.dtype]} got "
             f"{TENSOR_TYPE_NAMES[result.dtype]})"
         )
-    return result if on_tensors else result._array
+    return result if on_tensors else as_array(result)
 
 
 def after(node, results, g, on_tensors):
@@ -356,7 +379,7 @@ def after(node, results, g, on_tensors):
             if any(old is None and new is not None for old, new in zip(leaving, result, strict=True)):
                 raise RuntimeError("can't replace a None gradient with a non-None value")
             leaving = result
-    return tuple(None if d is None else (d if on_tensors else d._array) for d in leaving[: len(node.edges)])
+    return tuple(None if d is None else (d if on_tensors else as_array(d)) for d in leaving[: len(node.edges)])
 
 
 def after_accumulate(node, g):
@@ -369,7 +392,22 @@ def after_accumulate(node, g):
 
 
 def as_tensor(g):
+    if type(g) is SparseArray:
+        return sparse_tensor(g)
     return g if isinstance(g, Tensor) else wrap(np.asarray(g))
+
+
+def as_array(tensor):
+    """A tensor as a pass on arrays takes it."""
+    if tensor.is_sparse:
+        return SparseArray(tensor._indices()._array[0], tensor._values()._array, tensor._array.shape)
+    return tensor._array
+
+
+def sparse_tensor(g):
+    from wengert.ops.sparse import of_gradient
+
+    return of_gradient(g)
 
 
 # --- what users call --------------------------------------------------------------------------------------------------
@@ -471,6 +509,10 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
 def result_for(g, tensor, on_tensors):
     if is_edge(tensor):
         return as_tensor(g[tensor.output_nr] if isinstance(g, list) else g)
+    if tensor.is_sparse:
+        return tensor._like(result_for(g, tensor._kept, on_tensors))
+    if type(g) is SparseArray:
+        return sparse_tensor(g)
     if on_tensors:
         return g if g.dtype is tensor.dtype else g.to(tensor.dtype)
     array = np.asarray(g)

@@ -1,9 +1,8 @@
 """Forward mode: tensors that carry a tangent, and operations that push it along.
 
-A dual tensor (`Dual`) is a tensor with one more attribute, its tangent; because it is of a class of its own, it
-leaves the
-common path of every operation and arrives here, in `apply`. The operation runs on the primals as usual. The tangent of
-the result follows from the declaration:
+A dual tensor (`Dual`) is a tensor with one more attribute, its tangent; because it is of a class of its own, it leaves
+the common path of every operation and arrives here, in `apply`. The operation runs on the primals as usual. The tangent
+of the result follows from the declaration:
 
 - a view is linear: the same view of the tangent (which then shares memory with it, as a view should);
 - of an operation on corresponding elements, the Jacobian is diagonal and hence its own transpose: the derivative

@@ -383,21 +383,25 @@ def run(cls, args, kwargs, with_setup):
     executable = grad_mode.enabled and any(t._node is not None for t in tensors)
     ctx.needs_input_grad = tuple(executable and isinstance(a, Tensor) and a._node is not None for a in args)
     edges = tuple(t._node for t in tensors)
-    with no_grad():
-        if with_setup:
-            returned = cls.forward(*args, **kwargs)
-            cls.setup_context(ctx, args, returned)
-        else:
-            returned = cls.forward(ctx, *args, **kwargs)
+    rare.inside.functions += 1
+    try:
+        with no_grad():
+            if with_setup:
+                returned = cls.forward(*args, **kwargs)
+                cls.setup_context(ctx, args, returned)
+            else:
+                returned = cls.forward(ctx, *args, **kwargs)
+    finally:
+        rare.inside.functions -= 1
     node = new_node(cls, ctx, args, edges) if executable else None
     result = entered(node, ctx, tensors, returned)
     if node is not None:
         node.keep(ctx._to_save)
         ctx._to_save = ()
         ctx._owner = ref(node)
-        if rare.active:
-            for observe in rare.on_record:
-                observe(cls._as_operation, dict(enumerate(args)), result)
+    if rare.active:
+        for observe in rare.on_record:
+            observe(cls._as_operation, dict(enumerate(args)), result)
     return result, ctx
 
 

@@ -5,10 +5,8 @@ to the nodes of its inputs (`edges`), so a graph has no reference cycles and goe
 exactly what its derivative formulas name. Each kept tensor is compared with the version it had when it was kept.
 
 Every class of node is generated from a declaration (see `wengert.ops.declare`), except for the few here:
-`AccumulateGrad`,
-which ends the graph at a leaf and holds its `.grad`; `Output`, one of several results of a node; `Cast`, a change of
-dtype
-that an operation made on its own account.
+`AccumulateGrad`, which ends the graph at a leaf and holds its `.grad`; `Output`, one of several results of a node;
+`Cast`, a change of dtype that an operation made on its own account.
 
 Two methods do the work of a node:
 
@@ -39,6 +37,12 @@ class GradMode(threading.local):
 grad_mode = GradMode()
 
 
+class Inside(threading.local):
+    """Per thread: how many forward functions of user-defined Functions are running; each is one operation outside."""
+
+    functions = 0
+
+
 def no_recast(name, written=False):
     """Nobody has entered `autocast`: every operation runs as it is."""
     return
@@ -50,19 +54,21 @@ class Rare:
     `active` is true while at least one reason (a recorder, an override mode, inference mode, ...) is in force.
     `on_record` are called with (operation, inputs, result) for each recorded result, `on_result` with
     (kind, inputs, result, node) where a value leaves the graph, `on_pass` with (nodes, wanted, over) when a backward
-    pass begins and when it is over. `recast` says how the operation of a name is to run where autocast is in force (see
+    pass begins and when it is over, `on_composite` with (operation, args, kwargs, result) after an operation that is
+    written with others. `recast` says how the operation of a name is to run where autocast is in force (see
     `wengert.amp.autocast_mode`).
     """
 
-    __slots__ = ("active", "reasons", "on_record", "on_result", "on_pass", "overrides", "recast")
+    __slots__ = ("active", "reasons", "on_record", "on_composite", "on_result", "on_pass", "inside", "recast")
 
     def __init__(self):
         self.active = False
         self.reasons = 0
         self.on_record = []
+        self.on_composite = []
         self.on_result = []
         self.on_pass = []
-        self.overrides = threading.local()
+        self.inside = Inside()
         self.recast = no_recast
 
     def enter(self):

@@ -29,8 +29,7 @@ def register_multi_grad_hook(tensors, fn, *, mode="all"):
     Args:
         tensors: tensors that require grad.
         mode: "all" calls ``fn(gradients)`` when those that this pass computes are there (None for the others); "any"
-        calls
-            ``fn(gradient)`` for the first.
+            calls ``fn(gradient)`` for the first.
     Returns a handle with ``remove()``. Raises ValueError for another mode.
     """
     if mode not in ("all", "any"):

@@ -10,6 +10,7 @@ and a parameter, ``"module.function/input"``, for the derivative with respect to
 operations have a line without being named: theirs is their own formula, compiled.
 """
 
+import functools
 import importlib
 import os
 import warnings
@@ -33,6 +34,28 @@ class Choice(NamedTuple):
 
 
 CHOICES: dict[str, Choice] = {}
+
+
+def stand_in(engine, module, smallest, *names, **others):
+    """Add lines for functions of `wengert.kernels.<module>`, by their own names or by another (`others`)."""
+    for name, function in {**{name: name for name in names}, **others}.items():
+        home = f"wengert.kernels.cpu.{module}"
+        CHOICES[f"{module}.{name}"] = Choice(smallest, engine, f"{home}:{function}")
+
+
+stand_in(
+    "llvm", "reductions", 1 << 15, "sum", "mean", "amax", "amin", "max_all", "min_all", "var", "std", "logsumexp",
+    "vector_norm", "softmax", "log_softmax", **{
+        "amax/input": "extreme_gradient", "amin/input": "extreme_gradient", "max_all/input": "whole_extreme_gradient",
+        "min_all/input": "whole_extreme_gradient", "var/input": "var_gradient", "std/input": "std_gradient",
+        "vector_norm/input": "norm_gradient", "logsumexp/input": "logsumexp_gradient",
+        "softmax/input": "softmax_gradient", "log_softmax/input": "log_softmax_gradient",
+    },
+)  # fmt: skip
+stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "gradients")
+stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "cross_entropy_gradient"})
+stand_in("llvm", "indexing", 1 << 15, "accumulate_rows")
+CHOICES["embedding._rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:take_rows")
 
 # Kernels that compute for some operands and leave others (by their layout, dtype or proportions) to the next in the
 # line, and in the end to the reference. The size is that of the work: multiplications, numbers drawn.
@@ -77,6 +100,7 @@ def setting():
 class _State:
     wanted = setting()
     active = False  # whether generated functions look at sizes
+    begun: set[str] = set()  # engines that are prepared
     failed: dict[str, str] = {}  # engines that are installed and don't work, and why
 
 
@@ -139,13 +163,7 @@ class Late:
         self.found = None
 
     def load(self):
-        try:
-            self.found = self.find()
-        except (ImportError, OSError, RuntimeError) as error:
-            if self.engine not in state.failed:
-                warnings.warn(f"wengert: the {self.engine} kernels can't be used: {error}", RuntimeWarning, 4)
-            state.failed[self.engine] = f"{type(error).__name__}: {error}"
-            self.found = self.reference
+        self.found = self.find() if ready(self.engine) else self.reference
         return self.found
 
     def __call__(self, *args, **options):
@@ -162,26 +180,70 @@ def named(key, reference):
     choice = CHOICES.get(key)
     if choice is None or not present(choice.engine):
         return None
-    return FROM or choice.smallest, Late(choice.engine, found_by(choice), reference)
+    return FROM or choice.smallest, Late(choice.engine, found_by(choice, reference), reference)
 
 
-def found_by(choice):
-    """A function that begins the engine of a line and finds its kernel."""
+def found_by(choice, reference):
+    """A function that finds the kernel of a line, which may want to know what it stands in for (`beside`)."""
     module, _, name = choice.kernel.partition(":")
 
     def find():
-        begin(choice.engine)
-        return attrgetter(name)(importlib.import_module(module))
+        found = attrgetter(name)(importlib.import_module(module))
+        return found.beside(reference) if hasattr(found, "beside") else found
 
     return find
 
 
-def begin(engine):
-    """Prepare an engine for its first kernel."""
-    if engine == "llvm":
-        from wengert.kernels import cpu
+def ready(engine):
+    """Prepare an engine for its first kernel; False, after one warning, if it doesn't work."""
+    if engine in state.begun:
+        return True
+    if not present(engine):
+        return False
+    try:
+        if engine in STARTS:
+            home, function = STARTS[engine]
+            getattr(importlib.import_module(home), function)()
+    except (ImportError, OSError, RuntimeError) as error:
+        state.failed[engine] = f"{type(error).__name__}: {error}"
+        warnings.warn(f"wengert: the {engine} kernels can't be used: {error}", RuntimeWarning, 4)
+        return False
+    state.begun.add(engine)
+    return True
 
-        cpu.begin()
+
+STARTS = {"llvm": ("wengert.kernels.cpu", "begin")}  # what prepares an engine
+
+
+def by_size(reference):
+    """Decorate a reference kernel that is called as it is, not through a generated function: it asks for itself."""
+    smallest = late = None
+
+    @functools.wraps(reference)
+    def run(first, *rest, **options):
+        nonlocal smallest, late
+        if state.active:
+            if late is None:
+                found = named(name_of(reference), reference)
+                smallest, late = found or (1 << 62, reference)
+            if first.size >= smallest:
+                return late(first, *rest, **options)
+        return reference(first, *rest, **options)
+
+    run.reference = reference
+    return run
+
+
+UPDATES = FROM or 1 << 14
+
+
+def updates():
+    """What runs the updates of one step of a group of parameters, those of at least `UPDATES` elements; or None."""
+    if not state.active or not ready("llvm"):
+        return None
+    from wengert.kernels.cpu.updates import Updates
+
+    return Updates()
 
 
 def declined(*args, **options):
@@ -200,7 +262,7 @@ def offered(key, work, *args, **options):
         if work >= (FROM or line.smallest) and present(line.engine):
             kernel = _offers.get(line)
             if kernel is None:
-                kernel = _offers[line] = Late(line.engine, found_by(line), declined)
+                kernel = _offers[line] = Late(line.engine, found_by(line, declined), declined)
             result = kernel(*args, **options)
             if result is not None:
                 return result
@@ -213,7 +275,6 @@ def pointwise(name, reference, record):
         return None
 
     def find():
-        begin("llvm")
         from wengert.kernels.cpu.pointwise import Kernel
 
         return Kernel(name, reference, record())

@@ -21,6 +21,8 @@ from math import prod
 
 import numpy as np
 
+from wengert.kernels.choices import by_size
+
 INTEGERS = frozenset("iu")
 
 # PyTorch's names of dtypes in the sentences of its errors.
@@ -388,6 +390,7 @@ def _accumulate_adjacent(input, indices, start, value):
         target[...] = rows.reshape(target.shape)
 
 
+@by_size
 def accumulate_rows(target, index, values, ufunc=np.add):
     """``target[index[k]] = ufunc(target[index[k]], values[k])`` for k = 0, 1, ... in order.
 

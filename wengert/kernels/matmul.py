@@ -17,7 +17,7 @@ def product(a, b):
 
 def c_name(dtype):
     """The C++ name PyTorch uses for a dtype in a few sentences."""
-    return {"float32": "float", "float64": "double", "int64": "long", "int32": "int", "float16": "c10::Half",
+    return {"float32": "float", "float64": "double", "int64": "long int", "int32": "int", "float16": "c10::Half",
             "bfloat16": "c10::BFloat16", "complex64": "c10::complex<float>", "complex128": "c10::complex<double>",
             "int16": "short", "int8": "signed char", "uint8": "unsigned char",
             "bool": "bool"}.get(dtype.name, dtype.name)  # fmt: skip

@@ -9,6 +9,7 @@ from math import prod
 
 import numpy as np
 
+from wengert.kernels.choices import by_size
 from wengert.kernels.convolution import laid_out_like
 
 
@@ -21,6 +22,7 @@ def wide(array):
     return array.astype(np.float32) if array is not None and is_half(array) else array
 
 
+@by_size
 def statistics(x, shape, axes):
     """Mean and (biased) variance of `x`, seen in `shape`, over `axes`, these kept as ones."""
     x = wide(x).reshape(shape)
@@ -47,6 +49,7 @@ def channel_statistics(x, shape, axes, eps, stored):
     return mean, variance, rstd if stored is None else rounded(rstd)
 
 
+@by_size
 def normalize(input, weight=None, bias=None, mean=None, rstd=None, shape=None, axes=(), affine=(), fixed=False):
     x = wide(input)
     out = x.reshape(shape) - mean
@@ -59,6 +62,7 @@ def normalize(input, weight=None, bias=None, mean=None, rstd=None, shape=None, a
     return laid_out_like(out.astype(input.dtype, copy=False), input)
 
 
+@by_size
 def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs):
     """The cotangents of input, weight and bias, each None unless `needs` asks for it.
 

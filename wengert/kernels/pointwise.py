@@ -334,12 +334,12 @@ def logaddexp(input, other):
     return np.logaddexp(input, other)
 
 
-def addcmul(input, tensor1, tensor2, *, value=1):
+def addcmul(input, tensor1, tensor2, value=1):
     product = tensor1 * tensor2
     return input + (product if value == 1 else value * product)
 
 
-def addcdiv(input, tensor1, tensor2, *, value=1):
+def addcdiv(input, tensor1, tensor2, value=1):
     if input.dtype.kind in "iub":
         raise RuntimeError(
             "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a "

@@ -1,9 +1,8 @@
 """Pooling in one, two and three dimensions, on arrays (N, C, *space): one number for every window.
 
 A window has a few *taps*, one per element of the kernel.  Instead of gathering windows, each tap is taken for all
-windows
-at once, as a strided slice of the padded image, and the slices are combined elementwise: a 2×2 pool is four slices
-and three `maximum` calls, whatever the image.  Gradients go the same way back.
+windows at once, as a strided slice of the padded image, and the slices are combined elementwise: a 2×2 pool is four
+slices and three `maximum` calls, whatever the image.  Gradients go the same way back.
 
 The position of a maximum is its flat index in the unpadded plane of one image and channel; backward and
 unpooling scatter by it.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from wengert.kernels.convolution import empty, is_channels_last
+from wengert.kernels.ranges import spaced
 
 
 def gather(x, axis, index, weight=None):
@@ -164,9 +165,9 @@ def base_grid(space, align_corners, dtype):
     n = len(space)
     out = np.ones((*space, n + 1), dtype)
     for axis, size in enumerate(space):
-        line = np.linspace(-1, 1, size, dtype=dtype) if size > 1 else np.zeros(1, dtype)
+        line = spaced(-1, 1, size, dtype) if size > 1 else np.zeros(1, dtype)
         if not align_corners:
-            line = line * dtype.type((size - 1) / size)
+            line = line * dtype.type(size - 1) / dtype.type(size)
         out[..., n - 1 - axis] = line.reshape([-1 if a == axis else 1 for a in range(n)])
     return out
 

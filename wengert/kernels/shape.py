@@ -401,6 +401,13 @@ def _refuse_vector(input, name):
 
 def cat(tensors, dim=0):
     """Arrays joined along a dimension they have; 1-D arrays of no elements are left out, as PyTorch does."""
+    first = tensors[0]
+    if 0 < first.ndim < 4 and first.size and -first.ndim <= dim < first.ndim:
+        try:
+            joined = np.concatenate(tensors, dim)
+            return joined if joined.flags.c_contiguous else np.ascontiguousarray(joined)
+        except ValueError:
+            pass  # shapes that don't fit, explained below, or arrays to be left out
     some = [a for a in tensors if a.shape != (0,)]
     if not some:
         return tensors[0].copy()
@@ -445,7 +452,9 @@ def stack(tensors, dim=0):
                 f"{position}"
             )
     axis = axis_of(dim, len(shape) + 1)
-    return np.ascontiguousarray(np.stack(tensors, axis=axis))
+    within = (slice(None),) * axis + (None,)
+    joined = np.concatenate([array[within] for array in tensors], axis)
+    return joined if joined.flags.c_contiguous else np.ascontiguousarray(joined)
 
 
 def put_along(input, indices, shape, dim):

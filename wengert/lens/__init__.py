@@ -6,10 +6,12 @@ the `graph` as data and pictures. Nothing of it is loaded, or costs anything, un
 """
 
 import importlib
+import sys
+import types
 
 _HOME = {
     "record": "recorder", "active": "recorder", "Record": "recorder", "Site": "sites", "Cut": "sites",
-    "why": "why", "check": "check", "memory": "memory", "graph": "graph", "explain": "explain",
+    "why": "why", "check": "check", "memory": "memory", "graph": "picture.graph", "explain": "explain",
 }  # fmt: skip
 
 
@@ -18,8 +20,19 @@ def __getattr__(name):
     if home is None:
         raise AttributeError(f"module 'wengert.lens' has no attribute '{name}'")
     value = getattr(importlib.import_module(f"wengert.lens.{home}"), name)
-    globals()[name] = value  # over the submodule of the same name, which the import has just put there
+    globals()[name] = value
     return value
+
+
+class _Package(types.ModuleType):
+    """Keeps the import system from putting the module `memory` where the function `memory` is to be found."""
+
+    def __setattr__(self, name, value):
+        if name not in _HOME or not isinstance(value, types.ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__():

@@ -11,13 +11,21 @@ passes, so what is remembered does not grow with the number of steps.
 
 import sys
 import threading
+import traceback
+import warnings
 import weakref
+from collections import deque
+
+import numpy as np
 
 import wengert
+from wengert.autograd import engine
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
-from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site
+from wengert.kernels.shape import root_of
+from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site, is_installed
 from wengert.nn.modules.module import Module
-from wengert.tensor import Tensor, new
+from wengert.optim import optimizer as optimizers
+from wengert.tensor import Parameter, Tensor, new
 
 _PACKAGE = wengert.__file__.rpartition("__init__")[0]
 
@@ -25,7 +33,10 @@ KEPT_PASSES = 8  # how many backward passes back a site still knows where its in
 MOST_SITES = 1 << 15  # in one stretch between two passes; then the oldest forget as if a pass had gone by
 MOST_FRAMES = 12  # of the call stack, from the innermost
 
+MOST_NUMBERS = 256  # Python numbers taken out of tensors that are recognised when they come back
+
 current = None
+last = None
 
 
 def active():
@@ -38,33 +49,66 @@ def is_ours(code):
     return code.co_filename.startswith(_PACKAGE) or code.co_filename.startswith("<wengert")
 
 
-_ours = {}  # id of a code object -> (the code, whether it is ours); holding the code keeps the id its own
+def is_nobodys(code):
+    """Whether a piece of code belongs to this library, to Python or to an installed package, not to the program."""
+    return is_ours(code) or is_installed(code.co_filename)
 
 
-def place_here(places):
+_skipped = {}  # id of a code object -> (the code, whether places pass over it); holding the code keeps the id its own
+
+
+def passed_over(code):
+    found = _skipped[id(code)] = (code, is_nobodys(code))
+    return found
+
+
+def place_here(places, depth=1):
     """The place from which this library was called."""
-    frame = sys._getframe(2)
-    key = []
-    codes = []
-    known = _ours
+    frame = sys._getframe(depth)
+    key, codes = [], []
+    known, wrapped = _skipped, _call_code
     while frame is not None:
         code = frame.f_code
-        found = known.get(id(code))
-        if found is None:
-            found = known[id(code)] = (code, is_ours(code))
-        if not found[1]:
-            at = frame.f_lasti
-            key.append(id(code))
-            key.append(at)
+        if code is wrapped[0]:  # the call of a module: what lies outside of it was looked at by its first operation
+            outer = outside_of_call(frame)
+            key += outer[0]
+            codes += outer[1]
+            break
+        if not (known.get(id(code)) or passed_over(code))[1]:
+            key += (id(code), frame.f_lasti)
             codes.append(code)
-            if len(codes) == MOST_FRAMES:
-                break
         frame = frame.f_back
-    key = tuple(key)
+    key = tuple(key[: 2 * MOST_FRAMES])
     place = places.get(key)
     if place is None:
-        place = places[key] = Place(tuple(zip(codes, key[1::2], strict=True)))
+        place = places[key] = Place(tuple(zip(codes, key[1::2], strict=False)))
     return place
+
+
+_call_code = [None]  # the code of `Module.__call__` while a record is made
+_outside = {}  # id of the frame of a module's call -> (ids and instructions, codes) of the frames outside of it
+
+
+def outside_of_call(frame):
+    """(key, codes) of the program's frames outside of the call of a module, found once for each call."""
+    found = _outside.get(id(frame))
+    if found is not None:
+        return found
+    key, codes = [], []
+    outer = frame.f_back
+    while outer is not None and len(codes) < MOST_FRAMES:
+        code = outer.f_code
+        if code is _call_code[0]:
+            more = outside_of_call(outer)
+            key += more[0]
+            codes += more[1]
+            break
+        if not (_skipped.get(id(code)) or passed_over(code))[1]:
+            key += (id(code), outer.f_lasti)
+            codes.append(code)
+        outer = outer.f_back
+    found = _outside[id(frame)] = (key, codes)
+    return found
 
 
 class _Calls(threading.local):
@@ -73,9 +117,11 @@ class _Calls(threading.local):
     def __init__(self):
         self.paths = []
         self.table = None
+        self.root = None
+        self.passes = 0  # how many backward passes are running, one inside the other
 
 
-CUT_BY = {"tensor": "torch.tensor(x)", "to": "integer cast"}
+CUT_BY = {"tensor": "torch.tensor(x)", "to": "integer cast", "Parameter": "Parameter(x)"}
 
 
 class Record:
@@ -92,29 +138,49 @@ class Record:
         self.passes = 0
         self.calls = _Calls()
         self.tables = weakref.WeakKeyDictionary()  # outermost module -> paths of all below, by id
-        self.not_finite = None  # the first site whose result was not finite though its inputs were
-        self.previous = None
+        self.numbers = {}  # id of a number taken out of a tensor -> (the number, the site)
+        self.arrays = deque(maxlen=64)  # arrays that share memory with a tensor: (weak reference, site)
+        self.exported = None  # the site where a value last left for plain Python or NumPy
+        self.optimizers = weakref.WeakKeyDictionary()  # optimizer -> the places where it was given parameters
+        self.resets = deque(maxlen=64)  # where gradients were dropped: (place, passes run before, weak owner)
+        self.steps = deque(maxlen=64)  # where optimizers stepped: (place, passes run before, weak optimizer)
+        self.bad_gradient = None  # the first site whose derivative was not finite though what arrived was: (site, pass)
 
     # --- on and off -------------------------------------------------------------------------------------------------
 
     def __enter__(self):
-        global current
+        global current, last
         if current is not None:
             raise RuntimeError("lens.record() is on already: one record at a time")
-        current = self
-        rare.on_record.append(self.note_operation)
-        rare.on_result.append(self.note_result)
+        current = last = self
+        self.listeners = [
+            (rare.on_record, guarded(self.note_operation)),
+            (rare.on_composite, guarded(self.note_composite)),
+            (rare.on_result, guarded(self.note_result)),
+            (rare.on_pass, guarded(self.note_pass)),
+        ]
+        for listeners, listener in self.listeners:
+            listeners.append(listener)
         rare.enter()
-        self.plain_call = Module.__call__
-        Module.__call__ = calling(self, self.plain_call)
+        engine.recorder = self.watch
+        self.plain = Module.__call__, optimizers.Optimizer.add_param_group
+        Module.__call__ = calling(self, Module.__call__)
+        optimizers.Optimizer.add_param_group = adding(self, optimizers.Optimizer.add_param_group)
+        self.handles = [
+            optimizers.register_optimizer_step_pre_hook(guarded(self.before_step)),
+            optimizers.register_optimizer_step_post_hook(guarded(self.after_step)),
+        ]
         return self
 
     def __exit__(self, *exc):
         global current
-        Module.__call__ = self.plain_call
+        for handle in self.handles:
+            handle.remove()
+        Module.__call__, optimizers.Optimizer.add_param_group = self.plain
+        engine.recorder = None
         rare.leave()
-        rare.on_record.remove(self.note_operation)
-        rare.on_result.remove(self.note_result)
+        for listeners, listener in self.listeners:
+            listeners.remove(listener)
         current = None
 
     # --- what can be asked ------------------------------------------------------------------------------------------
@@ -126,6 +192,11 @@ class Record:
         return None if node is None else node.site_
 
     @property
+    def sites(self):
+        """The sites of the last few stretches between backward passes, in order of time."""
+        return [site for window in self.windows for site in window]
+
+    @property
     def cuts(self):
         """The cuts made since a few backward passes ago, in order of time."""
         return [site.cut for window in self.windows for site in window if site.cut is not None]
@@ -134,79 +205,120 @@ class Record:
 
     def note_operation(self, operation, values, result):
         """Observe a computed operation: `values` maps its parameters to its arguments."""
+        if rare.inside.functions:
+            return
         parents, inputs, cut_from = (), [], None
         for value in values.values():
-            kind = type(value)
-            if kind is list or kind is tuple:
-                inputs += [item for item in value if isinstance(item, Tensor)]
-            elif isinstance(value, Tensor):
+            if isinstance(value, Tensor):
                 inputs.append(value)
-        for tensor in inputs:
-            origin = tensor._origin
-            node = tensor._node
-            if node is not None:
-                cut_from = node
-                if origin is None:
-                    origin = self.origin_of(tensor, node)
-            if origin is not None:
-                parents += (origin,)
-        if not parents:
-            if operation.__class__ is not None and inputs and result is inputs[0]:
-                self.note_write(result, None)
-            return
-        results = result if type(result) is not Tensor and isinstance(result, (tuple, list)) else (result,)
-        self.enter(operation, inputs, parents, results, cut_from)
+                origin = value._origin
+                node = value._node
+                if node is not None:
+                    cut_from = node
+                    if origin is None:
+                        origin = self.origin_of(value, node)
+                if origin is not None:
+                    parents += (origin,)
+            elif value.__class__ is list or value.__class__ is tuple:
+                for item in value:
+                    if isinstance(item, Tensor):
+                        inputs.append(item)
+                        origin = item._origin
+                        if item._node is not None:
+                            cut_from = item._node
+                            if origin is None:
+                                origin = self.origin_of(item, item._node)
+                        if origin is not None:
+                            parents += (origin,)
+            elif value.__class__ is float and id(value) in self.numbers:
+                parents += (self.numbers[id(value)][1],)
+        if parents:
+            self.enter(operation, inputs, parents, result, cut_from)
+        elif inputs and result is inputs[0]:
+            self.note_write(result, None)
 
-    def enter(self, operation, inputs, parents, results, cut_from):
+    def note_composite(self, operation, args, kwargs, result):
+        """Observe an operation written with others, where these said nothing of the result."""
+        one = result[0] if isinstance(result, (tuple, list)) and result else result
+        if isinstance(one, Tensor) and one._origin is None and (one._node is None or one._node.site_ is None):
+            values = (*args, *kwargs.values())
+            if not any(one is value for value in values):
+                self.note_operation(operation, dict(enumerate(values)), result)
+
+    def enter(self, operation, inputs, parents, result, cut_from):
         """Make the site of an operation, and hang it on what it made."""
         site = new(Site)
         site.place = place_here(self.places)
         site.parents = parents
         site.inputs = [t._array.shape for t in inputs]
-        site.module = self.calls.paths[-1] if self.calls.paths else ""
+        paths = self.calls.paths
+        site.module = paths[-1] if paths else ""
         self.count = site.seq = self.count + 1
         site.pass_number = self.passes
-        site.cut = site.arrived = site.left = site.visited = None
-        site.saved = None
-        site.finite = True
-        site.shape = site.dtype = node = None
-        for tensor in results:
+        site.cut = site.arrived = site.left = site.shape = site.dtype = node = None
+        site.visited = 0
+        site.fault = None
+        first = result if isinstance(result, Tensor) else None
+        bare = []
+        for tensor in (result,) if first is not None else result if isinstance(result, (tuple, list)) else ():
             if not isinstance(tensor, Tensor):
                 continue
             if site.shape is None:
+                first = tensor
                 site.shape, site.dtype = tensor._array.shape, tensor.dtype
             made = tensor._node
-            if type(made) is AccumulateGrad:  # a leaf written in place stays what it is
-                continue
-            tensor._origin = site
             if made is not None:
-                if type(made) is Output:
-                    made = made.parent
-                node = made
-                made.site_ = site
+                if made.__class__ is AccumulateGrad:  # a leaf written in place stays what it is
+                    continue
+                node = made.parent if made.__class__ is Output else made
+                node.site_ = site
+            elif first is not result:
+                bare.append(tensor)
+            tensor._origin = site
+        if first is None:
+            return
         site.operation = node.name() if node is not None else getattr(operation, "name", str(operation))
-        if results[0] is inputs[0]:
-            self.note_write(results[0], site)
-        if node is None and cut_from is not None and type(results[0]._node) is not AccumulateGrad:
-            self.cut(self.kind_of(site, results[0]), site, cut_from, results[0])
+        if inputs and first is inputs[0]:
+            self.note_write(first, site)
+        if node is None and cut_from is not None and first._node is None:
+            self.cut(self.kind_of(site), site, cut_from, first)
+        elif bare and node is not None:
+            self.note_bare(site, bare, node)
         for parent in parents:
             if parent.cut is not None:
                 parent.cut.take(site, node)
-        self.keep(site)
-        return site
-
-    def kind_of(self, site, result):
-        if grad_mode.inference:
-            return "inference_mode"
-        if not grad_mode.enabled:
-            return "no_grad"
-        return "integer cast" if site.operation == "to_copy" else "non-differentiable"
-
-    def keep(self, site):
+        if first.dtype.differentiable and not size_of(first._array) < INFINITY:
+            site.fault = self.fault_of(site, inputs, parents, first)
         window = self.windows[-1]
         window.append(site)
         if len(window) >= MOST_SITES:
             self.turn()
+
+    def note_bare(self, site, results, node):
+        """Some of an operation's results have no derivative, as the indices of a maximum: they are cut off from it."""
+        for tensor in results:
+            name = site.operation.partition("Backward")[0].lower()
+            cut = self.blank(Site, site.place, f"{name} (indices)", tensor, (site,))
+            self.cut("non-differentiable", cut, node, tensor)
+            self.windows[-1].append(cut)
+            tensor._origin = cut
+
+    def kind_of(self, site):
+        if not grad_mode.enabled:
+            return "inference_mode" if grad_mode.inference else "no_grad"
+        return "integer cast" if site.operation == "to_copy" else "non-differentiable"
+
+    def fault_of(self, site, inputs, parents, result):
+        """Where infinity or NaN in a result came from, and whether it is NaN: see `Site`."""
+        is_nan = bool(np.isnan(result._array).any())
+        if any(parent.fault is not None and parent.fault[1] >= is_nan for parent in parents):
+            return "came in", is_nan
+        data = [t._array for t in inputs if t.dtype.differentiable and t._origin is None]
+        if any(np.isnan(a).any() if is_nan else not np.isfinite(a).all() for a in data):
+            return "data", is_nan
+        return "told" if site.operation.startswith(
+            ("MaskedFill", "masked_fill", "Where", "where")
+        ) else "made here", is_nan
 
     def turn(self):
         """A stretch ends: what is older than a few stretches forgets where it came from."""
@@ -214,6 +326,8 @@ class Record:
         if len(self.windows) > KEPT_PASSES:
             for site in self.windows.pop(0):
                 site.parents = ()
+                if site.cut is not None:
+                    site.cut.took.clear()
 
     def origin_of(self, tensor, node):
         """The site of a tensor that has a place in the graph but none here: a leaf, or made before recording began."""
@@ -223,31 +337,43 @@ class Record:
             node = node.parent
         site = node.site_
         if site is None:
-            site = self.blank(Site, NOWHERE, node.name(), tensor)
+            site = self.blank(Site, self.place_of_source(node), node.name(), tensor)
             node.site_ = site
         tensor._origin = site
         return site
 
+    def place_of_source(self, node):
+        """The place of a node that nobody announced: that of the write that made it, if it follows one."""
+        for edge in node.edges:
+            site = None if edge is None else self.site(edge)
+            if site is not None and type(edge).__name__ == "CopySlices":
+                return site.place
+        return NOWHERE
+
     def blank(self, kind, place, operation, tensor, parents=()):
         site = new(kind)
         site.place, site.operation, site.parents = place, operation, parents
-        site.inputs, site.module, site.saved = [], "", None
+        site.inputs = []
+        paths = self.calls.paths
+        site.module = paths[-1] if paths else ""
         site.shape, site.dtype = tensor._array.shape, tensor.dtype
         self.count = site.seq = self.count + 1
-        site.pass_number, site.finite = self.passes, True
-        site.cut = site.arrived = site.left = site.visited = None
+        site.pass_number, site.visited = self.passes, 0
+        site.fault = site.cut = site.arrived = site.left = None
         return site
 
     def leaf(self, tensor, place=NOWHERE, parents=()):
         """The site of a leaf, made when it is first met."""
         site = self.blank(Leaf, place, "leaf", tensor, parents)
         site._tensor = weakref.ref(tensor)
-        site.name = None
+        site.is_parameter = isinstance(tensor, Parameter)
         tensor._origin = site
+        if tensor._node is not None:
+            tensor._node.site_ = site
         return site
 
     def cut(self, kind, site, node, result):
-        site.cut = Cut(kind, site, node, result)
+        site.cut = Cut(kind, site, node, result if isinstance(result, Tensor) else None)
 
     def note_write(self, tensor, site):
         """A tensor was written in place: its memory remembers the place, for the error that backward may raise."""
@@ -255,30 +381,196 @@ class Record:
         if counter is not None:
             counter.written = place_here(self.places) if site is None else site.place
 
-    # --- what the program takes out of the graph --------------------------------------------------------------------
+    # --- what leaves the graph, and what comes back -----------------------------------------------------------------
 
     def note_result(self, kind, inputs, result, node):
-        """Observe a tensor that leaves the graph: detached, made a number, rebuilt."""
+        """Observe what is no operation: a tensor detached, made a number, rebuilt; gradients dropped."""
+        handler = HANDLERS.get(kind)
+        if handler is not None:
+            handler(self, inputs[0] if inputs else None, result, node)
+            return
+        if rare.inside.functions:
+            return
         tensor = inputs[0]
-        origin = tensor._origin
-        if node is not None and origin is None:
-            origin = self.leaf(tensor) if type(node) is AccumulateGrad else self.origin_of_node(node, tensor)
+        origin = self.origin_or_none(tensor, node)
         if origin is None:
             return
-        site = self.blank(Site, place_here(self.places), kind, tensor, (origin,))
-        site.inputs = [tensor._array.shape]
-        site.module = self.calls.paths[-1] if self.calls.paths else ""
+        site = self.site_of_result(kind, tensor, origin)
         if node is not None:
             self.cut(CUT_BY.get(kind, kind), site, node, result)
-        if result is not None:
+        if isinstance(result, Tensor):
             result._origin = site
-        self.keep(site)
+            return
+        self.exported = site
+        if type(result) is float:
+            if len(self.numbers) >= MOST_NUMBERS:
+                del self.numbers[next(iter(self.numbers))]
+            self.numbers[id(result)] = (result, site)
+        elif isinstance(result, np.ndarray):
+            self.arrays.append((weakref.ref(root_of(result)), site))
 
-    def origin_of_node(self, node, tensor):
+    def origin_or_none(self, tensor, node):
+        origin = tensor._origin
+        if origin is not None or node is None:
+            return origin
+        if type(node) is AccumulateGrad:
+            return self.leaf(tensor)
         if type(node) is Output:
             node = node.parent
+        return node.site_ if node.site_ is not None else self.blank(Site, NOWHERE, node.name(), tensor)
+
+    def site_of_result(self, kind, tensor, *parents):
+        site = self.blank(Site, place_here(self.places, 2), kind, tensor, parents)
+        site.inputs = [tensor._array.shape]
+        self.windows[-1].append(site)
+        return site
+
+    def note_requires_grad(self, tensor, asked, node):
+        """A tensor was told to require grad, or not to; `node` is what it had before."""
+        if asked and node is None:
+            origin = tensor._origin
+            parents = () if origin is None else (origin,)
+            self.leaf(tensor, place_here(self.places, 1), parents)
+        elif not asked and type(node) is AccumulateGrad:
+            site = self.site_of_result("requires_grad_(False)", tensor, self.origin_or_none(tensor, node))
+            self.cut("requires_grad_(False)", site, node, tensor)
+            tensor._origin = site
+
+    def note_entered(self, data, tensor, node):
+        """A tensor is made of Python or NumPy data: perhaps of what was taken out of a tensor before."""
+        given = [t for t in flat(data) if isinstance(t, Tensor)] if isinstance(data, (list, tuple)) else []
+        origins = [self.origin_or_none(t, t._node) for t in given]
+        if any(origins):
+            site = self.site_of_result("tensor", tensor, *[o for o in origins if o is not None])
+            node = next((t._node for t in given if t._node is not None), None)
+            if node is not None:
+                self.cut("torch.tensor(x)", site, node, tensor)
+            tensor._origin = site
+            return
+        if self.exported is None:
+            return
+        if type(data) is float:
+            known = [self.numbers[id(data)][1]] if id(data) in self.numbers else []
+        elif isinstance(data, np.ndarray):
+            root = root_of(data)
+            known = [site for reference, site in self.arrays if reference() is root]
+        else:
+            known = [self.numbers[id(x)][1] for x in flat(data) if id(x) in self.numbers]
+        site = self.blank(Site, place_here(self.places, 1), "entered", tensor, tuple(dict.fromkeys(known)))
+        for parent in site.parents:
+            if parent.cut is not None:
+                parent.cut.take(site, None)
+        self.windows[-1].append(site)
+        tensor._origin = site
+
+    def note_reset(self, _, owner, node):
+        """`zero_grad` of an optimizer or a module."""
+        self.resets.append((place_here(self.places, 1), self.passes, weakref.ref(owner)))
+
+    # --- optimizers and the backward pass ---------------------------------------------------------------------------
+
+    def note_optimizer(self, optimizer):
+        self.optimizers.setdefault(optimizer, place_here(self.places))
+
+    def holders_of(self, parameter):
+        """The optimizers, met while recording, that hold a parameter; None if none was met at all."""
+        known = list(self.optimizers)
+        held = [o for o in known if any(p is parameter for group in o.param_groups for p in group["params"])]
+        return held if known else None
+
+    def before_step(self, optimizer, args, kwargs):
+        self.steps.append((place_here(self.places), self.passes, weakref.ref(optimizer)))
+
+    def after_step(self, optimizer, args, kwargs):
+        place = self.steps[-1][0] if self.steps else NOWHERE
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p._counter is not None:
+                    p._counter.written = place
+
+    def note_pass(self, nodes, wanted, over):
+        """A backward pass begins or is over."""
+        if not over:
+            self.calls.passes += 1
+            if self.calls.passes == 1:
+                self.passes += 1
+            return
+        self.calls.passes -= 1
+        if not self.calls.passes:
+            self.turn()
+
+    def watch(self, node, g, keep, on_tensors):
+        """Run `node` in the backward pass's stead, and remember how large the gradients were (squared)."""
+        if on_tensors:
+            results = node.apply_graph(g)
+            if not keep:
+                node.release()
+        else:
+            results = node.apply(g, keep)
         site = node.site_
-        return site if site is not None else self.blank(Site, NOWHERE, node.name(), tensor)
+        if site is not None:
+            site.visited = self.passes
+            site.arrived = arrived = size_of(g)
+            site.left = left = tuple([None if d is None else size_of(d) for d in results])
+            if arrived < INFINITY and self.bad_gradient is None:
+                for size in left:
+                    if size is not None and not size < INFINITY:
+                        self.bad_gradient = (site, self.passes)
+        return results
+
+
+HANDLERS = {
+    "requires_grad_": Record.note_requires_grad,
+    "entered": Record.note_entered,
+    "zero_grad": Record.note_reset,
+}
+
+INFINITY = float("inf")
+
+
+def size_of(g):
+    """The sum of squares of a gradient: 0 only if all of it is 0, infinite or NaN only if some of it is."""
+    if g.__class__ is list:  # one for each of several results
+        return sum(size_of(x) for x in g if x is not None)
+    if isinstance(g, Tensor):
+        g = g._array
+    if g.__class__ is not np.ndarray:
+        return abs(float(g.real if g.dtype.kind == "c" else g))  # a NumPy scalar: its size will do
+    kind = g.dtype.char
+    if kind == "f" or kind == "d":
+        size = float(np.vdot(g, g))
+        if 0.0 < size < INFINITY:
+            return size
+    if g.dtype.kind in "biu":
+        return float(g.any())
+    with np.errstate(all="ignore"):
+        g = np.abs(g.astype(np.complex128 if g.dtype.kind == "c" else np.float64))
+        largest = g.max() if g.size else 0.0
+        return float(largest) if not 0.0 < largest < 1e150 else float(np.vdot(g, g)) or 5e-324
+
+
+def flat(data, most=256):
+    """The first numbers in nested sequences."""
+    found, stack = [], [data]
+    while stack and len(found) < most:
+        value = stack.pop()
+        if isinstance(value, (list, tuple)):
+            stack.extend(value[:most])
+        else:
+            found.append(value)
+    return found
+
+
+def guarded(listener):
+    """`listener`, whose own faults are told as such and never reach the program that is being watched."""
+
+    def told(*args):
+        try:
+            listener(*args)
+        except Exception:
+            warnings.warn(f"wengert.lens failed and missed something:\n{traceback.format_exc()}", stacklevel=2)
+
+    return told
 
 
 def calling(record, plain):
@@ -300,8 +592,21 @@ def calling(record, plain):
             return plain(self, *args, **kwargs)
         finally:
             paths.pop()
+            _outside.pop(id(sys._getframe()), None)
 
+    _call_code[0] = __call__.__code__
     return __call__
+
+
+def adding(record, plain):
+    """`Optimizer.add_param_group` while a record is made: it knows where optimizers are made."""
+
+    def add_param_group(self, param_group):
+        result = plain(self, param_group)
+        record.note_optimizer(self)
+        return result
+
+    return add_param_group
 
 
 def path_below(calls, module):

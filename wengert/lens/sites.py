@@ -34,7 +34,7 @@ def is_installed(filename):
 
 
 class Place:
-    """A point of the program: (code, instruction) of each frame outside of this library, innermost first."""
+    """A point of the program: (code, instruction) of each of its own frames, innermost first."""
 
     __slots__ = ("frames", "_shown")
 
@@ -44,11 +44,9 @@ class Place:
 
     @property
     def shown(self):
-        """The frame by which the place is named, with its line: (code, line)."""
+        """The innermost frame, by which the place is named, with its line: (code, line)."""
         if self._shown is None:
-            frames = self.frames
-            own = next((i for i, (code, _) in enumerate(frames) if not is_installed(code.co_filename)), 0)
-            self._shown = (frames[own][0], line_of(*frames[own]), own) if frames else (None, 0, 0)
+            self._shown = (self.frames[0][0], line_of(*self.frames[0])) if self.frames else (None, 0)
         return self._shown
 
     @property
@@ -74,12 +72,7 @@ class Place:
     @property
     def callers(self):
         """The places from which this one was reached, the nearest first, as (file, line, function)."""
-        frames = self.frames[self.shown[2] + 1 :]
-        return tuple(
-            (code.co_filename, line_of(code, at), code.co_name)
-            for code, at in frames
-            if not is_installed(code.co_filename)
-        )
+        return tuple((code.co_filename, line_of(code, at), code.co_name) for code, at in self.frames[1:])
 
     def __str__(self):
         return f"{short(self.file)}:{self.line}"
@@ -126,15 +119,20 @@ class Site:
         file, line, function, text: the place in the program, and its line of source.
         operation: the name of the node (``MulBackward0``), or of the operation where nothing was recorded.
         inputs: shapes of the inputs; shape, dtype: of the result.
-        saved: bytes that the node keeps for its derivative.
         module: the dotted path of the module in whose forward it ran (``encoder.fc1``), "" outside of any.
         seq: the number of the operation in order of time; pass_number: how many backward passes had run before.
+        parents: the sites of the inputs, for as long as it is remembered.
         cut: the `Cut` made here, or None.
+        arrived, left: sizes (sums of squares) of the gradient that last arrived at the node, and of those for each
+            input; None before backward.
+        fault: None if the result was finite; else (how, NaN or not): whether it "came in" with an input, was in the
+            "data", or was "made here", by an operation that was "told" to or not.
+        visited: the number of the last backward pass that ran through it.
     """
 
     __slots__ = (
-        "place", "operation", "inputs", "shape", "dtype", "saved", "module", "seq", "pass_number", "parents", "cut",
-        "arrived", "left", "finite", "visited", "__weakref__",
+        "place", "operation", "inputs", "shape", "dtype", "module", "seq", "pass_number", "parents", "cut",
+        "arrived", "left", "fault", "visited", "__weakref__",
     )  # fmt: skip
 
     file = property(lambda self: self.place.file)
@@ -149,7 +147,7 @@ class Site:
 class Leaf(Site):
     """Where a path begins: a tensor that asks for gradients, with the place where it first did so."""
 
-    __slots__ = ("_tensor", "name")
+    __slots__ = ("_tensor", "is_parameter")
 
     @property
     def tensor(self):
@@ -218,8 +216,11 @@ def user_frames(skip=1):
 def kept_by(node):
     """The arrays that a node keeps for its derivative; none once they were freed."""
     found = []
-    names = {*type(node).saved_tensors, *type(node).__dict__.get("kept", ()), "s_saved", "s_tensors", "s_indices"}
-    stack = [getattr(node, name, None) for name in names if not name.startswith("_")]
+    kind = type(node)
+    names = {"s_saved", "s_tensors", "s_indices"}
+    for slots in (kind.saved_tensors, kind.__dict__.get("kept")):
+        names |= set(slots) if isinstance(slots, tuple) else set()
+    stack = [getattr(node, name, None) for name in names]
     while stack:
         value = stack.pop()
         if isinstance(value, np.ndarray):

@@ -3,11 +3,53 @@
 import math
 
 from wengert import dtypes
-from wengert.ops.declare import composite
+from wengert.kernels import attention as kernels
+from wengert.ops.declare import composite, primitive
 from wengert.ops.dropout import dropout
 from wengert.ops.linear import linear
 from wengert.ops.padding import pad
 from wengert.ops.shape import cat
+from wengert.tensor import wrap
+
+
+def gradients(g, query, key, value, weights, mask, is_causal, scale):
+    """Gradients of `attend` for query, key and value, written so that they can be differentiated in turn."""
+    scores = (query * scale).matmul(key.mT)
+    if is_causal:
+        scores = scores + wrap(kernels.causal_bias(*scores.shape[-2:], scores.dtype.numpy))
+    elif mask is not None:
+        scores = scores.masked_fill(wrap(~mask), -math.inf) if mask.dtype == bool else scores + wrap(mask)
+    weights = scores.softmax(-1)
+    if mask is not None and mask.dtype == bool:
+        weights = weights.masked_fill(wrap(~mask.any(-1, keepdims=True)), 0.0)
+    to_weights = g.matmul(value.mT)
+    to_scores = (to_weights - (to_weights * weights).sum(-1, True)) * weights * scale
+    return to_scores.matmul(key), to_scores.mT.matmul(query), weights.mT.matmul(g)
+
+
+gradients._on_tensors = True
+gradients._on_arrays = lambda g, query, key, value, weights, mask, is_causal, scale: kernels.attend_gradients(
+    g, query, key, value, weights, scale
+)
+attend = primitive(
+    "scaled_dot_product_attention", kernels.attend, function=False, method=False, out=False,
+    node="ScaledDotProductFlashAttentionForCpuBackward0", residuals=("weights",), joint_of=("query", "key", "value"),
+    joint=lambda g, query, key, value, weights, mask, is_causal, scale: gradients(
+        g, query, key, value, weights, mask, is_causal, scale
+    ),
+)  # fmt: skip
+
+
+def in_one(query, key, value, attn_mask, dropout_p):
+    """Whether the one operation computes this: batches of heads, and nothing but them to differentiate."""
+    return (
+        query.ndim == key.ndim == value.ndim == 4
+        and query.shape[:2] == key.shape[:2] == value.shape[:2]
+        and dropout_p == 0
+        and query.dtype in (dtypes.float32, dtypes.float64)
+        and (attn_mask is None or not attn_mask.requires_grad)
+        and 0 not in query.shape + key.shape
+    )
 
 
 @composite(namespace="nn.functional", method=False)
@@ -33,6 +75,10 @@ def scaled_dot_product_attention(
         query, key, value = query.float(), key.float(), value.float()
         if attn_mask is not None and attn_mask.dtype is dtype:
             attn_mask = attn_mask.float()
+    if in_one(query, key, value, attn_mask, dropout_p):
+        mask = None if attn_mask is None else attn_mask._array
+        scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+        return attend(query, key, value, mask, is_causal, scale).to(dtype)
     root = math.sqrt(1 / math.sqrt(query.shape[-1]) if scale is None else scale)
     scores = (query * root).matmul(key.transpose(-2, -1) * root)
     if is_causal:

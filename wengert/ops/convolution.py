@@ -10,6 +10,7 @@ import numpy as np
 from wengert import dtypes
 from wengert.kernels import convolution as kernels
 from wengert.kernels.convolution import transposed_output_size
+from wengert.kernels.matmul import c_name
 from wengert.ops.declare import Primitive, composite
 
 # --- the three maps; what follows the tensors is one int per axis of space -------------------------------------------
@@ -171,11 +172,15 @@ def check_shapes(input, weight, bias, groups, transposed):
             f"{len(x)}-dimensional "
             f"input of size {list(x)} instead"
         )
-    if w[0] % groups or w[0] < groups:
+    if w[0] < groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size "
+            f"{list(w)} instead"
+        )
+    if w[0] % groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of "
-            f"size "
-            f"[{list(w)}] instead"
+            f"size [{list(w)}] instead"
         )
     expected = w[0] if transposed else w[1] * groups
     if x[1] != expected:
@@ -196,14 +201,13 @@ def check_shapes(input, weight, bias, groups, transposed):
 
 def check_dtypes(input, weight, bias):
     names = dtypes.SCALAR_NAMES
+    if bias is not None and bias.dtype is not input.dtype:
+        given, other = c_name(input._array.dtype), c_name(bias._array.dtype)
+        raise RuntimeError(f"Input type ({given}) and bias type ({other}) should be the same")
     if input.dtype is dtypes.bool_:
         raise NotImplementedError("\"slow_conv2d_cpu\" not implemented for 'Bool'")
     if input.dtype is not weight.dtype:
         raise RuntimeError(f"expected scalar type {names[input.dtype]} but found {names[weight.dtype]}")
-    if bias is not None and bias.dtype is not input.dtype:
-        raise RuntimeError(
-            f"Input type ({names[input.dtype].lower()}) and bias type ({names[bias.dtype].lower()}) should be the same"
-        )
 
 
 def per_axis(name, value, axes):

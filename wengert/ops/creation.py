@@ -15,7 +15,8 @@ from wengert.devices import check as check_device
 from wengert.devices import device as device_class
 from wengert.dtypes import FROM_NUMPY, strided
 from wengert.dtypes import dtype as dtype_class
-from wengert.interop import check_array, from_numpy, frombuffer
+from wengert.interop import check_array, entered, from_numpy, frombuffer
+from wengert.kernels import ranges
 from wengert.kernels import shape as shape_kernels
 from wengert.ops.declare import Pointwise, overriding, primitive
 from wengert.ops.pointwise import zeros_of
@@ -282,9 +283,7 @@ def arange(
         array = (start + np.arange(count, dtype=np.int64) * step).astype(dtype.numpy)
     else:
         count = int(np.ceil((end - start) / step))
-        # As PyTorch does: each element from its index, in double precision for float64 and single for float32 vector
-        # loops.
-        array = (start + np.arange(count, dtype=np.float64) * step).astype(dtype.numpy)
+        array = ranges.counted(start, step, count, dtype.numpy)
     return finish(array, dtype, requires_grad, device, layout, pin_memory, out, "arange")
 
 
@@ -339,23 +338,18 @@ def steps_given(name, steps):
     return steps
 
 
-def spaced(start, end, steps, dtype):
-    """Counted from the nearer end in the dtype itself, as PyTorch does, so that both ends are exact."""
+def spaced(start, end, steps, dtype, fused=True):
+    """`steps` numbers from `start` to `end`; whole ones are cut off, others rounded as `ranges.spaced` says."""
     kind = dtype.numpy
     if steps == 1:
         return np.array([start]).astype(kind)
-    if dtype.category <= dtypes.INTEGER:
-        start, end = int(start), int(end)
-        step = (end - start) / (steps - 1) if steps else 0.0
-        i = np.arange(steps)
-        line = np.where(i < steps // 2, start + step * i, end - step * (steps - i - 1))
-        return np.trunc(line).astype(kind)
-    work = np.dtype(np.float32) if kind.itemsize == 2 else kind
-    a, b = np.asarray(start, work), np.asarray(end, work)
-    step = (b - a) / np.asarray(steps - 1, work) if steps else a
-    i = np.arange(steps).astype(work)
-    back = np.asarray(steps - 1, work) - i
-    return np.where(np.arange(steps) < steps // 2, a + step * i, b - step * back).astype(kind)
+    if dtype.category > dtypes.INTEGER:
+        return ranges.spaced(start, end, steps, kind, fused)
+    start, end = int(start), int(end)
+    step = (end - start) / (steps - 1) if steps else 0.0
+    i = np.arange(steps)
+    line = np.where(i < steps // 2, start + step * i, end - step * (steps - i - 1))
+    return np.trunc(line).astype(kind)
 
 
 @factory
@@ -379,7 +373,7 @@ def logspace(
     if dtype.category <= dtypes.INTEGER:
         start, end = int(start), int(end)
     exact = dtypes.float64 if dtype.category <= dtypes.INTEGER or dtype.itemsize < 8 else dtype
-    array = np.power(np.asarray(base, exact.numpy), spaced(start, end, steps, exact)).astype(dtype.numpy)
+    array = np.power(np.asarray(base, exact.numpy), spaced(start, end, steps, exact, fused=False)).astype(dtype.numpy)
     return finish(array, dtype, requires_grad, device, layout, pin_memory, out, "logspace")
 
 
@@ -443,7 +437,8 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
                 observe("tensor", (data,), result, data._node)
         return result.requires_grad_() if requires_grad else result
     array, kind = array_of(data, dtype)
-    return finish(array, kind, requires_grad, device, None, pin_memory)
+    result = entered(data, finish(array, kind, False, device, None, pin_memory))
+    return result.requires_grad_() if requires_grad else result
 
 
 def astype(array, dtype):
@@ -600,7 +595,9 @@ def _converted(input, dtype, source, order):
 
 to_copy = primitive(
     "to_copy", _converted, node="ToCopyBackward0", holomorphic=False, **INNER,
-    input=lambda g, dtype, source, order: to_copy(g, source, dtype, order),
+    input=lambda g, dtype, source, order: to_copy(
+        g.real if dtype.is_complex and not source.is_complex else g, source, dtype, order
+    ),
 )  # fmt: skip
 
 

@@ -6,15 +6,13 @@ says what `mul` computes (a kernel: arrays in, arrays out) and the derivative fo
 derivative say what it needs, and exactly that is kept: `g` is the gradient of the result; the name of a parameter is
     that
 argument; `out` (or the name of one of several results) is that result; `input_shape` is the shape of `input`, which
-costs no
-memory; anything else is one of the kernel's `residuals`.
+costs no memory; anything else is one of the kernel's `residuals`.
 
 From this the function, the method, the in-place and `out=` forms, the operators and the graph node (`MulBackward0`)
-follow.
-They are generated as flat Python source when first used, so that the common case of an eager operation is one frame:
-look at the types, run the kernel, wrap the result, fill in a node. Everything uncommon (numbers, mixed dtypes,
-subclasses,
-dual numbers, recorders, `out=`) falls through to `Operation.general`, which makes the case common and tries again.
+follow. They are generated as flat Python source when first used, so that the common case of an eager operation is one
+frame: look at the types, run the kernel, wrap the result, fill in a node. Everything uncommon (numbers, mixed dtypes,
+subclasses, dual numbers, recorders, `out=`) falls through to `Operation.general`, which makes the case common and tries
+again.
 
 A derivative is evaluated on raw arrays in `backward`, with operations standing for their kernels; on Tensors, as it is
 written, under ``create_graph=True``. It is written for real numbers: where the dtype is complex and the operation
@@ -134,6 +132,16 @@ class Operation:
                 )
         return reworded(self.name, error)
 
+    def again(self, function, error, args, kwargs, out=None):
+        """Call `function` with the arguments in their usual spelling, if `error` came of another one; else raise."""
+        from wengert.ops.spelling import respelled  # rarely needed, so not loaded before
+
+        usual = respelled(self, args, kwargs)
+        if usual is None:
+            raise self.misplaced(error, args, kwargs) from None
+        args, kwargs = usual
+        return function(*args, **kwargs) if out is None else function(*args, **kwargs, out=out)
+
     # --- the way through uncommon arguments ---------------------------------------------------------------------------
 
     def general(self, values, out=None, kind="function"):
@@ -147,7 +155,7 @@ class Operation:
             if out is not None:
                 return self.write(out, values)
             plain = self.prepare(values)
-            if any(getattr(value, "_tangent", None) is not None for value in flattened(plain.values())):
+            if forward_ad is not None and has_dual(plain.values()):
                 return forward_mode(self, plain, kind)
             return observed(self, plain, self.run(values, plain))
         except UNFORESEEN as error:
@@ -268,14 +276,18 @@ class Composite(Operation):
                 if rare.active and (recast := rare.recast(name, "out" in kwargs)) is not None:
                     return recast(lambda args, kwargs: function(*args, **kwargs), (args, kwargs))
             out = kwargs.pop("out", None) if "out" in kwargs and "out" not in self.signature else None
-            if out is not None:
+            try:
+                if out is None:
+                    result = run(*args, **kwargs)
+                    if rare.active:
+                        for observe in rare.on_composite:
+                            observe(self, args, kwargs, result)
+                    return result
                 bound = inspect.signature(run).bind(*args, **kwargs)
                 bound.apply_defaults()
                 return self.write(out, bound.arguments)
-            try:
-                return run(*args, **kwargs)
             except UNFORESEEN as error:
-                raise self.misplaced(error, args, kwargs) from None
+                return self.again(function, error, args, kwargs, out)
 
         function.__name__ = function.__qualname__ = name
         function.__doc__ = run.__doc__
@@ -347,7 +359,7 @@ class Choice(Operation):
                     return run(*arguments, **options[0])
                 return run(*arguments) if out is None else run(*arguments, out=out)
             except UNFORESEEN as error:
-                raise self.misplaced(error, args, kwargs) from None
+                return self.again(function, error, args, kwargs, out)
 
         function.__name__ = function.__qualname__ = f"{self.name}_" if kind == "inplace" else self.name
         function.__doc__ = self.doc or choose.__doc__
@@ -502,7 +514,7 @@ class Primitive(Operation):
         target = next(iter(values.values()))
         numbered = self.numbered(values)
         plain = self.prepare_inplace(dict(values))
-        if any(getattr(value, "_tangent", None) is not None for value in plain.values()):
+        if forward_ad is not None and has_dual(plain.values()):
             return forward_mode(self, plain, "inplace")
         body = self._bodies.get(("inplace", numbered))
         if body is None:
@@ -574,7 +586,7 @@ class Pointwise(Primitive):
         number = not isinstance(value, Tensor) or (value._array.ndim == 0 and not value.dtype.is_half)
         return dtypes.float32 if number else common
 
-    @property
+    @cached_property
     def promoted(self):
         """The tensors that decide the dtype, and take it."""
         return [name for name in self.tensors if name not in self.unpromoted]
@@ -667,6 +679,11 @@ def overriding(values, out):
     return None
 
 
+def has_dual(values):
+    """Whether any of these (or of the tensors in them) carries a tangent."""
+    return any(getattr(value, "_tangent", None) is not None for value in flattened(values))
+
+
 def flattened(values):
     for value in values:
         if isinstance(value, (tuple, list)):
@@ -732,6 +749,8 @@ def cast(tensor, dtype):
     result._counter = counter
     if tensor._node is not None and dtype.differentiable:
         result._node = Cast(tensor._node, tensor.dtype)
+    if rare.active and tensor._origin is not None:
+        result._origin = tensor._origin  # for whoever records: out of the user's sight, this is the operand itself
     if type(tensor) is not Tensor and tensor._tangent is not None:
         return forward_mode(None, {"input": tensor, "dtype": dtype, "result": result}, "cast")
     return result
@@ -810,14 +829,27 @@ class Variadic(Operation):
         return self.kernel
 
     def generate(self, kind):
+        """The public function: tensors of one dtype and nothing rare take the common path at once."""
         parameters = list(self.signature.values())
+        binder = inspect.Signature(parameters)
+        usual = {p.name: p.default for p in parameters}
+        optional = all(p.default is not p.empty for p in parameters[1:])
 
         def function(*args, out=None, **kwargs):
-            bound = binder.bind(*args, **kwargs)
+            if optional and args and (not kwargs or len(args) == 1) and out is None and not rare.active:
+                values = {**usual, **dict(zip(usual, args)), **kwargs}
+                if len(args) <= len(values) == len(usual) and alike(args[0]):
+                    try:
+                        return self.body(values)
+                    except UNFORESEEN as error:
+                        raise self.misplaced(error, args, kwargs) from None
+            try:
+                bound = binder.bind(*args, **kwargs)
+            except TypeError as error:
+                return self.again(function, error, args, kwargs, out)
             bound.apply_defaults()
             return self.general(bound.arguments, out)
 
-        binder = inspect.Signature(parameters)
         function.__name__ = function.__qualname__ = self.name
         function.__module__ = "wengert"
         function.__doc__ = self.doc
@@ -871,6 +903,17 @@ class Variadic(Operation):
         node.s_tensors = tuple(tensors) if keeps else None
         node.versions = tuple(graph.version_of(x) for x in tensors) if keeps else None
         return node
+
+
+def alike(tensors):
+    """Whether these are plain tensors of one dtype, in a list or a tuple."""
+    if (type(tensors) is not list and type(tensors) is not tuple) or not tensors:
+        return False
+    dtype = getattr(tensors[0], "dtype", None)
+    for tensor in tensors:
+        if (type(tensor) is not Tensor and type(tensor) is not Parameter) or tensor.dtype is not dtype:
+            return False
+    return True
 
 
 def variadic_node_class(op):

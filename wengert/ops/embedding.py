@@ -8,6 +8,7 @@ import numpy as np
 from wengert import dtypes
 from wengert.autograd import views
 from wengert.kernels.indexing import accumulate_rows
+from wengert.kernels.sparse import SparseArray
 from wengert.ops.declare import composite, primitive
 from wengert.tensor import wrap
 
@@ -72,6 +73,43 @@ spread_rows = primitive(
 )  # fmt: skip
 
 
+def sparse_rows(g, indices, weight_shape, padding_idx):
+    """The gradient of `rows_of` as a sparse tensor."""
+    from wengert.ops.sparse import make
+
+    flat = indices.reshape(-1)
+    values = g.reshape(len(flat), weight_shape[1])
+    if padding_idx >= 0:
+        kept = np.flatnonzero(flat != padding_idx)
+        flat, values = flat[kept], values[wrap(kept)]
+    return make(wrap(flat[None].astype(np.int64)), values, weight_shape)
+
+
+def _sparse_rows(g, indices, weight_shape, padding_idx):
+    flat = indices.reshape(-1)
+    values = g.reshape(len(flat), weight_shape[1])
+    if padding_idx >= 0:
+        flat, values = flat[flat != padding_idx], values[flat != padding_idx]
+    return SparseArray(flat.astype(np.int64), values, weight_shape)
+
+
+sparse_rows._on_tensors = True
+sparse_rows._on_arrays = _sparse_rows
+rows_with_sparse_gradient = primitive(
+    "embedding", _rows, **HIDDEN, tensors=("weight",),
+    weight=lambda g, indices, padding_idx, weight_shape: sparse_rows(g, indices, weight_shape, padding_idx),
+)  # fmt: skip
+
+
+def look_up(weight, indices, padding_idx, scale_grad_by_freq, sparse):
+    """Rows of `weight`, which then gets a dense gradient, or a `sparse` one."""
+    if not sparse:
+        return rows_of(weight, indices, padding_idx, scale_grad_by_freq)
+    if scale_grad_by_freq:
+        raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
+    return rows_with_sparse_gradient(weight, indices, padding_idx)
+
+
 def checked_indices(input, count, function="embedding"):
     """The indices as an array; raises unless they are ints that name rows."""
     if input.dtype not in (dtypes.int64, dtypes.int32):
@@ -95,19 +133,18 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
         padding_idx: a row that receives no gradient.
         max_norm: rows looked up that are longer (in the `norm_type`-norm) are first shortened to this, in place.
         scale_grad_by_freq: divide the gradient of each row by how often it was looked up.
+        sparse: the gradient is a sparse tensor.
 
     Returns:
         (*input.shape, width).
     """
-    if sparse:
-        raise NotImplementedError("embedding(): sparse=True: sparse gradients are not supported")
     padding_idx = wrapped_padding(padding_idx, weight)
     if weight.ndim != 2:
         raise RuntimeError("'weight' must be 2-D")
     indices = checked_indices(input, weight.shape[0])
     if max_norm is not None:
         shorten(weight, indices, max_norm, norm_type)
-    return rows_of(weight, indices, padding_idx, scale_grad_by_freq)
+    return look_up(weight, indices, padding_idx, scale_grad_by_freq, sparse)
 
 
 def wrapped_padding(padding_idx, weight):
@@ -153,12 +190,11 @@ def embedding_bag(
         per_sample_weights: of the shape of `input`, factors of the rows (mode "sum").
         include_last_offset: whether `offsets` ends with the total.
         padding_idx: rows of this index do not count.
+        sparse: the gradient of `weight` is a sparse tensor.
 
     Returns:
         (bags, width).
     """
-    if sparse:
-        raise NotImplementedError("embedding_bag(): sparse=True: sparse gradients are not supported")
     if mode not in ("sum", "mean", "max"):
         raise ValueError("mode has to be one of sum or mean or max")
     if per_sample_weights is not None and input.shape != per_sample_weights.shape:
@@ -197,7 +233,7 @@ def embedding_bag(
     if not kept.all():
         indices, bags = indices[kept], bags[kept]
         factors = None if factors is None else factors[wrap(np.nonzero(kept)[0])]
-    rows = rows_of(weight, indices, -1, scale_grad_by_freq)
+    rows = look_up(weight, indices, -1, scale_grad_by_freq, sparse)
     if factors is not None:
         rows = rows * factors.unsqueeze(1)
     if mode == "max":

@@ -112,7 +112,17 @@ def recover(operation, error, arrays, kernel):
     if isinstance(error, RuntimeWarning):
         with np.errstate(all="ignore"):
             return kernel(*arrays)
+    for name, value in zip(operation.signature, arrays, strict=False):
+        if value is NEEDED:
+            raise missing(operation, name) from None
     raise explain(operation, error, arrays) from None
+
+
+NEEDED = type("NEEDED", (), {"__repr__": lambda self: "(needed)"})()  # the default of what has none
+
+
+def missing(operation, name):
+    return TypeError(f'{operation.name}() missing 1 required positional arguments: "{name}"')
 
 
 # Names that every generated function can use.
@@ -122,6 +132,7 @@ COMMON = {
     "ascontiguousarray": np.ascontiguousarray,
     "grad_mode": grad_mode, "rare": rare, "next_seq": next_seq, "verify": verify,
     "Version": Version, "FREED": FREED, "Output": Output, "FROM_NUMPY": FROM_NUMPY, "bool_": dtypes.bool_,
+    "int64": dtypes.int64, "NEEDED": NEEDED, "missing": missing,
     "unbroadcast": unbroadcast, "constant": constant, "recover": recover, "wrap": wrap, "ref": ref, "views": views,
     "SavedOutput": views.SavedOutput, "conj": np.conjugate,
     "widened": halves.widened, "narrowed": halves.narrowed, "half_among": halves.half_among,
@@ -272,12 +283,16 @@ class Emitter:
             self.add(f"if {self.test()}:")
             self.body(2)
             self.number_case()
-            for theirs, ours in self.numpy_names():
-                self.add(f"if {theirs} is not None:")
-                self.add(f"{ours} = {theirs}", 2)
+            renamed = self.numpy_names()
+            if renamed:
+                self.add(f"if {' or '.join(f'{theirs} is not None' for theirs, _ in renamed)}:")
+                for theirs, ours in renamed:
+                    self.add(f"{ours} = {ours} if {theirs} is None else {theirs}", 2)
                 if self.has_out():
                     self.add("if out is None:", 2)
                     self.add(f"return op.function({', '.join(p.name + '=' + p.name for p in parameters)})", 3)
+            for needed in self.needed():
+                self.add(f"if {needed} is NEEDED: raise missing(op, {needed!r})")
             values = ", ".join(f"{p.name!r}: {p.name}" for p in parameters)
             out = "out" if self.has_out() else "None"
             if self.kind == "operator":
@@ -300,6 +315,10 @@ class Emitter:
         function.__doc__ = op.doc
         function.__module__ = "wengert"
         function.operation = op
+        if self.needed():
+            written = inspect.signature(function)
+            needed = {name: written.parameters[name].replace(default=inspect.Parameter.empty) for name in self.needed()}
+            function.__signature__ = written.replace(parameters={**written.parameters, **needed}.values())
         return function
 
     def number_case(self):
@@ -310,9 +329,13 @@ class Emitter:
         if self.inplace and (op.promote == "bool" or not isinstance(op.kernel, np.ufunc)):
             return
         tensor, number = op.tensors
-        plain = f"(type({tensor}) is Tensor or type({tensor}) is Parameter) and {tensor}.dtype.takes_numbers"
+        plain = f"(type({tensor}) is Tensor or type({tensor}) is Parameter) and "
+        fits = f"(type({number}) is float or type({number}) is int) and {plain}{tensor}.dtype.takes_numbers"
+        if op.promote in ("same", "bool") and op.check is None and isinstance(op.kernel, np.ufunc):
+            fits += f" or type({number}) is int and {plain}{tensor}.dtype is int64"
+            fits = f"({fits})"
         rest = "".join([" and out is None" if self.has_out() else "", " and not rare.active"])
-        self.add(f"if (type({number}) is float or type({number}) is int) and {plain}{rest}:")
+        self.add(f"if {fits}{rest}:")
         self.add(f"return op.with_number{'_inplace' if self.inplace else ''}({tensor}, {number})", 2)
 
     def defaults(self, parameters, namespace):
@@ -328,8 +351,16 @@ class Emitter:
         pairs = [("axis", "dim"), ("keepdims", "keepdim")]
         return [(theirs, ours) for theirs, ours in pairs if ours in self.op.signature and not self.op.promote]
 
+    def needed(self):
+        """Parameters that have no default but follow one that may come under NumPy's name: missed at run time only."""
+        names = list(self.op.signature)
+        renamed = [names.index(ours) for _, ours in self.numpy_names()]
+        late = names[min(renamed) :] if renamed else []
+        return [name for name in late if self.op.signature[name].default is inspect.Parameter.empty]
+
     def header(self, parameters):
         parts, starred = [], False
+        needed = self.needed()
         for parameter in parameters:
             if parameter.kind is parameter.KEYWORD_ONLY and not starred:
                 parts.append("*")
@@ -337,6 +368,8 @@ class Emitter:
             text = parameter.name
             if parameter.default is not parameter.empty:
                 text += f"=default_{parameter.name}"
+            elif parameter.name in needed:
+                text += "=NEEDED"
             parts.append(text)
         keywords = ["out=None"] if self.has_out() else []
         keywords += [f"{numpy_name}=None" for numpy_name, _ in self.numpy_names()]
@@ -412,10 +445,10 @@ class Emitter:
 
     def called(self):
         """The kernel, or an expression that chooses it by size or dtype."""
-        kernel = f"({self.choosing('large', 'kernel')})" if self.large is not None else "kernel"
-        if not halves.widens_kernel(self.op):
-            return kernel
-        return f"(in_float32 if {self.first()}.dtype.is_half else {kernel})"
+        kernel = "kernel"
+        if halves.widens_kernel(self.op):
+            kernel = f"(in_float32 if {self.first()}.dtype.is_half else kernel)"
+        return kernel if self.large is None else f"({self.choosing('large', kernel)})"
 
     def choosing(self, large, other):
         smallest = self.large[0]
@@ -698,7 +731,7 @@ def node_functions(op, scalars, arithmetic, full):
         namespace[f"f{number}"] = on_arrays = rebound(formula)
         namespace[f"F{number}"] = formula
         found = None if arithmetic else large_formula(op, name, formula, on_arrays)
-        if found is not None:
+        if found is not None and (op.promote or tracked):
             large[number], namespace[f"L{number}"] = found
     source = apply_source(op, saved, tracked, is_complex, arrays=True, large=large, half=arithmetic == "half")
     lines = ["def apply(self, g, keep):", *source]
@@ -781,8 +814,10 @@ def apply_source(op, saved, tracked, is_complex, *, arrays, large=(), half=False
     for number, (name, formula) in enumerate(saved.formulas.items()):
         function = f"f{number}" if arrays else f"F{number}"
         if number in large:
-            arriving = "g[0]" if op.outputs else "g"
-            big = f"type({arriving}) is ndarray and {arriving}.size >= {large[number]}"
+            if op.promote:
+                big = f"type(g) is ndarray and g.size >= {large[number]}"
+            else:  # a gradient may be a single number where the array that it comes from is large
+                big = f"s_{tracked[0]} is not None and s_{tracked[0]}._array.size >= {large[number]}"
             function = f"(L{number} if {big} else f{number})"
         call = f"{function}({', '.join(argument(p) for p in formula_parameters(formula))})"
         if name is None:

@@ -34,6 +34,10 @@ FUNCTIONS = {
         abs_ as_strided_ detach detach_ empty_permuted fill fill_ get_device nonzero_static resize_as_
         zero_
         """,
+    "sparse": """
+        sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor
+        sparse_compressed_tensor spmm smm
+        """,
     "windows": "bartlett_window blackman_window hamming_window hann_window kaiser_window",
     "spectral": "stft istft",
 }
@@ -58,6 +62,11 @@ METHODS = {
     "inspection": """
         apply_ map_ map2_ dim_order is_coalesced is_distributed is_nonzero is_pinned is_same_size
         nonzero_static pin_memory resize resize_as to_dense
+        """,
+    "sparse": """
+        to_sparse to_sparse_coo to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc sparse_mask smm
+        sparse_dim dense_dim coalesce indices values _indices _values _nnz crow_indices col_indices
+        ccol_indices row_indices
         """,
     "spectral": "stft istft",
 }

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from wengert import dtypes
+from wengert.errors import type_name
+from wengert.kernels.matmul import c_name
 from wengert.ops.declare import composite, primitive
 
 
@@ -23,8 +24,13 @@ def _linear(input, weight, bias=None):
 
 def _general(input, weight, bias):
     if input.dtype != weight.dtype:
-        names = (dtypes.SCALAR_NAMES[dtypes.FROM_NUMPY[a.dtype]].lower() for a in (input, weight))
-        raise RuntimeError("expected m1 and m2 to have the same dtype, but got: {} != {}".format(*names))
+        if bias is None and input.ndim == 2:
+            raise RuntimeError(
+                f"expected m1 and m2 to have the same dtype, but got: {c_name(input.dtype)} != {c_name(weight.dtype)}"
+            )
+        raise RuntimeError(
+            f"mat1 and mat2 must have the same dtype, but got {type_name(input.dtype)} and {type_name(weight.dtype)}"
+        )
     if weight.ndim != 2:
         return _linear_of_vector(input, weight, bias)
     if input.ndim == 0:
@@ -37,11 +43,12 @@ def _general(input, weight, bias):
         )
     if input.dtype.itemsize == 2:
         return _half(input, weight, bias)
-    out = input.dot(weight.T) if input.ndim <= 2 else input @ weight.T
+    out = times(input, weight.T)
     if bias is not None:
         if bias.dtype != out.dtype:
-            names = (dtypes.SCALAR_NAMES[dtypes.FROM_NUMPY[a.dtype]].lower() for a in (bias, input))
-            raise RuntimeError("self and mat2 must have the same dtype, but got {} and {}".format(*names))
+            raise RuntimeError(
+                f"self and mat2 must have the same dtype, but got {type_name(bias.dtype)} and {type_name(input.dtype)}"
+            )
         if bias.ndim > out.ndim or (bias.shape and bias.shape[-1] not in (1, out.shape[-1])):
             raise RuntimeError(
                 f"The expanded size of the tensor ({out.shape[-1]}) must match the existing size ({bias.shape[-1]}) at "
@@ -50,6 +57,13 @@ def _general(input, weight, bias):
             )
         out += bias
     return out
+
+
+def times(rows, matrix):
+    """rows @ matrix as one product, however many dimensions the rows are laid out in."""
+    if rows.ndim <= 2:
+        return rows.dot(matrix)
+    return rows.reshape(-1, rows.shape[-1]).dot(matrix).reshape(*rows.shape[:-1], matrix.shape[1])
 
 
 def _half(input, weight, bias):
@@ -107,7 +121,7 @@ def _input_arrays(g, weight):
     if weight.ndim == 1:
         return g[..., None] * weight
     wide = np.float32 if g.dtype.itemsize == 2 else g.dtype
-    return (g.astype(wide, copy=False) @ weight.astype(wide, copy=False)).astype(g.dtype, copy=False)
+    return times(g.astype(wide, copy=False), weight.astype(wide, copy=False)).astype(g.dtype, copy=False)
 
 
 def _bias_arrays(g, bias_shape):

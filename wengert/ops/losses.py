@@ -373,11 +373,14 @@ Flat(cross_entropy, classes_form=cross_entropy_of_classes, general_form=general_
 
 def loss(function):
     """Declare a loss of `torch.nn.functional`: the retired arguments and the check of `reduction` are done here."""
-    parameters = inspect.signature(function).parameters
+    parameters = list(inspect.signature(function).parameters)
     retired = "size_average" in parameters
+    before = parameters.index("size_average") if retired else len(parameters)
 
     @functools.wraps(function)
     def run(*args, **kwargs):
+        if len(args) <= before and "size_average" not in kwargs and "reduce" not in kwargs:
+            return function(*args, **kwargs)
         given = inspect.signature(function).bind(*args, **kwargs).arguments
         if retired and (given.get("size_average") is not None or given.get("reduce") is not None):
             kwargs = dict(given, reduction=legacy_reduction(given.get("size_average"), given.get("reduce")))
@@ -438,6 +441,8 @@ def binary_cross_entropy_with_logits(
     checked(reduction)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape!r}) must be the same as input size ({input.shape!r})")
+    if not target.dtype.is_floating_point:
+        raise not_a_probability(input, target)
     if weight is None and pos_weight is None:
         return bce_with_logits(input, target, reduction)
     if pos_weight is None:
@@ -446,6 +451,11 @@ def binary_cross_entropy_with_logits(
         factor = (pos_weight - 1) * target + 1
         each = (1 - target) * input + factor * (log1p((-input.abs()).exp()) + (-input).relu())
     return reduced(each if weight is None else each * weight, reduction)
+
+
+def not_a_probability(input, target):
+    names = dtypes.SCALAR_NAMES[input.dtype], dtypes.SCALAR_NAMES[target.dtype]
+    return RuntimeError("result type {} can't be cast to the desired output type {}".format(*names))
 
 
 @loss

@@ -98,13 +98,13 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     if not input.numel():
         return empty_norm(input, weight, bias)
     check_channels(input, running_mean, running_var, weight, bias)
+    one_dtype(input, weight, bias, running_mean, running_var)
     floating("batch_norm", input)
     if not training and (running_mean is None or running_var is None):
         raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
     ndim = input.ndim
     axes = (0, *range(2, ndim))
     shape = tuple(input.shape)
-    affine = (1, -1, *(1,) * (ndim - 2))
     affine = (1, shape[1], *(1,) * (ndim - 2))
     if not training:
         mean = kernels.wide(running_mean._array).reshape(affine)
@@ -179,7 +179,7 @@ def instance_norm(
 # --- by layer and by group -------------------------------------------------------------------------------------------
 
 
-def trailing(normalized_shape, input, weight, bias):
+def trailing(normalized_shape, input, weight, bias, comma=", "):
     """The normalized shape as a tuple; raises RuntimeError unless it is the end of the input's, and that of the
     parameters."""
     given = normalized_shape
@@ -197,18 +197,30 @@ def trailing(normalized_shape, input, weight, bias):
                 f"normalized_shape = {list(normalized)}"
             )
     if tuple(input.shape[-len(normalized) :]) != normalized:
-        wanted = ", ".join(map(str, normalized))
+        wanted = comma + ", ".join(map(str, normalized))
         raise RuntimeError(
-            f"Given normalized_shape={list(normalized)}, expected input with shape [*, {wanted}], but got input of size"
+            f"Given normalized_shape={list(normalized)}, expected input with shape [*{wanted}], but got input of size"
             f"{list(input.shape)}"
         )
     return normalized
+
+
+def one_dtype(input, *parameters):
+    """Refuse parameters of another dtype than the input's; 16-bit inputs may come with parameters of 32 bits."""
+    for parameter in parameters:
+        if parameter is None or parameter.dtype is input.dtype:
+            continue
+        if parameter.dtype is not dtypes.float32:
+            raise RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float")
+        if input.dtype.itemsize != 2:
+            raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
 
 
 @composite(namespace="nn.functional", method=False)
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """Standardize over the last dimensions (Ba et al., 2016); weight and bias have their shape."""
     normalized = trailing(normalized_shape, input, weight, bias)
+    one_dtype(input, weight, bias)
     floating("LayerNormKernelImpl", input)
     shape = tuple(input.shape)
     axes = tuple(range(len(shape) - len(normalized), len(shape)))
@@ -237,6 +249,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
                 f"shape "
                 f"{list(value.shape)} and input of shape {list(shape)}"
             )
+    one_dtype(input, weight, bias)
     size = math.prod(shape[2:]) * (channels // num_groups)
     if n * size == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(shape)}")
@@ -248,7 +261,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
 @composite(namespace="nn.functional", method=False)
 def rms_norm(input, normalized_shape, weight=None, eps=None):
     """Divide by the root mean square over the last dimensions (Zhang and Sennrich, 2019)."""
-    normalized = trailing(normalized_shape, input, weight, None)
+    normalized = trailing(normalized_shape, input, weight, None, comma="")
     axes = tuple(range(input.ndim - len(normalized), input.ndim))
     half = input.dtype.itemsize == 2
     x = input.to(dtypes.float32) if half else input

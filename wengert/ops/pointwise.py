@@ -174,14 +174,22 @@ rsub = choice(
                                                                                                          input, alpha)),
     inplace=False, method=False,
 )  # fmt: skip
-addcmul = pointwise(
-    "addcmul", kernels.addcmul, tensors=("input", "tensor1", "tensor2"), input=lambda g: g,
+plain_addcmul = pointwise(
+    "addcmul", kernels.addcmul, tensors=("input", "tensor1", "tensor2"), **HIDDEN, input=lambda g: g,
     tensor1=lambda g, tensor2, value: g * (tensor2 * value), tensor2=lambda g, tensor1, value: g * (tensor1 * value),
 )  # fmt: skip
-addcdiv = pointwise(
-    "addcdiv", kernels.addcdiv, tensors=("input", "tensor1", "tensor2"), input=lambda g: g,
+plain_addcdiv = pointwise(
+    "addcdiv", kernels.addcdiv, tensors=("input", "tensor1", "tensor2"), **HIDDEN, input=lambda g: g,
     tensor1=lambda g, tensor2, value: g * (value / tensor2),
     tensor2=lambda g, tensor1, tensor2, value: -g * (value * tensor1 / (tensor2 * tensor2)),
+)  # fmt: skip
+addcmul = choice(
+    "addcmul", lambda input, tensor1, tensor2, *, value=1: (plain_addcmul, (input, tensor1, tensor2, value)),
+    doc="input + value * tensor1 * tensor2.",
+)  # fmt: skip
+addcdiv = choice(
+    "addcdiv", lambda input, tensor1, tensor2, *, value=1: (plain_addcdiv, (input, tensor1, tensor2, value)),
+    doc="input + value * tensor1 / tensor2.",
 )  # fmt: skip
 
 

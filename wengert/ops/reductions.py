@@ -45,7 +45,7 @@ nansum = reduction(
 )  # fmt: skip
 mean = reduction(
     "mean", kernels.mean, node="MeanBackward1", full_node="MeanBackward0",
-    input=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim) / count(input_shape, dim),
+    input=lambda g, input_shape, dim, keepdim: spread(g / count(input_shape, dim), input_shape, dim, keepdim),
 )  # fmt: skip
 
 

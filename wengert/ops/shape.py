@@ -253,8 +253,9 @@ def permute(input, *dims, **named):
     return permute_op.function(input, dims_given(tuple(named.values()) if named else dims))
 
 
-def squeeze(input, dim=None):
-    """Without dimensions of one element: all of them, or those in `dim`; a view."""
+def squeeze(input, dim=None, *, axis=None):
+    """Without dimensions of one element: all of them, or those in `dim` (or `axis`); a view."""
+    dim = axis if dim is None else dim
     if dim is None:
         return squeeze_all.function(input)
     if isinstance(dim, (tuple, list)):

@@ -3,6 +3,7 @@
 import numpy as np
 
 import wengert
+from wengert.autograd.views import bump
 
 from .optimizer import ArrayOptimizer, add_square, check_lr, check_nonnegative, decayed, scalar
 
@@ -79,3 +80,16 @@ class Adagrad(ArrayOptimizer):
         np.multiply(g, scalar(group["lr"]) / (1 + (step - 1) * group["lr_decay"]), out=u)
         u /= t
         p -= u
+
+    def _step_sparse(self, group, p, grad):
+        if group["weight_decay"] != 0:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        own = self.state[p]
+        own["step"] += 1
+        rate = scalar(group["lr"]) / (1 + (own["step"].item() - 1) * group["lr_decay"])
+        grad = grad.coalesce()
+        places, g = tuple(grad._indices()._array), grad._values()._array
+        own["sum"]._array[places] += g * g
+        p._array[places] -= rate * (g / (np.sqrt(own["sum"]._array[places]) + group["eps"]))
+        bump(own["sum"])
+        bump(p)

@@ -25,6 +25,7 @@ class Adam(ArrayOptimizer):
     `amsgrad` divides by the largest v so far.
     """
 
+    _sparse_message = "Adam does not support sparse gradients, please consider SparseAdam instead"
     _group_defaults = {
         "amsgrad": False,
         "maximize": False,

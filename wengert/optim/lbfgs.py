@@ -148,7 +148,7 @@ class LBFGS(Optimizer):
     def _flat_grad(self):
         parts = []
         for p in self._params:
-            grad = p.new_zeros(p.numel()) if p.grad is None else p.grad.reshape(-1)
+            grad = p.new_zeros(p.numel()) if p.grad is None else p.grad.to_dense().reshape(-1)
             parts.append(wengert.view_as_real(grad).view(-1) if grad.is_complex() else grad)
         return wengert.cat(parts, 0)
 

@@ -11,12 +11,15 @@ import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from copy import deepcopy
-from functools import wraps
+from functools import partial, wraps
+from types import MappingProxyType
 
 import numpy as np
 
 import wengert
+from wengert.autograd.graph import rare
 from wengert.autograd.views import bump
+from wengert.kernels import choices
 from wengert.tensor import Tensor
 from wengert.utils.hooks import RemovableHandle
 
@@ -325,6 +328,9 @@ class Optimizer:
 
     def zero_grad(self, set_to_none=True):
         """Drop the gradient of every parameter, or (`set_to_none=False`) fill it with zeros."""
+        if rare.active:
+            for observe in rare.on_result:
+                observe("zero_grad", (), self, None)
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:
@@ -386,6 +392,7 @@ class ArrayOptimizer(Optimizer):
     _elementwise = True
     _scalars = ("step",)
     _sparse_message = "{} does not support sparse gradients"
+    _fast = None  # during a step: runs the formula on large arrays, see `wengert.kernels.choices.updates`
     _step_supports_amp_scaling = False  # fused optimizers undo the scaling of the loss by themselves
 
     def __init__(self, params, defaults):
@@ -418,6 +425,8 @@ class ArrayOptimizer(Optimizer):
 
     def _scratch(self, p, count):
         """`count` arrays like `p` whose contents don't matter, the same ones at every call."""
+        if type(p) is not np.ndarray:  # the formula is being recorded
+            return tuple(p.scratch() for _ in range(count))
         key = (p.shape, p.dtype)
         found = self._temporaries.get(key)
         if found is None or len(found) < count:
@@ -440,10 +449,12 @@ class ArrayOptimizer(Optimizer):
         for i, group in enumerate(self.param_groups):
             names = self._arrays(group)
             packed = self._step_packs(i, group, names) if self._elementwise else ()
+            self._fast = choices.updates() if self._elementwise else None
             for p in group["params"]:
                 grad = p.grad
                 if grad is not None and id(p) not in packed:
                     self._step_one(group, p, grad, names)
+        self._fast = None
         return loss
 
     def _unscale(self):
@@ -484,7 +495,14 @@ class ArrayOptimizer(Optimizer):
             pack.scatter()
         return packed
 
+    def _step_sparse(self, group, p, grad):
+        """Update a parameter whose gradient is a sparse tensor; refused unless a formula has a sparse form."""
+        raise RuntimeError(self._sparse_message.format(type(self).__name__))
+
     def _step_one(self, group, p, grad, names):
+        if grad.is_sparse:
+            self._step_sparse(group, p, grad.neg() if group.get("maximize") else grad)
+            return
         state = self.state[p] if names else _NO_STATE
         step = 0
         if not state and names:
@@ -499,7 +517,13 @@ class ArrayOptimizer(Optimizer):
         if names and names[0] == "step":
             step = self._count(arrays.pop(0))
         if array.dtype.kind == "f" and array.itemsize >= 4:
-            self._update(group, step, array, g, *arrays)
+            fast = self._fast
+            if (
+                fast is None
+                or array.size < choices.UPDATES
+                or not fast.run(step, partial(self._update, group, step), (array, g, *arrays))
+            ):
+                self._update(group, step, array, g, *arrays)
         else:
             self._update_through_copies(group, step, array, g, arrays)
         bump(p)
@@ -514,8 +538,6 @@ class ArrayOptimizer(Optimizer):
 
     def _check_first(self, group, p, grad):
         """Refuse gradients that the formula is not for."""
-        if grad.is_sparse:
-            raise RuntimeError(self._sparse_message.format(type(self).__name__))
 
     def _update_through_copies(self, group, step, p, g, arrays):
         """Update parameters that NumPy can't compute with directly: half precision in single, complex as real pairs."""
@@ -564,3 +586,8 @@ def add_square(total, g, decay, weight, out):
     np.multiply(g, weight, out=out)
     out *= g
     total += out
+
+
+# A subclass that never calls __init__, as those that wrap another optimizer may not, has no hooks.
+for _table in _HOOK_TABLES:
+    setattr(Optimizer, _table, MappingProxyType({}))

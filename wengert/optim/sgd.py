@@ -2,6 +2,8 @@
 
 import numpy as np
 
+import wengert
+
 from .optimizer import ArrayOptimizer, check_lr, check_nonnegative, decayed, scalar, zeros_like
 
 __all__ = ["SGD"]
@@ -77,3 +79,15 @@ class SGD(ArrayOptimizer):
                 g = velocity
         np.multiply(g, scalar(group["lr"]), out=u)
         p -= u
+
+    def _step_sparse(self, group, p, grad):
+        if group["weight_decay"] != 0:
+            raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
+        with wengert.no_grad():
+            momentum = group["momentum"]
+            if momentum != 0:
+                velocity = self.state[p].get("momentum_buffer")
+                velocity = grad.clone() if velocity is None else velocity * momentum + grad * (1 - group["dampening"])
+                self.state[p]["momentum_buffer"] = velocity
+                grad = grad + velocity * momentum if group["nesterov"] else velocity
+            p.add_(grad, alpha=-scalar(group["lr"]))

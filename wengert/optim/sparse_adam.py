@@ -1,7 +1,14 @@
 """Adam for gradients that are sparse tensors."""
 
+import math
+
+import numpy as np
+
+import wengert
+from wengert.autograd.views import bump
+
 from .adam import check_betas
-from .optimizer import Optimizer, check_lr, check_nonnegative
+from .optimizer import Optimizer, check_lr, check_nonnegative, scalar, zeros_like
 
 __all__ = ["SparseAdam"]
 
@@ -18,14 +25,44 @@ class SparseAdam(Optimizer):
         check_nonnegative(eps=eps)
         check_betas(betas)
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
+        places = ((i, j, p) for i, group in enumerate(self.param_groups) for j, p in enumerate(group["params"]))
+        sparse = [(i, j) for i, j, p in places if p.is_sparse]
+        if sparse:
+            raise ValueError(f"Sparse params at indices {sparse}: SparseAdam requires dense parameter tensors")
 
     def step(self, closure=None):
-        """Refuse dense gradients, as PyTorch does, and sparse ones, which are not supported."""
+        """Update the rows that have gradients; `closure` (optional) computes the loss anew and returns it.
+
+        Raises RuntimeError for a dense gradient.
+        """
+        loss = None
+        if closure is not None:
+            with wengert.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
                     continue
                 if not p.grad.is_sparse:
                     raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")
-                raise NotImplementedError("SparseAdam: sparse gradients are not supported")
-        return
+                self._step_one(group, p, (p.grad.neg() if group["maximize"] else p.grad).coalesce())
+        return loss
+
+    def _step_one(self, group, p, grad):
+        own = self.state[p]
+        if not own:
+            own.update(step=0, exp_avg=zeros_like(p), exp_avg_sq=zeros_like(p))
+        own["step"] += 1
+        places, g = tuple(grad._indices()._array), grad._values()._array
+        if not g.size:
+            return
+        (beta1, beta2), averages = group["betas"], []
+        for name, new, beta in (("exp_avg", g, beta1), ("exp_avg_sq", g * g, beta2)):
+            old = own[name]._array[places]
+            own[name]._array[places] = average = old + (new - old) * g.dtype.type(1 - beta)
+            averages.append(average)
+            bump(own[name])
+        rate = scalar(group["lr"]) * math.sqrt(1 - beta2 ** own["step"]) / (1 - beta1 ** own["step"])
+        mean, square = averages
+        p._array[places] -= mean / (np.sqrt(square) + g.dtype.type(group["eps"])) * g.dtype.type(rate)
+        bump(p)

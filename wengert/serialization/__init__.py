@@ -15,7 +15,10 @@ import stat
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
+from typing import IO, TypeAlias
 
+from wengert.devices import device
 from wengert.serialization import archive, legacy
 from wengert.serialization.pickling import Pickler, StorageReferences
 from wengert.serialization.unpickling import (
@@ -40,6 +43,9 @@ __all__ = [
     "set_default_mmap_options",
 ]  # fmt: skip
 
+FileLike: TypeAlias = str | os.PathLike[str] | IO[bytes]
+FILE_LIKE = FileLike
+MAP_LOCATION: TypeAlias = Callable[[UntypedStorage, str], UntypedStorage] | device | str | dict[str, str] | None
 
 # --- settings ---------------------------------------------------------------------------------------------------------
 
@@ -354,8 +360,6 @@ def default_restore_location(storage, location):
 
 def restoring(map_location):
     """``function(storage, location)`` that brings a storage to where `map_location` says."""
-    from wengert.devices import device
-
     if map_location is None:
         return default_restore_location
     if isinstance(map_location, dict):

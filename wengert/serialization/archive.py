@@ -8,6 +8,7 @@ PyTorch never writes and which could unfold into any size.
 import contextlib
 import io
 import mmap
+import os
 import pickle
 import struct
 import sys
@@ -19,6 +20,7 @@ import numpy as np
 from wengert import dtypes
 from wengert.serialization.unpickling import StorageType
 from wengert.storage import TypedStorage, UntypedStorage
+from wengert.tensor import wrap
 
 ALIGNMENT = 64
 LOCAL_HEADER = 30  # bytes, before the name and the extra field
@@ -172,6 +174,42 @@ def read_into(file, memory, path):
         if not count:
             raise corrupt(f"record {path} ends early")
         memory = memory[count:]
+
+
+class PyTorchFileReader:
+    """The records of a checkpoint one by one, as libraries read them that load large files piece by piece.
+
+    Args:
+        file: a path, or a seekable file open for reading.
+    """
+
+    def __init__(self, file):
+        is_path = isinstance(file, str | os.PathLike)
+        self.archive = Archive(open(file, "rb") if is_path else file)  # noqa: SIM115 - open as long as the reader is
+
+    def get_all_records(self):
+        """The names of all records."""
+        return [name.partition("/")[2] for name in self.archive.records]
+
+    def has_record(self, name):
+        """Whether there is a record of that name."""
+        return f"{self.archive.folder}/{name}" in self.archive.records
+
+    def get_record(self, name):
+        """A record's bytes."""
+        return self.archive.bytes_of(name).tobytes()
+
+    def get_record_offset(self, name):
+        """Where in the file a record's bytes begin."""
+        return self.archive.place(name)[0]
+
+    def get_storage_from_record(self, name, numel, dtype):
+        """A record as a tensor of `numel` elements of `dtype`; UntypedStorage stands for bytes."""
+        element = dtype if isinstance(dtype, dtypes.dtype) else dtypes.uint8
+        line = self.archive.bytes_of(name)
+        if line.size != numel * element.itemsize:
+            raise corrupt(f"record {name} has {line.size} bytes where {numel * element.itemsize} are wanted")
+        return wrap(line.view(element.numpy), element)
 
 
 class Storages:

@@ -1,6 +1,13 @@
-"""Trees of lists, tuples, named tuples and dicts, as argument and result structures: taken apart and put together."""
+"""Trees of lists, tuples, named tuples and dicts, as argument and result structures: taken apart and put together.
 
-from collections import OrderedDict, defaultdict
+`SUPPORTED_NODES` says for each class of inner nodes how; programs may add theirs with `register_pytree_node`.
+"""
+
+from collections import OrderedDict, defaultdict, deque, namedtuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+PyTree = Any
 
 
 class TreeSpec:
@@ -32,25 +39,86 @@ class TreeSpec:
         return "*" if self.is_leaf() else f"TreeSpec({self.type.__name__}, {self.context}, {list(self.children_specs)})"
 
 
-LEAF = TreeSpec(None, None, ())
+class LeafSpec(TreeSpec):
+    """The structure of a leaf."""
+
+    __slots__ = ()
+
+    def __init__(self):
+        super().__init__(None, None, ())
+
+
+LEAF = LeafSpec()
+
+
+class NodeDef(NamedTuple):
+    """How nodes of a class are taken apart, ``(children, context)``, and put together, from children and context."""
+
+    type: Any
+    flatten_fn: Callable
+    unflatten_fn: Callable
+    flatten_with_keys_fn: Callable | None = None
+
+
+SUPPORTED_NODES: dict[Any, NodeDef] = {}
+
+
+def register_pytree_node(cls, flatten_fn, unflatten_fn, *, serialized_type_name=None, to_dumpable_context=None,
+                         from_dumpable_context=None, flatten_with_keys_fn=None):  # fmt: skip
+    """Make instances of `cls` inner nodes of trees.
+
+    Args:
+        flatten_fn: gives the children and a context for a node.
+        unflatten_fn: gives the node for children and context.
+        flatten_with_keys_fn: gives the children with the keys by which they are reached.
+        serialized_type_name, to_dumpable_context, from_dumpable_context: for structures in files; none is written.
+    Raises:
+        ValueError: `cls` is one already.
+    """
+    if cls in SUPPORTED_NODES:
+        raise ValueError(f"{cls} is already registered as pytree node.")
+    SUPPORTED_NODES[cls] = NodeDef(cls, flatten_fn, unflatten_fn, flatten_with_keys_fn)
+
+
+_register_pytree_node = register_pytree_node
+
+register_pytree_node(list, lambda node: (list(node), None), lambda children, _: list(children))
+register_pytree_node(tuple, lambda node: (list(node), None), lambda children, _: tuple(children))
+register_pytree_node(
+    dict, lambda node: (list(node.values()), tuple(node)), lambda children, keys: dict(zip(keys, children))
+)
+register_pytree_node(
+    OrderedDict,
+    lambda node: (list(node.values()), tuple(node)),
+    lambda children, keys: OrderedDict(zip(keys, children)),
+)
+register_pytree_node(
+    defaultdict,
+    lambda node: (list(node.values()), (node.default_factory, tuple(node))),
+    lambda children, context: defaultdict(context[0], zip(context[1], children)),
+)
+register_pytree_node(deque, lambda node: (list(node), node.maxlen), lambda children, maxlen: deque(children, maxlen))
+register_pytree_node(  # stands for all named tuples, and for the results with names of operations
+    namedtuple,
+    lambda node: (list(node), type(node)),
+    lambda children, kind: kind(*children) if hasattr(kind, "_make") else kind(children),
+)
 
 
 def is_namedtuple(value):
+    """Whether `value` is a named tuple."""
     return isinstance(value, tuple) and hasattr(type(value), "_fields")
+
+
+def _get_node_type(tree):
+    """What to look up in `SUPPORTED_NODES`."""
+    return namedtuple if is_namedtuple(tree) else type(tree)
 
 
 def children_of(tree):
     """(children, context) of an inner node; None for a leaf."""
-    kind = type(tree)
-    if kind in (list, tuple):
-        return list(tree), None
-    if kind in (dict, OrderedDict):
-        return list(tree.values()), tuple(tree)
-    if kind is defaultdict:
-        return list(tree.values()), (tree.default_factory, tuple(tree))
-    if is_namedtuple(tree):
-        return list(tree), kind
-    return None
+    node = SUPPORTED_NODES.get(_get_node_type(tree))
+    return None if node is None else node.flatten_fn(tree)
 
 
 def tree_flatten(tree, is_leaf=None):
@@ -65,7 +133,7 @@ def _flatten(tree, leaves, is_leaf):
         leaves.append(tree)
         return LEAF
     children, context = found
-    return TreeSpec(type(tree), context, tuple(_flatten(c, leaves, is_leaf) for c in children))
+    return TreeSpec(_get_node_type(tree), context, tuple(_flatten(c, leaves, is_leaf) for c in children))
 
 
 def tree_unflatten(leaves, treespec):
@@ -84,14 +152,7 @@ def _unflatten(leaves, spec):
     if spec.is_leaf():
         return next(leaves)
     children = [_unflatten(leaves, c) for c in spec.children_specs]
-    kind, context = spec.type, spec.context
-    if kind in (list, tuple):
-        return kind(children)
-    if kind in (dict, OrderedDict):
-        return kind(zip(context, children, strict=True))
-    if kind is defaultdict:
-        return defaultdict(context[0], zip(context[1], children, strict=True))
-    return kind(*children) if hasattr(kind, "_make") else kind(children)
+    return SUPPORTED_NODES[spec.type].unflatten_fn(children, spec.context)
 
 
 def tree_leaves(tree, is_leaf=None):
@@ -116,6 +177,17 @@ def tree_map_only(kind, func, tree, is_leaf=None):
     return tree_map(lambda x: func(x) if isinstance(x, kind) else x, tree, is_leaf=is_leaf)
 
 
+def tree_map_(func, tree, *rests, is_leaf=None):
+    """Call ``func(leaf, ...)`` for all leaves; returns `tree` itself."""
+    tree_map(func, tree, *rests, is_leaf=is_leaf)
+    return tree
+
+
+def tree_iter(tree, is_leaf=None):
+    """The leaves from left to right, as an iterator."""
+    return iter(tree_leaves(tree, is_leaf))
+
+
 def tree_all(predicate, tree):
     """Whether all leaves satisfy a predicate."""
     return all(map(predicate, tree_leaves(tree)))
@@ -134,7 +206,7 @@ def broadcast_to(tree, spec):
     if found is None:
         return [tree] * spec.num_leaves
     children, context = found
-    if type(tree) is not spec.type or len(children) != len(spec.children_specs) or context != spec.context:
+    if _get_node_type(tree) is not spec.type or len(children) != len(spec.children_specs) or context != spec.context:
         return None
     parts = [broadcast_to(c, s) for c, s in zip(children, spec.children_specs, strict=True)]
     return None if any(p is None for p in parts) else [x for p in parts for x in p]

@@ -24,7 +24,9 @@ __all__ = [
     "CheckpointFunction",
     "checkpoint",
     "checkpoint_sequential",
+    "get_device_states",
     "noop_context_fn",
+    "set_device_states",
     "set_checkpoint_early_stop",
 ]
 
@@ -295,6 +297,15 @@ def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwar
         )
         end = (number + 1) * size
     return part(end, len(functions))(input)
+
+
+def get_device_states(*args):
+    """The accelerators that tensors in `args` live on and the states of their generators: two empty lists."""
+    return [], []
+
+
+def set_device_states(devices, states, *, device_type=None):
+    """Give accelerators' generators the states that `get_device_states` found, which are none."""
 
 
 def detach_variable(inputs):

@@ -13,6 +13,7 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 
 import wengert
+from wengert.autograd.graph import rare
 from wengert.tensor import Tensor
 from wengert.utils.hooks import RemovableHandle
 
@@ -407,18 +408,24 @@ class Module:
     # ---------------------------------------------------------------- calling
 
     def __call__(self, *args, **kwargs):
-        if not (
-            self._forward_hooks
-            or self._forward_pre_hooks
-            or self._backward_hooks
-            or self._backward_pre_hooks
-            or _global_forward_hooks
-            or _global_forward_pre_hooks
-            or _global_backward_hooks
-            or _global_backward_pre_hooks
-        ):
-            return self.forward(*args, **kwargs)
-        return self._call_with_hooks(args, kwargs)
+        try:
+            if not (
+                self._forward_hooks
+                or self._forward_pre_hooks
+                or self._backward_hooks
+                or self._backward_pre_hooks
+                or _global_forward_hooks
+                or _global_forward_pre_hooks
+                or _global_backward_hooks
+                or _global_backward_pre_hooks
+            ):
+                return self.forward(*args, **kwargs)
+            return self._call_with_hooks(args, kwargs)
+        except Exception as error:
+            from .blame import name_layer  # needed only now
+
+            name_layer(error, self, args, kwargs)
+            raise
 
     def _call_impl(self, *args, **kwargs):
         return Module.__call__(self, *args, **kwargs)
@@ -961,6 +968,9 @@ class Module:
 
     def zero_grad(self, set_to_none=True):
         """Drop the gradient of every parameter, or (`set_to_none=False`) fill it with zeros."""
+        if rare.active:
+            for observe in rare.on_result:
+                observe("zero_grad", (), self, None)
         for param in self.parameters():
             if param.grad is None:
                 continue

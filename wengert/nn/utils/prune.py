@@ -72,7 +72,7 @@ class BasePruningMethod(ABC):
                 f"got {importance_scores.shape} vs {original.shape}"
             )
         if importance_scores is None:
-            importance_scores = original
+            importance_scores = getattr(module, name)  # with what is pruned already at zero
         if fresh:
             module.register_parameter(name + "_orig", module._parameters[name])
             del module._parameters[name]

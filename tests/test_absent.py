@@ -1,0 +1,132 @@
+"""What is not here answers truthfully: devices, compilers, exporters, process groups."""
+
+import warnings
+
+import pytest
+
+import wengert as torch
+
+CPU_ONLY = pytest.mark.parametrize("kind", ["cuda", "xpu", "mps", "mtia", "accelerator"])
+
+
+@CPU_ONLY
+def test_there_is_no_accelerator(kind):
+    module = getattr(torch, kind)
+    assert module.is_available() is False and module.device_count() == 0
+    with pytest.raises((AssertionError, RuntimeError), match=r"not compiled with|Cannot (execute|access)"):
+        module.synchronize()
+
+
+@pytest.mark.parametrize("kind", ["cuda", "xpu"])
+def test_memory_of_no_device_is_none_at_all(kind):
+    module = getattr(torch, kind)
+    assert module.memory_allocated() == module.max_memory_reserved() == 0
+    module.empty_cache()
+    module.reset_peak_memory_stats()
+    module.manual_seed_all(1)
+    assert module.get_rng_state_all() == [] and module.memory_stats() == {}
+
+
+def test_what_cuda_needs_a_device_for_is_refused():
+    for call in (torch.cuda.current_device, torch.cuda.Stream, torch.cuda.Event, torch.cuda.get_device_name):
+        with pytest.raises(AssertionError, match="Torch not compiled with CUDA enabled"):
+            call()
+    with pytest.raises(AssertionError), torch.cuda.device(0):
+        pass
+    with torch.cuda.device(None), torch.cuda.device_of(torch.ones(1)), torch.cuda.stream(None):
+        pass
+    with pytest.raises(RuntimeError, match="NVTX functions not installed"):
+        torch.cuda.nvtx.range_push("a")
+    with pytest.raises(AttributeError):
+        torch.cuda.no_such_name
+
+
+def test_answers_are_not_shared():
+    torch.cuda.memory_stats()["a"] = 1
+    assert torch.cuda.memory_stats() == {}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: torch.onnx.export(None, ()), lambda: torch.fx.symbolic_trace(None),
+        lambda: torch.export.export(None, ()),
+        lambda: torch.quantization.quantize_dynamic(None), lambda: torch.ao.quantization.QuantStub(),
+        lambda: torch.nested.nested_tensor([]), lambda: torch.package.PackageImporter("x"),
+        lambda: torch.distributed.init_process_group("gloo"), lambda: torch.utils.cpp_extension.load("x", []),
+        lambda: torch.compiler.load_compiled_function("x"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_says_its_name(call):
+    with pytest.raises(NotImplementedError, match=r"^torch\.[\w.]+: wengert "):
+        call()
+
+
+def test_there_are_no_process_groups():
+    distributed = torch.distributed
+    assert not distributed.is_available() and not distributed.is_initialized()
+    for call in (distributed.get_rank, distributed.get_world_size, distributed.barrier):
+        with pytest.raises(ValueError, match="Default process group has not been initialized"):
+            call()
+    with pytest.raises(ValueError, match="Default process group"):
+        torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))
+
+
+def test_a_compiled_function_is_the_function():
+    def double(x):
+        return 2 * x
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert torch.compile(double, mode="max-autotune", fullgraph=True) is double
+        assert torch.compile(dynamic=True)(double) is double
+    assert torch.compiler.disable(double) is double and torch._dynamo.disable()(double) is double
+    assert not torch.compiler.is_compiling() and not torch.jit.is_scripting() and not torch.jit.is_tracing()
+    torch.compiler.reset()
+    torch._dynamo.config.suppress_errors = True
+    with pytest.raises(RuntimeError, match="Either mode or options"):
+        torch.compile(double, mode="default", options={})
+
+
+def test_backends_keep_settings_and_have_nothing():
+    backends = torch.backends
+    names = ("cudnn", "mkl", "mkldnn", "mps", "openmp", "nnpack", "cusparselt", "opt_einsum")
+    assert not any(getattr(backends, name).is_available() for name in names)
+    assert backends.cudnn.version() is None and backends.quantized.supported_engines == ["none"]
+    with backends.cudnn.flags(enabled=True, benchmark=True):
+        assert backends.cudnn.benchmark
+    assert not backends.cudnn.benchmark
+    backends.cuda.matmul.allow_tf32 = True
+    assert backends.cuda.matmul.allow_tf32
+    backends.cuda.matmul.allow_tf32 = False
+    with backends.cuda.sdp_kernel(enable_flash=False), backends.mkldnn.flags(enabled=False), backends.mkl.verbose(0):
+        assert not backends.cuda.flash_sdp_enabled()
+    assert backends.cuda.flash_sdp_enabled()
+
+
+def test_texts_about_the_build_name_it():
+    assert "wengert" in torch.__config__.show()
+    assert "numpy" in torch.utils.collect_env.get_pretty_env_info()
+    assert torch.version.cuda is None
+
+
+def test_events_go_to_who_asked_for_them():
+    from datetime import datetime
+
+    seen = []
+    handle = torch.monitor.register_event_handler(seen.append)
+    event = torch.monitor.Event("step", datetime(2020, 1, 1), {"loss": 1.0})
+    torch.monitor.log_event(event)
+    torch.monitor.unregister_event_handler(handle)
+    torch.monitor.log_event(event)
+    assert seen == [event]
+
+
+def test_compile_is_the_identity_and_says_so_once():
+    def double(x):
+        return x * 2
+
+    torch.compiler._said = False
+    with pytest.warns(UserWarning, match="no compiler"):
+        assert torch.compile(double) is double
+    assert torch.compile()(double) is double

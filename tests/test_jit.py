@@ -1,0 +1,77 @@
+"""torch.jit and torch.fx: programs that ask for compiled code run as the Python that they are."""
+
+import pytest
+
+import wengert as torch
+from wengert import fx, jit, nn
+
+
+def test_scripting_and_tracing_return_what_they_are_given():
+    layer = nn.Linear(2, 2)
+
+    def double(x):
+        return 2 * x
+
+    assert jit.script(double) is double
+    assert jit.script(layer) is layer
+    assert jit.trace(layer, torch.ones(1, 2)) is layer
+    assert jit.trace_module(layer, {"forward": torch.ones(1, 2)}) is layer
+    assert not isinstance(layer, jit.ScriptModule)
+    assert not jit.is_scripting()
+
+
+def test_marks_change_nothing():
+    def function(x):
+        return x
+
+    for mark in (jit.ignore, jit.ignore(drop=True), jit.unused, jit.export, jit.script_method, fx.wrap):
+        assert mark(function) is function
+
+
+def test_a_script_module_is_a_module():
+    class Net(jit.ScriptModule):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 2)
+
+        @jit.script_method
+        def forward(self, x):
+            return self.layer(x)
+
+    assert Net()(torch.ones(4, 3)).shape == (4, 2)
+    assert len(list(Net().parameters())) == 2
+
+
+def test_forked_work_is_done_when_forked():
+    assert jit.wait(jit.fork(lambda a, b: a + b, 1, b=2)) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        (1, int, True),
+        ([1, 2], list[int], True),
+        ([1, "a"], list[int], False),
+        ({"a": 1}, dict[str, int], True),
+        ((1, "a"), tuple[int, str], True),
+        ((1,), tuple[int, str], False),
+        (None, int | None, True),
+        ("a", (int, str), True),
+        (1.0, (int, str), False),
+    ],
+)
+def test_isinstance_looks_into_containers(value, kind, expected):
+    assert jit.isinstance(value, kind) is expected
+
+
+@pytest.mark.parametrize("name", ["save", "load", "freeze", "optimize_for_inference"])
+def test_what_only_compiled_code_can_do_is_refused_by_name(name):
+    with pytest.raises(NotImplementedError, match=rf"torch\.jit\.{name} needs TorchScript"):
+        getattr(jit, name)(nn.Linear(1, 1))
+
+
+def test_fx_and_onnx_are_refused_by_name():
+    with pytest.raises(NotImplementedError, match=r"torch\.fx\.symbolic_trace"):
+        fx.symbolic_trace(nn.Linear(1, 1))
+    with pytest.raises(NotImplementedError, match=r"torch\.onnx\.export"):
+        torch.onnx.export(nn.Linear(1, 1), torch.ones(1, 1), "model.onnx")

@@ -1,0 +1,53 @@
+"""``torch._dynamo``: what libraries touch of PyTorch's compiler when they are imported; here nothing is compiled."""
+
+from types import SimpleNamespace
+
+from wengert.absent import refuses
+from wengert.compiler import (
+    allow_in_graph,
+    assume_constant_result,
+    disable,
+    is_compiling,
+    list_backends,
+    reset,
+    set_stance,
+    substitute_in_graph,
+)
+
+__all__ = [
+    "OptimizedModule", "allow_in_graph", "assume_constant_result", "config", "disable", "disallow_in_graph",
+    "eval_frame", "forbid_in_graph", "graph_break", "is_compiling", "list_backends", "mark_dynamic", "mark_static",
+    "mark_static_address", "maybe_mark_dynamic", "reset", "set_stance", "substitute_in_graph",
+]  # fmt: skip
+
+config = SimpleNamespace(suppress_errors=False, cache_size_limit=8, recompile_limit=8, verbose=False, disable=False)
+
+
+class OptimizedModule:
+    """The class of compiled modules: no object belongs to it."""
+
+    def __new__(cls, *args, **kwargs):
+        raise NotImplementedError("torch._dynamo.OptimizedModule: wengert has no compiler yet")
+
+
+eval_frame = SimpleNamespace(OptimizedModule=OptimizedModule, disable=disable)
+
+
+def disallow_in_graph(fn):
+    """`fn`: there is no graph to keep it out of."""
+    return fn
+
+
+forbid_in_graph = disallow_in_graph
+
+
+def graph_break(msg=""):
+    """End a graph, where none is being compiled."""
+
+
+def mark_dynamic(t, index, **options):
+    """Say that a size may change: all may."""
+
+
+maybe_mark_dynamic = mark_static = mark_static_address = mark_dynamic
+refuses(globals(), ("export", "explain", "optimize", "optimize_assert"), why="has no compiler yet")

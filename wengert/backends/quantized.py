@@ -1,0 +1,4 @@
+"""Engines for quantized networks: there are none."""
+
+engine = "none"
+supported_engines = ["none"]

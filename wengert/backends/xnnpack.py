@@ -1,0 +1,3 @@
+"""Whether XNNPACK is there: it is not."""
+
+enabled = False

@@ -1,0 +1,61 @@
+"""Cross entropy over many classes, in the place of `wengert.kernels.losses`.
+
+What is kept for the gradient is one number for each position, the logarithm of the sum of exponentials, rather than the
+exponentials of all scores; it is kept in float64, for scores of any size are subtracted from it.
+"""
+
+import numpy as np
+
+from wengert.kernels import losses as reference
+from wengert.kernels.cpu import mathematics as m
+from wengert.kernels.cpu.expressions import F32, F64, cast
+from wengert.kernels.cpu.pointwise import Kernel
+from wengert.kernels.cpu.rows import RowKernel
+
+
+def log_of_sum_row(row, x):
+    peak = row.max(x)
+    row.number(m.log(row.sum(m.exp(x - peak), wide=True)) + cast(peak, F64), 0)
+
+
+LOG_OF_SUM = RowKernel("logsumexp", log_of_sum_row)
+SHARES = Kernel("cross_entropy/input", lambda x, total, g: np.exp((x - total).astype(x.dtype)) * g)
+
+
+def cross_entropy(input, target, ignore_index=-100, reduction="mean"):
+    dtype = input.dtype
+    if dtype not in (F32, F64) or not input.flags.c_contiguous:
+        return reference.cross_entropy(input, target, ignore_index, reduction)
+    rows = reference.class_last(input)
+    flat, mask = reference.counted(target, rows.shape[1], ignore_index)
+    total = np.empty((len(flat), 1), np.float64)
+    if not LOG_OF_SUM(rows.shape, [rows], [total]):
+        return reference.cross_entropy(input, target, ignore_index, reduction)
+    losses = total[:, 0] - rows[np.arange(len(flat)), flat]
+    if mask is not None:
+        losses[~mask] = 0
+    if reduction == "none":
+        return losses.astype(dtype).reshape(target.shape), total
+    result = np.add.reduce(losses)
+    if reduction == "mean":
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result = np.divide(result, len(losses) if mask is None else mask.sum())
+    return np.asarray(result, dtype), total
+
+
+def cross_entropy_gradient(g, input, target, ignore_index, reduction, kept):
+    if type(kept) is tuple:  # the forward pass was the reference's
+        return reference.cross_entropy_gradient(g, input, target, ignore_index, reduction, kept)
+    rows = reference.class_last(input)
+    flat, mask = reference.counted(target, rows.shape[1], ignore_index)
+    share = np.asarray(g, rows.dtype).reshape(-1, 1)
+    if reduction == "mean":
+        share = share / rows.dtype.type(len(flat) if mask is None else mask.sum())
+    if mask is not None:
+        share = share * mask[:, None]
+    share = np.broadcast_to(share, (len(flat), 1)).astype(rows.dtype)
+    p = SHARES(rows, kept, share)
+    p[np.arange(len(flat)), flat] -= share[:, 0]
+    if mask is not None:
+        p[~mask] = 0  # also where the scores are not finite
+    return reference.class_back(p, input.shape)

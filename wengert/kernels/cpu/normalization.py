@@ -1,0 +1,133 @@
+"""Normalization of large arrays, in the place of `wengert.kernels.normalization`.
+
+Where an array is standardized over its last axes (by layer), statistics and cotangents are row programs; where it is
+over all but the channels (by batch), they are reductions and elementwise kernels. What is neither goes to the
+reference.
+"""
+
+from math import prod
+
+import numpy as np
+
+from wengert.kernels import normalization as reference
+from wengert.kernels.cpu.expressions import F32, F64, cast
+from wengert.kernels.cpu.pointwise import Kernel
+from wengert.kernels.cpu.reductions import DEVIATIONS, SUM, Reduction
+from wengert.kernels.cpu.rows import RowKernel
+
+
+def moments_row(row, x):
+    mean = row.sum(x, wide=True) / row.length
+    d = x - cast(mean, x.dtype)
+    row.number(mean, 0)
+    row.number(row.sum(d * d, wide=True) / row.length, 1)
+
+
+def layer_back_row(row, g, x, mean, rstd):
+    layer_back_scaled_row(row, g, x, mean, rstd, None)
+
+
+def layer_back_scaled_row(row, g, x, mean, rstd, weight):
+    """rstd (g w - mean of (g w) - x̂ mean of (g w x̂))."""
+    along = g if weight is None else g * weight
+    standard = (x - mean) * rstd
+    total, product = row.sum(along, wide=True), row.sum(along * standard, wide=True)
+    row.store(rstd * (along - cast(total / row.length, x.dtype) - standard * cast(product / row.length, x.dtype)))
+
+
+MOMENTS = RowKernel("moments", moments_row)
+LAYER_BACK = RowKernel("layer_norm/input", layer_back_row)
+LAYER_BACK_SCALED = RowKernel("layer_norm/input", layer_back_scaled_row)
+PARAMETERS = Reduction(("sum", "sum"), lambda g, x, mean, rstd: (g * ((x - mean) * rstd), g))
+
+
+def standardized(x, mean, rstd, weight, bias):
+    out = (x - mean) * rstd
+    out = out if weight is None else out * weight
+    return out if bias is None else out + bias
+
+
+STANDARDIZE = Kernel("normalize", standardized)
+BATCH_BACK = Kernel(
+    "batch_norm/input",
+    lambda g, x, mean, rstd, scale, total, product: scale * (g - total - ((x - mean) * rstd) * product),
+)
+FIXED_BACK = Kernel("batch_norm/input", lambda g, scale: g * scale)
+
+
+def plain(*arrays):
+    """Whether all arrays (those that are given) are float32 or all float64, so that nothing is widened on the way."""
+    dtypes = {a.dtype for a in arrays if a is not None}
+    return len(dtypes) == 1 and dtypes <= {F32, F64}
+
+
+def by_rows(ndim, axes):
+    return tuple(sorted(axes)) == tuple(range(ndim - len(axes), ndim))
+
+
+def statistics(x, shape, axes):
+    if not plain(x) or not x.size or not x.flags.c_contiguous:
+        return reference.statistics.reference(x, shape, axes)
+    seen = x.reshape(shape)
+    n = prod(shape[a] for a in axes)
+    small = tuple(1 if i in axes else extent for i, extent in enumerate(shape))
+    if by_rows(seen.ndim, axes):
+        rows = (seen.size // n, n)
+        mean, variance = np.empty((rows[0], 1), x.dtype), np.empty((rows[0], 1), x.dtype)
+        if MOMENTS(rows, [seen.reshape(rows)], [mean, variance]):
+            return mean.reshape(small), variance.reshape(small)
+    total = SUM(axes, seen)
+    squares = total and DEVIATIONS(axes, seen, total[0] / n)
+    if not squares:
+        return reference.statistics.reference(x, shape, axes)
+    return (total[0] / n).astype(x.dtype), (squares[0] / n).astype(x.dtype)
+
+
+def normalize(input, weight=None, bias=None, mean=None, rstd=None, shape=None, axes=(), affine=(), fixed=False):
+    given = (input, weight, bias, mean, rstd)
+    if tuple(shape) != input.shape or not plain(*given):
+        return reference.normalize.reference(*given, shape, axes, affine, fixed)
+    weight, bias = (None if a is None else a.reshape(affine) for a in (weight, bias))
+    return STANDARDIZE(input, mean, rstd, weight, bias)
+
+
+def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs):
+    given = (g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs)
+    fallback = reference.gradients.reference
+    ndim = input.ndim
+    if tuple(shape) != input.shape or not plain(g, input, weight, mean, rstd) or not input.flags.c_contiguous:
+        return fallback(*given)
+    g = np.ascontiguousarray(g)
+    over = tuple(a for a in range(ndim) if reference.affine_axis(affine, ndim, a) == 1)
+    layer = by_rows(ndim, axes) and over == tuple(range(ndim - len(axes)))
+    if not layer and set(over) != set(axes):
+        return fallback(*given)
+    d_input = d_weight = d_bias = sums = None
+    if needs[1] or needs[2] or not layer:
+        sums = PARAMETERS(over, g, input, mean, rstd)
+        if sums is None:
+            return fallback(*given)
+        parameter = (-1,) if weight is None else weight.shape
+        d_weight, d_bias = (s.astype(input.dtype).reshape(parameter) if need else None
+                            for s, need in zip(sums, needs[1:], strict=True))  # fmt: skip
+    if needs[0]:
+        scale = None if weight is None else weight.reshape(affine)
+        if fixed:
+            d_input = FIXED_BACK(g, rstd if scale is None else rstd * scale)
+        elif layer:
+            n = prod(shape[a] for a in axes)
+            rows = (input.size // n, n)
+            arrays = [g.reshape(rows), input.reshape(rows), mean.reshape(-1, 1), rstd.reshape(-1, 1)]
+            out = np.empty(rows, input.dtype)
+            if weight is None:
+                done = LAYER_BACK(rows, arrays, [out])
+            else:
+                done = LAYER_BACK_SCALED(rows, [*arrays, weight.reshape(1, n)], [out])
+            if not done:
+                return fallback(*given)
+            d_input = out.reshape(input.shape)
+        else:
+            n = prod(shape[a] for a in axes)
+            total, product = ((s / n).astype(input.dtype) for s in (sums[1], sums[0]))
+            d_input = BATCH_BACK(g, input, mean, rstd, rstd if scale is None else rstd * scale, total, product)
+    return d_input, d_weight, d_bias

@@ -1,0 +1,353 @@
+"""Reductions and the softmax family for large arrays, in the place of `wengert.kernels.reductions`.
+
+Each function has the parameters of the reference and hands back to it what it has no fast form for: dtypes without
+vectors, empty arrays, axes that are neither the last ones nor adjacent.
+"""
+
+from math import inf, prod
+
+import numpy as np
+
+from wengert.kernels import reductions as reference
+from wengert.kernels.cpu import mathematics as m
+from wengert.kernels.cpu.columns import REDUCE, ColumnKernel
+from wengert.kernels.cpu.expressions import BF16, F16, F32, F64, absolute, cast, compare
+from wengert.kernels.cpu.pointwise import Kernel
+from wengert.kernels.cpu.rows import RowKernel
+
+FLOATS = {F32, F64, F16, BF16}
+eq, ne = compare("eq"), compare("ne")
+CHUNK = 1 << 14  # elements of a row into which a long one is cut
+FEW = 64  # rows that are too few to be shared by threads as they are
+
+
+# --- one number for many elements -------------------------------------------------------------------------------------
+
+
+class Reduction:
+    """Sums (or extremes) of formulas over any adjacent axes.
+
+    Args:
+        kinds: for each result "sum", "max" or "min".
+        formula: the array (and what broadcasts against it) to a tuple of trees.
+    """
+
+    def __init__(self, kinds, formula):
+        self.kinds = kinds
+        self.columns = ColumnKernel(kinds, formula)
+
+        def program(row, *inputs):
+            for k, (kind, tree) in enumerate(zip(kinds, formula(*inputs), strict=True)):
+                total = row.sum(tree, wide=True) if kind == "sum" else getattr(row, kind)(tree)
+                row.number(total, k)
+
+        self.rows = RowKernel("reduction", program)
+
+    def __call__(self, axes, x, *others):
+        """The results over `axes` of `x`, these kept as 1; None if there is no fast way.
+
+        `others` broadcast against `x`. Sums of floats are float64.
+        """
+        if not x.size or x.dtype not in FLOATS:
+            return None
+        kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+        whole = all(n == 1 for n in kept)
+        if whole and not others and not x.flags.c_contiguous:
+            dense = x.transpose(sorted(range(x.ndim), key=lambda i: -abs(x.strides[i])))
+            x = dense if dense.flags.c_contiguous else x
+            axes = range(x.ndim)
+        if not x.flags.c_contiguous:
+            return None
+        axes = sorted(i for i in axes if x.shape[i] > 1)
+        between = [i for i in range(axes[0], axes[-1]) if x.shape[i] > 1 and i not in axes] if axes else ()
+        if between:  # the last ones first, which leaves little for the others
+            last = [i for i in axes if i > between[-1]]
+            if prod(x.shape[i] for i in last) < 64:
+                return None
+            results = self(last, x, *others)
+            rest = tuple(i for i in axes if i < between[-1])
+            return results and [REDUCE[kind](r, axis=rest, keepdims=True)
+                                for kind, r in zip(self.kinds, results, strict=True)]  # fmt: skip
+        first, last = (min(axes), max(axes)) if axes else (x.ndim, x.ndim - 1)
+        outer, reduced, inner = prod(x.shape[:first]), prod(x.shape[first : last + 1]), prod(x.shape[last + 1 :])
+        inputs = [x.reshape(outer, reduced, inner)]
+        for other in others:
+            view = fitted(other, x.shape, (first, last), (outer, reduced, inner))
+            if view is None:
+                return None
+            inputs.append(view)
+        if inner > 1:
+            return [r.reshape(kept) for r in self.columns(outer, reduced, inner, inputs)]
+        results = self.of_rows(outer, reduced, [a[:, :, 0] for a in inputs])
+        return None if results is None else [r.reshape(kept) for r in results]
+
+    def of_rows(self, outer, n, inputs):
+        """The results (outer,) for inputs (outer, n); few long rows are cut up, and the parts combined."""
+        wide = inputs[0].dtype == F64
+        dtypes = [F64 if kind == "sum" or wide else F32 for kind in self.kinds]
+        if outer >= FEW or n < 2 * CHUNK:
+            results = [np.empty((outer, 1), dtype) for dtype in dtypes]
+            return results if self.rows((outer, n), inputs, results) else None
+        parts, rest = divmod(n, CHUNK)
+        results = [np.empty((outer, parts + (rest > 0), 1), dtype) for dtype in dtypes]
+        cut = [a[:, : parts * CHUNK].reshape(outer, parts, CHUNK) if a.shape[1] > 1 else a[:, :, None] for a in inputs]
+        if not self.rows((outer, parts, CHUNK), cut, [r[:, :parts] for r in results]):
+            return None
+        if rest:
+            tails = [a[:, None, parts * CHUNK :] if a.shape[1] > 1 else a[:, :, None] for a in inputs]
+            self.rows((outer, 1, rest), tails, [r[:, parts:] for r in results])
+        return [REDUCE[kind](r, axis=1) for kind, r in zip(self.kinds, results, strict=True)]
+
+
+def fitted(other, shape, ends, folded):
+    """`other`, which broadcasts against `shape`, as (outer, reduced or 1, inner); None if it doesn't fold."""
+    other = other.reshape((1,) * (len(shape) - other.ndim) + other.shape)
+    groups = (other.shape[: ends[0]], other.shape[ends[0] : ends[1] + 1], other.shape[ends[1] + 1 :])
+    wanted = (shape[: ends[0]], shape[ends[0] : ends[1] + 1], shape[ends[1] + 1 :])
+    for have, want in zip(groups, wanted, strict=True):
+        if have != want and prod(have) != 1:
+            return None
+    if not other.flags.c_contiguous:
+        return None
+    view = other.reshape([prod(g) for g in groups])
+    return np.broadcast_to(view, (folded[0], view.shape[1], folded[2]))
+
+
+def rounded(total, input, axes, keepdim):
+    """A float64 result in the dtype of the input, without the reduced axes unless they are kept."""
+    result = total.astype(input.dtype, copy=False)
+    return result if keepdim else result.reshape([n for i, n in enumerate(input.shape) if i not in axes])
+
+
+def count(shape, axes):
+    return prod(shape[i] for i in axes)
+
+
+SUM = Reduction(("sum",), lambda x: (x,))
+SQUARES = Reduction(("sum",), lambda x: (cast(x, F64) * cast(x, F64),))
+SIZES = Reduction(("sum",), lambda x: (absolute(x),))
+DEVIATIONS = Reduction(("sum",), lambda x, mean: (deviation(x, mean),))
+MAX = Reduction(("max",), lambda x: (x,))
+MIN = Reduction(("min",), lambda x: (x,))
+LARGEST = Reduction(("max",), lambda x: (absolute(x),))
+ATTAINED = Reduction(("sum",), lambda x, best: (cast(attained(x, best), x.dtype),))
+EXPONENTIALS = Reduction(("sum",), lambda x, peak: (m.exp(x - peak),))
+
+
+def deviation(x, mean):
+    d = cast(x, F64) - mean
+    return d * d
+
+
+def attained(x, best):
+    """Whether an element is the extreme; NaN attains NaN."""
+    both = ne(x, x) & ne(best, best)
+    return eq(x, best) | both
+
+
+def sum(input, dim=None, keepdim=False, *, dtype=None):
+    if dtype is None:
+        axes = reference.axes_of(dim, input.ndim)
+        found = SUM(axes, input)
+        if found:
+            return rounded(found[0], input, axes, keepdim)
+    return reference.sum(input, dim, keepdim, dtype=dtype)
+
+
+def mean(input, dim=None, keepdim=False, *, dtype=None):
+    if dtype is None and input.dtype in FLOATS:
+        axes = reference.axes_of(dim, input.ndim)
+        found = SUM(axes, input)
+        if found:
+            return rounded(found[0] / count(input.shape, axes), input, axes, keepdim)
+    return reference.mean(input, dim, keepdim, dtype=dtype)
+
+
+def extreme(kernel, fallback):
+    def run(input, dim=(), keepdim=False):
+        axes = reference.axes_of(dim, input.ndim)
+        found = kernel(axes, input) if axes else None
+        return fallback(input, dim, keepdim) if not found else rounded(found[0], input, axes, keepdim)
+
+    return run
+
+
+amax, amin = extreme(MAX, reference.amax), extreme(MIN, reference.amin)
+
+
+def max_all(input):
+    return amax(input) if input.ndim and input.dtype in FLOATS else reference.max_all(input)
+
+
+def min_all(input):
+    return amin(input) if input.ndim and input.dtype in FLOATS else reference.min_all(input)
+
+
+def var(input, dim=None, correction=1, keepdim=False):
+    axes = reference.axes_of(dim, input.ndim)
+    found = SUM(axes, input) if input.dtype in FLOATS else None
+    if not found:
+        return reference.var(input, dim, correction, keepdim)
+    n = count(input.shape, axes)
+    squares = DEVIATIONS(axes, input, found[0] / n)
+    if not squares:
+        return reference.var(input, dim, correction, keepdim)
+    with np.errstate(all="ignore"):
+        return rounded(squares[0] / np.float64(max(n - correction, 0)), input, axes, keepdim)
+
+
+def std(input, dim=None, correction=1, keepdim=False):
+    return np.sqrt(var(input, dim, correction, keepdim))
+
+
+def logsumexp(input, dim, keepdim=False):
+    axes = reference.axes_of(dim, input.ndim)
+    found = MAX(axes, input) if axes and input.dtype in FLOATS else None
+    if not found:
+        return reference.logsumexp(input, dim, keepdim)
+    peak = np.where(np.isinf(found[0]), np.zeros((), found[0].dtype), found[0])
+    total = EXPONENTIALS(axes, input, peak)
+    if not total:
+        return reference.logsumexp(input, dim, keepdim)
+    with np.errstate(divide="ignore"):
+        return rounded(np.log(total[0]) + peak, input, axes, keepdim)
+
+
+NORMS = {2: SQUARES, 1: SIZES, inf: LARGEST}
+
+
+def vector_norm(input, p=2, dim=None, keepdim=False, *, dtype=None):
+    kernel = NORMS.get(p)
+    if dtype is None and kernel is not None and input.dtype in FLOATS:
+        axes = reference.axes_of(dim, input.ndim)
+        found = kernel(axes, input)
+        if found:
+            return rounded(np.sqrt(found[0]) if p == 2 else found[0], input, axes, keepdim)
+    return reference.vector_norm(input, p, dim, keepdim, dtype=dtype)
+
+
+# --- their derivatives ------------------------------------------------------------------------------------------------
+
+
+def kept(x, shape, dim, keepdim):
+    """A reduced value with the reduced axes as 1."""
+    axes = reference.axes_of(dim, len(shape))
+    return x if keepdim or not shape else x.reshape([1 if i in axes else n for i, n in enumerate(shape)])
+
+
+def share(g, x, best):
+    return np.where((x == best) | ((x != x) & (best != best)), g, 0)
+
+
+SHARE = Kernel("amax/input", share)
+DEVIATION = Kernel("var/input", lambda g, x, mean: g * (x - mean))
+EXPONENTIAL = Kernel("logsumexp/input", lambda g, x, out: g * np.exp(x - out))
+SCALED = Kernel("linalg_vector_norm/input", lambda g, x: g * x)
+SIGNED = Kernel("linalg_vector_norm/input", lambda g, x: np.where(x > 0, g, np.where(x < 0, -g, 0)))
+
+
+def extreme_gradient(g, input, out, dim, keepdim):
+    """Shared equally among the elements that attain the extreme."""
+    axes = reference.axes_of(dim, input.ndim)
+    out, g = kept(np.asarray(out), input.shape, dim, keepdim), kept(np.asarray(g), input.shape, dim, keepdim)
+    found = ATTAINED(axes, input, out)
+    number = found[0] if found else np.add.reduce(share(1, input, out), axis=axes, keepdims=True, dtype=np.float64)
+    return SHARE((g / number).astype(input.dtype), input, out)
+
+
+def whole_extreme_gradient(g, input, out):
+    return extreme_gradient(g, input, out, None, False)
+
+
+def var_gradient(g, input, dim, correction, keepdim):
+    n = count(input.shape, reference.axes_of(dim, input.ndim)) - correction
+    factor = (kept(np.asarray(g), input.shape, dim, keepdim) * (2 / n if n > 0 else np.nan)).astype(input.dtype)
+    return DEVIATION(factor, input, np.asarray(mean(input, dim, True)))
+
+
+def std_gradient(g, input, out, dim, correction, keepdim):
+    with np.errstate(all="ignore"):
+        slope = np.where(out == 0, 0, g / (2 * out)).astype(input.dtype)
+    return var_gradient(slope, input, dim, correction, keepdim)
+
+
+def logsumexp_gradient(g, input, out, dim, keepdim):
+    out, g = kept(np.asarray(out), input.shape, dim, keepdim), kept(np.asarray(g), input.shape, dim, keepdim)
+    return EXPONENTIAL(g, input, np.where(np.isinf(out), 0, out).astype(input.dtype))
+
+
+class norm_gradient:
+    """The derivative of the norms of order 1 and 2; that of others by the reference."""
+
+    @staticmethod
+    def beside(fallback):
+        """As called where `fallback` is the reference."""
+
+        def run(g, input, out, p, dim, keepdim):
+            if p not in (1, 2) or input.dtype not in (F32, F64):
+                return fallback(g, input, out, p, dim, keepdim)
+            g = kept(np.asarray(g), input.shape, dim, keepdim)
+            if p == 1:
+                return SIGNED(g, input)
+            out = kept(np.asarray(out), input.shape, dim, keepdim)
+            with np.errstate(all="ignore"):
+                return SCALED(np.where(out == 0, 0, g / out).astype(input.dtype), input)
+
+        return run
+
+
+# --- softmax and its kind ---------------------------------------------------------------------------------------------
+
+
+def softmax_row(row, x):
+    e = row.keep(m.exp(x - row.max(x)))
+    row.store(e / row.sum(e))
+
+
+def log_softmax_row(row, x):
+    peak = row.max(x)
+    row.store((x - peak) - cast(m.log(row.sum(m.exp(x - peak), wide=True)), x.dtype))
+
+
+def softmax_back_row(row, g, out):
+    row.store(out * (g - row.sum(g * out)))
+
+
+def log_softmax_back_row(row, g, out):
+    row.store(g - m.exp(out) * row.sum(g))
+
+
+SOFTMAX, LOG_SOFTMAX = RowKernel("softmax", softmax_row), RowKernel("log_softmax", log_softmax_row)
+SOFTMAX_BACK = RowKernel("softmax/input", softmax_back_row)
+LOG_SOFTMAX_BACK = RowKernel("log_softmax/input", log_softmax_back_row)
+
+
+def along_last(kernel, axis, *arrays):
+    """The result of a row kernel along the last axis, or None."""
+    first = arrays[0]
+    if axis != first.ndim - 1 or any(a.dtype != first.dtype or a.dtype not in FLOATS for a in arrays) or not first.size:
+        return None
+    out = np.empty(first.shape, first.dtype)
+    return out if kernel(first.shape, arrays, [out]) else None
+
+
+def softmax(input, dim, *, dtype=None):
+    axis = reference.axis_of(dim, input.ndim)
+    found = along_last(SOFTMAX, axis, input) if dtype is None and input.ndim else None
+    return reference.softmax(input, dim, dtype=dtype) if found is None else found
+
+
+def log_softmax(input, dim, *, dtype=None):
+    axis = reference.axis_of(dim, input.ndim)
+    found = along_last(LOG_SOFTMAX, axis, input) if dtype is None and input.ndim else None
+    return reference.log_softmax(input, dim, dtype=dtype) if found is None else found
+
+
+def softmax_gradient(g, out, dim):
+    found = along_last(SOFTMAX_BACK, reference.axis_of(dim, out.ndim), np.broadcast_to(g, out.shape), out)
+    return out * (g - np.add.reduce(g * out, axis=dim, keepdims=True)) if found is None else found
+
+
+def log_softmax_gradient(g, out, dim):
+    found = along_last(LOG_SOFTMAX_BACK, reference.axis_of(dim, out.ndim), np.broadcast_to(g, out.shape), out)
+    return g - np.exp(out) * np.add.reduce(g, axis=dim, keepdims=True) if found is None else found

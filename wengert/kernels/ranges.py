@@ -1,0 +1,36 @@
+"""Numbers in equal steps, rounded as PyTorch's loops round them, to the last bit.
+
+A fused multiply-add, which NumPy lacks, is computed in the next wider type and rounded once.
+"""
+
+import numpy as np
+
+WIDER = {"f": np.float64, "d": np.longdouble, "F": np.complex128, "D": np.clongdouble}
+
+
+def counted(start, step, count, kind):
+    """`count` numbers from `start` on, rounded as by PyTorch's loop over vectors of 32 bytes, two at a time: the first
+    number of a vector is rounded to its dtype, and the others counted from there.
+    """
+    if kind.kind == "c" or (start == int(start) and step == int(step)):
+        return (start + np.arange(count, dtype=np.float64) * step).astype(kind)
+    wider = np.longdouble if kind == np.float64 else np.float64
+    start, step, lanes, i = wider(start), wider(step), 32 // kind.itemsize, np.arange(count)
+    lane = i % lanes
+    firsts = (start + step * (i - lane)).astype(kind).astype(wider)
+    in_vectors = i < count - count % (2 * lanes)
+    return np.where(in_vectors, firsts + step * lane, start + step * i).astype(kind)
+
+
+def spaced(start, end, steps, kind, fused=True):
+    """`steps` numbers from `start` to `end`, counted from the nearer end so that both are exact; `fused` says that
+    product and sum are rounded once, not each.
+    """
+    work = np.dtype(np.float32) if kind.itemsize == 2 else kind
+    wider = WIDER[work.char] if fused else work
+    a, b = np.asarray(start, work), np.asarray(end, work)
+    step = ((b - a) / np.asarray(steps - 1, work) if steps else a).astype(wider)
+    i = np.arange(steps).astype(wider)
+    back = np.asarray(steps - 1, wider) - i
+    line = np.where(np.arange(steps) < steps // 2, a.astype(wider) + step * i, b.astype(wider) - step * back)
+    return line.astype(work).astype(kind)

@@ -1,0 +1,347 @@
+"""What can be said of the exception that ended a program, when a witness was there: the line that is to blame."""
+
+import ast
+import linecache
+import traceback
+
+from wengert.autograd.graph import AccumulateGrad, Output
+from wengert.lens import source
+from wengert.lens.names import name_parameters, reachable
+from wengert.lens.recorder import is_nobodys
+from wengert.lens.sites import Leaf, source_line
+from wengert.lens.why import Reason, ancestry, at, leaf_site, missing, no_grad_asked, shown
+from wengert.lens.witness import Finding
+from wengert.nn.modules.module import Module
+from wengert.tensor import Tensor
+
+
+def told_of(witness, error):
+    """The `Finding` for the exception that ended the program, in a list; an empty one if nothing can be added to it."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    own = [frame for frame in frames if not is_nobodys(frame.f_code)]
+    found = (tell(witness, error, own) for tell in ERRORS) if own else iter(())
+    first = next((finding for finding in found if finding is not None), None)
+    return [] if first is None else [first]
+
+
+def local(error, function, name):
+    """What a variable of one of this library's functions held when `error` passed through it; None if it did not."""
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        if is_nobodys(frame.f_code) and frame.f_code.co_name == function and name in frame.f_locals:
+            return frame.f_locals[name]
+    return None
+
+
+def line_in(error, frame):
+    """The line of `frame` that the error came through."""
+    return next(line for f, line in reversed(list(traceback.walk_tb(error.__traceback__))) if f is frame)
+
+
+def place_of(error, own):
+    """(file, line) of the program's statement that raised."""
+    return own[-1].f_code.co_filename, line_in(error, own[-1])
+
+
+def no_way_at_all(witness, error, own):
+    """``element 0 of tensors does not require grad``: where was the loss cut from what should be trained?"""
+    if "does not require grad and does not have a grad_fn" not in str(error):
+        return None
+    tensor = local(error, "roots_of", "tensors")[local(error, "roots_of", "number") or 0]
+    name = name_of_value(tensor, own)
+    loss = f"`{name}`" if name else "the loss"
+    where = place_of(error, own)
+    start = f"backward at {shown(*where)} fails"
+    witness.give_names(own[::-1])
+    reason, names = strongest_reason(witness, tensor._origin, own)
+    if reason is not None and (reason.rank > 1 or tensor._origin is not None):
+        sentence = f"{start}, for {loss} has no way back to any parameter: {reason.said_of(names, loss)}"
+        return Finding("no-grad", sentence, reason.file or where[0], reason.line or where[1])
+    start += f": nothing that {loss} was computed from requires grad"
+    frozen = next((site for site in map(frozen_site, tensors_seen(own)) if site is not None), None)
+    if frozen is not None:
+        return Finding("no-grad", f"{start}; it was turned off at {at(frozen.place)}.", frozen.file, frozen.line)
+    plain = plain_leaf(own, tensor)
+    if plain is not None:
+        made = f"`{plain[0]}` is made without requires_grad=True at {shown(*plain[1:])}"
+        return Finding("no-grad", f"{start}; {made}.", *plain[1:])
+    return Finding("no-grad", f"{start}.", *where)
+
+
+def strongest_reason(witness, root, own):
+    """Of the reasons why leaves get nothing from `root`, that which explains most, and the leaves that it holds for."""
+    leaves = [] if root is None else [site for site in ancestry(root) if isinstance(site, Leaf) and site is not root]
+    reasons = {}
+    for leaf in leaves or [story.site for story in witness.stories.values()]:
+        reason = missing(leaf, root, witness)
+        story = witness.stories.get(id(leaf))
+        said = story.said if story is not None else said_of_leaf(leaf, own)
+        reasons.setdefault((reason.rank, reason.file, reason.line), (reason, []))[1].append(said)
+    if not reasons:
+        return None, []
+    return reasons[max(reasons, key=lambda key: (key[0], len(reasons[key][1])))]
+
+
+def said_of_leaf(site, own):
+    names = name_parameters(own[::-1])
+    name = names[id(site.tensor)][0] if id(site.tensor) in names else "a tensor"
+    return f"`{name}` ({'×'.join(map(str, site.shape)) or '()'})"
+
+
+def tensors_seen(own):
+    """The tensors, and the parameters of the modules, that the program's frames know."""
+    parameters = [p for _, module in reachable(own[::-1], (Module,)) for p in module.parameters()]
+    return [tensor for _, tensor in reachable(own[::-1], (Tensor,))] + parameters
+
+
+def frozen_site(tensor):
+    site = tensor._origin
+    return site if site is not None and site.cut is not None and site.cut.kind == "requires_grad_(False)" else None
+
+
+MAKERS = ("randn", "rand", "zeros", "ones", "tensor", "empty", "full")
+
+
+def plain_leaf(own, loss):
+    """(name, file, line) of a variable that the program seems to train and that does not require grad."""
+    filename = own[-1].f_code.co_filename
+    text = "".join(linecache.getlines(filename))
+    for name, tensor in reachable(own[::-1], (Tensor,)):
+        if tensor is loss or tensor._node is not None or not tensor.dtype.is_floating_point:
+            continue
+        line = source.assignment_of(filename, name)
+        made = source_line(filename, line) if line else ""
+        if any(word in made for word in MAKERS) and (f"{name}.grad" in text or f"[{name}" in text):
+            return name, filename, line
+    return None
+
+
+def name_of_value(tensor, own):
+    for name, other in reachable(own[::-1], (Tensor,)):
+        if other is tensor:
+            return name
+    return None
+
+
+def modified(witness, error, own):
+    """``modified by an inplace operation``: the operation that saved, the line that wrote."""
+    if "modified by an inplace operation" not in str(error):
+        return None
+    node = local(error, "verify", "node") or local(error, "check", "self")
+    started = witness.pass_starts[-2][0] if len(witness.pass_starts) > 1 else 0
+    if node is not None and node.site_ is not None and node.site_.visited and node.site_.seq <= started:
+        carried = second_time(witness, error, own, node)
+        if carried is not None:
+            return carried  # the write is only how it shows
+    tensor = local(error, "verify", "tensor")
+    written = getattr(tensor._counter, "written", None) if tensor is not None and tensor._counter is not None else None
+    if node is None or written is None:
+        return None
+    site = node.site_
+    saved = f"{node.name()} at {at(site.place)}" if site is not None else node.name()
+    sentence = (
+        f"{at(written)} changes in place a value that {saved} had saved for its derivative, so backward refuses. Write "
+        "out of place there, or after backward."
+    )
+    return Finding("in-place", sentence, written.file, written.line)
+
+
+def second_time(witness, error, own, node=None):
+    """``backward through the graph a second time``: which old graph, and where it enters the new one."""
+    if witness.last_walk is None or (node is None and "backward through the graph a second time" not in str(error)):
+        return None
+    order, place = witness.last_walk
+    kept = node is not None
+    node = node or local(error, "verify", "node") or local(error, "apply", "self")
+    started = witness.pass_starts[-2][0] if len(witness.pass_starts) > 1 else 0
+    new_nodes = [n for n in order if n.site_ is not None and n.site_.seq > started]
+    crossing = [
+        n
+        for n in new_nodes
+        if any(
+            e is not None and e.site_ is not None and type(e) is not AccumulateGrad and e.site_.seq <= started
+            for e in map(real, n.edges)
+        )
+    ]
+    before = witness.pass_starts[-2][1] if len(witness.pass_starts) > 1 else None
+    freed = (
+        f"the backward pass at {at(before)}"
+        if before is not None and before is not place
+        else "an earlier backward pass"
+    )
+    made = (
+        f"{node.name()} (made at {at(node.site_.place)})" if node is not None and node.site_ is not None else "a graph"
+    )
+    did = "run through" if kept else "freed"
+    sentence = f"backward at {at(place)} goes through {made} a second time, which {freed} had {did}"
+    if kept:
+        sentence += ", and what it saved has been written since"
+    if crossing:
+        entry = min(crossing, key=lambda n: n.site_.seq).site_
+        sentence += (
+            f". The old graph enters the new one at {at(entry.place)}: detach there what is carried over from step to "
+            "step, or keep the graph with retain_graph=True if both passes are meant."
+        )
+        return Finding("error", sentence, entry.file, entry.line)
+    if kept:
+        return None
+    sentence += ": call it once, on the sum of the losses, or with retain_graph=True the first time."
+    return Finding("error", sentence, place.file, place.line)
+
+
+def real(edge):
+    return edge.parent if type(edge) is Output else edge
+
+
+def leaf_written(witness, error, own):
+    if "leaf Variable that requires grad" not in str(error):
+        return None
+    where = place_of(error, own)
+    remedy = "do it inside torch.no_grad(), or out of place"
+    return Finding("in-place", f"{shown(*where)} writes in place into a leaf that requires grad: {remedy}.", *where)
+
+
+def not_a_leaf(witness, error, own):
+    if "can't optimize a non-leaf Tensor" not in str(error):
+        return None
+    tensor = local(error, "_check_params", "param")
+    site = None if tensor is None else tensor._origin
+    if site is None:
+        return None
+    name = name_of_value(tensor, own)
+    sentence = (
+        f"{f'`{name}`' if name else 'A tensor'} given to the optimizer is not a leaf: it is the result of "
+        f"{site.operation} at {at(site.place)}. Make it a leaf there (create it so, or end with "
+        ".detach().requires_grad_())."
+    )
+    return Finding("no-grad", sentence, site.file, site.line)
+
+
+def none_grad(witness, error, own):
+    """``NoneType`` where a `.grad` was expected."""
+    if "NoneType" not in str(error) and not isinstance(error, (TypeError, AttributeError)):
+        return None
+    frame = own[-1]
+    filename, line = frame.f_code.co_filename, line_in(error, frame)
+    node, _ = source.statement_at(filename, line)
+    if node is None:
+        return None
+    for part in ast.walk(node):
+        if isinstance(part, ast.Attribute) and part.attr == "grad":
+            tensor = value_in(part.value, frame)
+            if isinstance(tensor, Tensor) and (
+                tensor._node is None or (tensor.__dict__.get("_grad") is None and tensor_grad(tensor) is None)
+            ):
+                return of_none_grad(witness, tensor, ast.unparse(part.value), (filename, line), own)
+    return None
+
+
+def tensor_grad(tensor):
+    return tensor._node.grad if type(tensor._node) is AccumulateGrad else tensor._grad
+
+
+def value_in(expression, frame):
+    """The value of a name, attribute or constant subscript in a frame; None if it is anything else."""
+    if isinstance(expression, ast.Name):
+        return frame.f_locals.get(expression.id, frame.f_globals.get(expression.id))
+    if isinstance(expression, ast.Attribute):
+        value = value_in(expression.value, frame)
+        return None if value is None else getattr(value, expression.attr, None)
+    if isinstance(expression, ast.Subscript):
+        value, key = value_in(expression.value, frame), expression.slice
+        key = key.value if isinstance(key, ast.Constant) else value_in(key, frame)
+        try:
+            return value[key]
+        except Exception:
+            return None
+    return None
+
+
+def of_none_grad(witness, tensor, name, where, own):
+    """The finding for ``name.grad`` that is None at (file, line) `where`."""
+    start = f"`{name}.grad` is None at {shown(*where)}"
+    reason = reason_of_none(witness, tensor, name, where)
+    if reason is None:
+        return Finding("no-grad", f"{start}.", *where)
+    loss = f"`{witness.loss_name}`" if witness.loss_name else "the loss"
+    sentence = f"{start}: {reason.said_of([f'`{name}`'], loss)}"
+    return Finding("no-grad", sentence, reason.file or where[0], reason.line or where[1])
+
+
+def reason_of_none(witness, tensor, name, where):
+    site, node = tensor._origin, tensor._node
+    if node is not None and type(node) is not AccumulateGrad:
+        made = f"{site.operation} at {at(site.place)}" if site is not None else node.name()
+        tail = (
+            f"{{is}} not a leaf: {{it}} {{is}} the result of {made}, and backward keeps gradients of leaves only. Make "
+            "it a leaf, update it in place inside no_grad, or call retain_grad()"
+        )
+        return Reason("not a leaf", tail, None if site is None else site.place)
+    if node is None:
+        if site is not None and site.cut is not None and site.cut.kind != "requires_grad_(False)":
+            tail = f"{{gets}} no gradient: {{it}} {{is}} cut off by {site.cut.kind} at {at(site.place)}"
+            return Reason("cut", tail, site.place)
+        line = source.assignment_of(where[0], name, where[1])
+        if site is None and line is not None:
+            tail = f"{{gets}} no gradient: {{it}} {{is}} made without requires_grad at {shown(where[0], line)}"
+            return Reason("frozen", tail, at=(where[0], line))
+        return no_grad_asked(tensor)
+    if witness.passes == 0:
+        return Reason("no backward", "{gets} a gradient by backward, and no pass has run yet", at=where)
+    story = witness.story(tensor)
+    if not story.reached:
+        if story.reason is None and witness.last_walk is not None:
+            story.blame(missing(story.site, witness.site(witness.last_walk[0][0]), witness))
+        return story.reason
+    resets = [place for place, passes, _ in witness.resets if passes >= witness.passes]
+    if resets:
+        return Reason("reset", f"got a gradient, and zero_grad at {at(resets[-1])} dropped it", resets[-1])
+    return None
+
+
+def not_used(witness, error, own):
+    """`autograd.grad` of something that the outputs do not depend on."""
+    if "appears to not have been used in the graph" in str(error):
+        tensor, outputs = local(error, "grad", "tensor"), local(error, "grad", "outputs")
+        if tensor is None or not outputs or tensor._origin is None:
+            return None
+        reason = missing(leaf_site(tensor), outputs[0]._origin, witness)
+        name, out = name_of_value(tensor, own) or "the input", name_of_value(outputs[0], own) or "the output"
+        return Finding("no-grad", reason.said_of([f"`{name}`"], f"`{out}`"), reason.file, reason.line)
+    if "One of the differentiated Tensors does not require grad" in str(error):
+        tensor = local(error, "node_wanted", "tensor")
+        if tensor is not None:
+            name = name_of_value(tensor, own) or "the input"
+            return of_none_grad(witness, tensor, name, place_of(error, own), own)
+    return None
+
+
+def numpy_refused(witness, error, own):
+    if "Can't call numpy() on Tensor that requires grad" not in str(error):
+        return None
+    where = place_of(error, own)
+    sentence = (
+        f"{shown(*where)} asks for the NumPy array of a tensor in the graph: NumPy can't carry gradients. Use "
+        ".detach().numpy() for looking at it, tensor operations for computing with it."
+    )
+    return Finding("no-grad", sentence, *where)
+
+
+def not_scalar(witness, error, own):
+    if "grad can be implicitly created only for scalar outputs" not in str(error):
+        return None
+    where = place_of(error, own)
+    remedy = "reduce it with .sum() or .mean()"
+    return Finding("error", f"{shown(*where)} calls backward on a tensor of several elements: {remedy}.", *where)
+
+
+ERRORS = [
+    no_way_at_all,
+    modified,
+    second_time,
+    leaf_written,
+    not_a_leaf,
+    not_used,
+    numpy_refused,
+    not_scalar,
+    none_grad,
+]
