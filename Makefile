@@ -3,7 +3,7 @@
 #   make test         all tests; needs no PyTorch
 #   make browser      look at the pages of graphs in a headless Chromium (Debian: apt install chromium)
 #   make conformance  compare with PyTorch, which this installs
-#   make bench        measure beside PyTorch and print the table of the README (bench-readme: and put it there)
+#   make bench        measure beside PyTorch and NumPy (bench-readme: and put the table into the README)
 #   make lint         ruff, mypy, the floors of the architecture, fresh stubs and pages
 #   make stubs        write what follows from the declarations: type stubs and docs/derivatives*.md
 #   make clean        remove what the others made

@@ -15,7 +15,7 @@ import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
-from benchmarks import footprint, table  # noqa: E402
+from benchmarks import expressions, footprint, table  # noqa: E402
 from benchmarks.rows import ROWS, Row  # noqa: E402
 from benchmarks.table import Result, duration  # noqa: E402
 from benchmarks.timing import compare  # noqa: E402
@@ -136,10 +136,15 @@ def main() -> int:
     if options.update_readme:
         for language, readme in READMES.items():
             table.update(readme, table.markdown(results, language, conditions(torch, language)))
+    slow = []
+    if not options.rows and not options.fast:
+        found = list(expressions.measured(subject, []))
+        print(f"\n{expressions.report(found)}")
+        slow = [one.expression for one in expressions.slow(found)]
     missed = [result.title for result in results if result.passed is False]
     bounded = sum(result.bound is not None for result in results)
     print(f"\n{bounded - len(missed)} of {bounded} bounds kept", *(f"missed: {title}" for title in missed), sep="\n  ")
-    return 1 if missed and options.strict else 0
+    return 1 if (missed or slow) and options.strict else 0
 
 
 if __name__ == "__main__":

@@ -181,3 +181,16 @@ class TestVersion:
         assert tuple(map(int, __version__.split("+")[0].split("."))) == (2, 13, 0)
         assert "2.13.0" <= __version__ < "2.14"
         assert {__version__: 1}[str(__version__)] == 1
+
+
+def test_symbols_of_traced_programs_can_be_named_but_not_made():
+    assert not isinstance(3, wengert.SymInt)
+    with pytest.raises(NotImplementedError, match="traces no symbols"):
+        wengert.SymFloat(1.0)
+
+
+def test_functions_have_their_other_name():
+    assert wengert.functional.einsum is wengert.einsum
+    assert "svd_lowrank" in wengert.functional.__all__
+    with pytest.raises(AttributeError, match="no attribute 'sin'"):
+        _ = wengert.functional.sin

@@ -14,6 +14,7 @@ from wengert.func import (
     jacrev,
     jvp,
     linearize,
+    replace_all_batch_norm_modules_,
     stack_module_state,
     vjp,
     vmap,
@@ -118,8 +119,21 @@ def test_results_are_checked():
         grad(cubes, argnums=2)(x())
     with pytest.raises(RuntimeError, match="Expected primals to be a tuple"):
         jvp(f, x(), x())
-    with pytest.raises(NotImplementedError):
-        functionalize(cubes)
+    with pytest.raises(RuntimeError, match="invalid argument for `remove`"):
+        functionalize(cubes, remove="views")
+
+
+def test_a_function_that_writes_in_place_is_functional_as_it_is():
+    assert functionalize(lambda a: a.clone().add_(1))(torch.ones(2)).tolist() == [2, 2]
+
+
+def test_batch_normalization_can_be_told_to_keep_no_statistics():
+    net = torch.nn.Sequential(torch.nn.BatchNorm1d(2), torch.nn.ReLU())
+    assert replace_all_batch_norm_modules_(net) is net
+    assert net[0].running_mean is None and not net[0].track_running_stats
+    examples = torch.tensor([[[0.0, 1.0], [2.0, 5.0]], [[3.0, 1.0], [1.0, 4.0]]])
+    together = vmap(net)(examples)
+    assert torch.equal(together, torch.stack([net(example) for example in examples]))
 
 
 A = np.arange(6.0).reshape(2, 3)

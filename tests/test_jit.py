@@ -75,3 +75,26 @@ def test_fx_and_onnx_are_refused_by_name():
         fx.symbolic_trace(nn.Linear(1, 1))
     with pytest.raises(NotImplementedError, match=r"torch\.onnx\.export"):
         torch.onnx.export(nn.Linear(1, 1), torch.ones(1, 1), "model.onnx")
+
+
+def test_names_of_compilers_that_libraries_import_are_there_and_refuse():
+    from wengert._dynamo._trace_wrapped_higher_order_op import TransformGetItemToIndex
+    from wengert.distributed import nn as collectives
+    from wengert.nn.attention.flex_attention import create_block_mask
+    from wengert.nn.parallel.scatter_gather import scatter
+
+    with TransformGetItemToIndex():
+        assert torch.arange(3)[torch.tensor(1)].item() == 1
+    with pytest.raises(NotImplementedError, match=r"flex_attention\.create_block_mask"):
+        create_block_mask(None, 1, 1, 4, 4)
+    with pytest.raises(NotImplementedError, match=r"scatter_gather\.scatter"):
+        scatter(torch.ones(2), [0, 1])
+    with pytest.raises(ValueError, match="init_process_group"):
+        collectives.all_reduce(torch.ones(2))
+
+
+def test_overloads_for_the_compiler_are_functions():
+    @jit._overload
+    def function(x): ...
+
+    assert callable(function)

@@ -57,6 +57,7 @@ FAMILIES = {  # module -> its title; the order is the page's
     "dropout": ("Dropout", "随机失活"),
     "losses": ("Losses", "损失函数"),
     "distance": ("Distances", "距离"),
+    "core_names": ("Functions of networks under `torch` itself", "直接在 `torch` 名下的网络函数"),
     "random": ("Random numbers", "随机数"),
     "creation": ("Creation and conversion", "创建与转换"),
     "asarray": ("Creation from other libraries' arrays", "由其他库的数组创建"),

@@ -60,6 +60,7 @@ from wengert.tensor import Tensor
 from wengert.torch_version import __version__
 
 globals().update(_dtypes.BY_NAME)
+legacy_contiguous_format = contiguous_format
 
 # Each recorded operation makes a few objects that the cycle collector watches, where PyTorch makes one. At Python's
 # own threshold of 700 it would come round every 200 operations, and go through a long graph again and again, to find
@@ -114,6 +115,13 @@ _AUTOCAST = """
     get_autocast_xla_dtype set_autocast_xla_dtype
     """
 _ATTRIBUTES |= dict.fromkeys(_AUTOCAST.split(), "wengert.amp.autocast_mode")
+_RECURRENT = "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"
+_ATTRIBUTES |= dict.fromkeys(_RECURRENT.split(), "wengert.nn.modules.rnn")
+_ATTRIBUTES |= {
+    "from_file": "wengert.storage", "GradScaler": "wengert.amp", "set_anomaly_enabled": "wengert.autograd.anomaly",
+    **dict.fromkeys(("SymInt", "SymFloat", "SymBool"), "wengert.symbolic"),
+    "DisableTorchFunction": "wengert._C", "DisableTorchFunctionSubclass": "wengert._C",
+}  # fmt: skip
 
 
 def __getattr__(name):

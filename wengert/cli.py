@@ -197,10 +197,13 @@ def parser() -> argparse.ArgumentParser:
     running = commands.add_parser(
         "run",
         help="run a PyTorch program with wengert under the name torch",
-        usage="wengert run [-h] (SCRIPT | - | -m MODULE | -c TEXT) [ARGUMENTS ...]",
+        usage="wengert run [-h] [--check] (SCRIPT | - | -m MODULE | -c TEXT) [ARGUMENTS ...]",
         description="Run an unmodified PyTorch program: `import torch`, `import torch.nn as nn` and the like find "
         "wengert. Arguments, __main__, tracebacks and the exit status are those of python.",
         epilog="example: wengert run train.py --epochs 3",
+    )
+    running.add_argument(
+        "--check", action="store_true", help="print, when the program has ended, how each parameter's gradient fared"
     )
     add_program(running)
     running.set_defaults(parser=running, action=run_it)
@@ -265,7 +268,11 @@ def program_chosen(chosen: argparse.Namespace) -> tuple[str, list[str], str]:
 
 
 def run_it(chosen: argparse.Namespace) -> None:
-    run(*program_chosen(chosen))
+    program = program_chosen(chosen)
+    if chosen.check:
+        importlib.import_module("wengert.lens.check").run_with_check(lambda: run(*program))
+    else:
+        run(*program)
 
 
 def explain_it(chosen: argparse.Namespace) -> None:

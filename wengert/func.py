@@ -23,6 +23,7 @@ from wengert.utils import _pytree as pytree
 
 __all__ = [
     "functional_call",
+    "functionalize",
     "grad",
     "grad_and_value",
     "hessian",
@@ -30,6 +31,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",
     "vmap",
@@ -615,5 +617,27 @@ def stack_module_state(models):
 
 
 def functionalize(func, *, remove="mutations"):
-    """Not supported: a program here is not traced, so there is nothing to rewrite."""
-    raise NotImplementedError("functionalize() is not supported: programs are not traced")
+    """`func` itself: writes in place give what functions without them would give, so its results are the same.
+
+    PyTorch's rewrites what it traces, to be compiled; here nothing is traced.
+    """
+    if remove not in ("mutations", "mutations_and_views"):
+        raise RuntimeError(
+            "functionalize(f, remove='mutations'): received invalid argument for `remove`. Valid options are:\n"
+            f"     remove='mutations'\n     remove='mutations_and_views' but got {remove!r}"
+        )
+    return func
+
+
+def replace_all_batch_norm_modules_(root):
+    """Let every batch normalization in `root` use the batch's statistics only, in place; returns `root`.
+
+    Under `vmap` and its kind running statistics would have to be written for each example.
+    """
+    from wengert.nn.modules.batchnorm import _BatchNorm
+
+    for module in root.modules():
+        if isinstance(module, _BatchNorm):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root

@@ -291,3 +291,24 @@ Tensor.is_shared, Tensor.share_memory_ = is_shared, share_memory_
 def tensor_of(storage, dtype):
     """A one-dimensional tensor on the memory of a storage."""
     return wrap(storage.line(dtype), dtype)
+
+
+def from_file(filename, shared=None, size=0, *, dtype=None, layout=None, device=None, pin_memory=False):
+    """A tensor (size,) on the memory of a file.
+
+    Args:
+        shared: whether writes reach the file, which then grows to hold `size` elements; else they stay in this process.
+        dtype: of the elements; the default dtype by default.
+
+    Raises:
+        RuntimeError: the file holds fewer elements and is not shared.
+    """
+    from wengert.dtypes import default
+    from wengert.ops.creation import check_device
+
+    check_device(device)
+    if pin_memory:
+        raise NotImplementedError("from_file(): pin_memory=True is not supported: memory is pinned for other devices")
+    dtype = default.dtype if dtype is None else dtype
+    storage = UntypedStorage.from_file(filename, bool(shared), size * dtype.itemsize)
+    return wrap(storage.line(dtype), dtype)

@@ -339,6 +339,10 @@ class Tensor:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         return add_hook(hooks_of(self._node).tensor, hook)
 
+    def module_load(self, other, assign=False):
+        """What `Module.load_state_dict` puts in this tensor's place: `other`, or this tensor with its values."""
+        return other.detach() if assign else self.detach().copy_(other)
+
     def register_post_accumulate_grad_hook(self, hook):
         """Call ``hook(tensor)`` after backward changed this leaf's `.grad`. Returns a handle with ``remove()``."""
         if self._node is None:

@@ -5,8 +5,6 @@ import shutil
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright, of the extra `browser`, is not installed")
-
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -21,6 +19,7 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright, of the extra `browser`, is missing")
     program = chromium()
     if program is None:
         pytest.skip("no Chromium here (Debian: apt install chromium; elsewhere name one in CHROMIUM)")

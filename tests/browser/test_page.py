@@ -226,6 +226,18 @@ def test_hostile_names_are_shown_as_they_are_and_run_nothing(show):
     assert "Graph" in page.title() or "wengert" in page.title()
 
 
+def test_gradients_that_are_not_finite_or_zero_are_named_at_once(show):
+    model = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1))
+    with torch.no_grad():
+        model[0].bias.fill_(-100.0)  # no input gets through the ReLU
+    loss = model(torch.ones(1, 3)).sum()
+    said = panel(show(lens.graph(loss, params=model, gradients=True)))
+    assert re.search(r"Gradient zero\s+0\.weight", said)
+    x = torch.zeros(2, requires_grad=True)
+    said = panel(show(lens.graph(x.sqrt().sum(), gradients=True)))
+    assert re.search(r"Gradient not finite.*\s+x", said)
+
+
 def test_a_narrow_window_puts_the_panel_below(show, cut):
     page = show(cut)
     page.set_viewport_size({"width": 420, "height": 800})

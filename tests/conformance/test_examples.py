@@ -34,7 +34,13 @@ def test_the_recorded_tour_is_pytorchs():
     assert python(ROOT / "examples" / "detach_tour.py") == recorded
 
 
-@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "docs/detach.md", "docs/detach.zh-CN.md"])
+PAGES = [
+    "README.md", "README.zh-CN.md", "docs/detach.md", "docs/detach.zh-CN.md", "docs/randomness.md",
+    "docs/randomness.zh-CN.md",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_the_outputs_of_a_page_are_pytorchs(page):
     blocks = PAIR.findall((ROOT / page).read_text(encoding="utf-8"))
     program = "".join(f"{code}\nprint({MARK!r})\n" for code, _ in blocks)

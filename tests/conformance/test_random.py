@@ -1,5 +1,8 @@
 """The random stream beside PyTorch's: same seed, same draws before, same numbers to the bit, same state afterwards."""
 
+import mmap
+from pathlib import Path
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -206,3 +209,14 @@ def test_states_pass_between_the_two(before):
     torch.set_rng_state(torch.from_numpy(stream.get_state()))
     assert np.array_equal(stream.normal(50), torch.randn(50).numpy())
     assert np.array_equal(stream.get_state(), torch.get_rng_state().numpy())
+
+
+def test_pytorch_has_no_second_generator():
+    """Where PyTorch is built with MKL it could draw from MKL's MCG31m1, as it once did on Intel's processors."""
+    folder = Path(torch.__file__).parent / "lib"
+    library = next((path for path in folder.iterdir() if "torch_cpu." in path.name and path.suffix != ".lib"), None)
+    if library is None or not torch.backends.mkl.is_available():
+        pytest.skip("this build of PyTorch has no MKL to draw from")
+    with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as code:
+        assert code.find(b"vsLn") >= 0, "MKL's functions are not to be found by name, so that nothing can be said"
+        assert code.find(b"vslNewStream") < 0

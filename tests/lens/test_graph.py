@@ -309,6 +309,7 @@ def test_a_chain_folds_into_one_box_and_no_box_is_crowded():
     assert sum(edges.values()) == 2
     assert graph.groups[0].name == "5,000 × Mul"
     assert max(len(group.children) for group in graph.groups) <= CROWD
+    assert min(len(group.children) for group in graph.groups) > 1
     assert len(graph.top) <= CROWD
 
 

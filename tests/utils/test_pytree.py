@@ -36,3 +36,15 @@ def test_a_class_can_be_made_a_node():
             pytree.register_pytree_node(Pair, None, None)
     finally:
         del pytree.SUPPORTED_NODES[Pair]
+
+
+def test_paths_lead_to_leaves():
+    tree = {"a": [1, (2, 3)], "b": Point(4, deque([5])), "c": OrderedDict(k=6)}
+    found, spec = pytree.tree_flatten_with_path(tree)
+    assert [leaf for _, leaf in found] == [1, 2, 3, 4, 5, 6]
+    assert [pytree.keystr(path) for path, _ in found] == [
+        "['a'][0]", "['a'][1][0]", "['a'][1][1]", "['b'].x", "['b'].y[0]", "['c']['k']",
+    ]  # fmt: skip
+    assert [pytree.key_get(tree, path) for path, _ in found] == [1, 2, 3, 4, 5, 6]
+    assert pytree.tree_map_with_path(lambda path, leaf: leaf * len(path), tree)["a"] == [2, (6, 9)]
+    assert spec == pytree.tree_structure(tree)

@@ -170,3 +170,8 @@ def is_anomaly_enabled():
 def is_anomaly_check_nan_enabled():
     """Whether anomaly mode, when on, takes NaN for an error."""
     return mode.check_nan
+
+
+def set_anomaly_enabled(mode, check_nan=True):
+    """Turn anomaly mode on or off; `check_nan` says whether derivatives that give NaN are errors."""
+    set_detect_anomaly(bool(mode), bool(check_nan))

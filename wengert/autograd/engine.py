@@ -386,7 +386,8 @@ def after_accumulate(node, g):
     """Run the hooks of a leaf whose `.grad` has changed."""
     hooks = node.hooks
     for hook in tuple(hooks.post_accumulate.values()):
-        hook(node.variable)
+        if hook(node.variable) is not None:
+            raise RuntimeError("Tensor post accumulate grad hooks should return None.")
     for hook in tuple(hooks.post.values()):
         hook((), (as_tensor(g),))
 

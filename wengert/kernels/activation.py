@@ -6,7 +6,7 @@ import functools
 import numpy as np
 
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
-from wengert.kernels.pointwise import erf, sigmoid
+from wengert.kernels.pointwise import erf, limited, sigmoid
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -49,7 +49,7 @@ def hardtanh(input, min_val=-1.0, max_val=1.0):
         raise NotImplementedError("cannot do hardtanh on an unsigned type with negative limits")
     if known.category < 2:
         min_val, max_val = int(min_val), int(max_val)
-    return np.minimum(np.maximum(input, min_val), max_val)
+    return limited(input, min_val, max_val)
 
 
 @floating("elu_cpu")
@@ -71,22 +71,23 @@ def gelu_tanh(input):
 
 @floating("silu_cpu", also="c")
 def silu(input):
-    return input * sigmoid(input) if input.dtype.kind != "c" else input / (1 + np.exp(-input))
+    z = np.exp(-input)
+    return input / (1 + z)
 
 
 @floating("mish_cpu")
 def mish(input):
-    return input * np.tanh(np.logaddexp(input, 0))
+    return input * np.tanh(np.log1p(np.exp(input)))
 
 
 @floating("hardswish_cpu")
 def hardswish(input):
-    return input * (np.minimum(np.maximum(input + 3, 0), 6) / 6)
+    return input * (limited(input + 3, 0, 6) / 6)
 
 
 @floating("hardsigmoid_cpu")
 def hardsigmoid(input):
-    return np.minimum(np.maximum(input + 3, 0), 6) / 6
+    return limited(input + 3, 0, 6) / 6
 
 
 @floating("hardshrink_cpu")
@@ -98,7 +99,7 @@ def hardshrink(input, lambd=0.5):
 def softshrink(input, lambd=0.5):
     if lambd < 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
-    return np.where(input > lambd, input - lambd, np.where(input < -lambd, input + lambd, input * 0))
+    return input - limited(input, -lambd, lambd)
 
 
 @floating("log_sigmoid_cpu")

@@ -596,7 +596,8 @@ def _positions(shape, dim, index):
             places = np.arange(index.shape[d]) * stride
             positions = positions + places.reshape(-1, *(1,) * (index.ndim - 1 - d))
         stride *= shape[d]
-    return index * along + positions
+    found = index if along == 1 else index * along
+    return found + positions
 
 
 def along(input, indices, dim):
@@ -995,15 +996,16 @@ def _vector_index(input, index, name):
     if input.size == 0 and index.size:
         raise IndexError(f"{name}(): tried to take from an empty tensor")
     flat = index.reshape(-1)
-    bad = (flat < -input.size) | (flat >= input.size)
-    if bad.any():
-        raise IndexError(f"out of range: tried to access index {flat[bad][0]} on a tensor of {input.size} elements.")
-    return np.where(flat < 0, flat + input.size, flat)
+    lowest, highest = (int(flat.min()), int(flat.max())) if flat.size else (0, -1)
+    if lowest < -input.size or highest >= input.size:
+        bad = flat[(flat < -input.size) | (flat >= input.size)][0]
+        raise IndexError(f"out of range: tried to access index {bad} on a tensor of {input.size} elements.")
+    return np.where(flat < 0, flat + input.size, flat) if lowest < 0 else flat
 
 
 def take(input, index):
     """The elements of `input`, seen as one vector, that `index` (int64, any shape, may be negative) names."""
-    return input.reshape(-1)[_vector_index(input, index, "take")].reshape(index.shape)
+    return input.reshape(-1).take(_vector_index(input, index, "take")).reshape(index.shape)
 
 
 def put_elements_(input, index, source, accumulate=False):

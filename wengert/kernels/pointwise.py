@@ -8,18 +8,24 @@ PI = math.pi
 
 
 def sigmoid(input):
-    """1 / (1 + e^-input), by tanh, which neither overflows nor loses the small values' digits."""
-    if input.dtype.kind == "c":
-        return 1 / (1 + np.exp(-input))
+    """1 / (1 + e^-input); where the exponential overflows, its reciprocal is the 0 that is wanted."""
     if input.dtype.itemsize == 2:  # one rounding, at the end
         return sigmoid(input.astype(np.float32)).astype(input.dtype)
-    # e^-|input| never overflows; one division serves both signs.
-    z = np.exp(-np.abs(input))
-    return np.where(input >= 0, 1 / (1 + z), z / (1 + z)).astype(input.dtype, copy=False)
+    if not input.ndim:
+        return np.reciprocal(np.exp(-input) + input.dtype.type(1))
+    z = np.negative(input)
+    np.exp(z, out=z)
+    z += 1
+    return np.true_divide(1, z, out=z)  # NumPy's reciprocal takes four times as long
 
 
 def rsqrt(input):
-    return np.reciprocal(np.sqrt(input))
+    return reciprocal(np.sqrt(input))
+
+
+def reciprocal(input):
+    """1 / input; NumPy's own reciprocal takes four times as long."""
+    return np.true_divide(input.dtype.type(1), input)
 
 
 def relu(input):
@@ -97,6 +103,8 @@ def pow(input, exponent):
         result = np.power(input, np.where(negative, 0, exponent).astype(exponent.dtype))
         small = np.where(input == 1, 1, np.where(input == -1, np.where(exponent % 2 == 0, 1, -1), 0))
         return np.where(negative, small, result).astype(input.dtype)
+    if isinstance(exponent, np.ndarray) and not exponent.ndim and exponent.dtype.kind in "iu" and input.size > 1024:
+        exponent = exponent.item()  # NumPy knows short ways for numbers, but not for arrays that hold one
     if type(exponent) in (int, float) and not isinstance(input, (int, float)):
         if exponent == 2:
             return np.square(input)
@@ -125,7 +133,10 @@ def sgn(input):
     if input.dtype.kind != "c":
         return sign(input)
     size = np.abs(input)
-    return np.where(size == 0, 0, input / np.where(size == 0, 1, size)).astype(input.dtype)
+    zero = size == 0
+    if zero.any():
+        size = np.where(zero, 1, size)  # so that 0 / 1 is the 0 that 0 / 0 is not
+    return (input / size).astype(input.dtype, copy=False)
 
 
 def conj(input):
@@ -217,7 +228,7 @@ def right_shift(input, other):
 def softplus(input, beta=1.0, threshold=20.0):
     """log(1 + e^(beta input)) / beta, and input itself where beta input > threshold."""
     scaled = input * beta
-    soft = (np.logaddexp(scaled, np.zeros((), input.dtype)) / beta).astype(input.dtype, copy=False)
+    soft = (np.log1p(np.exp(scaled)) / beta).astype(input.dtype, copy=False)
     return np.where(scaled > threshold, input, soft)
 
 
@@ -268,8 +279,16 @@ def clamp(input, min=None, max=None):
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if min is not None and max is not None:
-        return np.minimum(np.maximum(input, min), max)
+        return limited(input, min, max)
     return np.maximum(input, min) if max is None else np.minimum(input, max)
+
+
+def limited(input, min, max):
+    """The smaller of `max` and the larger of `min` and `input`: in one pass where that pays for NumPy's preparations.
+    """
+    if input.size > 1024 and input.dtype.kind in "fi":
+        return np.clip(input, min, max)
+    return np.minimum(np.maximum(input, min), max)
 
 
 def where(condition, input, other):
@@ -294,11 +313,35 @@ def masked(x, mask):
 
 def lerp(input, end, weight):
     """input + weight (end - input), from the nearer end, so that both ends are exact."""
+    if input.dtype in BITS and np.shape(input) == np.shape(end) == np.shape(weight) and input.size > 1024:
+        return lerp_elementwise(input, end, weight)
     difference = end - input
     near = np.less(np.abs(weight), 0.5)
-    return np.where(near, input + weight * difference, end - difference * (1 - weight)).astype(
-        difference.dtype, copy=False
-    )
+    dtype = difference.dtype
+    if near.all():
+        return (input + weight * difference).astype(dtype, copy=False)
+    from_end = end - difference * (1 - weight)
+    if not near.ndim:
+        return from_end.astype(dtype, copy=False)
+    np.copyto(from_end, input + weight * difference, where=near)
+    return from_end.astype(dtype, copy=False)
+
+
+def lerp_elementwise(input, end, weight):
+    """`lerp` with a weight for each element, in two arrays: fresh memory would cost more than the arithmetic."""
+    near = weight < 0.5
+    near &= weight > -0.5
+    from_input = end - input
+    from_end = 1 - weight
+    from_end *= from_input
+    np.subtract(end, from_end, out=from_end)
+    from_input *= weight
+    from_input += input
+    bits, other_bits = (x.view(BITS[x.dtype]) for x in (from_input, from_end))
+    other_bits ^= bits  # where they differ, and the weight is large, is what to change
+    other_bits &= np.subtract(near.view(np.int8), 1)
+    bits ^= other_bits
+    return from_input
 
 
 def logit(input, eps=None):
@@ -316,14 +359,20 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
 
 def sinc(input):
     scaled = np.asarray(PI, input.dtype) * input
-    safe = np.where(input == 0, np.ones((), input.dtype), scaled)
-    return np.where(input == 0, np.ones((), input.dtype), np.sin(safe) / safe)
+    zero = scaled == 0
+    if not zero.any():
+        return np.sin(scaled) / scaled
+    safe = np.where(zero, np.ones((), input.dtype), scaled)
+    return np.where(zero, np.ones((), input.dtype), np.sin(safe) / safe)
 
 
 def xlogy(input, other):
     input, other = np.asarray(input), np.asarray(other)
-    product = input * np.log(np.where(input == 0, np.ones((), other.dtype), other))
-    return np.where(np.isnan(other), other, np.where(input == 0, np.zeros((), input.dtype), product))
+    product = np.asarray(input * np.log(other))
+    zero = input == 0
+    if zero.any():  # 0 log(y) is 0 for every y but NaN
+        np.copyto(product, 0, where=zero & ~np.isnan(other))
+    return product
 
 
 def logaddexp(input, other):

@@ -13,9 +13,10 @@ one seed gives one model in both libraries:
 
 PyTorch fills a tensor in the order of its memory, not of its indices: `fill` does the same.
 
-PyTorch 2.13 no longer uses MKL's generators, so that none of this depends on the processor's maker.  One thing depends
-on its age: float32 normals are computed with AVX2 polynomials where the processor has AVX2 (every x86 one since 2015),
-and `box_muller_float32` repeats those polynomials, fused multiply-adds included, to the last bit.
+PyTorch 2.13 does not use MKL's generators, as it once did on Intel's processors, so that none of this depends on the
+processor's maker (docs/randomness.md tells the story).  One thing depends on its age: float32 normals are computed with
+AVX2 polynomials where the processor has AVX2 (every x86 one since 2015), and `box_muller_float32` repeats those
+polynomials, fused multiply-adds included, to the last bit.
 
 Engine words are drawn ahead of need, a block of 624 first (the engine's own period of renewal), up to 16 blocks at a
 time later.  What the words drawn ahead would give as uniforms or as polar coordinates is computed once for all of them

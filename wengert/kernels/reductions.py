@@ -5,6 +5,8 @@ summed in
 single precision, integers in 64 bits.
 """
 
+import math
+
 import numpy as np
 
 from wengert.dtypes import SCALAR_NAMES
@@ -199,13 +201,17 @@ def _arg(input, dim, keepdim, find, name):
     return np.asarray(find(_sortable(input), axis=axis, keepdims=bool(keepdim)), np.int64)
 
 
+def truth(input):
+    return input if input.dtype.kind == "b" else input != 0
+
+
 def all(input, dim=None, keepdim=False):
-    result = np.logical_and.reduce(input != 0, axis=axes_of(dim, input.ndim), keepdims=bool(keepdim))
+    result = np.logical_and.reduce(truth(input), axis=axes_of(dim, input.ndim), keepdims=bool(keepdim))
     return np.asarray(result).astype(np.uint8) if input.dtype == np.uint8 else result
 
 
 def any(input, dim=None, keepdim=False):
-    result = np.logical_or.reduce(input != 0, axis=axes_of(dim, input.ndim), keepdims=bool(keepdim))
+    result = np.logical_or.reduce(truth(input), axis=axes_of(dim, input.ndim), keepdims=bool(keepdim))
     return np.asarray(result).astype(np.uint8) if input.dtype == np.uint8 else result
 
 
@@ -326,6 +332,25 @@ def logcumsumexp(input, dim):
     return np.logaddexp.accumulate(input, axis=axis)
 
 
+def adjoining(axes, input):
+    """Whether these are the last axes of an array laid out row by row."""
+    return axes == tuple(range(input.ndim - len(axes), input.ndim)) and input.flags.c_contiguous and input.size > 1024
+
+
+def length(input, count, keepdim):
+    """The Euclidean length over the last `count` axes, by products of vectors no longer than what keeps sums exact."""
+    shape = input.shape[: input.ndim - count]
+    rows = input.reshape(math.prod(shape), -1)
+    n = rows.shape[1]
+    cut = n - n % CHUNK
+    parts = rows[:, :cut].reshape(len(rows), -1, CHUNK)
+    squares = np.add.reduce(np.vecdot(parts, parts), axis=1) + np.vecdot(rows[:, cut:], rows[:, cut:])
+    return np.sqrt(squares).reshape(shape + (1,) * count if keepdim else shape)
+
+
+CHUNK = 4096
+
+
 def vector_norm(input, p=2, dim=None, keepdim=False, *, dtype=None):
     """(sum |x|^p)^(1/p) over `dim`; the number of nonzeros for p = 0, extremes for p = ±inf."""
     if dtype is not None:
@@ -335,6 +360,8 @@ def vector_norm(input, p=2, dim=None, keepdim=False, *, dtype=None):
             f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {input.dtype}"
         )
     axes = axes_of(dim, input.ndim)
+    if p == 2 and input.dtype.kind == "f" and input.dtype.itemsize > 2 and adjoining(axes, input):
+        return length(input, len(axes), keepdim)
     size = np.abs(input)
     wide, target = _accumulator(size, None)
     size = size.astype(wide, copy=False)

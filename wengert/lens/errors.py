@@ -69,7 +69,8 @@ def no_way_at_all(witness, error, own):
 
 def strongest_reason(witness, root, own):
     """Of the reasons why leaves get nothing from `root`, that which explains most, and the leaves that it holds for."""
-    leaves = [] if root is None else [site for site in ancestry(root) if isinstance(site, Leaf) and site is not root]
+    behind = () if root is None else sorted(ancestry(root), key=lambda site: site.seq)
+    leaves = [site for site in behind if isinstance(site, Leaf) and site is not root]
     reasons = {}
     for leaf in leaves or [story.site for story in witness.stories.values()]:
         reason = missing(leaf, root, witness)

@@ -73,7 +73,7 @@ def trained(witness):
 
 def names_of(stories):
     """``model (4 parameters, 1,234 numbers)``"""
-    roots = list(dict.fromkeys((s.name or "?").partition(".")[0] for s in stories))
+    roots = list(dict.fromkeys((s.name or "?").removeprefix("self.").partition(".")[0] for s in stories))
     total = sum(s.size for s in stories)
     shown_roots = ", ".join(roots[:3]) + (", …" if len(roots) > 3 else "")
     return f"{shown_roots} ({plural(len(stories), 'tensor')}, {plural(total, 'number')})"

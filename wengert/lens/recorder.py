@@ -15,6 +15,7 @@ import traceback
 import warnings
 import weakref
 from collections import deque
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -620,6 +621,6 @@ def path_below(calls, module):
 def record():
     """A context manager that remembers, while its block runs, each operation's place and each cut of the graph.
 
-    Returns the `Record`. Raises RuntimeError if a record is being made already.
+    Returns the `Record`. Where one is being made already (as by `wengert explain`), that one goes on.
     """
-    return Record()
+    return Record() if current is None else nullcontext(current)

@@ -95,11 +95,14 @@ def source_line(filename, line):
 
 
 def short(filename):
-    """A file's name as it is shown: below the working directory with its path, elsewhere without."""
+    """A file's name as it is shown: below the program's directory or the working one with its path, else without."""
     if filename.startswith("<"):
         return filename
-    below = os.getcwd() + os.sep
-    return filename[len(below) :] if filename.startswith(below) else os.path.basename(filename)
+    program = getattr(sys.modules.get("__main__"), "__file__", None) or os.getcwd()
+    below = [d + os.sep for d in (os.path.dirname(os.path.abspath(program)), os.getcwd())]
+    return min(
+        (filename[len(d) :] for d in below if filename.startswith(d)), key=len, default=os.path.basename(filename)
+    )
 
 
 @functools.lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from wengert.kernels.shape import root_of
 from wengert.lens import source
 from wengert.lens.memory import leak_of, live_nodes, size_kept
 from wengert.lens.names import name_parameters, reachable, shape_of
-from wengert.lens.recorder import INFINITY, Record, place_here
+from wengert.lens.recorder import INFINITY, Record, place_here, size_of
 from wengert.lens.sites import kept_by, short, user_frames
 from wengert.lens.why import (
     Reason,
@@ -49,6 +49,7 @@ class Story:
         self.reached = self.zero = self.faulty = 0
         self.steps = self.empty_steps = self.moved = self.unmoved = 0
         self.last_reached = self.last_got = self.last_step = -1
+        self.norm = None  # of its gradient after the last pass that reached it
         self.asked = False  # its gradient was asked for by autograd.grad
         self.lost = []  # places where its gradient was dropped between backward and step
         self.trained = False  # it belongs to a module that ran in training mode
@@ -241,6 +242,8 @@ class Witness(Record):
             known = [s for s in sizes if s is not None]
             arrived = any(known) and (leaf.grad is None or leaf.grad._array.any())  # and did not cancel out
             story.last_got = self.passes if arrived else -1
+            if leaf.grad is not None:
+                story.norm = size_of(leaf.grad._array) ** 0.5
             if known and len(known) == len(sizes):
                 if all(s == 0 for s in known) or (leaf.hooks is not None and self.made_zero(leaf)):
                     story.zero += 1

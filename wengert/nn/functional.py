@@ -19,10 +19,17 @@ from wengert.ops import (  # noqa: F401  (declare the functions)
     resampling,
 )
 from wengert.ops.declare import FUNCTIONS
-from wengert.overrides import handle_torch_function, has_torch_function_unary
+from wengert.overrides import (
+    handle_torch_function,
+    has_torch_function,  # noqa: F401
+    has_torch_function_unary,
+    has_torch_function_variadic,  # noqa: F401
+)
 from wengert.tensor import Tensor
 
 _DECLARED = FUNCTIONS["nn.functional"]
+GRID_SAMPLE_INTERPOLATION_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
+GRID_SAMPLE_PADDING_MODES = {"zeros": 0, "border": 1, "reflection": 2}
 _FROM_TORCH = ("sigmoid", "tanh", "prelu", "hardshrink")
 
 for _module in (

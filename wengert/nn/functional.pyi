@@ -13,8 +13,12 @@ from wengert.tensor import Tensor as _Tensor
 
 from wengert.tensor import Tensor as Tensor
 from wengert.overrides import handle_torch_function as handle_torch_function
+from wengert.overrides import has_torch_function as has_torch_function
 from wengert.overrides import has_torch_function_unary as has_torch_function_unary
+from wengert.overrides import has_torch_function_variadic as has_torch_function_variadic
 FUNCTIONS: _Any
+GRID_SAMPLE_INTERPOLATION_MODES: _Any
+GRID_SAMPLE_PADDING_MODES: _Any
 def adaptive_avg_pool1d(input: _Tensor, output_size: _Any, *, out: _Any = None) -> _Tensor: ...
 def adaptive_avg_pool2d(input: _Tensor, output_size: _Any, *, out: _Any = None) -> _Tensor: ...
 def adaptive_avg_pool3d(input: _Tensor, output_size: _Any, *, out: _Any = None) -> _Tensor: ...

@@ -1,7 +1,6 @@
 """Arrangements of elements said with the views and joins of `shape`: diagonals, stacks, grids, turns, repeats."""
 
 import inspect
-import itertools
 import types
 
 import numpy as np
@@ -332,9 +331,20 @@ def combinations(input, r=2, with_replacement=False):
         raise RuntimeError(f"Expect a non-negative number, but got {r}")
     if r == 0:
         return input.new_empty((0,))
-    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    rows = np.array(list(choose(range(input.numel()), r)), np.int64).reshape(-1, r)
+    rows = rising_rows(input.numel(), r, with_replacement)
     return index_select(input, 0, wrap(rows.reshape(-1))).reshape(rows.shape)
+
+
+def rising_rows(n, r, repeats):
+    """All rows of `r` rising numbers below `n`, in order; neighbours may be equal if `repeats`."""
+    rows = np.arange(n)[:, None]
+    for _ in range(r - 1):
+        least = rows[:, -1] + (not repeats)
+        choices = n - least
+        first = np.cumsum(choices) - choices  # where the continuations of each row begin
+        following = np.arange(choices.sum()) - np.repeat(first - least, choices)
+        rows = np.column_stack([np.repeat(rows, choices, axis=0), following])
+    return rows
 
 
 def triangle(name, indices):
@@ -381,17 +391,19 @@ def vander(x, N=None, increasing=False):
     count = x.shape[0] if N is None else N
     if count < 0:
         raise RuntimeError("N must be non-negative.")
-    powers = powers_of(x, count)
-    return powers if increasing else powers.flip(-1)
+    return powers_of(x, count, not increasing)
 
 
-def powers_of(x, count):
-    ones = x.unsqueeze(-1) ** 0
+def powers_of(x, count, falling=False):
+    """The powers of every element along a new last dimension; made along the first, where NumPy multiplies rows."""
+    powers = x.unsqueeze(0) ** 0
     if x.dtype.category < 2:
-        ones = ones.to(dtypes.int64)
+        powers = powers.to(dtypes.int64)
     if count < 2:
-        return narrow_to(ones, -1, 0, count)
-    return cat([ones, expand_op(x.unsqueeze(-1), (*x.shape, count - 1)).cumprod(-1)], -1)
+        powers = narrow_to(powers, 0, 0, count)
+    else:
+        powers = cat([powers, expand_op(x.unsqueeze(0), (count - 1, *x.shape)).cumprod(0)], 0)
+    return (powers.flip(0) if falling else powers).movedim(0, -1).contiguous()
 
 
 def linalg_vander(x, *, N=None):

@@ -8,10 +8,10 @@ from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels.reductions import axis_of
 from wengert.ops.declare import composite, pointwise, primitive
 from wengert.ops.indexing import gather
-from wengert.ops.pointwise import exp2, lerp, select
+from wengert.ops.pointwise import exp2, isfinite, lerp, select
 from wengert.ops.reductions import cumsum, mean, norm_op, sum
 from wengert.ops.shape import broadcast_tensors, cat, complex_of, narrow_to
-from wengert.ops.sorting import sort
+from wengert.ops.sorting import in_order
 from wengert.tensor import Tensor, wrap
 
 LN2 = math.log(2)
@@ -312,7 +312,8 @@ def _frexp(input):
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
     wide = input if input.dtype.itemsize > 2 else input.astype(np.float32)
     mantissa, exponent = np.frexp(wide)
-    return mantissa.astype(input.dtype), exponent.astype(np.int32), np.ldexp(np.ones_like(wide), exponent)
+    mantissa = mantissa.astype(input.dtype, copy=False)
+    return mantissa, exponent, input, mantissa  # the last two for the derivative, which is their quotient
 
 
 frexp = primitive(
@@ -320,8 +321,8 @@ frexp = primitive(
     _frexp,
     outputs=("mantissa", "exponent"),
     nodiff_outputs=("exponent",),
-    residuals=("scale",),
-    input=lambda g, scale: g / scale,
+    residuals=("whole", "part"),
+    input=lambda g, whole, part: select(isfinite(whole) & (whole != 0), g * (part / whole), g),
 )
 
 
@@ -397,7 +398,7 @@ def quantiles(name, input, q, dim, keepdim, interpolation, ignore_nan):
     ndim = input.ndim
     axis = None if dim is None else axis_of(dim, ndim)
     x = input.reshape(-1) if dim is None or not ndim else input.movedim(axis, -1)
-    ordered = sort(x, -1)[0]  # NaN last
+    ordered = in_order(x, -1)  # NaN last
     array = ordered._array
     numbers = (array == array).sum(-1, keepdims=True)
     last = np.maximum(numbers - 1, 0) if ignore_nan else np.full(numbers.shape, array.shape[-1] - 1)

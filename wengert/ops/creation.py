@@ -280,7 +280,7 @@ def arange(
         if step == 0:
             raise ValueError("step must be nonzero")
         count = max(-(-(end - start) // step), 0)
-        array = (start + np.arange(count, dtype=np.int64) * step).astype(dtype.numpy)
+        array = np.arange(start, start + count * step, step, dtype=np.int64).astype(dtype.numpy, copy=False)
     else:
         count = int(np.ceil((end - start) / step))
         array = ranges.counted(start, step, count, dtype.numpy)

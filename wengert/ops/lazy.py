@@ -34,6 +34,13 @@ FUNCTIONS = {
         abs_ as_strided_ detach detach_ empty_permuted fill fill_ get_device nonzero_static resize_as_
         zero_
         """,
+    "core_names": """
+        binary_cross_entropy_with_logits kl_div poisson_nll_loss hinge_embedding_loss cosine_embedding_loss
+        margin_ranking_loss triplet_margin_loss ctc_loss embedding_bag embedding_renorm_ grid_sampler
+        grid_sampler_2d grid_sampler_3d affine_grid_generator native_layer_norm native_group_norm
+        native_batch_norm norm_except_dim segment_reduce sym_int sym_float sym_not sym_max sym_min sym_sum
+        sym_ite sym_sqrt eig symeig lstsq solve matrix_rank
+        """,
     "sparse": """
         sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor
         sparse_compressed_tensor spmm smm
@@ -69,6 +76,7 @@ METHODS = {
         ccol_indices row_indices
         """,
     "spectral": "stft istft",
+    "core_names": "eig symeig lstsq solve",
 }
 
 HOME = {name: family for family, names in FUNCTIONS.items() for name in names.split()}

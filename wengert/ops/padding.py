@@ -1,5 +1,7 @@
 """Padding: by a constant, by reflection, by repeating the border, or around in a circle; negative padding crops."""
 
+import numpy as np
+
 from wengert.kernels import resampling as kernels
 from wengert.kernels.convolution import laid_out_like
 from wengert.ops.convolution import by
@@ -18,7 +20,12 @@ constant = primitive(
 )  # fmt: skip
 
 
+NUMPY_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
 def _repeat(input, mode, pads):
+    if min(min(pad) for pad in pads) >= 0:
+        return np.pad(input, ((0, 0), (0, 0), *pads), NUMPY_MODES[mode])
     taps = [kernels.padding_taps(mode, size, *pad) for size, pad in zip(input.shape[2:], pads, strict=True)]
     padded = kernels.resample(input, taps)
     return padded if mode == "circular" else laid_out_like(padded, input)

@@ -272,7 +272,7 @@ def resolve_neg(input):
     return input
 
 
-reciprocal = pointwise("reciprocal", np.reciprocal, promote="float", input=lambda g, out: -g * out * out)
+reciprocal = pointwise("reciprocal", kernels.reciprocal, promote="float", input=lambda g, out: -g * out * out)
 square = choice("square", lambda input: (pow, (input, 2)))
 sqrt = pointwise("sqrt", np.sqrt, promote="float", input=lambda g, out: g / (2 * out))
 rsqrt = pointwise("rsqrt", kernels.rsqrt, promote="float", input=lambda g, out: -0.5 * g * (out * out * out))

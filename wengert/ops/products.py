@@ -9,13 +9,14 @@ import string
 
 import numpy as np
 
+from wengert.autograd.graph import rare
 from wengert.kernels.reductions import axis_of
 from wengert.ops.declare import composite, primitive
 from wengert.ops.linalg import batched_matmul, dot, mm
 from wengert.ops.pointwise import select, zeros_of
 from wengert.ops.reductions import norm_gradient, sum
 from wengert.ops.shape import broadcast_shapes, permute_op, reshape_to, sum_to
-from wengert.tensor import Tensor
+from wengert.tensor import Tensor, wrap
 
 HIDDEN = {"function": False, "method": False}
 
@@ -360,7 +361,12 @@ def in_best_order(matrices):
 
 
 def _cross(input, other, dim):
-    return np.roll(input, -1, dim) * np.roll(other, -2, dim) - np.roll(input, -2, dim) * np.roll(other, -1, dim)
+    a, b = (np.moveaxis(x, dim, 0) for x in np.broadcast_arrays(input, other))
+    out = np.empty(a.shape[1:] + (3,), a.dtype)
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        np.multiply(a[j], b[k], out=out[..., i])
+        out[..., i] -= a[k] * b[j]
+    return np.ascontiguousarray(np.moveaxis(out, -1, dim))
 
 
 cross_along = primitive(
@@ -413,7 +419,16 @@ linalg_cross = composite(linalg_cross, namespace="linalg", method=False, name="c
 @composite(namespace="linalg", method=False)
 def vecdot(x, y, *, dim=-1):
     """The dot products of vectors along `dim`, of which those of `x` are conjugated."""
+    usual = type(x) is type(y) is Tensor and x.dtype is y.dtype and x.dtype.itemsize > 2 and x.dtype.differentiable
+    if usual and not (x.requires_grad or y.requires_grad or rare.active):
+        return wrap(vecdots(x._array, y._array, dim))
     return sum(x.conj() * y if x.dtype.is_complex else x * y, dim)
+
+
+def vecdots(x, y, dim):
+    """The dot products as BLAS computes them, where no gradient will ask for the products of the elements."""
+    x, y = np.broadcast_arrays(x, y)
+    return np.asarray(np.vecdot(x, y, axis=axis_of(dim, x.ndim)))
 
 
 # --- distances --------------------------------------------------------------------------------------------------------

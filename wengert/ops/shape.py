@@ -623,7 +623,7 @@ def _slices(array, axis):
     return [array[(*(slice(None),) * axis, i, ...)] for i in range(array.shape[axis])]
 
 
-@composite
+@composite(method=False)
 def split(tensor, split_size_or_sections, dim=0):
     """Consecutive pieces along `dim`: of one size (the last may be smaller), or of the given sizes; views."""
     if not tensor.ndim:
@@ -647,6 +647,15 @@ def split(tensor, split_size_or_sections, dim=0):
     count = max(-(-n // size), 1) if size else 1
     sizes = [size] * (count - 1) + [n - size * (count - 1)]
     return pieces_of(tensor, lambda array: _cut(array, axis, sizes), axis, SplitBackward0)
+
+
+def split_method(self, split_size, dim=0):
+    """`split`, whose second argument is called `split_size` in the method."""
+    return split.function(self, split_size, dim)
+
+
+split_method.__name__ = split_method.__qualname__ = "split"
+Tensor.split = split_method
 
 
 @composite

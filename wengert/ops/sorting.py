@@ -5,6 +5,7 @@ formula (`picked`) for sort, topk, kthvalue, median, mode and the running extrem
 searchsorted, bincount, ...) have no derivative.
 """
 
+from wengert.autograd.graph import rare
 from wengert.dtypes import bool_, int32, int64, of_scalar
 from wengert.kernels import sorting as kernels
 from wengert.ops.declare import choice, composite, convert, primitive, result_type
@@ -68,7 +69,14 @@ topk = primitive(
 @composite
 def msort(input):
     """`input` sorted along its first dimension."""
-    return sort_op(input, 0)[0]
+    return in_order(input, 0)
+
+
+def in_order(input, dim):
+    """`input` sorted along `dim`: without the indices, in a fifth of the time, where no gradient will ask for them."""
+    if type(input) is not Tensor or input.requires_grad or rare.active:
+        return sort_op(input, dim)[0]
+    return wrap(kernels.sorted_values(input._array, dim), input.dtype)
 
 
 # --- selection by rank ------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 from collections import OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 PyTree = Any
@@ -210,3 +211,116 @@ def broadcast_to(tree, spec):
         return None
     parts = [broadcast_to(c, s) for c, s in zip(children, spec.children_specs, strict=True)]
     return None if any(p is None for p in parts) else [x for p in parts for x in p]
+
+
+# --- the way to a leaf: one key for each node on it -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SequenceKey:
+    """The place in a list, tuple or deque."""
+
+    idx: int
+
+    def __str__(self):
+        return f"[{self.idx!r}]"
+
+    def get(self, node):
+        return node[self.idx]
+
+
+@dataclass(frozen=True)
+class MappingKey:
+    """The key in a dict."""
+
+    key: Any
+
+    def __str__(self):
+        return f"[{self.key!r}]"
+
+    def get(self, node):
+        return node[self.key]
+
+
+@dataclass(frozen=True)
+class GetAttrKey:
+    """The field of a named tuple."""
+
+    name: str
+
+    def __str__(self):
+        return f".{self.name}"
+
+    def get(self, node):
+        return getattr(node, self.name)
+
+
+def _dict_flatten(d):
+    return list(d.values()), list(d)
+
+
+def _dict_unflatten(values, context):
+    return dict(zip(context, values, strict=True))
+
+
+def _dict_flatten_with_keys(d):
+    return [(MappingKey(key), value) for key, value in d.items()], list(d)
+
+
+def keyed_children(node):
+    """(key, child) for each child of an inner node; None for a leaf."""
+    kind = _get_node_type(node)
+    definition = SUPPORTED_NODES.get(kind)
+    if definition is None:
+        return None
+    if definition.flatten_with_keys_fn is not None:
+        return definition.flatten_with_keys_fn(node)[0]
+    children = definition.flatten_fn(node)[0]
+    if kind is namedtuple:
+        return list(zip(map(GetAttrKey, type(node)._fields), children, strict=True))
+    if isinstance(node, dict):
+        return list(zip(map(MappingKey, node), children, strict=True))
+    if kind in (list, tuple, deque):
+        return list(zip(map(SequenceKey, range(len(children))), children, strict=True))
+    raise ValueError(
+        f"Did not find a flatten_with_keys_fn for type: {kind}. Please pass a flatten_with_keys_fn argument to "
+        "register_pytree_node."
+    )
+
+
+def _paths(tree, path, is_leaf):
+    found = None if is_leaf is not None and is_leaf(tree) else keyed_children(tree)
+    if found is None:
+        yield path, tree
+        return
+    for key, child in found:
+        yield from _paths(child, (*path, key), is_leaf)
+
+
+def tree_leaves_with_path(tree, is_leaf=None):
+    """A pair (path, leaf) for each leaf; a path is a tuple of keys."""
+    return list(_paths(tree, (), is_leaf))
+
+
+def tree_flatten_with_path(tree, is_leaf=None):
+    """`tree_leaves_with_path`, and the structure."""
+    return tree_leaves_with_path(tree, is_leaf), tree_structure(tree, is_leaf)
+
+
+def tree_map_with_path(func, tree, *rests, is_leaf=None):
+    """The tree of ``func(path, leaf, ...)``."""
+    found, spec = tree_flatten_with_path(tree, is_leaf)
+    others = [tree_leaves(rest, is_leaf) for rest in rests]
+    return tree_unflatten([func(path, leaf, *row) for (path, leaf), *row in zip(found, *others, strict=True)], spec)
+
+
+def keystr(kp):
+    """A path as one would write it in a program."""
+    return "".join(map(str, kp))
+
+
+def key_get(obj, kp):
+    """What lies at the path `kp` in `obj`."""
+    for key in kp:
+        obj = key.get(obj)
+    return obj

@@ -7,6 +7,7 @@ form would not be exact enough, the C library's function is called for each elem
 """
 
 import math
+import sys
 
 import numpy as np
 
@@ -286,10 +287,26 @@ def circular(offset, name):
 sin, cos = circular(0, "sin"), circular(1, "cos")
 
 
+# NumPy computes these with Intel's vector functions where the processor has AVX-512: fifty times as fast as one call of
+# the C library after the other.
+VECTOR_FUNCTIONS = {
+    "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh", "exp2", "cbrt", "pow",
+}  # fmt: skip
+OWN_LOOPS = {"hypot", "fmod"}  # in which NumPy calls the C library itself, in the elements' own precision
+
+
+def numpys_is_quicker(name):
+    """Whether NumPy's loop over elements beats one that calls the C library's function of this name."""
+    features = np._core._multiarray_umath.__cpu_features__
+    return name in OWN_LOOPS or (name in VECTOR_FUNCTIONS and sys.platform == "linux" and features.get("AVX512_SKX"))
+
+
 def library(name):
     """The C library's function of one float64, for each element; float32 passes through float64."""
 
     def function(*operands):
+        if numpys_is_quicker(name):
+            raise Unrecordable(f"{name}, of which NumPy has a quicker one")
         dtype = common_dtype(*operands)
         if dtype.kind != "f":
             raise Unrecordable(f"{name} of {dtype}")

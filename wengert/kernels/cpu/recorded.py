@@ -64,6 +64,22 @@ def isfinite(x):
     return lt(absolute(x), float("inf"))
 
 
+def lerp(x, end, weight):
+    difference = end - x
+    return select(lt(absolute(weight), 0.5), x + weight * difference, end - difference * (1 - weight))
+
+
+def sinc(x):
+    zero, scaled = eq(x, 0), x * constant(pointwise.PI, x.dtype)
+    safe = select(zero, constant(1, x.dtype), scaled)
+    return select(zero, constant(1, x.dtype), np.sin(safe) / safe)
+
+
+def xlogy(x, y):
+    """0 where x is 0, unless y is NaN."""
+    return select(eq(x, 0), select(eq(y, y), constant(0, x.dtype), y), x * np.log(y))
+
+
 def angle(x):
     raise Unrecordable("angle")
 
@@ -82,6 +98,10 @@ EXPRESSIONS = {
     pointwise.maximum: maximum,
     pointwise.minimum: minimum,
     pointwise.clamp: clamp,
+    pointwise.limited: clamp,
+    pointwise.lerp: lerp,
+    pointwise.sinc: sinc,
+    pointwise.xlogy: xlogy,
     pointwise.round: rounded,
     pointwise.softplus: softplus,
     pointwise.logaddexp: m.logaddexp,

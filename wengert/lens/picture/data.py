@@ -126,6 +126,7 @@ class Graph:
         self.edges: list[Edge] = []
         self.cuts: list[CutEdge] = []
         self.groups: list = []
+        self.top: list = []  # ("node" or "group", id) of what lies in no group
         self.roots: list[int] = []
         self.formulas: dict[str, list] = {}
         self.unreached: list[str] = []

@@ -3,20 +3,24 @@
 Every node lies in at most one innermost group, and groups lie in groups, so the graph is a tree of boxes. Modules come
 first: `encoder.fc1` lies in `encoder`. Where a box still holds more than a picture can show, stretches that repeat (the
 steps of a recurrent network, the links of a chain) become one box with a box for each repetition, and what does not
-repeat is parted where the source line's function changes, or simply into equal stretches. No box holds more than
-`CROWD` things, so whatever a user unfolds can be drawn at once.
+repeat is parted into equal stretches. Two operations count as the same if they have one name and one source line. No
+box holds more than `CROWD` things, so whatever a user unfolds can be drawn at once.
 
 `open` marks the boxes that are unfolded at first: the outer ones, as far as `AT_FIRST` things in all allow.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from math import isqrt
 
 CROWD = 40  # things in one box
 AT_FIRST = 36  # things in sight at first
 LONGEST_PERIOD = 400  # nodes in one repetition
 REPETITIONS = 3  # fewer are no pattern
+SHORTEST = 9  # nodes in a pattern with all its repetitions
+TRIES = 8  # periods tried at a place, the shortest first
 
 
 @dataclass(slots=True)
@@ -87,7 +91,7 @@ def by_module(graph, classes):
 
 
 def prefixes(path):
-    """"a.b.c" → "a", "a.b", "a.b.c"."""
+    """ "a.b.c" → "a", "a.b", "a.b.c"."""
     at = path.find(".")
     while at >= 0:
         yield path[:at]
@@ -125,41 +129,35 @@ def key_of(thing):
 
 
 def repeats(keys):
-    """Stretches (begin, period, times) in which the same keys come again and again, the shortest period first tried."""
-    found, at, n = [], 0, len(keys)
-    codes = {}
-    keys = [codes.setdefault(key, len(codes)) for key in keys]
+    """Stretches (begin, period, times) in which the same keys come again and again, from the first on."""
     places = {}
-    for i, key in enumerate(keys):
-        places.setdefault(key, []).append(i)
-    position = Counter()
-    while at < n:
-        best = None
-        key = keys[at]
-        later = places[key]
-        first = position[key]
-        while later[first] < at:
-            first += 1
-        position[key] = first
-        for candidate in later[first + 1 : first + 9]:
-            period = candidate - at
-            if period > LONGEST_PERIOD or (n - at) < period * REPETITIONS:
-                break
-            end = at + period
-            if keys[at:end] != keys[end : end + period]:
-                continue
-            while end < n and keys[end] == keys[end - period]:
-                end += 1
-            times = (end - at) // period
-            if times >= REPETITIONS and times * period > 8:
-                best = (at, period, times)
-                break
-        if best is None:
-            at += 1
-        else:
-            found.append(best)
-            at += best[1] * best[2]
+    for place, key in enumerate(keys):
+        places.setdefault(key, []).append(place)
+    found, at = [], 0
+    while at < len(keys):
+        again = places[keys[at]]
+        after = bisect_right(again, at)
+        period, times = pattern_at(keys, at, again[after : after + TRIES])
+        if times:
+            found.append((at, period, times))
+        at += period * times or 1
     return found
+
+
+def pattern_at(keys, at, ends):
+    """(period, times) of the shortest pattern that begins at `at` and first ends at one of `ends`; (0, 0) if none."""
+    for end in ends:
+        period = end - at
+        if period > LONGEST_PERIOD or len(keys) - at < period * REPETITIONS:
+            break
+        if keys[at:end] != keys[end : end + period]:
+            continue
+        while end < len(keys) and keys[end] == keys[end - period]:
+            end += 1
+        times = (end - at) // period
+        if times >= REPETITIONS and times * period >= SHORTEST:
+            return period, times
+    return 0, 0
 
 
 def repeat(things, period, times):
@@ -184,10 +182,10 @@ def stretches(things):
     layer = things
     while len(layer) > CROWD:
         boxes = []
-        size = max(2, min(CROWD, -(-len(layer) // CROWD)))
+        size = min(CROWD, isqrt(len(layer)) + 1)  # about as many boxes as there are things in each
         for i in range(0, len(layer), size):
             part = layer[i : i + size]
-            boxes.append(Group(0, None, "stretch", "", children=part))
+            boxes.append(part[0] if len(part) == 1 else Group(0, None, "stretch", "", children=part))
         layer = boxes
     name_stretches(layer)
     return layer
@@ -246,7 +244,8 @@ def number(graph, top):
 def open_outermost(graph):
     """Unfold boxes, the outer first, while what is in sight stays a picture that can be read.
 
-    Boxes of one kind that lie side by side (the blocks of a network) are unfolded all or none.
+    Boxes of one kind that lie side by side (the blocks of a network) are unfolded all or none; what repeats stays
+    folded.
     """
     groups = graph.groups
     seen = len(graph.top)
@@ -255,7 +254,7 @@ def open_outermost(graph):
     def offer(children, depth):
         alike = {}
         for kind, child in children:
-            if kind == "group":
+            if kind == "group" and groups[child].kind != "repeat":
                 alike.setdefault((groups[child].kind, groups[child].detail), []).append(child)
         for together in alike.values():
             heappush(waiting, (depth, sum(len(groups[g].children) for g in together), together))

@@ -6,6 +6,7 @@ step. A padded batch is a list of steps of equal size, a packed one a list of sh
 
 import math
 import warnings
+from types import SimpleNamespace
 
 import wengert
 from wengert.autograd.graph import rare
@@ -560,3 +561,63 @@ class GRUCell(RNNCellBase):
 
     def forward(self, input, hx=None):
         return self._step("GRU", input, None if hx is None else (hx,))[0]
+
+
+# --- under `torch` itself: layers and cells whose weights are arguments -----------------------------------------------
+
+
+def layers_with_weights(mode, name):
+    """``torch.lstm`` and its kind: all layers of a recurrent network, the weights given as one list."""
+
+    def function(input, hx, params, *options):
+        packed = isinstance(params, Tensor) or (mode == "LSTM" and isinstance(hx, Tensor))
+        batch_sizes = None
+        if packed:  # the other signature: (data, batch_sizes, hx, params, ...), without `batch_first`
+            batch_sizes, hx, params, options = hx.tolist(), params, options[0], (*options[1:], False)
+        _, num_layers, dropout, train, bidirectional, batch_first = options
+        rows = num_layers * (2 if bidirectional else 1)
+        weights = [list(params[i : i + len(params) // rows]) for i in range(0, len(params), len(params) // rows)]
+        names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"]
+        if len(weights[0]) == 3:
+            del names[2:4]
+        layers = SimpleNamespace(
+            mode=mode, bidirectional=bidirectional, num_layers=num_layers, dropout=dropout, training=train,
+            _all_weights=[names[: len(row)] for row in weights],
+        )  # fmt: skip
+        hidden = tuple(hx) if mode == "LSTM" else (hx,)
+        data = input.transpose(0, 1) if batch_first else input
+        output, final = RNNBase._run_with(layers, weights, data, hidden, batch_sizes)
+        return (output.transpose(0, 1) if batch_first else output), *final
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"""All layers of `torch.nn.{name.split("_")[0].upper()}`, the weights given as arguments.
+
+    Args:
+        input: (length, batch, width), or (batch, length, width) if `batch_first`.
+        hx: the hidden state at the start{" and the cell's" if mode == "LSTM" else ""}, (layers, batch, hidden) each.
+        params: the weights and biases of each layer and direction in turn.
+        options: has_biases, num_layers, dropout, train, bidirectional, batch_first; or, where batch_sizes stands
+            before hx, without the last.
+    Returns:
+        The output of the last layer, then the final state."""
+    return function
+
+
+def cell_with_weights(mode, name):
+    """``torch.lstm_cell`` and its kind: one step, the weights given as arguments."""
+
+    def function(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+        hidden = tuple(hx) if mode == "LSTM" else (hx,)
+        new = _STEPS[mode](F.linear(input, w_ih, b_ih), hidden, w_hh, b_hh, None)
+        return new if mode == "LSTM" else new[0]
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = "One step of a recurrent cell on (batch, width), its weights given as arguments: the new state."
+    return function
+
+
+lstm, gru = layers_with_weights("LSTM", "lstm"), layers_with_weights("GRU", "gru")
+rnn_tanh, rnn_relu = layers_with_weights("RNN_TANH", "rnn_tanh"), layers_with_weights("RNN_RELU", "rnn_relu")
+lstm_cell, gru_cell = cell_with_weights("LSTM", "lstm_cell"), cell_with_weights("GRU", "gru_cell")
+rnn_tanh_cell = cell_with_weights("RNN_TANH", "rnn_tanh_cell")
+rnn_relu_cell = cell_with_weights("RNN_RELU", "rnn_relu_cell")

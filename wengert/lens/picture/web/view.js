@@ -410,9 +410,11 @@
       if (!known || node.saved_bytes > nodes[known.id].saved_bytes) byLine.set(key, { id: node.id, sum: (known?.sum || 0) + node.saved_bytes });
       else known.sum += node.saved_bytes;
     }
-    const keepers = [...byLine].sort((a, b) => b[1].sum - a[1].sum).slice(0, 6);
     const operations = nodes.filter((n) => n.kind === "operation").length;
     const parameters = nodes.filter((n) => n.kind === "parameter");
+    const broken = nodes.filter((n) => n.gradient?.nonfinite).reverse(); // backward meets the last first
+    const still = parameters.filter((n) => n.gradient && n.gradient.norm === 0 && !n.gradient.nonfinite);
+    const keepers = [...byLine].sort((a, b) => b[1].sum - a[1].sum).slice(0, 6);
     const numbers = parameters.reduce((sum, n) => sum + (n.shape || []).reduce((a, b) => a * b, 1), 0);
     return heading(data.name || "graph", `${nodes[data.roots[0]].name}${data.roots.length > 1 ? ` and ${data.roots.length - 1} more` : ""}`) +
       (data.unreached.length ? `<div class="note">${counted(data.unreached.length, "parameter gets", "parameters get")} no gradient.</div>` : "") +
@@ -421,6 +423,8 @@
         const node = nodes.find((n) => n.title === name);
         return node ? go(`node:${node.id}`, name, shapeText(node.shape)) : `<span class="mono">${escape(name)}</span>`;
       }))) +
+      section("Gradient not finite, in the order of backward", list(broken.slice(0, 8).map((n) => goNode(n.id)))) +
+      section("Gradient zero", list(still.slice(0, 8).map((n) => goNode(n.id)))) +
       section("In all", terms([["operations", operations.toLocaleString("en")],
         ["parameters", parameters.length ? `${numbers.toLocaleString("en")} in ${counted(parameters.length, "tensor")}` : ""],
         ["kept for backward", data.saved_bytes ? bytes(data.saved_bytes) : ""]])) +
