@@ -25,9 +25,10 @@ NUMPY_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 def _repeat(input, mode, pads):
     if min(min(pad) for pad in pads) >= 0:
-        return np.pad(input, ((0, 0), (0, 0), *pads), NUMPY_MODES[mode])
-    taps = [kernels.padding_taps(mode, size, *pad) for size, pad in zip(input.shape[2:], pads, strict=True)]
-    padded = kernels.resample(input, taps)
+        padded = np.pad(input, ((0, 0), (0, 0), *pads), NUMPY_MODES[mode])
+    else:
+        taps = [kernels.padding_taps(mode, size, *pad) for size, pad in zip(input.shape[2:], pads, strict=True)]
+        padded = kernels.resample(input, taps)
     return padded if mode == "circular" else laid_out_like(padded, input)
 
 
