@@ -826,7 +826,8 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
         dense=dense,
     )  # fmt: skip
     if outputs:
-        operation.result_type = result_type(name, outputs)
+        own = f"linalg_{name}" if namespace == "linalg" and not name.startswith("linalg_") else name
+        operation.result_type = result_type(own, outputs)
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
 
