@@ -165,10 +165,17 @@ def large_kernel(op):
     """(smallest size, kernel) that stands in for the operation's kernel on large arrays, or None."""
     if not choices.state.active:
         return None
-    found = choices.named(choices.name_of(op.kernel), op.kernel)
+    reference = by_dtype(op) if halves.widens_kernel(op) else op.kernel
+    found = choices.named(choices.name_of(op.kernel), reference)
     if found is None and op.promote:
-        found = choices.pointwise(op.name, op.kernel, lambda: recordable(op.kernel))
+        found = choices.pointwise(op.name, reference, lambda: recordable(op.kernel))
     return found
+
+
+def by_dtype(op):
+    """The reference kernel, on float32 copies of 16-bit operands."""
+    kernel, wide = op.kernel, op.kernel_in_float32
+    return lambda first, *rest, **options: (wide if first.dtype in halves.HALVES else kernel)(first, *rest, **options)
 
 
 def large_formula(op, name, formula, on_arrays):
@@ -446,7 +453,8 @@ class Emitter:
     def called(self):
         """The kernel, or an expression that chooses it by size or dtype."""
         kernel = "kernel"
-        if halves.widens_kernel(self.op):
+        # Two tensors of 16 bits a ufunc rounds once by itself: only the way of numbers need look.
+        if halves.widens_kernel(self.op) and not (self.checked and isinstance(self.op.kernel, np.ufunc)):
             kernel = f"(in_float32 if {self.first()}.dtype.is_half else kernel)"
         return kernel if self.large is None else f"({self.choosing('large', kernel)})"
 
