@@ -148,3 +148,15 @@ def test_misuse_is_refused():
             fw.make_dual(x.long(), x)
         with pytest.raises(RuntimeError, match="already has a forward gradient at the same level"):
             fw.make_dual(fw.make_dual(x, x), x)
+
+
+def test_tangents_go_through_maxima_as_the_maxima_do():
+    with fw.dual_level():
+        d = fw.make_dual(torch.tensor([[[1.0, 5.0, 2.0, 3.0]]]), torch.tensor([[[0.1, 0.2, 0.3, 0.4]]]))
+        pooled, places = torch.nn.functional.max_pool1d(d, 2, return_indices=True)
+        assert fw.unpack_dual(pooled).tangent.tolist() == torch.tensor([[[0.2, 0.4]]]).tolist()
+        assert fw.unpack_dual(torch.nn.functional.max_pool1d(d, 2)).tangent.tolist() == [
+            [[pytest.approx(0.2), pytest.approx(0.4)]]
+        ]
+        back = torch.nn.functional.max_unpool1d(pooled, places, 2)
+        assert fw.unpack_dual(back).tangent.tolist() == [[[0, pytest.approx(0.2), 0, pytest.approx(0.4)]]]

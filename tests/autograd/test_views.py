@@ -168,3 +168,13 @@ def test_a_result_without_derivative_cuts_the_history():
     y.gt_(2)
     assert y.requires_grad
     assert y.grad_fn.name() == "GtBackward0"
+
+
+def test_a_view_made_unrecorded_requires_grad_as_its_base_does():
+    x = torch.ones(4)
+    with torch.no_grad():
+        view = x.view(2, 2)
+    assert not view.requires_grad
+    x.requires_grad_()
+    assert view.requires_grad and view.is_leaf and view.grad_fn is None
+    assert not x.detach().requires_grad

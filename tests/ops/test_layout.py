@@ -28,3 +28,45 @@ def test_laid_out_row_by_row(result):
 
 def test_a_copy_of_a_transposed_tensor_keeps_its_strides():
     assert TURNED.clone().stride() == TURNED.stride() == (12, 1, 4)
+
+
+IMAGE = torch.arange(2 * 4 * 6 * 6.0).view(2, 4, 6, 6).to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        lambda x: torch.cat([x, x], 1),
+        lambda x: F.pad(x, (1, 1, 2, 2)),
+        lambda x: F.pad(x, (1, 1, 2, 2), mode="reflect"),
+        lambda x: F.max_pool2d(x, 2),
+        lambda x: F.avg_pool2d(x, 2),
+        lambda x: F.adaptive_avg_pool2d(x, 2),
+        lambda x: F.adaptive_max_pool2d(x, 2),
+        lambda x: F.conv2d(x, torch.ones(6, 4, 3, 3)),
+        lambda x: F.batch_norm(x, None, None, training=True),
+        lambda x: F.group_norm(x, 2),
+        lambda x: F.interpolate(x, scale_factor=2),
+        lambda x: torch.relu(x) * 2 + x,
+    ],
+)
+def test_channels_that_are_last_in_memory_stay_last(result):
+    x = IMAGE.clone().requires_grad_()
+    made = result(x)
+    assert made.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(made, result(IMAGE.contiguous()))
+
+
+@pytest.mark.parametrize("pool", [F.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d])
+def test_the_gradient_of_a_pool_lies_as_its_input_does(pool):
+    x = IMAGE.clone().requires_grad_()
+    pool(x, 2).pow(2).sum().backward()
+    assert x.grad.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_solutions_lie_column_by_column():
+    matrices = torch.eye(3).expand(2, 3, 3)
+    assert torch.linalg.solve(matrices, torch.ones(2, 3)).stride() == (1, 2)
+    assert torch.linalg.solve(matrices, torch.ones(2, 3, 4)).stride() == (12, 1, 3)
+    assert torch.linalg.solve_triangular(torch.eye(3), torch.ones(4, 3), upper=True, left=False).stride() == (1, 4)
+    assert torch.linalg.lstsq(torch.ones(4, 3), torch.ones(4, 5)).solution.stride() == (1, 4)

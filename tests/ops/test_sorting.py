@@ -102,3 +102,10 @@ def test_sorting_into_given_tensors():
     assert (values.tolist(), indices.tolist()) == ([1, 2], [1, 0])
     assert torch.argsort(x, descending=True).tolist() == [0, 1]
     assert torch.msort(x).tolist() == [1, 2]
+
+
+def test_each_coordinate_of_a_histogram_has_edges_of_its_own():
+    points = torch.tensor([[0.5, 0.5], [1.5, 2.5]])
+    hist, edges = torch.histogramdd(points, [torch.tensor([0.0, 1.0, 2.0]), torch.tensor([0.0, 1.0, 2.0, 3.0])])
+    assert hist.tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert [edge.numel() for edge in edges] == [3, 4]

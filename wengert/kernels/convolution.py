@@ -81,7 +81,7 @@ def correlate(x, w, bias=None, *, stride, padding, dilation, groups=1, out_space
         )
         return out.astype(x.dtype)
     n, o = x.shape[0], w.shape[0]
-    out = _empty(n, o, out_space, x.dtype, channels_last=is_channels_last(x))
+    out = _empty(n, o, out_space, x.dtype, channels_last=is_channels_last(x) or is_channels_last(w))
     if not out.size:
         return out
     planes = _prefer_planes(w.shape[1], kernel, stride, padding, out_space)
@@ -351,6 +351,19 @@ def is_channels_last(x):
     if x.ndim < 4 or x.flags.c_contiguous or x.shape[1] == 1:
         return False
     return x.transpose(0, *range(2, x.ndim), 1).flags.c_contiguous
+
+
+def laid_out_like(out, x):
+    """`out` with its channels last in memory if those of `x` are."""
+    if not is_channels_last(x):
+        return out
+    axes = out.ndim - 2
+    return np.ascontiguousarray(np.moveaxis(out, 1, -1)).transpose(0, axes + 1, *range(1, axes + 1))
+
+
+def empty(shape, dtype, channels_last):
+    """An unfilled image, with its channels last in memory if asked for."""
+    return _empty(shape[0], shape[1], shape[2:], dtype, channels_last) if channels_last else np.empty(shape, dtype)
 
 
 def _empty(n, channels, space, dtype, channels_last):

@@ -10,6 +10,7 @@ from math import prod
 import numpy as np
 
 from wengert.kernels.choices import by_size
+from wengert.kernels.convolution import laid_out_like
 
 
 def is_half(array):
@@ -58,7 +59,7 @@ def normalize(input, weight=None, bias=None, mean=None, rstd=None, shape=None, a
         out *= wide(weight).reshape(affine)
     if bias is not None:
         out += wide(bias).reshape(affine)
-    return out.astype(input.dtype, copy=False)
+    return laid_out_like(out.astype(input.dtype, copy=False), input)
 
 
 @by_size
@@ -90,7 +91,7 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
             standard *= (along * standard).sum(axes, keepdims=True) / count
             d_input -= standard
             d_input *= rstd
-        d_input = d_input.reshape(input.shape).astype(dtype, copy=False)
+        d_input = laid_out_like(d_input.reshape(input.shape).astype(dtype, copy=False), input)
     return d_input, d_weight, d_bias
 
 

@@ -242,7 +242,10 @@ def erfc(input):
 
 
 def lgamma(input):
-    return _elementwise("gammaln", input)
+    result = _elementwise("gammaln", input)
+    if input.dtype.kind != "f":
+        return result
+    return np.where(input == -np.inf, -input, result).astype(result.dtype, copy=False)
 
 
 _FALLBACK = {"erf": math.erf, "erfc": math.erfc, "gammaln": None}

@@ -14,7 +14,7 @@ from math import prod
 
 import numpy as np
 
-from wengert.kernels.convolution import is_channels_last, output_size
+from wengert.kernels.convolution import laid_out_like, output_size
 
 
 def pooled_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False) -> int:
@@ -71,7 +71,7 @@ def max_pool_backward(g, indices, space):
     size = prod(space)
     out = np.zeros(n * c * size, _accumulator(g.dtype))
     np.add.at(out, _absolute(indices, size), g.ravel().astype(out.dtype, copy=False))
-    return out.reshape(n, c, *space).astype(g.dtype, copy=False)
+    return laid_out_like(out.reshape(n, c, *space).astype(g.dtype, copy=False), g)
 
 
 def gather_windows(x, indices):
@@ -103,12 +103,12 @@ def sum_pool(x, kernel, stride, padding, out_space):
             else:
                 total += seen
         image = total
-    return np.array(image) if image is x or image.base is not None else image
+    return laid_out_like(np.array(image) if image is x or image.base is not None else image, x)
 
 
 def sum_pool_backward(g, space, kernel, stride, padding):
     """Give every element the sum of the cotangents of the windows that contain it."""
-    out_space = g.shape[2:]
+    arrived, out_space = g, g.shape[2:]
     for axis in reversed(range(len(kernel))):
         length, step, count = kernel[axis], stride[axis], out_space[axis]
         at = 2 + axis
@@ -117,7 +117,8 @@ def sum_pool_backward(g, space, kernel, stride, padding):
         for tap in range(length):
             spread[(slice(None),) * at + (slice(tap, tap + (count - 1) * step + 1, step),)] += g
         g = spread
-    return np.ascontiguousarray(g[(..., *[slice(p, p + size) for size, p in zip(space, padding)])])
+    kept = g[(..., *[slice(p, p + size) for size, p in zip(space, padding)])]
+    return laid_out_like(np.ascontiguousarray(kept), arrived)
 
 
 def window_counts(space, kernel, stride, padding, out_space, count_include_pad):
@@ -181,7 +182,7 @@ def adaptive_max_with_indices(x, out_space):
     for at in np.ndindex(*out_space):
         box = tuple(slice(start[i], end[i]) for (start, end), i in zip(bounds, at))
         best[(..., *at)], where[(..., *at)] = _box_maximum(x[(..., *box)], plane[box])
-    return best, where
+    return laid_out_like(best, x), laid_out_like(where, x)
 
 
 # Fractional pools: the borders are drawn at random
@@ -217,14 +218,6 @@ def fractional_max_with_indices(x, starts, kernel):
 
 
 # Windows and taps
-
-
-def laid_out_like(out, x):
-    """`out` with its channels last in memory if those of `x` are."""
-    if not is_channels_last(x):
-        return out
-    axes = out.ndim - 2
-    return np.ascontiguousarray(np.moveaxis(out, 1, -1)).transpose(0, axes + 1, *range(1, axes + 1))
 
 
 def lowest(dtype):

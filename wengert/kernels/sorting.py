@@ -561,7 +561,8 @@ def histogramdd(input, bins, range=None, weight=None, density=False):
     if input.ndim < 2:
         raise RuntimeError("torch.histogramdd: input tensor should have at least 2 dimensions")
     points = input.reshape(-1, input.shape[-1])
-    bins = [bins] * points.shape[1] if np.ndim(bins) == 0 else bins
+    one_for_all = not isinstance(bins, (list, tuple)) and np.ndim(bins) == 0
+    bins = [bins] * points.shape[1] if one_for_all else bins
     if len(bins) != points.shape[1]:
         raise RuntimeError(
             f"torch.histogramdd: expected {points.shape[1]} sequences of bin edges for a "

@@ -23,7 +23,7 @@ leaky_relu = pointwise(
 )  # fmt: skip
 hardtanh = pointwise(
     "hardtanh", kernels.hardtanh, **HIDDEN,
-    input=lambda g, input, min_val, max_val: select((input > min_val) & (input < max_val), g, 0),
+    input=lambda g, input, min_val, max_val: select((input <= min_val) | (input >= max_val), 0, g),
 )  # fmt: skip
 elu = pointwise(
     "elu", kernels.elu, **HIDDEN,
@@ -70,8 +70,8 @@ glu = primitive("glu", kernels.glu, **HIDDEN, input=lambda g, input, dim: glu_gr
 
 def elu_gradient(g, input, alpha, scale, input_scale):
     # where both sides are computed, the unchosen one must stay finite: a positive input's exponential does not count
-    negative = select(input < 0, input, 0)
-    return select(input < 0, g * (exp(negative * input_scale) * (alpha * scale * input_scale)), g * scale)
+    negative = select(input <= 0, input, 0)
+    return select(input <= 0, g * (exp(negative * input_scale) * (alpha * scale * input_scale)), g * scale)
 
 
 def normal_cdf(x):

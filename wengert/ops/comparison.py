@@ -5,6 +5,7 @@ import numpy as np
 from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels.reductions import axes_of
 from wengert.ops.declare import composite, pointwise, primitive
+from wengert.ops.pointwise import undifferentiated
 from wengert.ops.reductions import extreme_gradient
 from wengert.tensor import Tensor, wrap
 
@@ -109,4 +110,7 @@ def of_one_dtype(values):
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
 
 
-heaviside = pointwise("heaviside", _heaviside, tensors=("input", "values"), numbers=False, check=of_one_dtype)
+heaviside = pointwise(
+    "heaviside", _heaviside, tensors=("input", "values"), numbers=False, check=of_one_dtype, node="NotImplemented",
+    input=lambda g: undifferentiated("heaviside"), values=lambda g: undifferentiated("heaviside"),
+)  # fmt: skip

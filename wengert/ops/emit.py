@@ -453,7 +453,8 @@ class Emitter:
     def called(self):
         """The kernel, or an expression that chooses it by size or dtype."""
         kernel = "kernel"
-        if halves.widens_kernel(self.op):
+        # Two tensors of 16 bits a ufunc rounds once by itself: only the way of numbers need look.
+        if halves.widens_kernel(self.op) and not (self.checked and isinstance(self.op.kernel, np.ufunc)):
             kernel = f"(in_float32 if {self.first()}.dtype.is_half else kernel)"
         return kernel if self.large is None else f"({self.choosing('large', kernel)})"
 

@@ -36,8 +36,11 @@ OTHERS = frozenset(
 def widens_kernel(operation):
     """Whether the kernel is to be given 16-bit floats as float32."""
     if operation.promote:
-        several_steps = not isinstance(operation.kernel, np.ufunc) or operation.name in WITH_NUMBERS
-        return several_steps and operation.promote != "bool" and operation.name not in EXACT
+        name, is_ufunc = operation.name, isinstance(operation.kernel, np.ufunc)
+        if name == "div" and not is_ufunc:  # with a rounding mode: that of a quotient already rounded to 16 bits
+            return False
+        several_steps = not is_ufunc or name in WITH_NUMBERS
+        return several_steps and operation.promote != "bool" and name not in EXACT
     return operation.name in OTHERS
 
 

@@ -84,12 +84,12 @@ mse_gradient._on_arrays = kernels.mse_gradient
 
 def smooth_l1_slope(input, target, beta):
     d = input - target
-    return select(abs(d) < beta, d / beta, sign(d)) if beta else sign(d)
+    return select(abs(d) >= beta, sign(d), d / beta) if beta else sign(d)
 
 
 def huber_slope(input, target, delta):
     d = input - target
-    return select(abs(d) <= delta, d, delta * sign(d))
+    return select(abs(d) > delta, delta * sign(d), d)
 
 
 def bce_slope(input, target):

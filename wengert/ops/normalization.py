@@ -155,7 +155,7 @@ def instance_norm(
     input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
 ):
     """Standardize each channel of each image (Ulyanov et al., 2016)."""
-    shape = tuple(input.shape)
+    input, shape = input.contiguous(), tuple(input.shape)
     if use_input_stats:
         if len(shape) < 3 or math.prod(shape[2:]) == 1:
             raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")

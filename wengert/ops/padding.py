@@ -3,6 +3,7 @@
 import numpy as np
 
 from wengert.kernels import resampling as kernels
+from wengert.kernels.convolution import laid_out_like
 from wengert.ops.convolution import by
 from wengert.ops.declare import composite, primitive
 
@@ -24,14 +25,16 @@ NUMPY_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 def _repeat(input, mode, pads):
     if min(min(pad) for pad in pads) >= 0:
-        return np.pad(input, ((0, 0), (0, 0), *pads), NUMPY_MODES[mode])
-    taps = [kernels.padding_taps(mode, size, *pad) for size, pad in zip(input.shape[2:], pads, strict=True)]
-    return kernels.resample(input, taps)
+        padded = np.pad(input, ((0, 0), (0, 0), *pads), NUMPY_MODES[mode])
+    else:
+        taps = [kernels.padding_taps(mode, size, *pad) for size, pad in zip(input.shape[2:], pads, strict=True)]
+        padded = kernels.resample(input, taps)
+    return padded if mode == "circular" else laid_out_like(padded, input)
 
 
 def _fold_back(c, mode, pads, space):
     taps = [kernels.padding_taps(mode, size, *pad) for size, pad in zip(space, pads, strict=True)]
-    return kernels.resample_transpose(c, taps, space)
+    return laid_out_like(kernels.resample_transpose(c, taps, space), c)
 
 
 fold_back = primitive("pad_backward", _fold_back, **HIDDEN, c=lambda g, mode, pads: repeat(g, mode, pads))

@@ -65,7 +65,7 @@ floor_divide = pointwise(
 )  # fmt: skip
 remainder = pointwise(
     "remainder", kernels.remainder, node="RemainderBackward1", scalar_node="RemainderBackward0",
-    input=lambda g: g, other=lambda g, input, other: -g * floor(input / other),
+    input=lambda g: g, other=lambda g, input, other: -g * floor_div(input, other),
 )  # fmt: skip
 fmod = pointwise(
     "fmod", kernels.fmod, numbers=("other",), node="FmodBackward1", scalar_node="FmodBackward0",
@@ -300,7 +300,7 @@ asinh = pointwise(
     "asinh", np.arcsinh, promote="float", input=lambda g, input: g * rsqrt(input * input + 1), alias=("arcsinh",)
 )
 acosh = pointwise("acosh", np.arccosh, promote="float",
-                  input=lambda g, input: g * (rsqrt(input - 1) * rsqrt(input + 1)),
+                  input=lambda g, input: g * rsqrt(input * input - 1),
                   alias=("arccosh",))  # fmt: skip
 atanh = pointwise(
     "atanh", np.arctanh, promote="float", input=lambda g, input: g / (1 - input * input), alias=("arctanh",)
@@ -410,7 +410,7 @@ fmin = pointwise(
 )  # fmt: skip
 copysign = pointwise(
     "copysign", kernels.copysign, numbers=("other",), promote="float",
-    input=lambda g, input, out: select(input == 0, 0, g * (sign(input) * sign(out))), other=lambda g: zeros_of(g),
+    input=lambda g, input, out: select(input == 0, 0, g * (out / input)), other=lambda g: zeros_of(g),
 )  # fmt: skip
 xlogy = pointwise(
     "xlogy", kernels.xlogy, promote="float",
@@ -419,11 +419,13 @@ xlogy = pointwise(
 )  # fmt: skip
 logaddexp = pointwise(
     "logaddexp", kernels.logaddexp, inplace=False, numbers=False,
-    input=lambda g, input, out: g * exp(input - out), other=lambda g, other, out: g * exp(other - out),
+    input=lambda g, input, other: g / (1 + exp(other - input)),
+    other=lambda g, input, other: g / (1 + exp(input - other)),
 )  # fmt: skip
 logaddexp2 = pointwise(
     "logaddexp2", np.logaddexp2, inplace=False, numbers=False,
-    input=lambda g, input, out: g * exp2(input - out), other=lambda g, other, out: g * exp2(other - out),
+    input=lambda g, input, other: g / (1 + exp2(other - input)),
+    other=lambda g, input, other: g / (1 + exp2(input - other)),
 )  # fmt: skip
 nextafter = pointwise(
     "nextafter", np.nextafter, numbers=False, input=lambda g, input, other: select(input == other, 0, g),

@@ -91,7 +91,8 @@ def _average(input, window, stride, padding, out_space, divisor):
 
 def _spread_average(c, space, window, stride, padding, divisor):
     wide = c.astype(np.float32) if is_half(c) else c.copy()
-    return kernels.sum_pool_backward(divided(wide, divisor), space, window, stride, padding).astype(c.dtype, copy=False)
+    spread = kernels.sum_pool_backward(divided(wide, divisor), space, window, stride, padding)
+    return kernels.laid_out_like(spread.astype(c.dtype, copy=False), c)
 
 
 def _adaptive_average(input, out_space):
@@ -103,7 +104,7 @@ def _adaptive_average(input, out_space):
 def _spread_adaptive_average(c, space):
     wide = c.astype(np.float32) if is_half(c) else c.copy()
     share = divided(wide, kernels.adaptive_counts(space, c.shape[2:]))
-    return kernels.adaptive_sum_backward(share, space).astype(c.dtype, copy=False)
+    return kernels.laid_out_like(kernels.adaptive_sum_backward(share, space).astype(c.dtype, copy=False), c)
 
 
 def is_half(array):
@@ -244,7 +245,7 @@ def adaptive_extent(function, output_size, input, axes):
 
 
 def recorded(input):
-    return input._node is not None and grad_mode.enabled
+    return (input._node is not None and grad_mode.enabled) or input._tangent is not None
 
 
 def run_maximum(pair, input, single, options, return_indices):

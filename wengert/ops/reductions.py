@@ -62,10 +62,10 @@ prod = reduction(
     input=lambda g, input, out, dim, keepdim: prod_gradient(g, input, out, dim, keepdim),
 )  # fmt: skip
 amax = reduction(
-    "amax", kernels.amax, input=lambda g, input, out, dim, keepdim: extreme_gradient(g, input, out, dim, keepdim),
+    "amax", kernels.amax, input=lambda g, input, out, dim, keepdim: equal_shares(g, input, out, dim, keepdim),
 )  # fmt: skip
 amin = reduction(
-    "amin", kernels.amin, input=lambda g, input, out, dim, keepdim: extreme_gradient(g, input, out, dim, keepdim),
+    "amin", kernels.amin, input=lambda g, input, out, dim, keepdim: equal_shares(g, input, out, dim, keepdim),
 )  # fmt: skip
 max_all = reduction(
     "max", kernels.max_all, node="MaxBackward1", function=False, method=False,
@@ -75,6 +75,13 @@ min_all = reduction(
     "min", kernels.min_all, node="MinBackward1", function=False, method=False,
     input=lambda g, input, out: extreme_gradient(g, input, out, None, False),
 )  # fmt: skip
+
+
+def equal_shares(g, input, out, dim, keepdim):
+    """Shared equally among the elements that equal the extreme: NaN where that is NaN, which equals nothing."""
+    shape = input.shape
+    attained = input == kept(out, shape, dim, keepdim)
+    return kept(g, shape, dim, keepdim) * attained / sum(attained, dim, True)
 
 
 def extreme_gradient(g, input, out, dim, keepdim):
@@ -225,7 +232,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
 logsumexp = reduction(
     "logsumexp", kernels.logsumexp, alias=(),
     input=lambda g, input, out, dim, keepdim: kept(g, input.shape, dim, keepdim)
-    * exp(input - finite(kept(out, input.shape, dim, keepdim))),
+    * exp(input - kept(out, input.shape, dim, keepdim)),
 )  # fmt: skip
 
 

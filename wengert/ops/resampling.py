@@ -8,7 +8,7 @@ import numpy as np
 
 from wengert.kernels import convolution as columns
 from wengert.kernels import resampling as kernels
-from wengert.kernels.pooling import laid_out_like
+from wengert.kernels.convolution import laid_out_like
 from wengert.ops import pooling  # noqa: F401 (declares adaptive_avg_pool, which is what "area" means)
 from wengert.ops.convolution import per_axis
 from wengert.ops.declare import FUNCTIONS, composite, primitive
@@ -52,7 +52,7 @@ def _resize(input, mode, size, align_corners, scales, antialias):
 
 def _resize_back(c, mode, space, align_corners, scales, antialias):
     taps = taps_of(mode, space, c.shape[2:], align_corners, scales, antialias, c.dtype)
-    return np.array(kernels.resample_transpose(wide(c), taps, space), dtype=c.dtype)
+    return laid_out_like(np.array(kernels.resample_transpose(wide(c), taps, space), dtype=c.dtype, order="C"), c)
 
 
 resize_back = primitive(

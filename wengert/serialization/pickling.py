@@ -92,7 +92,9 @@ class Pickler(pickle._Pickler):
         write = self.OURS.get(type(obj))
         if write is not None:
             write(self, obj)
-        elif isinstance(obj, Tensor) and (obj.is_sparse or type(obj).__reduce_ex__ is Tensor.__reduce_ex__):
+        elif isinstance(obj, Tensor) and obj.is_sparse:
+            self.save_sparse(obj)
+        elif isinstance(obj, Tensor) and type(obj).__reduce_ex__ is Tensor.__reduce_ex__:
             self.save_tensor(obj)
         else:
             super().save(obj, save_persistent_id)
@@ -129,6 +131,10 @@ class Pickler(pickle._Pickler):
             function, *arguments = rebuilding(tensor, self.references)
             self.save_reduce(function, tuple(arguments), obj=tensor)
 
+    def save_sparse(self, tensor):
+        parts = (tensor._indices(), tensor._values().detach(), tensor.size(), tensor.is_coalesced())
+        self.save_once(tensor, Global("torch._utils", "_rebuild_sparse_tensor"), tensor.layout, parts)
+
     def save_storage(self, storage):
         self.save(self.references.to(storage._root, getattr(storage, "dtype", dtypes.uint8)))
 
@@ -154,9 +160,6 @@ Pickler.dispatch[type(lambda: None)] = Pickler.save_global
 
 def rebuilding(tensor, references):
     """(function, *arguments) of PyTorch's that make a tensor again. One that was computed loads as a leaf."""
-    if tensor.is_sparse:
-        parts = tensor._indices(), tensor._values(), tensor.shape, tensor.is_coalesced()
-        return Global("torch._utils", "_rebuild_sparse_tensor"), tensor.layout, parts
     state = copying.attributes_of(tensor)
     if type(tensor) is Parameter:
         plain = (tensor.data, tensor.requires_grad, OrderedDict())

@@ -1,0 +1,37 @@
+"""Tensors made from numbers, and tensors overwritten with one."""
+
+import pytest
+
+import wengert as torch
+
+
+@pytest.mark.parametrize("write", [lambda x: x.fill_(2), lambda x: x.zero_().add(2)])
+def test_elements_that_share_memory_may_all_be_given_one_value(write):
+    column = torch.zeros(3, 1)
+    assert write(column.expand(3, 4)).tolist() == [[2] * 4] * 3
+    assert column.view(-1).tolist() in ([2, 2, 2], [0, 0, 0])
+
+
+def test_other_writes_to_shared_memory_are_refused():
+    row = torch.zeros(3, 1).expand(3, 4)
+    for write in (lambda: row.add_(1), lambda: row.copy_(torch.ones(3, 4)), lambda: row.uniform_()):
+        with pytest.raises(RuntimeError, match="single memory location"):
+            write()
+
+
+def test_integers_are_spaced_from_whole_ends():
+    assert torch.linspace(4.9, 0.9, 5, dtype=torch.int64).tolist() == [4, 3, 2, 1, 0]
+    assert torch.logspace(4.3, 0, 4, 5.0, dtype=torch.int64).tolist() == [625, 73, 8, 1]
+
+
+def test_random_numbers_without_elements():
+    empty = torch.empty(0, 3).expand(2, 0, 3)
+    assert torch.rand_like(empty).shape == torch.randn_like(empty).shape == (2, 0, 3)
+
+
+def test_a_size_that_changes_counts_as_a_write():
+    x = torch.zeros(4)
+    x.resize_(4)
+    assert x._version == 0
+    x.resize_(2, 2)
+    assert x._version == 1
