@@ -3,6 +3,8 @@
 #   make test         all tests; needs no PyTorch
 #   make browser      look at the pages of graphs in a headless Chromium (Debian: apt install chromium)
 #   make conformance  compare with PyTorch, which this installs
+#   make conformance-kernels   parts of it with the fast kernels off, then with them at every size
+#   make bench-large  measure large arrays beside PyTorch, two threads each
 #   make bench        measure beside PyTorch and NumPy (bench-readme: and put the table into the README)
 #   make lint         ruff, mypy, the floors of the architecture, fresh stubs and pages
 #   make stubs        write what follows from the declarations: type stubs and docs/derivatives*.md
@@ -18,11 +20,14 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
 TORCH = 2.13.0
 TORCH_CPU_INDEX = https://download.pytorch.org/whl/cpu
 
-.PHONY: help demo test browser pictures conformance bench bench-readme lint stubs clean
+KERNEL_TESTS = tests/conformance/test_nn.py tests/conformance/test_optim.py tests/conformance/test_functional.py \
+    tests/conformance/test_programs_in_style.py
+
+.PHONY: help demo test browser pictures conformance conformance-kernels bench bench-large bench-readme lint stubs clean
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n '2,9s/^# *//p' Makefile
+	@sed -n '2,11s/^# *//p' Makefile
 
 demo: $(VENV)/installed-cli
 	@$(BIN)/wengert run examples/digits.py
@@ -44,6 +49,14 @@ conformance: $(VENV)/installed-conformance
 
 bench: $(VENV)/installed-conformance
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-large: $(VENV)/installed-conformance
+	@$(BIN)/python -m benchmarks.large $(ARGS)
+
+# The comparison with PyTorch once with the reference kernels alone, once with the fast kernels at every size.
+conformance-kernels: $(VENV)/installed-conformance
+	@WENGERT_FAST=0 $(BIN)/python -m pytest -q $(KERNEL_TESTS) $(ARGS)
+	@WENGERT_FAST_FROM=1 $(BIN)/python -m pytest -q $(KERNEL_TESTS) $(ARGS)
 
 bench-readme: $(VENV)/installed-conformance
 	@$(BIN)/python -m benchmarks --update-readme

@@ -16,7 +16,7 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 from benchmarks import expressions, footprint, table  # noqa: E402
-from benchmarks.rows import ROWS, Row  # noqa: E402
+from benchmarks.rows import ROWS, Row, small_mlp_step  # noqa: E402
 from benchmarks.table import Result, duration  # noqa: E402
 from benchmarks.timing import compare  # noqa: E402
 
@@ -65,6 +65,31 @@ def chains(subject: str) -> list[Result]:
             own.bytes_per_node / other.bytes_per_node,
             None,
         ),
+    ]
+
+
+def recording(subject: Any, rounds: int) -> list[Result]:
+    """What the lens costs while it records, against the same steps without it."""
+    step, steps = small_mlp_step(subject), 40
+
+    def plain() -> None:
+        for _ in range(steps):
+            step()
+
+    def recorded() -> None:
+        with subject.lens.record():
+            plain()
+
+    timing = compare(recorded, plain, rounds)
+    return [
+        Result(
+            "training step, MLP 4-128-2, recorded by the lens (ratio: wengert's own)",
+            "训练一步：MLP 4-128-2，由透镜记录（比值为 wengert 自身）",
+            duration(timing.subject / steps),
+            "—",
+            timing.ratio,
+            2.0,
+        )
     ]
 
 
@@ -130,7 +155,7 @@ def main() -> int:
     wanted = [row for row in ROWS if not options.rows or any(word in row.title for word in options.rows)]
     results = [timed(row, subject, torch, options.rounds) for row in wanted]
     if not options.rows and not options.fast:
-        results += chains(options.subject) + carrying(options.subject)
+        results += recording(subject, options.rounds) + chains(options.subject) + carrying(options.subject)
     print(table.text(results))
     print(f"\n{conditions(torch, 'en')}")
     if options.update_readme:

@@ -98,3 +98,11 @@ def test_overloads_for_the_compiler_are_functions():
     def function(x): ...
 
     assert callable(function)
+
+
+def test_spread_tensors_are_a_class_without_objects():
+    from wengert.distributed.tensor import DTensor
+
+    assert not isinstance(torch.ones(1), DTensor)
+    with pytest.raises(NotImplementedError, match=r"distributed\.tensor\.DTensor"):
+        DTensor()

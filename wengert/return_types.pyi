@@ -42,10 +42,6 @@ class histogramdd(_NamedTuple):
     hist: _Tensor
     bin_edges: _Tensor
 
-class inv_ex(_NamedTuple):
-    inverse: _Tensor
-    info: _Tensor
-
 class kthvalue(_NamedTuple):
     values: _Tensor
     indices: _Tensor
@@ -61,6 +57,10 @@ class linalg_eig(_NamedTuple):
 class linalg_eigh(_NamedTuple):
     eigenvalues: _Tensor
     eigenvectors: _Tensor
+
+class linalg_inv_ex(_NamedTuple):
+    inverse: _Tensor
+    info: _Tensor
 
 class linalg_ldl_factor(_NamedTuple):
     LD: _Tensor
@@ -94,6 +94,10 @@ class linalg_lu_factor_ex(_NamedTuple):
 class linalg_qr(_NamedTuple):
     Q: _Tensor
     R: _Tensor
+
+class linalg_slogdet(_NamedTuple):
+    sign: _Tensor
+    logabsdet: _Tensor
 
 class linalg_solve_ex(_NamedTuple):
     result: _Tensor
@@ -132,6 +136,10 @@ class mode(_NamedTuple):
 class nanmedian(_NamedTuple):
     values: _Tensor
     indices: _Tensor
+
+class qr(_NamedTuple):
+    Q: _Tensor
+    R: _Tensor
 
 class slogdet(_NamedTuple):
     sign: _Tensor

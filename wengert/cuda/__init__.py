@@ -10,6 +10,7 @@ from wengert.errors import AcceleratorError, OutOfMemoryError
 __all__ = ["AcceleratorError", "OutOfMemoryError", "device", "device_of", "stream"]
 default_generators = ()
 has_half, has_magma = True, False
+_initialized = False
 
 answers(
     globals(),

@@ -203,9 +203,9 @@ def nanmedian(input, dim, keepdim=False):
 
 
 def _median(input, dim, keepdim, ignore_nan):
+    _need_elements(input, dim, "median")
     _refuse(input, "b", NotImplementedError("\"median_out\" not implemented for 'Bool'"))
     _refuse(input, "c", NotImplementedError('"median_out" not implemented for complex dtypes'))
-    _need_elements(input, dim, "median")
     nans = np.isnan(input).sum(axis=dim, keepdims=True) if input.dtype.kind not in "iu" else 0
     size = input.shape[dim]
     if not np.any(nans):

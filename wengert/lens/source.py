@@ -133,6 +133,16 @@ def assignment_of(filename, name, before=None):
     return min(lines, default=None)
 
 
+def reset_of_grad(filenames):
+    """(file, line) of a statement that sets some `.grad` to None; None if there is none."""
+    for filename in filenames:
+        for node, _ in statements(filename):
+            none = isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value is None
+            if none and any(isinstance(target, ast.Attribute) and target.attr == "grad" for target in node.targets):
+                return filename, node.lineno
+    return None
+
+
 def names_in(node):
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 

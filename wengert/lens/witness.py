@@ -56,6 +56,7 @@ class Story:
         self.reason = None
         self.zero_reason = None
         self.print = fingerprint(tensor)
+        self.size_at_first = size_of(tensor._array)
         self.replaced_by = None
         self.requires_grad = tensor.requires_grad
         self.ever_required = tensor.requires_grad
@@ -193,13 +194,30 @@ class Witness(Record):
         if not loss_finite and self.fault is None:
             reason = fault_reason(root)
             if reason is not None:
-                self.fault = (reason, self.passes, "loss", place)
+                self.fault = (self.divergence(reason) or reason, self.passes, "loss", place)
         if sampled:
             self.question_unreached(nodes, leaves, wanted)
             if wanted is None:
                 self.measure(order, calls, frames)
         self.look_for_secret_writes(order)
         calls.since = [calls.since[1], self.count]
+
+    def divergence(self, reason):
+        """The reason for a loss that overflowed because the parameters had grown and grown; None if they had not."""
+        for story in self.stories.values():
+            tensor, optimizer = story.tensor(), next(iter(story.optimizers), None)
+            if tensor is None or optimizer is None or not story.size_at_first:
+                continue
+            size = size_of(tensor._array)
+            growth = (size / story.size_at_first) ** 0.5
+            if not growth < 1e3:
+                place, lr = self.optimizers.get(optimizer), optimizer.param_groups[0].get("lr")
+                tail = (
+                    f"training diverged: {story.said} grew to {growth:.0e} times its size under the optimizer made at "
+                    f"{at(place)} (lr={lr:g}); {reason.tail}"
+                )
+                return Reason("not finite", tail, place, rank=5)
+        return None
 
     def question_unreached(self, nodes, leaves, wanted):
         """For each leaf that an optimizer holds and that no pass has reached yet: why not this one?"""
@@ -495,7 +513,7 @@ class Witness(Record):
         idle = [g for g in groups if g[0].kind == "never used"]
         stories = [s for _, members in left_out for s in members]
         names = f"{listing([s.said for s in stories])} {'get' if len(stories) > 1 else 'gets'}"
-        places = self.makers([s for _, members in idle for s in members])
+        places = self.makers([s for _, members in idle for s in members], root_name(stories[0]))
         place = places[0]
         for group in left_out + idle:
             groups.remove(group)
@@ -507,7 +525,7 @@ class Witness(Record):
             sentence += f": the one made at {at(place)} was not given {'them' if len(stories) > 1 else 'it'}"
         return [Finding("no-grad", sentence + ".", place.file, place.line)]
 
-    def makers(self, idle):
+    def makers(self, idle, wanted):
         """The places where optimizers were made, first those that hold `idle` leaves, or ones that others hold."""
         holders = {}
         for story in self.stories.values():
@@ -515,13 +533,20 @@ class Witness(Record):
                 holders.setdefault(optimizer, []).append(story)
 
         def suspicion(item):
-            _, stories = item
-            return (sum(s in idle for s in stories), sum(len(s.optimizers) > 1 for s in stories))
+            optimizer, stories = item
+            doubled = sum(len(s.optimizers) > 1 for s in stories)
+            return (sum(s in idle for s in stories), doubled, doubled and self.is_called_after(optimizer, wanted))
 
         ranked = sorted(holders.items(), key=suspicion, reverse=True)
-        if ranked and suspicion(ranked[0]) == (0, 0):
+        if ranked and not any(suspicion(ranked[0])):
             ranked = ranked[::-1]
         return [self.optimizers[o] for o, _ in ranked if o in self.optimizers] or list(self.optimizers.values())
+
+    def is_called_after(self, optimizer, name):
+        """Whether an optimizer's variable seems to speak of a network's, as `opt_g` does of `gen`."""
+        words = self.optimizer_names.get(optimizer, "").lower().rpartition(".")[2].split("_")
+        name = name.lower()
+        return any(word and (name.startswith(word) or name.endswith(word)) for word in words)
 
     def verdict(self, story):
         """The reason why a leaf does not learn; None if it does, or is not meant to."""
@@ -550,9 +575,10 @@ class Witness(Record):
             return None
         if story.lost and len(story.lost) >= min(story.steps, 2) and not story.moved:
             place = next((p for p in story.lost if p is not None), None)
-            by = f"it is dropped at {at(place)}" if place is not None else "it is dropped"
+            line = (place.file, place.line) if place is not None else source.reset_of_grad(self.files())
+            by = f"it is dropped at {shown(*line)}" if line is not None else "it is dropped"
             tail = f"{{gets}} a gradient, but {by}, before the optimizer steps: {{it}} never {{moves}}"
-            return Reason("reset", tail, place)
+            return Reason("reset", tail, at=line)
         if not story.steps and not self.has_moved(story, tensor):
             place = self.made(story)
             where = f" (made at {at(place)})" if place is not None else ""

@@ -569,6 +569,8 @@ class Pointwise(Primitive):
         return common
 
     def prepare(self, values):
+        if self.check is None and self.is_of_one_dtype(values):
+            return values
         self.check_types(values)
         common = self.common_dtype(values)
         if self.check is not None:
@@ -577,6 +579,19 @@ class Pointwise(Primitive):
             name: convert(value, self.operand_dtype(value, common)) if name in self.promoted else value
             for name, value in values.items()
         }
+
+    def is_of_one_dtype(self, values):
+        """Whether the operands are plain tensors of one dtype in which the result can be computed as they are."""
+        first, *others = self.tensors
+        operand = values[first]
+        if operand.__class__ is not Tensor and operand.__class__ is not Parameter:
+            return False
+        dtype = operand.dtype
+        for name in others:
+            operand = values[name]
+            if (operand.__class__ is not Tensor and operand.__class__ is not Parameter) or operand.dtype is not dtype:
+                return False
+        return self.promote != "float" or dtype.differentiable
 
     def operand_dtype(self, value, common):
         """The dtype to which an operand is converted: the common one, but for a number beside 16-bit floats that
@@ -668,15 +683,20 @@ def overriding(values, out):
     if out is not None and not isinstance(out, (tuple, list)):
         inner = overriding((out,), None)
         found = (found or []) + list(inner or ())
-    if rare.active:
-        from wengert import overrides
-
-        return overrides.relevant(found or [])
-    if found:
-        from wengert import overrides
-
-        return overrides.relevant(found)
+    if found or rare.active:
+        return relevant(found or [])
     return None
+
+
+_overrides = None  # `wengert.overrides`, which stands above and is loaded when first needed
+
+
+def relevant(found):
+    """Which of the arguments found are to be asked, or whether a mode is: see `wengert.overrides.relevant`."""
+    global _overrides
+    if _overrides is None:
+        from wengert import overrides as _overrides
+    return _overrides.relevant(found)
 
 
 def has_dual(values):
@@ -806,7 +826,8 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
         dense=dense,
     )  # fmt: skip
     if outputs:
-        operation.result_type = result_type(name, outputs)
+        own = f"linalg_{name}" if namespace == "linalg" and not name.startswith("linalg_") else name
+        operation.result_type = result_type(own, outputs)
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
 

@@ -105,7 +105,8 @@ slogdet = primitive(
     **LINALG,
     A=lambda g, g_logabsdet, A, sign: slogdet_gradient(g, g_logabsdet, A, sign),
 )
-composite(lambda input: slogdet(input), name="slogdet")
+slogdet_result = result_type("slogdet", ("sign", "logabsdet"))
+composite(lambda input: slogdet_result(*slogdet(input)), name="slogdet")
 
 
 def slogdet_gradient(g_sign, g_size, A, sign):
@@ -705,7 +706,8 @@ def linalg_qr(A, mode="reduced"):
 
 
 composite(linalg_qr, name="qr", **LINALG)
-qr = composite(lambda input, some=True: linalg_qr(input, "reduced" if some else "complete"), name="qr")
+qr_result = result_type("qr", ("Q", "R"))
+qr = composite(lambda input, some=True: qr_result(*linalg_qr(input, "reduced" if some else "complete")), name="qr")
 geqrf = primitive("geqrf", kernels.geqrf, outputs=("a", "tau"), tensors=("input",))
 
 

@@ -165,10 +165,17 @@ def large_kernel(op):
     """(smallest size, kernel) that stands in for the operation's kernel on large arrays, or None."""
     if not choices.state.active:
         return None
-    found = choices.named(choices.name_of(op.kernel), op.kernel)
+    reference = by_dtype(op) if halves.widens_kernel(op) else op.kernel
+    found = choices.named(choices.name_of(op.kernel), reference)
     if found is None and op.promote:
-        found = choices.pointwise(op.name, op.kernel, lambda: recordable(op.kernel))
+        found = choices.pointwise(op.name, reference, lambda: recordable(op.kernel))
     return found
+
+
+def by_dtype(op):
+    """The reference kernel, on float32 copies of 16-bit operands."""
+    kernel, wide = op.kernel, op.kernel_in_float32
+    return lambda first, *rest, **options: (wide if first.dtype in halves.HALVES else kernel)(first, *rest, **options)
 
 
 def large_formula(op, name, formula, on_arrays):

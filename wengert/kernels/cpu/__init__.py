@@ -8,6 +8,9 @@
     mathematics   exp, log, tanh, ... as trees
     assembly      trees as the body of a vector loop
     pointwise     elementwise kernels
+    rows          row programs: softmax, normalization, losses, reductions along the last dimension
+    columns       reductions along other dimensions
+    updates       formulas that write in place: optimisers' steps
     recorded      what stands for a reference kernel that can't be recorded as it is
 """
 

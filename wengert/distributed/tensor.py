@@ -1,0 +1,10 @@
+"""``torch.distributed.tensor``: tensors spread over processes. There are none, so `isinstance` answers False."""
+
+from wengert.absent import refuses
+
+refuses(
+    globals(),
+    ("distribute_module", "distribute_tensor", "empty", "full", "ones", "rand", "randn", "zeros"),
+    ("DTensor", "DeviceMesh", "Partial", "Placement", "Replicate", "Shard"),
+    why="has no process groups to spread tensors over",
+)
