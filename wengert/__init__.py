@@ -7,6 +7,7 @@ Operations are generated from their declarations when first used; heavy submodul
 
 import gc as _gc
 import importlib
+import sys as _sys
 
 from wengert import copying as _copying
 from wengert import dtypes as _dtypes
@@ -60,6 +61,7 @@ from wengert.tensor import Tensor
 from wengert.torch_version import __version__
 
 globals().update(_dtypes.BY_NAME)
+torch = _sys.modules[__name__]  # PyTorch holds itself too, and some annotations say torch.torch.Tensor
 legacy_contiguous_format = contiguous_format
 
 # Each recorded operation makes a few objects that the cycle collector watches, where PyTorch makes one. At Python's
@@ -148,6 +150,11 @@ def __getattr__(name):
         except ModuleNotFoundError as error:
             if error.name != f"wengert.{name}":
                 raise
+    if name.startswith("_foreach_"):
+        from wengert import foreach
+
+        globals()[name] = function = foreach.named(name.removeprefix("_foreach_"))
+        return function
     if _load_networks():
         return __getattr__(name)
     raise AttributeError(f"module 'wengert' has no attribute '{name}'")

@@ -533,65 +533,9 @@ def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, 
         tie_weights: what replaces a parameter replaces it under all its names.
         strict: raise RuntimeError unless every parameter and buffer is given.
     """
-    given = parameter_and_buffer_dicts
-    if not isinstance(given, dict):
-        merged = {}
-        for part in given:
-            common = merged.keys() & part.keys()
-            if common:
-                raise ValueError(
-                    f"{sorted(common)} appears in multiple dictionaries; behavior of functional call is ambiguous"
-                )
-            merged.update(part)
-        given = merged
-    args = () if args is None else args if isinstance(args, tuple) else (args,)
-    with replaced_tensors(module, given, tie_weights, strict):
-        return module(*args, **(kwargs or {}))
+    from wengert.nn.utils.stateless import call_with  # loads the networks, which only this function needs
 
-
-class replaced_tensors:
-    """Inside, a module has other tensors in the places of its parameters and buffers."""
-
-    def __init__(self, module, given, tie_weights, strict):
-        self.places = {}  # (dict, key) for each full name
-        tensors = {}
-        for prefix, part in module.named_modules(remove_duplicate=False):
-            for store in (part._parameters, part._buffers):
-                for key, tensor in store.items():
-                    full = f"{prefix}.{key}" if prefix else key
-                    self.places[full] = (store, key)
-                    if tensor is not None:
-                        tensors[full] = tensor
-        missing, unexpected = tensors.keys() - given.keys(), given.keys() - self.places.keys()
-        if strict and (missing or unexpected):
-            raise RuntimeError(
-                f"Error(s) in swapping: missing key(s): {sorted(missing)}, unexpected key(s): {sorted(unexpected)}"
-            )
-        if unexpected:
-            raise AttributeError(f"{type(module).__name__} has no parameter or buffer {sorted(unexpected)[0]!r}")
-        self.given = dict(given)
-        if tie_weights:
-            by_tensor = {}
-            for full, tensor in tensors.items():
-                by_tensor.setdefault(id(tensor), []).append(full)
-            for names in by_tensor.values():
-                values = {id(given[n]) for n in names if n in given}
-                if len(values) > 1:
-                    raise ValueError(f"functional_call got multiple values for keys {names}, which are tied.")
-                for n in names:
-                    if values and n not in self.given:
-                        self.given[n] = next(given[m] for m in names if m in given)
-
-    def __enter__(self):
-        self.originals = []
-        for full, value in self.given.items():
-            store, key = self.places[full]
-            self.originals.append((store, key, store[key]))
-            store[key] = value
-
-    def __exit__(self, *exc):
-        for store, key, original in reversed(self.originals):
-            store[key] = original
+    return call_with(module, parameter_and_buffer_dicts, args, kwargs, tie_weights, strict)
 
 
 def stack_module_state(models):

@@ -236,3 +236,22 @@ def test_a_disabled_region_does_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         torch.autocast("cuda", enabled=False)
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_a_checkpoint_runs_again_in_the_region_that_it_ran_in(x, use_reentrant):
+    from wengert.utils.checkpoint import checkpoint
+
+    layer, seen = torch.nn.Linear(3, 3), []
+
+    def function(t):
+        out = layer(t)
+        seen.append(out.dtype)
+        return out.tanh()
+
+    x.requires_grad_()
+    with torch.autocast("cpu"):
+        out = checkpoint(function, x, use_reentrant=use_reentrant)
+    out.float().sum().backward()
+    assert seen == [torch.bfloat16, torch.bfloat16]
+    assert x.grad.dtype is torch.float32

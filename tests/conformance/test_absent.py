@@ -27,7 +27,7 @@ list(nn.DataParallel(nn.Linear(1,1)).state_dict()) jit.is_scripting() jit.is_tra
 jit.isinstance([1],list[int]) jit.isinstance({"a":1},dict[str,int]) jit.isinstance([1,"a"],list[int])
 jit.wait(jit.fork(abs,-1)) compiler.is_compiling() compiler.reset() version.cuda version.hip compile(None)(len)([1])
 compile(3) compile(len,mode="default",options={}) onnx.is_in_onnx_export()
-multiprocessing.get_all_sharing_strategies() multiprocessing.get_sharing_strategy()
+sorted(multiprocessing.get_all_sharing_strategies()) multiprocessing.get_sharing_strategy()
 multiprocessing.set_sharing_strategy("x") futures.wait_all([]) ones(1).is_shared() ones(1).share_memory_().is_shared()
 ones(3).untyped_storage().nbytes() ones(3).storage().size() FloatStorage([1,2]).tolist() FloatStorage(3).size()
 isinstance(ones(2).storage(),FloatStorage) isinstance(ones(2).storage(),LongStorage) cpu.is_available()

@@ -43,7 +43,7 @@ class AutocastJudge(opdb.Judge):
         with module.autocast("cpu"):
             return super().call(module, function, sample, translator)
 
-    def results_agree(self, actual, expected, where="result", computed_in=""):
+    def results_agree(self, actual, expected, where="result", **tolerances):
         if isinstance(expected, Exception):
             return  # refusals are the operator walk's affair
         if isinstance(actual, Exception):

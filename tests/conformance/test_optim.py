@@ -11,9 +11,6 @@ import pytest
 
 from tests.conformance import compare
 
-# Options that wengert refuses by name, and what it says.
-REFUSED = {"differentiable": "differentiable=True", "capturable": "capturable=True"}
-
 # Muon rounds to bfloat16 inside: where a sum falls between two of its numbers, the order of summation decides.
 TOLERANCE = {"Muon": 1e-3}
 
@@ -78,11 +75,6 @@ def plain(state_dict):
 @pytest.mark.parametrize(("info", "case"), CASES)
 def test_a_hundred_steps(info, case, oracle, subject):
     name = info.optim_cls.__name__
-    for option, words in REFUSED.items():
-        if case.kwargs.get(option):
-            with pytest.raises(NotImplementedError, match=words):
-                trained(subject, name, options(case, subject), 1)
-            return
     steps = STEPS.get(name, 100)
     tolerance = TOLERANCE.get(name, 1e-6)
     params, optimizer = trained(subject, name, options(case, subject), steps)
@@ -248,3 +240,46 @@ def test_misuse_is_refused_in_the_same_words(source, oracle, subject):
             eval(source, names)
         raised.append((caught.type.__name__, str(caught.value).replace("wengert", "torch")))
     assert raised[0] == raised[1]
+
+
+DIFFERENTIABLE = {
+    "SGD": [{"lr": 0.1}, {"lr": 0.1, "momentum": 0.9}, {"lr": 0.1, "momentum": 0.9, "nesterov": True}],
+    "Adam": [{}, {"maximize": True}], "AdamW": [{}], "NAdam": [{}], "RAdam": [{"weight_decay": 0.1}], "RMSprop": [{}],
+    "Adadelta": [{"weight_decay": 0.1}], "Adagrad": [{"lr_decay": 0.1}], "ASGD": [{"weight_decay": 0.1, "t0": 1}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "kwargs"), [(n, k) for n, sets in DIFFERENTIABLE.items() for k in sets], ids=str)
+def test_gradients_flow_through_steps(name, kwargs, oracle, subject):
+    found = []
+    for module in (subject, oracle):
+        rng = np.random.default_rng(0)
+        start, *grads = (module.from_numpy(rng.standard_normal((4, 3))).requires_grad_() for _ in range(6))
+        p = start.clone()
+        optimizer = getattr(module.optim, name)([p], differentiable=True, **kwargs)
+        for grad in grads:
+            p.grad = grad
+            optimizer.step()
+        (p**3).sum().backward()
+        found.append([p, start.grad, *(g.grad for g in grads)])
+    for mine, theirs in zip(*found, strict=True):
+        assert (mine is None) == (theirs is None)
+        if mine is not None:
+            np.testing.assert_allclose(compare.to_numpy(mine), compare.to_numpy(theirs), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [
+    ("Adam", {"capturable": True}), ("NAdam", {"capturable": True}), ("Adam", {"differentiable": True}),
+    ("Adam", {"differentiable": True, "foreach": True}), ("SGD", {"differentiable": True, "fused": True}),
+    ("Adam", {"foreach": True, "fused": True}),
+], ids=str)  # fmt: skip
+def test_implementations_that_do_not_fit_are_refused(options, oracle, subject):
+    name, kwargs = options
+    kinds = []
+    for module in (oracle, subject):
+        p = module.nn.Parameter(module.ones(3))
+        p.grad = module.ones(3)
+        with pytest.raises((RuntimeError, AssertionError)) as caught:
+            getattr(module.optim, name)([p], **kwargs).step()
+        kinds.append((caught.type, str(caught.value)[:20]))
+    assert kinds[0] == kinds[1]

@@ -16,6 +16,8 @@ UNTYPED = ("uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2")  # dtyp
 
 def described(value):
     """A loaded object as something to compare: tensors by everything that a file keeps of them."""
+    if getattr(value, "is_sparse", False):
+        return value._indices().tolist(), value._values().tolist(), tuple(value.size()), value.is_coalesced()
     if hasattr(value, "untyped_storage"):
         bits = value.detach()
         memory = bits.untyped_storage()
@@ -67,6 +69,9 @@ def objects(torch):
         optimizer.step()
         yield optimizer.state_dict()
     yield torch.get_rng_state()
+    indices, values = torch.tensor([[0, 1, 1], [2, 0, 2]]), torch.tensor([3.0, 4.0, 5.0])
+    sparse = torch.sparse_coo_tensor(indices, values, (2, 3), check_invariants=True)
+    yield [sparse, sparse.coalesce(), sparse, torch.eye(3).to_sparse()]
     yield OrderedDict(a=OrderedDict(), b=[[[]], {}, {"c": {"d": torch.ones(1)}}])
 
 

@@ -132,3 +132,10 @@ def test_text(oracle, subject):
     changes = (lambda t: t.coalesce(), lambda t: t.detach().float(), lambda t: t.detach().requires_grad_())
     for change in (lambda t: t, *changes):
         assert len({str(change(inputs(torch)[1][0])) for torch in (oracle, subject)}) == 1
+
+
+def test_files_go_both_ways(oracle, subject, tmp_path):
+    for writer, reader in ((oracle, subject), (subject, oracle)):
+        matrix = inputs(writer)[1][0].detach().coalesce()
+        writer.save({"m": matrix}, tmp_path / "m.pt")
+        assert facts(reader.load(tmp_path / "m.pt")["m"]) == facts(matrix)

@@ -293,8 +293,9 @@ def test_bags_get_sparse_gradients_too():
     bags = torch.nn.EmbeddingBag(5, 2, sparse=True, mode="sum")
     bags(torch.tensor([[1, 2], [0, 1]])).sum().backward()
     assert bags.weight.grad.to_dense()[:, 0].tolist() == [1, 2, 1, 0, 0]
-    with pytest.raises(RuntimeError, match="scale_grad_by_freq not supported with sparse"):
-        torch.nn.functional.embedding(torch.tensor([0]), bags.weight, scale_grad_by_freq=True, sparse=True)
+    scaled = torch.nn.EmbeddingBag(5, 2, sparse=True, mode="sum", scale_grad_by_freq=True)
+    scaled(torch.tensor([[1, 2], [0, 1]])).sum().backward()
+    assert scaled.weight.grad.to_dense()[:, 0].tolist() == [1, 1, 1, 0, 0]
 
 
 @pytest.mark.parametrize("kind", ["SGD", "Adagrad", "SparseAdam"])

@@ -241,10 +241,23 @@ def test_pickling_keeps_state():
     np.testing.assert_array_equal(ours[0]["exp_avg"].numpy(), theirs[0]["exp_avg"].numpy())
 
 
-@pytest.mark.parametrize("option", ["differentiable", "capturable"])
-def test_what_is_not_supported_says_so(option):
-    with pytest.raises(NotImplementedError, match=f"Adam: {option}=True"):
-        optim.Adam([parameter([1.0], [1.0])], **{option: True})
+def test_a_step_for_a_gpu_graph_needs_a_gpu():
+    with pytest.raises(AssertionError, match="must be on supported devices"):
+        optim.Adam([parameter([1.0], [1.0])], capturable=True).step()
+
+
+def test_a_differentiable_step_is_part_of_the_graph():
+    start = torch.tensor([1.0, 2.0], requires_grad=True)
+    rate = torch.tensor([3.0, 4.0], requires_grad=True)
+    p = start.clone()
+    p.grad = rate**2
+    optim.SGD([p], lr=0.5, differentiable=True).step()
+    assert p.tolist() == [-3.5, -6.0]
+    p.sum().backward()
+    assert start.grad.tolist() == [1.0, 1.0]
+    assert rate.grad.tolist() == [-3.0, -4.0]
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        optim.SGD([parameter([1.0], [1.0])], lr=0.5, differentiable=True).step()
 
 
 def test_an_optimizer_that_never_calls_init_can_step():

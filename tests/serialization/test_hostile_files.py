@@ -179,6 +179,16 @@ def test_a_tensor_must_lie_inside_its_storage():
     refused(reference(2, stride="t"), "can't be read", records)
 
 
+@pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}], ids=["zip", "legacy"])
+def test_the_indices_of_a_sparse_tensor_must_lie_inside(options):
+    file = io.BytesIO()
+    wrong = torch.sparse_coo_tensor(torch.tensor([[7]]), torch.tensor([1.0]), (2,), check_invariants=False)
+    torch.save(wrong, file, **options)
+    file.seek(0)
+    with pytest.raises(RuntimeError, match="size is 2 but found index 7"):
+        torch.load(file)
+
+
 def test_a_compressed_archive_is_refused():
     bomb = archive_of(reference(10**8), {"data/0": bytes(4 * 10**8)}, zipfile.ZIP_DEFLATED)
     assert len(bomb) < 10**6

@@ -239,3 +239,10 @@ def test_safetensors_are_read_by_their_own_library(path):
     path = path.with_suffix(".safetensors")
     library.save_file({"a": torch.ones(2, 3).numpy()}, path)
     assert torch.load(path)["a"].tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
+def test_sparse_tensors_come_back(path):
+    sparse = torch.sparse_coo_tensor(torch.tensor([[0, 1], [2, 0]]), torch.tensor([3.0, 4.0]), (2, 3))
+    first, second = again([sparse, sparse.coalesce()], path)
+    assert first.is_sparse and not first.is_coalesced() and second.is_coalesced()
+    assert first.to_dense().tolist() == [[0, 0, 3], [4, 0, 0]]

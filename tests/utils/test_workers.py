@@ -188,8 +188,9 @@ class Sleeping(Dataset):
 
 
 def test_waiting_has_a_limit():
-    iterator = iter(DataLoader(Sleeping(), num_workers=2, timeout=0.2))
+    iterator = iter(DataLoader(Sleeping(), num_workers=2, timeout=60))
     assert next(iterator).tolist() == [0]
+    iterator._timeout = 0.2  # the workers have started, however long that took
     with pytest.raises(RuntimeError, match=r"DataLoader timed out after 0\.2 seconds"):
         next(iterator)
     for worker in iterator._workers:

@@ -35,3 +35,11 @@ def factory_kwargs(kwargs):
             raise TypeError(f"{key} specified twice, in **kwargs and in factory_kwargs")
         result[key] = kwargs[key]
     return result
+
+
+def __getattr__(name):
+    if name != "attention":
+        raise AttributeError(f"module 'wengert.nn' has no attribute '{name}'")
+    import importlib
+
+    return importlib.import_module("wengert.nn.attention")

@@ -73,21 +73,25 @@ spread_rows = primitive(
 )  # fmt: skip
 
 
-def sparse_rows(g, indices, weight_shape, padding_idx):
+def sparse_rows(g, indices, weight_shape, padding_idx, scale_grad_by_freq):
     """The gradient of `rows_of` as a sparse tensor."""
     from wengert.ops.sparse import make
 
     flat = indices.reshape(-1)
     values = g.reshape(len(flat), weight_shape[1])
+    if scale_grad_by_freq and len(flat):
+        values = values / wrap(np.bincount(flat)[flat][:, None].astype(values._array.dtype))
     if padding_idx >= 0:
         kept = np.flatnonzero(flat != padding_idx)
         flat, values = flat[kept], values[wrap(kept)]
     return make(wrap(flat[None].astype(np.int64)), values, weight_shape)
 
 
-def _sparse_rows(g, indices, weight_shape, padding_idx):
+def _sparse_rows(g, indices, weight_shape, padding_idx, scale_grad_by_freq):
     flat = indices.reshape(-1)
     values = g.reshape(len(flat), weight_shape[1])
+    if scale_grad_by_freq and len(flat):
+        values = values / np.bincount(flat)[flat][:, None].astype(values.dtype)
     if padding_idx >= 0:
         flat, values = flat[flat != padding_idx], values[flat != padding_idx]
     return SparseArray(flat.astype(np.int64), values, weight_shape)
@@ -97,7 +101,9 @@ sparse_rows._on_tensors = True
 sparse_rows._on_arrays = _sparse_rows
 rows_with_sparse_gradient = primitive(
     "embedding", _rows, **HIDDEN, tensors=("weight",),
-    weight=lambda g, indices, padding_idx, weight_shape: sparse_rows(g, indices, weight_shape, padding_idx),
+    weight=lambda g, indices, padding_idx, scale_grad_by_freq, weight_shape: sparse_rows(
+        g, indices, weight_shape, padding_idx, scale_grad_by_freq
+    ),
 )  # fmt: skip
 
 
@@ -105,9 +111,7 @@ def look_up(weight, indices, padding_idx, scale_grad_by_freq, sparse):
     """Rows of `weight`, which then gets a dense gradient, or a `sparse` one."""
     if not sparse:
         return rows_of(weight, indices, padding_idx, scale_grad_by_freq)
-    if scale_grad_by_freq:
-        raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
-    return rows_with_sparse_gradient(weight, indices, padding_idx)
+    return rows_with_sparse_gradient(weight, indices, padding_idx, scale_grad_by_freq)
 
 
 def checked_indices(input, count, function="embedding"):

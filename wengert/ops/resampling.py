@@ -127,7 +127,12 @@ def interpolate(
             f"nearest-exact "
             f"(got {mode})"
         )
-    if AXES.get(mode, n) != n or n not in (1, 2, 3):
+    if n not in (1, 2, 3):
+        raise NotImplementedError(
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D) for the modes: nearest | "
+            f"linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact (got {mode})"
+        )
+    if AXES.get(mode, n) != n:
         raise NotImplementedError(f"Got {input.ndim}D input, but {mode} mode needs {AXES.get(mode, n) + 2}D input")
     if 0 in input.shape[1:]:
         raise RuntimeError(

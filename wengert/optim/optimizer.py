@@ -347,13 +347,6 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} does not define step")
 
 
-# Options that choose among PyTorch's implementations of one and the same formula, and what asking for them means here.
-_REFUSED = {
-    "differentiable": "differentiable=True (recording the step in the graph) is not supported",
-    "capturable": "capturable=True (recording the step in a GPU graph) is not supported",
-}
-
-
 def check_nonnegative(**options):
     """Raise ValueError unless each option is a number ≥ 0 (and not NaN)."""
     labels = {"lr": "learning rate"}
@@ -393,13 +386,13 @@ class ArrayOptimizer(Optimizer):
     _scalars = ("step",)
     _sparse_message = "{} does not support sparse gradients"
     _fast = None  # during a step: runs the formula on large arrays, see `wengert.kernels.choices.updates`
+    _copies_in_graph = True  # what a recorded step copies keeps its place in the graph
     _step_supports_amp_scaling = False  # fused optimizers undo the scaling of the loss by themselves
 
     def __init__(self, params, defaults):
-        for option, message in _REFUSED.items():
-            if defaults.get(option):
-                raise NotImplementedError(f"{type(self).__name__}: {message}")
         if defaults.get("fused"):
+            if defaults.get("differentiable"):
+                raise RuntimeError("`fused` does not support `differentiable`")
             if defaults.get("foreach"):
                 raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
             self._step_supports_amp_scaling = True
@@ -479,6 +472,8 @@ class ArrayOptimizer(Optimizer):
         if packs is None:
             if failures > _MOST_FAILURES or group.get("foreach") is False:
                 return ()
+            if group.get("differentiable") or group.get("capturable"):
+                return ()
             if names and not all(self.state.get(p) for p in group["params"] if p.grad is not None):
                 return ()
             packs = make_packs(group["params"], self.state, names, self._scalars)
@@ -509,6 +504,9 @@ class ArrayOptimizer(Optimizer):
             self._check_first(group, p, grad)
             state.update(self._new_state(group, p))
             step = 1
+        if group.get("differentiable") or group.get("capturable"):
+            self._step_specially(group, p, grad, step, [state[name] for name in names])
+            return
         g = grad._array
         if group.get("maximize"):
             g = -g
@@ -527,6 +525,22 @@ class ArrayOptimizer(Optimizer):
         else:
             self._update_through_copies(group, step, array, g, arrays)
         bump(p)
+
+    def _step_specially(self, group, p, grad, step, state):
+        """A step that is to be recorded, in the graph or in a GPU's."""
+        if group.get("capturable"):
+            raise AssertionError(
+                "If capturable=True, params and state_steps must be on supported devices: ['cuda', 'xpu', 'hpu', "
+                "'privateuseone', 'xla']."
+            )
+        if group.get("foreach"):
+            raise AssertionError("_foreach ops don't support autograd")
+        from .differentiable import run
+
+        if state and self._arrays(group)[0] == "step":
+            step = self._count(state.pop(0)._array)
+        tensors = [p, grad.neg() if group.get("maximize") else grad, *state]
+        run(self._update, group, step, tensors, self._copies_in_graph)
 
     def _arrays_of(self, state, names):
         return [state[name]._array for name in names]

@@ -54,6 +54,8 @@ class SGD(ArrayOptimizer):
             if own.get("momentum_buffer", 0) is None:
                 self.state[p] = {}
 
+    _copies_in_graph = False  # a velocity begins outside of the graph, where the step is recorded in one
+
     def _new_state(self, group, p):
         return {"momentum_buffer": zeros_like(p)}
 

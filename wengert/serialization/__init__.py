@@ -28,6 +28,7 @@ from wengert.serialization.unpickling import (
     WeightsUnpickler,
     _get_layout,
     add_safe_globals,
+    check_sparse_tensors,
     clear_safe_globals,
     get_safe_globals,
     globals_of,
@@ -285,13 +286,17 @@ def load_file(file, restore, pickle_module, weights_only, mmap, pickle_load_args
             records.check_is_checkpoint(weights_only)
             flags = _Settings.mmap_flags if mmap else None
             storages = archive.Storages(records, restore, byteorder_unsaid(), path, flags)
-            return unpickle(records.pickle(), storages.persistent_load)
+            result = unpickle(records.pickle(), storages.persistent_load)
+            check_sparse_tensors()
+            return result
     if mmap:
         raise RuntimeError(
             "mmap can only be used with files saved with `torch.save(_use_new_zipfile_serialization=True), please "
             "torch.save your checkpoint with this option in order to use mmap."
         )
-    return legacy.load(file, restore, unpickle)
+    result = legacy.load(file, restore, unpickle)
+    check_sparse_tensors()
+    return result
 
 
 def byteorder_unsaid():

@@ -92,6 +92,8 @@ class Pickler(pickle._Pickler):
         write = self.OURS.get(type(obj))
         if write is not None:
             write(self, obj)
+        elif isinstance(obj, Tensor) and obj.is_sparse:
+            self.save_sparse(obj)
         elif isinstance(obj, Tensor) and type(obj).__reduce_ex__ is Tensor.__reduce_ex__:
             self.save_tensor(obj)
         else:
@@ -128,6 +130,10 @@ class Pickler(pickle._Pickler):
             copying.warn_of_hooks(tensor)
             function, *arguments = rebuilding(tensor, self.references)
             self.save_reduce(function, tuple(arguments), obj=tensor)
+
+    def save_sparse(self, tensor):
+        parts = (tensor._indices(), tensor._values().detach(), tensor.size(), tensor.is_coalesced())
+        self.save_once(tensor, Global("torch._utils", "_rebuild_sparse_tensor"), tensor.layout, parts)
 
     def save_storage(self, storage):
         self.save(self.references.to(storage._root, getattr(storage, "dtype", dtypes.uint8)))

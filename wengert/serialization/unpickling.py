@@ -10,6 +10,7 @@ import _compat_pickle
 import importlib
 import pickle
 import pickletools
+import threading
 from collections import Counter, OrderedDict
 
 import numpy as np
@@ -122,8 +123,28 @@ def rebuild_sparse_tensor(layout, data):
     import wengert
 
     indices, values, size, *coalesced = data
-    tensor = wengert.sparse_coo_tensor(indices, values, size, check_invariants=True)
+    tensor = wengert.sparse_coo_tensor(indices, values, size, check_invariants=False)
+    unchecked.tensors.append(tensor)
     return tensor._coalesced_(coalesced[0]) if coalesced and coalesced[0] else tensor
+
+
+class Unchecked(threading.local):
+    """Sparse tensors of the file that this thread loads; their indices may be read only after the pickle."""
+
+    def __init__(self):
+        self.tensors = []
+
+
+unchecked = Unchecked()
+
+
+def check_sparse_tensors():
+    """Raise RuntimeError unless the indices of all sparse tensors lie inside them."""
+    tensors, unchecked.tensors = unchecked.tensors, []
+    for tensor in tensors:
+        from wengert.ops.sparse import check_parts
+
+        check_parts(tensor._indices()._array, tensor._values(), tensor.size(), True)
 
 
 def make_bytearray(content=b"", encoding="latin-1"):

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 from wengert import random
 from wengert.autograd import engine, saved
 from wengert.autograd.function import Function
+from wengert.autograd.graph import no_recast, rare
 from wengert.autograd.modes import enable_grad, no_grad
 from wengert.tensor import Tensor, detach_plain
 
@@ -24,9 +25,11 @@ __all__ = [
     "CheckpointFunction",
     "checkpoint",
     "checkpoint_sequential",
+    "create_selective_checkpoint_contexts",
     "get_device_states",
     "noop_context_fn",
     "set_device_states",
+    "set_checkpoint_debug_enabled",
     "set_checkpoint_early_stop",
 ]
 
@@ -56,6 +59,29 @@ def set_checkpoint_early_stop(enable):
         yield
     finally:
         state.early_stop = previous
+
+
+@contextlib.contextmanager
+def set_checkpoint_debug_enabled(enabled):
+    """Inside, say for all checkpoints whether they trace what they do; only None and False are supported."""
+    if enabled:
+        raise NotImplementedError("set_checkpoint_debug_enabled(): debug=True is not supported")
+    yield
+
+
+def create_selective_checkpoint_contexts(policy_fn_or_list, allow_cache_entry_mutation=False):
+    """Refused: choosing by operation what is kept needs PyTorch's own dispatcher."""
+    raise NotImplementedError("create_selective_checkpoint_contexts(): choosing by operation is not supported")
+
+
+def autocast_in_force():
+    """What opens an `autocast` region like the one that this thread is in."""
+    if rare.recast is no_recast:
+        return contextlib.nullcontext
+    from wengert.amp import autocast_mode as amp
+
+    enabled, dtype, cached = amp.is_autocast_enabled("cpu"), amp.get_autocast_dtype("cpu"), amp.state.cache_enabled
+    return lambda: amp.autocast("cpu", dtype=dtype, enabled=enabled, cache_enabled=cached)
 
 
 def noop_context_fn():
@@ -124,6 +150,7 @@ class Frame:
         self.forward_context, self.recompute_context = context_fn()
         self.check, self.early_stop = determinism_check == "default", early_stop
         self.rng_state = random.get_rng_state() if preserve_rng_state else None
+        self.autocast = autocast_in_force()
         self.metadata = []  # of each kept tensor: shape and dtype
         self.recomputed = WeakKeyDictionary()  # backward pass -> kept tensors by number
 
@@ -165,6 +192,7 @@ class Frame:
                 stack.enter_context(random.fork_rng(devices=[]))
                 random.set_rng_state(self.rng_state)
             stack.enter_context(enable_grad())
+            stack.enter_context(self.autocast())
             stack.enter_context(self.recompute_context)
             stack.enter_context(saved.saved_tensors_hooks(pack, unpack))
             with contextlib.suppress(StopRecomputation):
@@ -216,6 +244,7 @@ class CheckpointFunction(Function):
             )
         ctx.run_function = run_function
         ctx.rng_state = random.get_rng_state() if preserve_rng_state else None
+        ctx.autocast = autocast_in_force()
         ctx.args = [None if isinstance(a, Tensor) else a for a in args]
         ctx.places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
         ctx.save_for_backward(*(a for a in args if isinstance(a, Tensor)))
@@ -242,6 +271,7 @@ class CheckpointFunction(Function):
                 stack.enter_context(random.fork_rng(devices=[]))
                 random.set_rng_state(ctx.rng_state)
             stack.enter_context(enable_grad())
+            stack.enter_context(ctx.autocast())
             outputs = ctx.run_function(*args)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         pairs = [(o, g) for o, g in zip(outputs, grads, strict=True) if isinstance(o, Tensor) and o.requires_grad]

@@ -5,8 +5,8 @@ import pytest
 
 import wengert as torch
 from wengert import nn
+from wengert.func import functional_call
 from wengert.nn.utils import parametrizations, parametrize, prune
-from wengert.nn.utils.stateless import functional_call
 
 
 @pytest.fixture(autouse=True)

@@ -235,11 +235,6 @@ class SyncBatchNorm(_BatchNorm):
         if input.dim() < 2:
             raise ValueError(f"expected at least 2D input (got {input.dim()}D input)")
 
-    def forward(self, input):
-        if self.training and input.device.type == "cpu":
-            raise ValueError("SyncBatchNorm expected input tensor to be on GPU or XPU or HPU or privateuseone backend")
-        return super().forward(input)
-
     @classmethod
     def convert_sync_batchnorm(cls, module, process_group=None):
         """Replace every BatchNorm in `module` by a SyncBatchNorm with the same parameters and statistics."""

@@ -108,6 +108,13 @@ class BackwardHook:
                     grads = replaced
                 self.grad_outputs = grads
                 if self.input_positions is None:  # no input requires grad: there is no later moment to run the hooks
+                    warnings.warn(
+                        "Full backward hook is firing when gradients are computed with respect to module outputs since "
+                        "no inputs require gradients. See "
+                        "https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module."
+                        "register_full_backward_hook for more details.",
+                        stacklevel=5,
+                    )
                     blank = self._scatter([], [], self.n_inputs)
                     for user_hook in self.user_hooks:
                         replaced = user_hook(self.module, blank, self.grad_outputs)

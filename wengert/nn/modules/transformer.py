@@ -1,12 +1,13 @@
 """The Transformer (Vaswani et al. 2017): encoder and decoder layers, stacks of them, and the two together."""
 
 import copy
+import warnings
 
 import wengert
 
 from .. import functional as F
 from .. import init
-from .activation import MultiheadAttention
+from .activation import GELU, MultiheadAttention, ReLU
 from .container import ModuleList
 from .dropout import Dropout
 from .linear import Linear
@@ -201,6 +202,35 @@ class TransformerDecoderLayer(Module):
         return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))
 
 
+def _against_nesting(layer):
+    """What keeps PyTorch from its faster path for padded batches; nothing ("") if all is as it wants it."""
+    if not isinstance(layer, TransformerEncoderLayer):
+        return " was not TransformerEncoderLayer"
+    attention = layer.self_attn
+    return next(
+        (
+            words
+            for words, is_so in (
+                (".norm_first was True", layer.norm_first),
+                (
+                    ".self_attn.batch_first was not True(use batch_first for better inference performance)",
+                    not attention.batch_first,
+                ),
+                (".self_attn._qkv_same_embed_dim was not True", not attention._qkv_same_embed_dim),
+                (".self_attn was passed bias=False", attention.in_proj_bias is None),
+                (
+                    ".activation_relu_or_gelu was not True",
+                    not (layer.activation in (F.relu, F.gelu) or isinstance(layer.activation, (ReLU, GELU))),
+                ),
+                (".norm1.eps was not equal to encoder_layer.norm2.eps", layer.norm1.eps != layer.norm2.eps),
+                (".self_attn.num_heads is odd", attention.num_heads % 2 == 1),
+            )
+            if is_so
+        ),
+        "",
+    )
+
+
 class TransformerEncoder(Module):
     """`num_layers` copies of an encoder layer, and a final norm if one is given.
 
@@ -216,6 +246,13 @@ class TransformerEncoder(Module):
         self.num_layers = num_layers
         self.norm = norm
         self.enable_nested_tensor = enable_nested_tensor
+        obstacle = _against_nesting(encoder_layer)
+        if enable_nested_tensor and obstacle:
+            warnings.warn(
+                f"enable_nested_tensor is True, but self.use_nested_tensor is False because encoder_layer{obstacle}",
+                stacklevel=2,
+            )
+        self.use_nested_tensor = enable_nested_tensor and not obstacle
         self.mask_check = mask_check
 
     def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):

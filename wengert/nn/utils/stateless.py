@@ -1,5 +1,6 @@
 """Call a module with other tensors in place of its parameters and buffers."""
 
+import warnings
 from contextlib import contextmanager
 
 from wengert.tensor import Tensor
@@ -37,35 +38,42 @@ def _untied(module, tensors):
     return full
 
 
-def _members(module, name):
-    """The dictionary that holds the tensor at the dotted path `name`, and its name there."""
+ABSENT = object()
+
+
+def _place(module, name):
+    """The dictionary in which the tensor at the dotted path `name` stands (or would), and its name there."""
+    if not name:
+        raise KeyError('tensor name can\'t be empty string ""')
     path, _, leaf = name.rpartition(".")
-    try:
-        owner = module.get_submodule(path)
-    except AttributeError:
-        owner = None
-    for members in () if owner is None else (owner._parameters, owner._buffers):
+    owner = module.get_submodule(path)
+    for members in (owner._parameters, owner._buffers):
         if leaf in members:
             return members, leaf
-    return (owner.__dict__, leaf) if owner is not None and leaf in owner.__dict__ else (None, leaf)
+    held = getattr(owner, leaf, ABSENT)
+    if held is not ABSENT and not isinstance(held, Tensor):
+        raise TypeError(f"attribute `{name}`: {held} is not an instance of torch.Tensor")
+    return owner.__dict__, leaf
 
 
 @contextmanager
 def _swapped(module, tensors, strict):
     known = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
-    missing = [n for n in known if n not in tensors]
-    unexpected = [n for n in tensors if _members(module, n)[0] is None]
-    if strict and (missing or unexpected):
-        parts = [
-            f"{kind} key(s): {', '.join(map(repr, names))}."
-            for kind, names in (("Unexpected", unexpected), ("Missing", missing))
+    if strict and known.keys() != tensors.keys():
+        lines = [
+            f"\n\t{kind} key(s): {', '.join(map(repr, sorted(names)))}."
+            for kind, names in (
+                ("Unexpected", tensors.keys() - known.keys()),
+                ("Missing", known.keys() - tensors.keys()),
+            )
             if names
         ]
-        raise RuntimeError(f"Error(s) in loading state_dict for {type(module).__name__}:\n\t" + "\n\t".join(parts))
-    if unexpected:
-        raise AttributeError(f"{type(module).__name__} has no attribute `{unexpected[0]}`")
-    places = [(*_members(module, name), tensor) for name, tensor in tensors.items()]
-    saved = [(members, leaf, members[leaf]) for members, leaf, _ in places]
+        raise RuntimeError(f"Error(s) in reparametrizing for {type(module).__name__}:{''.join(lines)}")
+    for tensor in tensors.values():
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{tensor} is not an instance of torch.Tensor")
+    places = [(*_place(module, name), tensor) for name, tensor in tensors.items()]
+    saved = [(members, leaf, members.get(leaf, ABSENT)) for members, leaf, _ in places]
     try:
         for members, leaf, tensor in places:
             members[leaf] = tensor
@@ -78,32 +86,38 @@ def _swapped(module, tensors, strict):
                 for name, tensor in list(tensors.items()):
                     if tensor is given:
                         tensors[name] = given_now
-            members[leaf] = original
+            if original is ABSENT:
+                members.pop(leaf, None)
+            else:
+                members[leaf] = original
+
+
+def call_with(module, given, args, kwargs, tie_weights, strict):
+    """``module(*args, **kwargs)`` with the tensors of `given`, a dict or several, in place of its own."""
+    if not isinstance(module, Module):
+        raise TypeError(f"expected a Module, got {type(module).__name__}")
+    if isinstance(given, (list, tuple)):
+        names = [name for part in given for name in part]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"{repeated} appeared in multiple dictionaries; behavior of functional call is ambiguous")
+        given = {name: tensor for part in given for name, tensor in part.items()}
+    elif not isinstance(given, dict):
+        raise ValueError(
+            f"Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, but got {type(given)}"
+        )
+    args = () if args is None else args if isinstance(args, tuple) else (args,)
+    tensors = _untied(module, given) if tie_weights else dict(given)
+    with _swapped(module, tensors, strict):
+        return module(*args, **(kwargs or {}))
 
 
 def functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, tie_weights=True, strict=False):
-    """Call `module` with `parameters_and_buffers` (by dotted name, or a sequence of such dicts) in place of its own.
-
-    `tie_weights` gives a replacement to all names of one tensor. `strict` requires all names, and no others.
-    """
-    if not isinstance(module, Module):
-        raise TypeError(f"expected a Module, got {type(module).__name__}")
-    if isinstance(parameters_and_buffers, list | tuple):
-        merged = {}
-        for part in parameters_and_buffers:
-            repeated = merged.keys() & part.keys()
-            if repeated:
-                raise ValueError(
-                    f"{min(repeated)} appears in multiple dictionaries; behavior of functional call is ambiguous"
-                )
-            merged.update(part)
-        parameters_and_buffers = merged
-    elif not isinstance(parameters_and_buffers, dict):
-        raise ValueError(
-            "Expected parameters_and_buffers to be a dict, or a list/tuple of dicts, but got "
-            f"{type(parameters_and_buffers)}"
-        )
-    args = () if args is None else args if isinstance(args, tuple) else (args,)
-    tensors = _untied(module, parameters_and_buffers) if tie_weights else dict(parameters_and_buffers)
-    with _swapped(module, tensors, strict):
-        return module(*args, **(kwargs or {}))
+    """`torch.func.functional_call` under its older name, which warns that it is."""
+    warnings.warn(
+        "`torch.nn.utils.stateless.functional_call` is deprecated as of PyTorch 2.0 and will be removed in a future "
+        "version of PyTorch. Please use `torch.func.functional_call` instead which is a drop-in replacement.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return call_with(module, parameters_and_buffers, args, kwargs, tie_weights, strict)

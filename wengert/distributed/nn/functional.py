@@ -1,0 +1,3 @@
+"""The functions of `torch.distributed.nn` by themselves."""
+
+from wengert.distributed.nn import *  # noqa: F403 - the same names
