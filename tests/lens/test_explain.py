@@ -72,3 +72,12 @@ def test_run_with_check_ends_with_a_table():
     done = explain("run", "--check", BROKEN / "encoder_in_no_grad_block.py")
     assert done.returncode == 0
     assert "encoder.0.weight" in done.stdout and "0 of 6" in done.stdout and "6 of 6" in done.stdout
+
+
+def test_a_backbone_that_only_computes_features_is_worth_a_note():
+    done = explain("explain", SOUND / "features_not_frozen.py")
+    told = " ".join(done.stdout.split())
+    assert (
+        "· note `model.features.0.weight` (8×3×3×3) and `model.features.0.bias` (8) get a gradient in 5 passes" in told
+    )
+    assert "they only compute features for what is trained" in told and "nothing wrong was found" in told

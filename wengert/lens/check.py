@@ -124,7 +124,7 @@ def check_of(witness):
             continue
         reason = witness.verdict(story)
         reached = f"{story.reached} of {witness.passes}"
-        held = next((type(o).__name__ for o in story.optimizers), story.held)
+        held = next((holder.kind for holder in story.holders), story.held)
         row = Row(story.name or "?", story.shape, bool(story.reached) or None, reached, story.norm, held)
         if reason is not None:
             row.reason = reason

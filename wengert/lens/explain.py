@@ -30,6 +30,9 @@ def report(witness, program, error=None, width=100):
             "",
             f"✗ the program ended with {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
         ]
+    for reason, stories in witness.notes:
+        lines.append("")
+        lines += paragraph("· note  ", reason.said_of([s.said for s in stories], "the loss"), width)
     lines += listed_cuts(witness, findings)
     lines += remembered(witness)
     lines.append("")
@@ -53,11 +56,10 @@ def paragraph(head, text, width):
 def trained(witness):
     """What was trained, by which optimizer, how often."""
     lines = []
-    for optimizer, place in list(witness.optimizers.items()):
-        stories = [s for s in witness.stories.values() if optimizer in s.optimizers]
-        steps = witness.optimizer_steps.get(id(optimizer), 0)
+    for holder in witness.holders[:20]:
+        stories = [s for s in witness.stories.values() if holder in s.holders]
         lines.append(
-            f"trained     {names_of(stories)} by {type(optimizer).__name__} ({place}), {plural(steps, 'step')}"
+            f"trained     {names_of(stories)} by {holder.kind} ({holder.place}), {plural(holder.steps, 'step')}"
         )
     if not lines:
         moved = [s for s in witness.stories.values() if s.reached]

@@ -128,6 +128,8 @@ class Whole:
         self.parts = {}
         self._module = weakref.ref(module)
 
+    module = property(lambda self: self._module())
+
     def part(self, module):
         """The part that a module is, looked up anew because it was not known: it may have come in later."""
         for path, below in self._module().named_modules():

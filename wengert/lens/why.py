@@ -46,10 +46,18 @@ class Reason:
         return f"<{self.kind} at {self.file and short(self.file)}:{self.line}>"
 
 
-WORDS = ("gets", "its", "it", "them", "is", "moves")
+WORDS = ("gets", "its", "it", "them", "is", "moves", "computes")
 
 
-PLURAL = {"gets": "get", "its": "their", "it": "they", "them": "them", "is": "are", "moves": "move"}
+PLURAL = {
+    "gets": "get",
+    "its": "their",
+    "it": "they",
+    "them": "them",
+    "is": "are",
+    "moves": "move",
+    "computes": "compute",
+}
 SINGULAR = {**{word: word for word in WORDS}, "them": "it"}
 
 
@@ -564,6 +572,9 @@ def reason_for(parameter, loss, record, optimizer=None):
     return Reason("arrives", norm, rank=0)
 
 
+NEVER_ASKED = "{gets} no gradient: {it} does not require grad, so nothing that uses it is recorded"
+
+
 def no_grad_asked(parameter):
     """The reason of a tensor that does not require grad."""
     site = parameter._origin
@@ -571,8 +582,7 @@ def no_grad_asked(parameter):
         return Reason(
             "frozen", f"{{gets}} no gradient: requires_grad was turned off at {at(site.place)}", site.place, rank=3
         )
-    tail = "{gets} no gradient: {it} does not require grad, so nothing that uses it is recorded"
-    return Reason("frozen", tail, None if site is None else site.place, rank=2)
+    return Reason("frozen", NEVER_ASKED, None if site is None else site.place, rank=2)
 
 
 def none_after(node, order, record):

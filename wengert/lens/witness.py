@@ -15,8 +15,9 @@ from wengert.lens import source
 from wengert.lens.memory import leak_of, live_nodes, size_kept
 from wengert.lens.names import name_parameters, reachable, shape_of
 from wengert.lens.recorder import INFINITY, Record, place_here, size_of
-from wengert.lens.sites import kept_by, short, user_frames
+from wengert.lens.sites import NOWHERE, kept_by, short, user_frames
 from wengert.lens.why import (
+    NEVER_ASKED,
     Reason,
     at,
     bad_gradient_reason,
@@ -43,7 +44,7 @@ class Story:
         self.shape = shape_of(tensor)
         self.size = tensor._array.size
         self.is_parameter = isinstance(tensor, Parameter)
-        self.optimizers = weakref.WeakSet()
+        self.holders = {}  # the optimizers that were given it, each a `Holder`, in order
         self.held_since = None  # how many passes had run when an optimizer got it
         self.held = False
         self.reached = self.zero = self.faulty = 0
@@ -52,7 +53,9 @@ class Story:
         self.norm = None  # of its gradient after the last pass that reached it
         self.asked = False  # its gradient was asked for by autograd.grad
         self.lost = []  # places where its gradient was dropped between backward and step
-        self.trained = False  # it belongs to a module that ran in training mode
+        self.feeds = None  # as yet, only features for what is trained were computed with it: see `layout`
+        self.changed = False  # its numbers were seen to change
+        self.resting = False  # its module was seen in evaluation mode
         self.reason = None
         self.zero_reason = None
         self.print = fingerprint(tensor)
@@ -78,6 +81,16 @@ def fingerprint(tensor):
 def is_sampled(number):
     """Whether the expensive questions are asked the n-th time: the first times, then ever more rarely."""
     return number <= 6 or number & (number - 1) == 0 or (number % 3 == 0 and (number // 3) & (number // 3 - 1) == 0)
+
+
+class Holder:
+    """What is remembered of an optimizer, which most programs make in a function and drop at its end."""
+
+    def __init__(self, kind, place):
+        self.kind, self.place = kind, place
+        self.name = ""
+        self.lr = None
+        self.steps = 0
 
 
 class Finding:
@@ -108,10 +121,11 @@ class Witness(Record):
         self.stories = {}  # id of a leaf's site -> its story
         self.gone = {}  # stories of leaves that are gone, by the line that made them
         self.callers = {}  # place of a backward call -> Calls
-        self.optimizer_names = weakref.WeakKeyDictionary()
-        self.optimizer_steps = {}  # id of an optimizer -> steps made
+        self.holders = []  # what is known of each optimizer, gone or not
+        self.holder_of = weakref.WeakKeyDictionary()
         self.fault = None
         self.leaks = {}
+        self.notes = []  # (reason, stories) of what is worth a word but no finding
         self.graph_size = []  # (pass, nodes, bytes) of sampled graphs
         self.cut_places = {}  # (place, kind) -> [times, the latest cut]
         self.secret = {}  # id of memory written through .data -> (weak reference, site of the .data, place, when)
@@ -135,6 +149,15 @@ class Witness(Record):
             found = self.stories[id(site)] = Story(site, tensor)
         return found
 
+    def holder(self, optimizer):
+        """The `Holder` of an optimizer."""
+        found = self.holder_of.get(optimizer)
+        if found is None:
+            found = Holder(type(optimizer).__name__, self.optimizers.get(optimizer, NOWHERE))
+            self.holder_of[optimizer] = found
+            self.holders.append(found)
+        return found
+
     def give_names(self, frames):
         """Name the leaves that the frames know, and see which modules are trained."""
         for name, tensor in name_parameters(frames).values():
@@ -146,13 +169,14 @@ class Witness(Record):
 
     def note_optimizer(self, optimizer):
         super().note_optimizer(optimizer)
+        holder = self.holder(optimizer)
         frames = user_frames(2)
         for group in optimizer.param_groups:
             for p in group["params"]:
                 if p._node is None or type(p._node) is AccumulateGrad:
                     story = self.story(p)
                     story.held = True
-                    story.optimizers.add(optimizer)
+                    story.holders[holder] = None
                     if story.held_since is None:
                         story.held_since = self.passes
         self.give_names(frames)
@@ -196,6 +220,7 @@ class Witness(Record):
             if reason is not None:
                 self.fault = (self.divergence(reason) or reason, self.passes, "loss", place)
         if sampled:
+            self.note_layout(order, leaves)
             self.question_unreached(nodes, leaves, wanted)
             if wanted is None:
                 self.measure(order, calls, frames)
@@ -205,19 +230,44 @@ class Witness(Record):
     def divergence(self, reason):
         """The reason for a loss that overflowed because the parameters had grown and grown; None if they had not."""
         for story in self.stories.values():
-            tensor, optimizer = story.tensor(), next(iter(story.optimizers), None)
-            if tensor is None or optimizer is None or not story.size_at_first:
+            tensor, holder = story.tensor(), next(iter(story.holders), None)
+            if tensor is None or holder is None or not story.size_at_first:
                 continue
             size = size_of(tensor._array)
             growth = (size / story.size_at_first) ** 0.5
             if not growth < 1e3:
-                place, lr = self.optimizers.get(optimizer), optimizer.param_groups[0].get("lr")
+                place = holder.place
                 tail = (
                     f"training diverged: {story.said} grew to {growth:.0e} times its size under the optimizer made at "
-                    f"{at(place)} (lr={lr:g}); {reason.tail}"
+                    f"{at(place)} (lr={holder.lr:g}); {reason.tail}"
                 )
                 return Reason("not finite", tail, place, rank=5)
         return None
+
+    def note_layout(self, order, leaves):
+        """For each leaf that no optimizer holds: does it only compute features for what is trained?"""
+        stories = {leaf: self.story(t) for leaf in leaves if (t := leaf._variable()) is not None}
+        loose = {leaf: story for leaf, story in stories.items() if not story.held}
+        if not loose or len(loose) == len(stories):
+            for story in loose.values():
+                story.feeds = False
+        else:
+            trained = {leaf for leaf, story in stories.items() if story.held}
+            behind, before = layout(order, trained)
+            for leaf, story in loose.items():
+                nodes = [node for node, _ in leaves[leaf]]
+                features = all(node not in behind and node in before for node in nodes)
+                story.feeds = features and story.feeds is not False and not self.is_unregistered(leaf, nodes)
+        for story in loose.values():
+            tensor = story.tensor()
+            story.changed = story.changed or fingerprint(tensor) != story.print
+            story.resting = story.resting or self.is_resting(tensor)
+
+    def is_unregistered(self, leaf, nodes):
+        """Whether a leaf was used in the forward of a module that does not know it: a layer in a plain list."""
+        tensor = leaf._variable()
+        parts = {n.site_.part.whole for n in nodes if n.site_ is not None and n.site_.part is not None}
+        return any(all(p is not tensor for p in whole.module.parameters()) for whole in parts if whole.module)
 
     def question_unreached(self, nodes, leaves, wanted):
         """For each leaf that an optimizer holds and that no pass has reached yet: why not this one?"""
@@ -282,7 +332,9 @@ class Witness(Record):
         for key, story in list(self.stories.items()):
             if story.tensor() is None:
                 del self.stories[key]
-                if not story.held and story.reached and story.is_parameter and story.site.place.frames:
+                if not story.held and story.reached >= 3 and story.is_parameter:
+                    self.stories[key] = story  # trained for a while, in a function that has returned
+                elif not story.held and story.reached and story.is_parameter and story.site.place.frames:
                     self.gone.setdefault(story.site.place, set()).add(self.passes)
                 elif story.held:
                     self.stories[key] = story  # an optimizer's business even so
@@ -321,13 +373,15 @@ class Witness(Record):
 
     def before_step(self, optimizer, args, kwargs):
         super().before_step(optimizer, args, kwargs)
-        count = self.optimizer_steps[id(optimizer)] = self.optimizer_steps.get(id(optimizer), 0) + 1
+        holder = self.holder(optimizer)
+        holder.steps = count = holder.steps + 1
+        holder.lr = float(optimizer.param_groups[0].get("lr", 0))
         frames = user_frames(2) if is_sampled(count) else ()
         if frames:
             self.give_names(frames)
             for name, value in reachable(frames, (Optimizer,)):
                 if value is optimizer:
-                    self.optimizer_names.setdefault(optimizer, name)
+                    holder.name = holder.name or name
         self.previous_print = {}
         for group in optimizer.param_groups:
             for p in group["params"]:
@@ -434,7 +488,7 @@ class Witness(Record):
         """Writes behind the graph's back; where nothing is trained they are the program's own business."""
         return (
             []
-            if not self.optimizers
+            if not self.holders
             else [
                 Finding(
                     "in-place",
@@ -487,7 +541,8 @@ class Witness(Record):
                 continue
             key = (reason.kind, reason.file, reason.line, reason.tail if reason.file is None else None)
             groups.setdefault(key, (reason, []))[1].append(story)
-        groups = list(groups.values())
+        self.notes = [group for group in groups.values() if group[0].kind == "features"]
+        groups = [group for group in groups.values() if group[0].kind != "features"]
         lost = {(r.file, r.line) for r, _ in groups if r.kind == "zero"}
         groups = [(r, stories) for r, stories in groups if not (r.kind == "zero" and (r.behind & lost))]
         found = self.of_wrong_optimizer(groups)
@@ -496,7 +551,7 @@ class Witness(Record):
             names = [s.said for s in stories]
             found.append(Finding("no-grad", reason.said_of(names, loss), reason.file, reason.line))
         for place, passes in self.gone.items():
-            if len(passes) >= 2 and self.optimizers:
+            if len(passes) >= 2 and self.holders:
                 sentence = (
                     f"The module made at {at(place)} is made anew in every step: its parameters get gradients, but no "
                     "optimizer ever holds them. Make it once, in __init__."
@@ -508,7 +563,7 @@ class Witness(Record):
         """An optimizer that was given another network than the one in use, or not all: taken out of `groups`."""
         roots = {root_name(s) for s in self.stories.values() if s.held}
         left_out = [g for g in groups if g[0].kind == "not held" and root_name(g[1][0]) not in roots]
-        if not left_out or not self.optimizers:
+        if not left_out or not self.holders:
             return []
         idle = [g for g in groups if g[0].kind == "never used"]
         stories = [s for _, members in left_out for s in members]
@@ -529,33 +584,26 @@ class Witness(Record):
         """The places where optimizers were made, first those that hold `idle` leaves, or ones that others hold."""
         holders = {}
         for story in self.stories.values():
-            for optimizer in story.optimizers:
-                holders.setdefault(optimizer, []).append(story)
+            for holder in story.holders:
+                holders.setdefault(holder, []).append(story)
 
         def suspicion(item):
-            optimizer, stories = item
-            doubled = sum(len(s.optimizers) > 1 for s in stories)
-            return (sum(s in idle for s in stories), doubled, doubled and self.is_called_after(optimizer, wanted))
+            holder, stories = item
+            doubled = sum(len(s.holders) > 1 for s in stories)
+            return (sum(s in idle for s in stories), doubled, doubled and is_called_after(holder.name, wanted))
 
         ranked = sorted(holders.items(), key=suspicion, reverse=True)
         if ranked and not any(suspicion(ranked[0])):
             ranked = ranked[::-1]
-        return [self.optimizers[o] for o, _ in ranked if o in self.optimizers] or list(self.optimizers.values())
-
-    def is_called_after(self, optimizer, name):
-        """Whether an optimizer's variable seems to speak of a network's, as `opt_g` does of `gen`."""
-        words = self.optimizer_names.get(optimizer, "").lower().rpartition(".")[2].split("_")
-        name = name.lower()
-        return any(word and (name.startswith(word) or name.endswith(word)) for word in words)
+        return [holder.place for holder, _ in ranked] or [holder.place for holder in self.holders]
 
     def verdict(self, story):
         """The reason why a leaf does not learn; None if it does, or is not meant to."""
         tensor = story.tensor()
-        steps = self.optimizer_steps
         if not story.held:
             return self.verdict_unheld(story, tensor)
         if self.passes == 0:
-            if not steps:
+            if not self.steps:
                 return None
             place = self.steps[-1][0]
             tail = f"never {{gets}} a gradient: the optimizer steps at {at(place)}, but backward is never called"
@@ -601,17 +649,25 @@ class Witness(Record):
         return None
 
     def verdict_unheld(self, story, tensor):
-        if not self.optimizers or story.reached < 2 or tensor is None or self.has_moved(story, tensor):
+        if not self.holders or story.reached < 2 or story.changed or self.has_moved(story, tensor):
             return None
-        holders = [s for s in self.stories.values() if s.held]
-        if not any(s.is_parameter for s in holders) and story.is_parameter:
+        if tensor is None and not story.is_parameter:
+            return None
+        held = [s for s in self.stories.values() if s.held]
+        if not any(s.is_parameter for s in held) and story.is_parameter:
             return None  # nothing of a module is trained: an image, or an input, is
         if story.zero == story.reached or story.asked:
             return None
         if not story.is_parameter and not self.is_forgotten(story):
             return None
-        if self.is_resting(tensor):
+        if story.resting or self.is_resting(tensor):
             return None
+        if story.feeds and not any(len(s.holders) > 1 for s in held):  # then one optimizer got another's network
+            tail = (
+                f"{{gets}} a gradient in {story.reached} passes and no optimizer holds {{them}}: {{it}} only "
+                "{computes} features for what is trained. If that is meant, requires_grad_(False) or no_grad() saves the work"
+            )
+            return Reason("features", tail)
         place = story.site.place if story.site.place.frames else None
         made = f" (made at {at(place)})" if place is not None else ""
         tail = f"{{gets}} a gradient in {story.reached} passes, but no optimizer holds {{them}}{made}, so {{it}} never "
@@ -638,19 +694,13 @@ class Witness(Record):
         return tensor is not None and fingerprint(tensor) != story.print
 
     def made(self, story):
-        for optimizer in story.optimizers:
-            place = self.optimizers.get(optimizer)
-            if place is not None:
-                return place
-        return None
+        return next((holder.place for holder in story.holders if holder.place.frames), None)
 
     def verdict_frozen(self, story, tensor):
         """An optimizer holds what never asked for gradients: meant so for a frozen part, not for a whole optimizer."""
-        if tensor is None:
-            return None
         if story.is_parameter:
             return None
-        reason = no_grad_asked(tensor)
+        reason = no_grad_asked(tensor) if tensor is not None else Reason("frozen", NEVER_ASKED, rank=2)
         if reason.file is None and story.name is not None:
             for filename in self.files():
                 line = source.assignment_of(filename, story.name)
@@ -679,8 +729,29 @@ class Witness(Record):
 CERTAIN = ("cut", "zero", "replaced")  # what may be said of a parameter though the program ended before its time
 
 
+def is_called_after(variable, name):
+    """Whether an optimizer's variable seems to speak of a network's, as `opt_g` does of `gen`."""
+    words = variable.lower().rpartition(".")[2].split("_")
+    name = name.lower()
+    return any(word and (name.startswith(word) or name.endswith(word)) for word in words)
+
+
 def root_name(story):
-    return (story.name or "?").partition(".")[0]
+    return (story.name or "?").removeprefix("self.").partition(".")[0]
+
+
+def layout(order, trained):
+    """Where the nodes of a graph stand to the leaves in `trained`: (those fed by one, those that feed one's user)."""
+    behind, before = set(), set()
+    ordered = sorted(order, key=lambda node: -node.seq)  # in order of time; leaves last, which lead nowhere
+    users = {node for node in order if any(edge in trained for edge in node.edges)}
+    for node in ordered:
+        if any(edge in behind or edge in users for edge in node.edges):
+            behind.add(node)
+    for node in reversed(ordered):
+        if node in before or node in users:
+            before.update(edge for edge in node.edges if edge is not None)
+    return behind, before
 
 
 def listing(names):
