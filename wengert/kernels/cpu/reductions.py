@@ -20,8 +20,8 @@ FLOATS = {F32, F64, F16, BF16}
 eq, ne = compare("eq"), compare("ne")
 CHUNK = 1 << 14  # elements of a row into which a long one is cut
 FEW = 64  # rows that are too few to be shared by threads as they are
-# Elements that NumPy has reduced to one number before threads have begun: it sums more slowly than it compares, and than
-# BLAS multiplies.
+# Elements that NumPy has reduced to one number before threads have begun: its sums are slower than its comparisons, and
+# than the products of BLAS.
 SUMS, OTHERS = choices.FROM or 1 << 18, choices.FROM or 1 << 21
 
 
