@@ -474,3 +474,20 @@ def test_the_graphviz_that_pages_carry_is_the_published_one():
 
     inside = gzip.decompress((WEB / "vendor" / "viz-global.js.gz").read_bytes())
     assert hashlib.sha256(inside).hexdigest() in (WEB / "vendor" / "README.md").read_text(encoding="utf-8")
+
+
+def test_operations_in_the_forward_of_an_outermost_module_are_drawn_inside_of_it():
+    class Generator(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
+
+        def forward(self, x):
+            return torch.tanh(self.body(x))
+
+    generator, critic = Generator(), nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
+    with lens.record():
+        score = critic(generator(torch.ones(3, 2))).sum()
+    modules = {node.title: node.module for node in lens.graph(score).nodes}
+    assert (modules["Tanh"], modules["Relu"]) == ("generator", "generator.body.1")
+    assert (modules["Sigmoid"], modules["Sum"]) == ("critic.1", "")

@@ -9,6 +9,8 @@ import pytest
 import wengert as torch
 from wengert import lens, nn
 from wengert.autograd.graph import rare
+from wengert.lens.sites import user_frames
+from wengert.lens.witness import Witness
 
 
 def line():
@@ -45,9 +47,9 @@ def test_operations_know_their_module():
     with lens.record() as record:
         out = model(torch.ones(1, 2))
         loss = out.sum()
-    assert record.site(out.grad_fn).module == "1.1"
+    assert record.site(out.grad_fn).module == "model.1.1"
     sites = [record.site(node) for node, _ in out.grad_fn.next_functions]
-    assert [site.module for site in sites if site and site.operation == "ReluBackward0"] == ["1.0"]
+    assert [site.module for site in sites if site and site.operation == "ReluBackward0"] == ["model.1.0"]
     assert record.site(loss.grad_fn).module == ""
 
 
@@ -129,3 +131,61 @@ def test_the_error_of_a_modified_value_names_both_lines():
         z.sum().backward()
     assert f"test_recorder.py:{saved} (`z = y * y`)" in str(caught.value)
     assert f"test_recorder.py:{saved + 1} (`y.add_(1)`)" in str(caught.value)
+
+
+def test_looking_for_names_keeps_nothing_alive():
+    def train(witness):
+        model, x = nn.Linear(2, 1), torch.ones(3, 2)
+        loss = model(x).sum()
+        gone = weakref.ref(loss)
+        loss.backward()
+        lens.why(model.weight, loss)
+        lens.graph(loss)
+        if witness is not None:
+            witness.give_names(user_frames())
+        del loss
+        gc.collect()
+        return gone()
+
+    with lens.record():
+        assert train(None) is None
+    with Witness() as witness:
+        assert train(witness) is None
+
+
+def test_what_locals_gave_to_the_program_stays_as_it_is():
+    def train():
+        rate = 0.1
+        settings = locals()
+        loss = nn.Linear(2, 1)(torch.ones(3, 2)).sum()
+        lens.graph(loss)
+        return settings, rate
+
+    settings, rate = train()
+    assert settings["rate"] == rate
+
+
+def test_a_module_is_called_what_the_program_calls_it():
+    class Generator(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+
+        def forward(self, x):
+            return torch.tanh(self.body(x))
+
+    class Trainer:
+        def __init__(self):
+            self.generator = Generator()
+
+        def step(self):
+            return self.generator(torch.ones(1, 2)), self.generator.body(torch.ones(1, 2))
+
+    trainer = Trainer()
+    critic = nn.Linear(2, 1)
+    with lens.record() as record:
+        fake, hidden = trainer.step()
+        score = critic(fake)
+    assert record.site(fake.grad_fn).module == "self.generator"
+    assert record.site(hidden.grad_fn).module == "self.generator.body.1"
+    assert record.site(score.grad_fn).module == "critic"

@@ -6,7 +6,7 @@ import traceback
 
 from wengert.autograd.graph import AccumulateGrad, Output
 from wengert.lens import source
-from wengert.lens.names import name_parameters, reachable
+from wengert.lens.names import locals_of, name_parameters, reachable
 from wengert.lens.recorder import is_nobodys
 from wengert.lens.sites import Leaf, source_line
 from wengert.lens.why import Reason, ancestry, at, leaf_site, missing, no_grad_asked, shown
@@ -27,8 +27,8 @@ def told_of(witness, error):
 def local(error, function, name):
     """What a variable of one of this library's functions held when `error` passed through it; None if it did not."""
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
-        if is_nobodys(frame.f_code) and frame.f_code.co_name == function and name in frame.f_locals:
-            return frame.f_locals[name]
+        if is_nobodys(frame.f_code) and frame.f_code.co_name == function and name in (held := locals_of(frame)):
+            return held[name]
     return None
 
 
@@ -243,7 +243,7 @@ def tensor_grad(tensor):
 def value_in(expression, frame):
     """The value of a name, attribute or constant subscript in a frame; None if it is anything else."""
     if isinstance(expression, ast.Name):
-        return frame.f_locals.get(expression.id, frame.f_globals.get(expression.id))
+        return locals_of(frame).get(expression.id, frame.f_globals.get(expression.id))
     if isinstance(expression, ast.Attribute):
         value = value_in(expression.value, frame)
         return None if value is None else getattr(value, expression.attr, None)

@@ -23,8 +23,10 @@ import wengert
 from wengert.autograd import engine
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
 from wengert.kernels.shape import root_of
-from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site, is_installed
-from wengert.nn.modules.module import Module
+from wengert.lens.names import name_of_module
+from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site, Whole, is_installed, user_frames
+from wengert.nn.modules.blame import name_layer
+from wengert.nn.modules.module import Module, has_hooks
 from wengert.optim import optimizer as optimizers
 from wengert.tensor import Parameter, Tensor, new
 
@@ -55,27 +57,34 @@ def is_nobodys(code):
     return is_ours(code) or is_installed(code.co_filename)
 
 
-_skipped = {}  # id of a code object -> (the code, whether places pass over it); holding the code keeps the id its own
+_judged = {}  # id of a code object -> the code (which keeps the id its own)
+_skipped = set()  # ids of those that places pass over
 
 
 def passed_over(code):
-    found = _skipped[id(code)] = (code, is_nobodys(code))
-    return found
+    """Whether places pass over a piece of code; quicker asked first: is its id in `_skipped`?"""
+    if id(code) not in _judged:
+        _judged[id(code)] = code
+        if is_nobodys(code):
+            _skipped.add(id(code))
+    return id(code) in _skipped
 
 
 def place_here(places, depth=1):
     """The place from which this library was called."""
     frame = sys._getframe(depth)
     key, codes = [], []
-    known, wrapped = _skipped, _call_code
+    skipped = _skipped
+    level = len(calls.running)
     while frame is not None:
         code = frame.f_code
-        if code is wrapped[0]:  # the call of a module: what lies outside of it was looked at by its first operation
-            outer = outside_of_call(frame)
+        if code is calling_code:  # the call of a module: what lies outside of it was looked at by its first operation
+            level -= 1
+            outer = outside_of_call(frame, level)
             key += outer[0]
             codes += outer[1]
             break
-        if not (known.get(id(code)) or passed_over(code))[1]:
+        if id(code) not in skipped and not passed_over(code):
             key += (id(code), frame.f_lasti)
             codes.append(code)
         frame = frame.f_back
@@ -89,53 +98,74 @@ def place_here(places, depth=1):
 def nearest_place(places, depth):
     """Like `place_here`, but for the innermost frame alone: all that most operations need, and quicker."""
     frame = sys._getframe(depth)
-    known = _skipped
+    skipped = _skipped
+    entered = 0
     while frame is not None:
         code = frame.f_code
-        if not (known.get(id(code)) or passed_over(code))[1]:
+        if id(code) in skipped:
+            if code is calling_code:
+                entered += 1
+                place = calls.running[-entered].nearest
+                if place is not None:
+                    break
+        elif not passed_over(code):
             key = id(code), frame.f_lasti
             place = places.get(key)
             if place is None:
                 place = places[key] = Place(((code, key[1]),))
-            return place
+            break
+        else:
+            continue
         frame = frame.f_back
-    return NOWHERE
+    else:
+        place = NOWHERE
+    while entered:
+        calls.running[-entered].nearest = place
+        entered -= 1
+    return place
 
 
-_call_code = [None]  # the code of `Module.__call__` while a record is made
-_outside = {}  # id of the frame of a module's call -> (ids and instructions, codes) of the frames outside of it
+def outside_of_call(frame, level):
+    """(key, codes) of the program's frames outside of the call of a module, found once for each call.
 
-
-def outside_of_call(frame):
-    """(key, codes) of the program's frames outside of the call of a module, found once for each call."""
-    found = _outside.get(id(frame))
-    if found is not None:
-        return found
+    `level` says which of the calls that are running it is.
+    """
+    call = calls.running[level]
+    if call.outside is not None:
+        return call.outside
     key, codes = [], []
     outer = frame.f_back
     while outer is not None and len(codes) < MOST_FRAMES:
         code = outer.f_code
-        if code is _call_code[0]:
-            more = outside_of_call(outer)
+        if code is calling_code:
+            more = outside_of_call(outer, level - 1)
             key += more[0]
             codes += more[1]
             break
-        if not (_skipped.get(id(code)) or passed_over(code))[1]:
+        if not passed_over(code):
             key += (id(code), outer.f_lasti)
             codes.append(code)
         outer = outer.f_back
-    found = _outside[id(frame)] = (key, codes)
-    return found
+    call.outside = (key, codes)
+    return call.outside
+
+
+class Call:
+    """A module's call that is running: which module it is, and what was found out of the frames outside of it."""
+
+    __slots__ = ("part", "nearest", "outside")
 
 
 class _Calls(threading.local):
-    """The modules whose forward is running in this thread, by their dotted paths below the outermost."""
+    """The calls of modules, and the backward passes, that are running in this thread, one inside the other."""
 
     def __init__(self):
-        self.paths = []
-        self.table = None
-        self.root = None
-        self.passes = 0  # how many backward passes are running, one inside the other
+        self.running = []
+        self.passes = 0
+
+
+calls = _Calls()
+calling_code = None  # the code of `Module.__call__` while a record is made
 
 
 CUT_BY = {"tensor": "torch.tensor(x)", "to": "integer cast", "Parameter": "Parameter(x)"}
@@ -153,8 +183,8 @@ class Record:
         self.windows = [[]]  # the sites made before each of the last passes, oldest stretch first
         self.count = 0
         self.passes = 0
-        self.calls = _Calls()
-        self.tables = weakref.WeakKeyDictionary()  # outermost module -> paths of all below, by id
+        self.calls = calls
+        self.wholes = weakref.WeakKeyDictionary()  # outermost module -> its `Whole`
         self.numbers = {}  # id of a number taken out of a tensor -> (the number, the site)
         self.arrays = deque(maxlen=64)  # arrays that share memory with a tensor: (weak reference, site)
         self.exported = None  # the site where a value last left for plain Python or NumPy
@@ -171,8 +201,9 @@ class Record:
         if current is not None:
             raise RuntimeError("lens.record() is on already: one record at a time")
         current = last = self
+        calls.passes = 0
         self.listeners = [
-            (rare.on_record, guarded(self.note_operation)),
+            (rare.on_record, self.note_operation),
             (rare.on_composite, guarded(self.note_composite)),
             (rare.on_result, guarded(self.note_result)),
             (rare.on_pass, guarded(self.note_pass)),
@@ -219,41 +250,49 @@ class Record:
         """The cuts made since a few backward passes ago, in order of time."""
         return [site.cut for window in self.windows for site in window if site.cut is not None]
 
+    def enter_whole(self, module):
+        """The `Whole` of a module that is called on its own, named as the program that calls it names it."""
+        whole = self.wholes[module] = Whole(module, name_of_module(module, user_frames(2)))
+        return whole
+
     # --- operations -------------------------------------------------------------------------------------------------
 
     def note_operation(self, operation, values, result):
         """Observe a computed operation: `values` maps its parameters to its arguments."""
         if rare.inside.functions:
             return
-        parents, inputs, cut_from = (), [], None
-        for value in values.values():
-            if isinstance(value, Tensor):
-                inputs.append(value)
-                origin = value._origin
-                node = value._node
-                if node is not None:
-                    cut_from = node
-                    if origin is None:
-                        origin = self.origin_of(value, node)
-                if origin is not None:
-                    parents += (origin,)
-            elif value.__class__ is list or value.__class__ is tuple:
-                for item in value:
-                    if isinstance(item, Tensor):
-                        inputs.append(item)
-                        origin = item._origin
-                        if item._node is not None:
-                            cut_from = item._node
-                            if origin is None:
-                                origin = self.origin_of(item, item._node)
-                        if origin is not None:
-                            parents += (origin,)
-            elif value.__class__ is float and id(value) in self.numbers:
-                parents += (self.numbers[id(value)][1],)
-        if parents:
-            self.enter(operation, inputs, parents, result, cut_from)
-        elif inputs and result is inputs[0]:
-            self.note_write(result, None)
+        try:  # as `guarded` does, without a frame of its own
+            parents, inputs, cut_from = (), [], None
+            for value in values.values():
+                if isinstance(value, Tensor):
+                    inputs.append(value)
+                    origin = value._origin
+                    node = value._node
+                    if node is not None:
+                        cut_from = node
+                        if origin is None:
+                            origin = self.origin_of(value, node)
+                    if origin is not None:
+                        parents += (origin,)
+                elif value.__class__ is list or value.__class__ is tuple:
+                    for item in value:
+                        if isinstance(item, Tensor):
+                            inputs.append(item)
+                            origin = item._origin
+                            if item._node is not None:
+                                cut_from = item._node
+                                if origin is None:
+                                    origin = self.origin_of(item, item._node)
+                            if origin is not None:
+                                parents += (origin,)
+                elif value.__class__ is float and id(value) in self.numbers:
+                    parents += (self.numbers[id(value)][1],)
+            if parents:
+                self.enter(operation, inputs, parents, result, cut_from)
+            elif inputs and result is inputs[0]:
+                self.note_write(result, None)
+        except Exception:
+            tell_failure()
 
     def note_composite(self, operation, args, kwargs, result):
         """Observe an operation written with others, where these said nothing of the result."""
@@ -267,11 +306,11 @@ class Record:
         """Make the site of an operation, and hang it on what it made."""
         site = new(Site)
         # The frames between are the recorder's and the operation's. Who called is asked only where nothing is recorded.
-        site.place = nearest_place(self.places, 5) if grad_mode.enabled else place_here(self.places, 5)
+        site.place = nearest_place(self.places, 4) if grad_mode.enabled else place_here(self.places, 4)
         site.parents = parents
         site.inputs = [t._array.shape for t in inputs]
-        paths = self.calls.paths
-        site.module = paths[-1] if paths else ""
+        running = calls.running
+        site.part = running[-1].part if running else None
         self.count = site.seq = self.count + 1
         site.pass_number = self.passes
         site.cut = site.arrived = site.left = site.shape = site.dtype = node = None
@@ -373,8 +412,8 @@ class Record:
         site = new(kind)
         site.place, site.operation, site.parents = place, operation, parents
         site.inputs = []
-        paths = self.calls.paths
-        site.module = paths[-1] if paths else ""
+        running = calls.running
+        site.part = running[-1].part if running else None
         site.shape, site.dtype = tensor._array.shape, tensor.dtype
         self.count = site.seq = self.count + 1
         site.pass_number, site.visited = self.passes, 0
@@ -532,14 +571,19 @@ class Record:
             site.visited = self.passes
             sent, size = self.sent
             site.arrived = arrived = size if g is sent else size_of(g)
-            site.left = left = tuple([None if d is None else size_of(d) for d in results])
+            left = []
+            for d in results:
+                if d is None:
+                    left.append(None)
+                    continue
+                size = size_of(d)
+                left.append(size)
+                if not size < INFINITY and arrived < INFINITY and self.bad_gradient is None:
+                    self.bad_gradient = (site, self.passes)
+            site.left = left
             edge = node.edges[0]
             if edge is not None and edge.__class__ is not AccumulateGrad:
                 self.sent = results[0], left[0]  # what comes to the next node, in most cases
-            if arrived < INFINITY and self.bad_gradient is None:
-                for size in left:
-                    if size is not None and not size < INFINITY:
-                        self.bad_gradient = (site, self.passes)
         return results
 
 
@@ -560,7 +604,7 @@ def size_of(g):
     if g.__class__ is np.ndarray:
         if g.dtype is FLOAT32 or g.dtype is FLOAT64:
             if g.ndim != 1:
-                g = g.reshape(-1)
+                g = g.ravel("K")
             size = float(g.dot(g))
             if 0.0 < size < INFINITY:
                 return size
@@ -595,39 +639,45 @@ def flat(data, most=256):
 
 
 def guarded(listener):
-    """`listener`, whose own faults are told as such and never reach the program that is being watched."""
+    """`listener` (of three or four arguments), whose own faults are told and never reach the program it watches."""
 
-    def told(*args):
+    def told(a, b, c, *d):
         try:
-            listener(*args)
+            listener(a, b, c, *d)
         except Exception:
-            warnings.warn(f"wengert.lens failed and missed something:\n{traceback.format_exc()}", stacklevel=2)
+            tell_failure()
 
     return told
 
 
+def tell_failure():
+    warnings.warn(f"wengert.lens failed and missed something:\n{traceback.format_exc()}", stacklevel=2)
+
+
 def calling(record, plain):
-    """`Module.__call__` while a record is made: it knows which module is at work."""
-    calls = record.calls
+    """`Module.__call__` while a record is made: it knows which module is at work.
+
+    A module without hooks is run from here: one frame less for each module, and for each search of a place.
+    """
+    global calling_code
+    wholes, here = record.wholes, calls
 
     def __call__(self, *args, **kwargs):
-        paths = calls.paths
-        if not paths:
-            calls.table = record.tables.get(self)
-            if calls.table is None:
-                calls.table = record.tables[self] = {}
-            calls.root = weakref.ref(self)
-        path = calls.table.get(id(self))
-        if path is None:
-            path = path_below(calls, self)
-        paths.append(path)
+        running = here.running
+        whole = running[-1].part.whole if running else wholes.get(self) or record.enter_whole(self)
+        call = new(Call)
+        call.part = whole.parts.get(id(self)) or whole.part(self)
+        call.nearest = call.outside = None
+        running.append(call)
         try:
-            return plain(self, *args, **kwargs)
+            return plain(self, *args, **kwargs) if has_hooks(self) else self.forward(*args, **kwargs)
+        except Exception as error:
+            name_layer(error, self, args, kwargs)
+            raise
         finally:
-            paths.pop()
-            _outside.pop(id(sys._getframe()), None)
+            running.pop()
 
-    _call_code[0] = __call__.__code__
+    calling_code = __call__.__code__
     return __call__
 
 
@@ -640,14 +690,6 @@ def adding(record, plain):
         return result
 
     return add_param_group
-
-
-def path_below(calls, module):
-    """The dotted path of a module below the outermost, looked up anew because it was not known."""
-    table = calls.table
-    for name, below in calls.root().named_modules():
-        table[id(below)] = name
-    return table.setdefault(id(module), type(module).__name__)
 
 
 def record():

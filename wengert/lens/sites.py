@@ -115,6 +115,45 @@ def parsed(filename):
         return None
 
 
+class Whole:
+    """A module that the program calls on its own, not from inside of another: with its parts, itself among them.
+
+    `name` is what the program calls it, "" where that is not known; `parts` finds a `Part` by its module's id.
+    """
+
+    __slots__ = ("name", "parts", "_module")
+
+    def __init__(self, module, name):
+        self.name = name
+        self.parts = {}
+        self._module = weakref.ref(module)
+
+    def part(self, module):
+        """The part that a module is, looked up anew because it was not known: it may have come in later."""
+        for path, below in self._module().named_modules():
+            if id(below) not in self.parts or self.parts[id(below)].module is not below:
+                self.parts[id(below)] = Part(self, path, below)
+        found = self.parts.get(id(module))
+        if found is None:  # made in a forward, or kept from `named_modules` in a list
+            found = self.parts[id(module)] = Part(self, type(module).__name__, module)
+        return found
+
+
+class Part:
+    """A module where it stands in its `Whole`: `below` is its path there, `path` begins with the whole's name."""
+
+    __slots__ = ("whole", "below", "_module")
+
+    def __init__(self, whole, below, module):
+        self.whole, self.below, self._module = whole, below, weakref.ref(module)
+
+    module = property(lambda self: self._module())
+
+    @property
+    def path(self):
+        return ".".join(filter(None, (self.whole.name, self.below)))
+
+
 class Site:
     """One operation where it was called.
 
@@ -122,7 +161,8 @@ class Site:
         file, line, function, text: the place in the program, and its line of source.
         operation: the name of the node (``MulBackward0``), or of the operation where nothing was recorded.
         inputs: shapes of the inputs; shape, dtype: of the result.
-        module: the dotted path of the module in whose forward it ran (``encoder.fc1``), "" outside of any.
+        module: the dotted path of the module in whose forward it ran, as the program names it (``net.encoder.fc1``);
+            "" outside of any. part: the same as a `Part`, or None.
         seq: the number of the operation in order of time; pass_number: how many backward passes had run before.
         parents: the sites of the inputs, for as long as it is remembered.
         cut: the `Cut` made here, or None.
@@ -134,7 +174,7 @@ class Site:
     """
 
     __slots__ = (
-        "place", "operation", "inputs", "shape", "dtype", "module", "seq", "pass_number", "parents", "cut",
+        "place", "operation", "inputs", "shape", "dtype", "part", "seq", "pass_number", "parents", "cut",
         "arrived", "left", "fault", "visited", "__weakref__",
     )  # fmt: skip
 
@@ -142,6 +182,7 @@ class Site:
     line = property(lambda self: self.place.line)
     function = property(lambda self: self.place.function)
     text = property(lambda self: self.place.text)
+    module = property(lambda self: "" if self.part is None else self.part.path)
 
     def __repr__(self):
         return f"<{self.operation} at {self.place}>"

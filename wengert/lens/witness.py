@@ -628,7 +628,7 @@ class Witness(Record):
 
     def is_resting(self, tensor):
         """Whether the module of a parameter was put into evaluation mode, so that it is not meant to learn."""
-        for module in list(self.tables):
+        for module in list(self.wholes):
             for below in module.modules():
                 if any(p is tensor for p in below._parameters.values()):
                     return not below.training

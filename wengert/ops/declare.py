@@ -29,7 +29,7 @@ import numpy as np
 
 from wengert import dtypes
 from wengert.autograd import graph
-from wengert.autograd.graph import FREED, Cast, Node, Version, grad_mode, next_seq, rare
+from wengert.autograd.graph import FREED, Cast, Node, Version, grad_mode, next_seq, no_recast, rare
 from wengert.dtypes import FROM_NUMPY
 from wengert.errors import reworded
 from wengert.ops import halves
@@ -158,6 +158,20 @@ class Operation:
             if forward_ad is not None and has_dual(plain.values()):
                 return forward_mode(self, plain, kind)
             return observed(self, plain, self.run(values, plain))
+        except UNFORESEEN as error:
+            raise self.misplaced(error, tuple(values.values()), {}) from None
+
+    @cached_property
+    def is_watched(self):
+        """Whether `watched` may stand in for `general`: that of all operations on so many tensors."""
+        return type(self).general in (Operation.general, Primitive.general) and bool(self.tensors)
+
+    def watched(self, values, kind):
+        """`general` for what the common path would take, did not somebody want to see it: there is less to ask."""
+        if _overrides is None or _overrides.state.modes or rare.recast is not no_recast:
+            return self.general(values, None, kind)
+        try:
+            return observed(self, values, self.run(values, values))
         except UNFORESEEN as error:
             raise self.misplaced(error, tuple(values.values()), {}) from None
 
@@ -670,20 +684,21 @@ def overriding(values, out):
     """The arguments whose classes replace operations (`__torch_function__`), in PyTorch's order; or the active modes.
     """
     found = None
-    for value in values:
-        kind = type(value)
-        if kind is Tensor or kind is Parameter or value is None or kind in (int, float, bool, str):
-            continue
-        if kind is tuple or kind is list:
-            if any(type(v) not in (int, float, Tensor) for v in value):
-                inner = overriding(value, None)
-                found = (found or []) + list(inner or ())
-        elif hasattr(kind, "__torch_function__") and not getattr(kind, "_plain_override", False):
-            found = (found or []) + [value]
+    if not PLAIN.issuperset(map(type, values)):
+        for value in values:
+            kind = type(value)
+            if kind is Tensor or kind is Parameter or value is None or kind in (int, float, bool, str):
+                continue
+            if kind is tuple or kind is list:
+                if any(type(v) not in (int, float, Tensor) for v in value):
+                    inner = overriding(value, None)
+                    found = (found or []) + list(inner or ())
+            elif hasattr(kind, "__torch_function__") and not getattr(kind, "_plain_override", False):
+                found = (found or []) + [value]
     if out is not None and not isinstance(out, (tuple, list)):
         inner = overriding((out,), None)
         found = (found or []) + list(inner or ())
-    if found or rare.active:
+    if found or (rare.active and (_overrides is None or _overrides.state.modes)):
         return relevant(found or [])
     return None
 

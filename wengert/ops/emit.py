@@ -301,6 +301,9 @@ class Emitter:
             for needed in self.needed():
                 self.add(f"if {needed} is NEEDED: raise missing(op, {needed!r})")
             values = ", ".join(f"{p.name!r}: {p.name}" for p in parameters)
+            if self.op.is_watched and not self.inplace:
+                self.add(f"if rare.active and {self.plain()}:")
+                self.add(f"return op.watched({{{values}}}, {self.kind!r})", 2)
             out = "out" if self.has_out() else "None"
             if self.kind == "operator":
                 tensor, other = list(op.signature)[:2]
@@ -386,6 +389,10 @@ class Emitter:
 
     def test(self):
         """The condition for the common path: plain tensors of one dtype, nothing rare."""
+        return " and ".join(filter(None, (self.plain(), "not rare.active")))
+
+    def plain(self):
+        """The first half of `test`."""
         op, tests = self.op, []
         for name in self.saved.inputs:
             plain = f"(type({name}) is Tensor or type({name}) is Parameter)"
@@ -402,7 +409,6 @@ class Emitter:
         if self.has_out():
             tests.append("out is None")
         tests += [f"{numpy_name} is None" for numpy_name, _ in self.numpy_names()]
-        tests.append("not rare.active")
         return " and ".join(tests)
 
     def arguments(self):

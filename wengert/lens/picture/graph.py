@@ -18,10 +18,10 @@ from functools import cache
 from wengert.autograd import engine
 from wengert.autograd.graph import AccumulateGrad, Output, public_edge
 from wengert.dtypes import bool_
+from wengert.lens.names import name_in, named_leaves, namespaces
 from wengert.lens.picture.data import CutEdge, Edge, Graph, Line, Vertex, array_of
 from wengert.lens.picture.folding import arrange
 from wengert.lens.picture.formulas import formulas_of, inputs_of
-from wengert.lens.picture.names import name_in, named_leaves, namespaces
 from wengert.lens.picture.values import kept_by, summary
 from wengert.lens.sites import Leaf
 from wengert.tensor import Tensor
@@ -98,22 +98,23 @@ def graph(*roots, params=None, gradients=False):
     Raises:
         TypeError, RuntimeError: a root is no tensor, or has no graph.
     """
-    frames = namespaces(sys._getframe(1))
+    spaces = namespaces([sys._getframe(1)])
     if not roots:
         raise TypeError("graph(): at least one root is needed")
-    made = build(roots, params, frames)
+    made = build(roots, params, spaces)
     if gradients:
         measure(made, roots)
     return made
 
 
-def build(roots, params, frames):
+def build(roots, params, spaces):
     """`graph`, with the namespaces in which to look for names given."""
-    names, classes = named_leaves(params, frames)
+    names, modules = named_leaves(params, spaces)
+    classes = {path: type(module).__name__ for path, module in modules.items()}
     starts = root_nodes(roots)
     result = Graph()
-    result.name = ", ".join(filter(None, (name_in(frames, root) for root in roots)))
-    builder = Builder(result, names, classes)
+    result.name = ", ".join(filter(None, (name_in(spaces, root) for root in roots)))
+    builder = Builder(result, names, modules)
     with collector_at_rest():
         builder.run(starts)
     for start, root in zip(starts, roots, strict=True):
@@ -121,7 +122,7 @@ def build(roots, params, frames):
         if number not in result.roots:
             result.roots.append(number)
         vertex = result.nodes[number]
-        vertex.root = vertex.root or name_in(frames, root) or "root"
+        vertex.root = vertex.root or name_in(spaces, root) or "root"
         if isinstance(root, Tensor):
             vertex.dtype = vertex.dtype or dtype_name(root.dtype)
     result.unreached = builder.unreached()
@@ -150,10 +151,13 @@ def dtype_name(dtype):
 class Builder:
     """Fills a `Graph` from the nodes that hang together, cuts included."""
 
-    def __init__(self, result, names, classes):
+    def __init__(self, result, names, modules):
         self.graph = result
         self.names = names
-        self.classes = classes
+        self.modules = modules
+        self.paths = {}  # of modules, by their ids
+        for path, module in modules.items():
+            self.paths.setdefault(id(module), path)
         self.ids = {}  # of the vertex of each node
         self.sites = {}  # of the vertex of each site
         self.gone = {}  # the same, for sites behind a cut from which the graph has gone
@@ -217,11 +221,21 @@ class Builder:
         """What the recorder noted of an operation."""
         self.sites[site] = vertex.id
         vertex.line = self.line_of(site.place)
-        vertex.module = site.module
+        vertex.module = self.path_of(site.part)
         vertex.dtype = dtype_name(site.dtype)
         if vertex.shape is None and site.shape is not None:
             vertex.shape = tuple(site.shape)
         self.graph.recorded = True
+
+    def path_of(self, part):
+        """The path here of a module in whose forward an operation ran; "" outside of any."""
+        if part is None:
+            return ""
+        module = part.module
+        known = None if module is None else self.paths.get(id(module))
+        if known is not None:
+            return known
+        return part.below if self.names else part.path
 
     def add_formulas(self, node, name, vertex):
         """Formulas are listed once for each kind of node; one name may stand for variants."""
@@ -326,14 +340,14 @@ class Builder:
                 before.setdefault(edge.target, edge.source)
                 after.setdefault(edge.source, edge.target)
         homes = {}  # the full paths that end in a path
-        for path in self.classes:
+        for path in self.modules:
             for start in range(len(path)):
                 if start == 0 or path[start - 1] == ".":
                     homes.setdefault(path[start:], []).append(path)
         for node in nodes:
             origin = nodes[before[node.id]].module if node.id in before else ""
             user = nodes[after[node.id]].module if node.id in after else ""
-            if node.line is not None and node.module and node.module not in self.classes:
+            if node.line is not None and node.module and node.module not in self.modules:
                 found = homes.get(node.module, ())
                 near = [path for path in found if path.split(".")[0] == origin.split(".")[0]]
                 node.module = (near or found or [node.module])[0]

@@ -8,8 +8,8 @@ import os
 
 from wengert import lens
 from wengert.autograd.graph import GradientEdge, public_edge, rare
+from wengert.lens.names import namespaces
 from wengert.lens.picture.graph import build
-from wengert.lens.picture.names import namespaces
 from wengert.lens.sites import user_frames
 from wengert.tensor import Tensor
 
@@ -57,13 +57,13 @@ class FirstBackward:
             return
         if self.graph is not None:
             return
-        frames = [space for frame in user_frames() for space in namespaces(frame)]
-        names, roots = zip(*(root_of(node, frames) for node in nodes), strict=True)
+        spaces = namespaces(user_frames())
+        names, roots = zip(*(root_of(node, spaces) for node in nodes), strict=True)
         if self.name is not None and self.name not in names:
             self.passed_by += [name for name in names if name and name not in self.passed_by]
             return
         self.nodes = nodes
-        self.graph = build(roots, None, frames)
+        self.graph = build(roots, None, spaces)
         self.watching = self.graph.gradients_of_backward()
         self.watching.__enter__()
 
@@ -73,10 +73,10 @@ class FirstBackward:
             self.watching = None
 
 
-def root_of(node, frames):
+def root_of(node, spaces):
     """(name, tensor or edge) of a node at which a pass begins."""
-    for frame in frames:
-        for name, value in frame.items():
+    for space in spaces:
+        for name, value in space.items():
             if isinstance(value, Tensor) and value._node is node:
                 return name, value
     return "", GradientEdge(*public_edge(node))
