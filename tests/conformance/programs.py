@@ -728,6 +728,8 @@ def check_state(own: dict[str, Any], other: dict[str, Any], scale: float, born: 
             if wanted and not value and (unrecorded_view(e) or not (e.is_floating_point() or e.is_complex())):
                 raise Parted
             must(value == wanted, f"{name}.{attribute}", value, wanted)
+        if seen(e, "is_leaf") is True and e._base is not None and e._base.requires_grad:
+            raise Parted  # PyTorch records what is computed from it, with nowhere for a gradient to go
         first_seen = born.setdefault(name, (a._version, e._version))
         writes = a._version - first_seen[0], e._version - first_seen[1]
         must(writes[0] == writes[1], f"{name}._version counts", *writes)

@@ -117,6 +117,13 @@ def same_gradients(theirs, their_leaves, ours, our_leaves, rtol=1e-7, atol=1e-9)
 
 
 @pytest.fixture(autouse=True)
+def validation():
+    """PyTorch's compiler turns the validation of arguments off when something imports it."""
+    for module in (torch, wengert):
+        module.distributions.Distribution.set_default_validate_args(True)
+
+
+@pytest.fixture(autouse=True)
 def quiet():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -62,3 +62,11 @@ def test_parameters_of_float32_beside_an_input_of_16_bits_get_gradients_of_float
     weight = torch.ones(20, requires_grad=True)
     torch.nn.functional.layer_norm(x, (20,), weight.to(torch.bfloat16)).sum().backward()
     assert x.grad.dtype is torch.bfloat16 and weight.grad.dtype is torch.float32
+
+
+def test_a_number_of_more_bits_before_16_leaves_the_result_at_16():
+    half = torch.tensor([1.5, 2.0], dtype=torch.bfloat16)
+    for single in (torch.tensor(2.0), torch.tensor(2.0, dtype=torch.float64)):
+        for operation in (torch.mul, torch.div):
+            assert operation(single, half).dtype is torch.bfloat16
+            assert operation(half, single).dtype is torch.bfloat16

@@ -590,7 +590,7 @@ class Pointwise(Primitive):
         if self.check is not None:
             self.check(values)
         return {
-            name: convert(value, self.operand_dtype(value, common)) if name in self.promoted else value
+            name: convert(value, self.operand_dtype(name, value, common)) if name in self.promoted else value
             for name, value in values.items()
         }
 
@@ -607,10 +607,10 @@ class Pointwise(Primitive):
                 return False
         return self.promote != "float" or dtype.differentiable
 
-    def operand_dtype(self, value, common):
-        """The dtype to which an operand is converted: the common one, but for a number beside 16-bit floats that
-        PyTorch leaves as it is."""
-        if not common.is_half or self.name not in halves.WITH_NUMBERS:
+    def operand_dtype(self, name, value, common):
+        """The dtype to which an operand is converted: the common one, but for a number after 16-bit floats that PyTorch
+        leaves as it is."""
+        if not common.is_half or self.name not in halves.WITH_NUMBERS or name == self.promoted[0]:
             return common
         number = not isinstance(value, Tensor) or (value._array.ndim == 0 and not value.dtype.is_half)
         return dtypes.float32 if number else common
@@ -672,7 +672,7 @@ class Pointwise(Primitive):
                 f"{dtypes.SCALAR_NAMES[target.dtype]}"
             )
         for name in self.promoted[1:]:
-            values[name] = convert(values[name], self.operand_dtype(values[name], common))
+            values[name] = convert(values[name], self.operand_dtype(name, values[name], common))
         return values
 
 

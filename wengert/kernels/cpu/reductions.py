@@ -8,6 +8,7 @@ from math import inf, prod
 
 import numpy as np
 
+from wengert.kernels import choices
 from wengert.kernels import reductions as reference
 from wengert.kernels.cpu import mathematics as m
 from wengert.kernels.cpu.columns import REDUCE, ColumnKernel
@@ -19,6 +20,9 @@ FLOATS = {F32, F64, F16, BF16}
 eq, ne = compare("eq"), compare("ne")
 CHUNK = 1 << 14  # elements of a row into which a long one is cut
 FEW = 64  # rows that are too few to be shared by threads as they are
+# Elements that NumPy has reduced to one number before threads have begun: its sums are slower than its comparisons, and
+# than the products of BLAS.
+SUMS, OTHERS = choices.FROM or 1 << 18, choices.FROM or 1 << 21
 
 
 # --- one number for many elements -------------------------------------------------------------------------------------
@@ -30,10 +34,11 @@ class Reduction:
     Args:
         kinds: for each result "sum", "max" or "min".
         formula: the array (and what broadcasts against it) to a tuple of trees.
+        whole: the least size of an array of which one number is to be made.
     """
 
-    def __init__(self, kinds, formula):
-        self.kinds = kinds
+    def __init__(self, kinds, formula, whole=SUMS):
+        self.kinds, self.whole = kinds, whole
         self.columns = ColumnKernel(kinds, formula)
 
         def program(row, *inputs):
@@ -52,6 +57,8 @@ class Reduction:
             return None
         kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
         whole = all(n == 1 for n in kept)
+        if whole and not others and x.size < self.whole:
+            return None
         if whole and not others and not x.flags.c_contiguous:
             dense = x.transpose(sorted(range(x.ndim), key=lambda i: -abs(x.strides[i])))
             x = dense if dense.flags.c_contiguous else x
@@ -124,12 +131,12 @@ def count(shape, axes):
 
 
 SUM = Reduction(("sum",), lambda x: (x,))
-SQUARES = Reduction(("sum",), lambda x: (cast(x, F64) * cast(x, F64),))
+SQUARES = Reduction(("sum",), lambda x: (cast(x, F64) * cast(x, F64),), OTHERS)
 SIZES = Reduction(("sum",), lambda x: (absolute(x),))
 DEVIATIONS = Reduction(("sum",), lambda x, mean: (deviation(x, mean),))
-MAX = Reduction(("max",), lambda x: (x,))
-MIN = Reduction(("min",), lambda x: (x,))
-LARGEST = Reduction(("max",), lambda x: (absolute(x),))
+MAX = Reduction(("max",), lambda x: (x,), OTHERS)
+MIN = Reduction(("min",), lambda x: (x,), OTHERS)
+LARGEST = Reduction(("max",), lambda x: (absolute(x),), OTHERS)
 ATTAINED = Reduction(("sum",), lambda x, best: (cast(attained(x, best), x.dtype),))
 EXPONENTIALS = Reduction(("sum",), lambda x, peak: (m.exp(x - peak),))
 
