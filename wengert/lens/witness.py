@@ -55,6 +55,8 @@ class Story:
         self.lost = []  # places where its gradient was dropped between backward and step
         self.feeds = None  # as yet, only features for what is trained were computed with it: see `layout`
         self.changed = False  # its numbers were seen to change
+        self.of_module = False  # a module that was called knows it
+        self.reached_at = None  # the place of the first backward pass that reached it
         self.resting = False  # its module was seen in evaluation mode
         self.reason = None
         self.zero_reason = None
@@ -247,6 +249,9 @@ class Witness(Record):
     def note_layout(self, order, leaves):
         """For each leaf that no optimizer holds: does it only compute features for what is trained?"""
         stories = {leaf: self.story(t) for leaf in leaves if (t := leaf._variable()) is not None}
+        known = {id(p) for whole in list(self.wholes) for p in whole.parameters()}
+        for leaf, story in stories.items():
+            story.of_module = story.of_module or id(leaf._variable()) in known
         loose = {leaf: story for leaf, story in stories.items() if not story.held}
         if not loose or len(loose) == len(stories):
             for story in loose.values():
@@ -282,7 +287,7 @@ class Witness(Record):
                 story.blame(missing(story.site, root, self))
 
     def end(self, nodes, wanted):
-        order, leaves, _ = self.now
+        order, leaves, place = self.now
         self.now = None
         faulty = False
         for leaf, edges in leaves.items():
@@ -306,6 +311,7 @@ class Witness(Record):
                     story.blame(reason)
                     continue
             story.reached += 1
+            story.reached_at = story.reached_at or place.shown[:2]
             story.last_reached = self.passes
             known = [s for s in sizes if s is not None]
             arrived = any(known) and (leaf.grad is None or leaf.grad._array.any())  # and did not cancel out
@@ -630,7 +636,7 @@ class Witness(Record):
         if not story.steps and not self.has_moved(story, tensor):
             place = self.made(story)
             where = f" (made at {at(place)})" if place is not None else ""
-            backward = next(iter(self.callers), None)
+            backward = story.reached_at
             tail = f"{{gets}} a gradient, but the optimizer that holds {{them}}{where} never steps"
             if backward is not None:
                 tail += f" after backward at {shown(backward[0].co_filename, backward[1])}"
@@ -654,7 +660,8 @@ class Witness(Record):
         if tensor is None and not story.is_parameter:
             return None
         held = [s for s in self.stories.values() if s.held]
-        if not any(s.is_parameter for s in held) and story.is_parameter:
+        of_modules = [s for s in held if s.is_parameter and (s.of_module or not (s.reached and story.of_module))]
+        if story.is_parameter and not of_modules:
             return None  # nothing of a module is trained: an image, or an input, is
         if story.zero == story.reached or story.asked:
             return None
@@ -665,7 +672,7 @@ class Witness(Record):
         if story.feeds and not any(len(s.holders) > 1 for s in held):  # then one optimizer got another's network
             tail = (
                 f"{{gets}} a gradient in {story.reached} passes and no optimizer holds {{them}}: {{it}} only "
-                "{computes} features for what is trained. If that is meant, requires_grad_(False) or no_grad() saves the work"
+                "{computes} features for what is trained. If that is meant, requires_grad_(False) saves the work"
             )
             return Reason("features", tail)
         place = story.site.place if story.site.place.frames else None
