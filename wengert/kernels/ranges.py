@@ -30,7 +30,9 @@ def spaced(start, end, steps, kind, fused=True):
     wider = WIDER[work.char] if fused else work
     a, b = np.asarray(start, work), np.asarray(end, work)
     step = ((b - a) / np.asarray(steps - 1, work) if steps else a).astype(wider)
-    i = np.arange(steps).astype(wider)
-    back = np.asarray(steps - 1, wider) - i
-    line = np.where(np.arange(steps) < steps // 2, a.astype(wider) + step * i, b.astype(wider) - step * back)
+    line, half = np.empty(steps, wider), steps // 2
+    np.multiply(np.arange(half, dtype=np.float64).astype(wider, copy=False), step, out=line[:half])
+    line[:half] += a.astype(wider)
+    np.multiply(np.arange(steps - half - 1, -1, -1, dtype=np.float64).astype(wider, copy=False), step, out=line[half:])
+    np.subtract(b.astype(wider), line[half:], out=line[half:])
     return line.astype(work).astype(kind)
