@@ -5,6 +5,7 @@ A fused multiply-add, which NumPy lacks, is computed in the next wider type and 
 
 import numpy as np
 
+BLOCK = 8192  # numbers made at a time: what is written on the way stays in the first-level cache
 WIDER = {"f": np.float64, "d": np.longdouble, "F": np.complex128, "D": np.clongdouble}
 
 
@@ -30,9 +31,15 @@ def spaced(start, end, steps, kind, fused=True):
     wider = WIDER[work.char] if fused else work
     a, b = np.asarray(start, work), np.asarray(end, work)
     step = ((b - a) / np.asarray(steps - 1, work) if steps else a).astype(wider)
-    line, half = np.empty(steps, wider), steps // 2
-    np.multiply(np.arange(half, dtype=np.float64).astype(wider, copy=False), step, out=line[:half])
-    line[:half] += a.astype(wider)
-    np.multiply(np.arange(steps - half - 1, -1, -1, dtype=np.float64).astype(wider, copy=False), step, out=line[half:])
-    np.subtract(b.astype(wider), line[half:], out=line[half:])
-    return line.astype(work).astype(kind)
+    a, b = a.astype(wider), b.astype(wider)
+    line, half, places = np.empty(steps, kind), steps // 2, np.arange(BLOCK, dtype=np.float64)
+    for start, end in ((0, half), (half, steps)):
+        for low in range(start, end, BLOCK):
+            part = line[low : min(low + BLOCK, end)]
+            i = places[: part.size]
+            if end == half:
+                numbers = a + step * (low + i).astype(wider, copy=False)
+            else:
+                numbers = b - step * (steps - 1 - low - i).astype(wider, copy=False)
+            part[...] = numbers.astype(work)
+    return line
