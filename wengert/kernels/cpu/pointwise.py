@@ -14,6 +14,7 @@ from math import prod
 
 import numpy as np
 
+from wengert.kernels import choices
 from wengert.kernels.cpu import native
 from wengert.kernels.cpu.assembly import Body
 from wengert.kernels.cpu.expressions import F32, HALVES, SUPPORTED, Symbol, Unrecordable, cast
@@ -23,6 +24,7 @@ HEADER = 7  # rows, inner, rows per task, inner per task, parts of a row, outer 
 TASK = 1 << 14  # elements of a task: a few microseconds of work
 SHORTEST = 16  # inner loops shorter than this are left to NumPy
 MOST_PLANS = 2048
+NEAR = 64  # bytes between elements that share cache lines
 
 DATA_OFFSET = 16  # of an ndarray's pointer to its elements, in the object (PyArrayObject_fields)
 
@@ -170,6 +172,11 @@ def entry_text(total):
 # --- how arrays are walked --------------------------------------------------------------------------------------------
 
 
+def is_one_step(tree):
+    """Whether a tree is a single operation on arrays and numbers, for which NumPy has a loop."""
+    return all(not a.args for a in tree.args)
+
+
 class Layout:
     """A loop nest over arrays: outer extents and strides, the inner extent, each array's way along it."""
 
@@ -189,6 +196,10 @@ class Layout:
         self.rows = prod(n for n, _ in joined)
         self.ways = tuple("scalar" if s == 0 else "vector" if s == size else "gather"
                           for s, size in zip(steps, sizes, strict=True))  # fmt: skip
+
+    def scattered(self):
+        """Whether some array's elements lie apart along the inner loop, but near each other."""
+        return any(way == "gather" and abs(s) <= NEAR for way, s in zip(self.ways, self.steps, strict=True))
 
     def possible(self):
         return len(self.outer) <= DEPTH and (self.inner >= SHORTEST or not self.outer)
@@ -316,6 +327,8 @@ class Kernel:
         layout = Layout(shape, [*walk, strides], [*(a.dtype.itemsize for a in arrays), dtype.itemsize])
         if not layout.possible():
             raise Unrecordable("rows too short")
+        if "gather" in layout.ways and layout.scattered() and not choices.FROM and is_one_step(tree):
+            raise Unrecordable("one step on elements apart, which NumPy takes one by one more quickly")
         *ways, out_way = layout.ways
         if out_way == "scalar" and layout.inner > 1:
             raise Unrecordable("a result written more than once")
