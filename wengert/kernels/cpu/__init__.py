@@ -11,6 +11,11 @@
     rows          row programs: softmax, normalization, losses, reductions along the last dimension
     columns       reductions along other dimensions
     updates       formulas that write in place: optimisers' steps
+    function      functions in LLVM's language, written instruction by instruction
+    products      small products of matrices, as parts of those
+    convolution   which of winograd and onednn takes a convolution
+    recurrence    an LSTM's loop over time
+    mersenne      the random engine's words in bulk
     recorded      what stands for a reference kernel that can't be recorded as it is
 """
 

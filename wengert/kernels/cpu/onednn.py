@@ -13,7 +13,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from ctypes import byref, c_char, c_float, c_int, c_int64, c_size_t, c_void_p
+from ctypes import byref, c_int, c_int64, c_size_t, c_void_p
 from functools import cache
 from importlib import metadata
 from math import prod
@@ -72,8 +72,6 @@ def _loaded():
     library.dnnl_memory_desc_get_size.restype = c_size_t
     library.dnnl_memory_set_data_handle.argtypes = (c_void_p, c_void_p)
     library.dnnl_primitive_execute.argtypes = (c_void_p, c_void_p, c_int, c_void_p)
-    library.dnnl_sgemm.argtypes = (c_char, c_char, c_int64, c_int64, c_int64, c_float, c_void_p, c_int64, c_void_p,
-                                   c_int64, c_float, c_void_p, c_int64)  # fmt: skip
     os.register_at_fork(after_in_child=_give_up_after_fork)
     return library, None
 
@@ -81,13 +79,6 @@ def _loaded():
 def absent():
     """Why oneDNN is not in use, in words; None if it is."""
     return load()[1]
-
-
-def version():
-    """The library's version, as in "3.2.0"."""
-    library = load()[0]
-    library.dnnl_version.restype = ctypes.POINTER(c_int)
-    return ".".join(str(library.dnnl_version()[k]) for k in range(3))
 
 
 class Threads:
@@ -330,20 +321,3 @@ def convolve(map, x, w, out, dtype, last, stride, padding, dilation, groups, arr
         made = Convolution(x, w, out, dtype, last, stride, padding, dilation, groups)
         plan = plans[key] = made.plan(map, bias=map is FORWARD_MAP and len(arrays) == 4)
     return plan.run(*arrays)
-
-
-# --- matrix products --------------------------------------------------------------------------------------------------
-
-
-def sgemm(a, b, out):
-    """out = a @ b of float32 matrices; each of `a` and `b` contiguous or the transpose of a contiguous one."""
-    Threads.tell()
-    (m, k), n = a.shape, b.shape[1]
-    ta, tb = not a.flags.c_contiguous, not b.flags.c_contiguous
-    check(
-        load()[0].dnnl_sgemm(
-            b"T" if ta else b"N", b"T" if tb else b"N", m, n, k, 1.0, a.ctypes.data, m if ta else k,
-            b.ctypes.data, k if tb else n, 0.0, out.ctypes.data, n,
-        )
-    )  # fmt: skip
-    return out
