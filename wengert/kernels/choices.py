@@ -60,6 +60,10 @@ CHOICES["embedding._rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexi
 # Kernels that compute for some operands and leave others (by their layout, dtype or proportions) to the next in the
 # line, and in the end to the reference. The size is that of the work: multiplications, numbers drawn.
 OFFERS = {
+    "matmul.times": (
+        Choice(2_000_000, "llvm", "wengert.kernels.cpu.gemm:times"),
+        Choice(50_000_000, "llvm", "wengert.kernels.cpu.blas:times"),
+    ),
     "convolution.correlate": (
         Choice(50_000_000, "llvm", "wengert.kernels.cpu.convolution:Winograd.correlate"),
         Choice(1_000_000, "onednn", "wengert.kernels.cpu.convolution:OneDNN.correlate"),

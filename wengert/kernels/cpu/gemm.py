@@ -1,8 +1,10 @@
 """Products of large matrices in single precision: out = a · b, plus a bias for each column.
 
-The right-hand matrix is first copied into panels of four vectors' width, so that the inner loop reads it without gaps,
-however it lies in memory (a weight is used transposed, in `linear`). Then each task takes one panel and a block of rows
-(Goto and van de Geijn 2008). Depth is cut so that the part of a panel in use stays in the second-level cache.
+A task computes a block of rows of one panel's columns. The panel of the right-hand matrix is first copied to where it
+stays in the second-level cache, so that the inner loop reads it without gaps however it lies in memory (a weight is
+used transposed, in `linear`); a part of the depth at a time (Goto and van de Geijn 2008). A left-hand matrix that lies
+in columns is copied too, as many of its rows as a vector has lanes. Both copies are on the stack of the thread: tasks
+share nothing, and all are started at once.
 """
 
 import ctypes
@@ -10,85 +12,140 @@ from functools import cache
 
 import numpy as np
 
+from wengert.kernels.choices import FROM
 from wengert.kernels.cpu import native, threads
 from wengert.kernels.cpu.function import Fields, Function, module
-from wengert.kernels.cpu.products import ROWS, accumulate, transpose_function
+from wengert.kernels.cpu.products import ROWS, accumulate, panel_widths, transpose_function
 
-VECTORS = 4  # of a panel's width
 DEPTH = 512  # of a panel at a time
-BLOCK = 64  # rows of a task
+BLOCK = 64  # rows of a task, at least, where that leaves enough tasks
+FEWEST = 16  # rows and columns
 
-FIELDS = ("rows", "columns", "depth", "a", "a_row", "a_depth", "b", "b_depth", "b_column", "panels", "out", "out_row",
-          "bias", "row_blocks")  # fmt: skip
+FIELDS = ("rows", "columns", "depth", "block", "row_tasks", "panels", "a", "a_batch", "a_row", "a_depth", "b", "b_batch",
+          "b_depth", "b_column", "out", "out_batch", "out_row", "bias")  # fmt: skip
 
 
-def pack_function(lanes):
-    """A task copies one panel: columns ``panel·width …`` of b, zeros where they run out."""
-    f = Function("@@pack", "ptr argument, i64 panel", lanes, internal=False)
-    field, width = Fields(f, FIELDS), VECTORS * lanes
-    first, depth = f.mul("%panel", width), field["depth"]
-    count = f.minimum(f.sub(field["columns"], first), width)
-    to = f.at(field.pointer("panels"), f.mul(first, depth))
-    source = f.at(field.pointer("b"), f.mul(first, field["b_column"]))
-    partial = f.op(f"icmp slt i64 {count}, {width}")
-    size = f.mul(f.mul(depth, width), 4)
-    f.where(partial, lambda: f.do(f"call void @llvm.memset.p0.i64(ptr align 4 {to}, i8 0, i64 {size}, i1 false)"))
-    step = field["b_depth"]
+def pack_function(vectors, lanes):
+    """panel (depth × width) = the first `count` columns of b, zeros beyond."""
+    f = Function(f"@pack{vectors}", "ptr b, i64 b_depth, i64 b_column, i64 depth, i64 count, ptr panel", lanes)
+    width = vectors * lanes
 
     def by_rows():
-        masks = [f.first(f.sub(count, v * lanes)) for v in range(VECTORS)]
-        with f.loop(0, depth) as k:
-            line, there = f.at(source, f.mul(k, step)), f.at(to, f.mul(k, width))
+        masks = [f.first(f.sub("%count", v * lanes)) for v in range(vectors)]
+        with f.loop(0, "%depth") as k:
+            line, there = f.at("%b", f.mul(k, "%b_depth")), f.at("%panel", f.mul(k, width))
             for v, mask in enumerate(masks):
                 f.store(f.load_some(f.at(line, v * lanes), mask), f.at(there, v * lanes))
 
     def by_columns():
-        across = field["b_column"]
-        f.do(f"call void @transpose(ptr {source}, i64 {across}, ptr {to}, i64 {width}, i64 {count}, i64 {depth})")
+        size = f.mul(f.mul("%depth", width), 4)
+        partial = f.op(f"icmp slt i64 %count, {width}")
+        clear = f"call void @llvm.memset.p0.i64(ptr align 4 %panel, i8 0, i64 {size}, i1 false)"
+        f.where(partial, lambda: f.do(clear))
+        f.do(f"call void @transpose(ptr %b, i64 %b_column, ptr %panel, i64 {width}, i64 %count, i64 %depth)")
 
-    f.where(f.op(f"icmp eq i64 {field['b_column']}, 1"), by_rows, by_columns)
+    f.where(f.op("icmp eq i64 %b_column, 1"), by_rows, by_columns)
     return f
 
 
-def multiply_function(lanes):
-    """A task computes `BLOCK` rows of one panel's columns."""
+def pass_function(rows, vectors, lanes):
+    """The first `count` columns of out (rows × width) = start + a · panel; `start_row` is 0 for the same in each row."""
+    pointers, steps = "ptr a, ptr panel, ptr out, ptr start", "i64 a_row, i64 a_depth, i64 out_row, i64 start_row"
+    f = Function(f"@pass{rows}x{vectors}", f"{pointers}, {steps}, i64 depth, i64 count", lanes)
+    masks = [f.first(f.sub("%count", v * lanes)) for v in range(vectors)]
+    sums = {(r, v): f.variable() for r in range(rows) for v in range(vectors)}
+    for (r, v), place in sums.items():
+        f.store(f.load_some(f.at("%start", f.mul(r, "%start_row"), v * lanes), masks[v]), place)
+    accumulate(f, sums, "%a", "%a_row", "%a_depth", "%panel", vectors * lanes, "%depth")
+    for (r, v), place in sums.items():
+        f.store_some(f.load(place), f.at("%out", f.mul(r, "%out_row"), v * lanes), masks[v])
+    return f
+
+
+def rows_function(vectors, lanes):
+    """`rows` rows of one panel, in passes of `ROWS` and the rest one by one."""
+    pointers, steps = "ptr a, ptr panel, ptr out, ptr start", "i64 a_row, i64 a_depth, i64 out_row, i64 start_row"
+    f = Function(f"@rows{vectors}", f"{pointers}, {steps}, i64 depth, i64 count, i64 rows", lanes)
+    whole = f.mul(f.div("%rows", ROWS), ROWS)
+    for first, last, count in ((0, whole, ROWS), (whole, "%rows", 1)):
+        with f.loop(first, last, count) as row:
+            a, out, start = (f.at(f"%{name}", f.mul(row, f"%{name}_row")) for name in ("a", "out", "start"))
+            f.do(f"call void @pass{count}x{vectors}(ptr {a}, ptr %panel, ptr {out}, ptr {start}, i64 %a_row, "
+                 "i64 %a_depth, i64 %out_row, i64 %start_row, i64 %depth, i64 %count)")  # fmt: skip
+    return f
+
+
+def block_function(vectors, lanes):
+    """A block of rows, from `first` to `last`, of the columns from `column` on, for one product of the batch."""
+    f = Function(f"@block{vectors}", "ptr argument, i64 batch, i64 first, i64 last, i64 column", lanes)
+    field, width = Fields(f, FIELDS), vectors * lanes
+    count = f.minimum(f.sub(field["columns"], "%column"), width)
+    a_row, a_depth, b_depth, b_column, out_row = (field[k] for k in ("a_row", "a_depth", "b_depth", "b_column", "out_row"))
+    of_batch = lambda name: f.at(field.pointer(name), f.mul("%batch", field[f"{name}_batch"]))
+    a = f.at(of_batch("a"), f.mul("%first", a_row))
+    b = f.at(of_batch("b"), f.mul("%column", b_column))
+    out = f.at(of_batch("out"), f.mul("%first", out_row), "%column")
+    bias = f.at(field.pointer("bias"), "%column")
+    panel, strip = f.variable(f"[{DEPTH * width} x float]"), f.variable(f"[{DEPTH * lanes} x float]")
+    rows, depth = f.sub("%last", "%first"), field["depth"]
+    in_columns = f.op(f"and i1 {f.op(f'icmp eq i64 {a_row}, 1')}, {f.op(f'icmp ne i64 {a_depth}, 1')}")
+    with f.loop(0, depth, DEPTH) as k:
+        part = f.minimum(f.sub(depth, k), DEPTH)
+        begun = f.op(f"icmp eq i64 {k}, 0")
+        start, start_row = f.op(f"select i1 {begun}, ptr {bias}, ptr {out}"), f.op(f"select i1 {begun}, i64 0, i64 {out_row}")
+        f.do(f"call void @pack{vectors}(ptr {f.at(b, f.mul(k, b_depth))}, i64 {b_depth}, i64 {b_column}, i64 {part}, "
+             f"i64 {count}, ptr {panel})")  # fmt: skip
+        here = f.at(a, f.mul(k, a_depth))
+
+        def multiplied(left, row_step, depth_step, offset, number):
+            to, begin = f.at(out, f.mul(offset, out_row)), f.at(start, f.mul(offset, start_row))
+            f.do(f"call void @rows{vectors}(ptr {left}, ptr {panel}, ptr {to}, ptr {begin}, i64 {row_step}, "
+                 f"i64 {depth_step}, i64 {out_row}, i64 {start_row}, i64 {part}, i64 {count}, i64 {number})")  # fmt: skip
+
+        def by_strips():
+            with f.loop(0, rows, lanes) as row:
+                number = f.minimum(f.sub(rows, row), lanes)
+                mask, source = f.first(number), f.at(here, row)
+                with f.loop(0, part) as j:
+                    f.store(f.load_some(f.at(source, f.mul(j, a_depth)), mask), f.at(strip, f.mul(j, lanes)))
+                multiplied(strip, 1, lanes, row, number)
+
+        f.where(in_columns, by_strips, lambda: multiplied(here, a_row, a_depth, 0, rows))
+    return f
+
+
+def task_function(lanes):
+    """Which product of the batch, which panel and which rows a task has; narrow last panels take fewer vectors."""
     f = Function("@@multiply", "ptr argument, i64 task", lanes, internal=False)
-    field, width = Fields(f, FIELDS), VECTORS * lanes
-    panel, block = f.div("%task", field["row_blocks"]), f.rem("%task", field["row_blocks"])
-    depth, a_row, a_depth, out_row = (field[k] for k in ("depth", "a_row", "a_depth", "out_row"))
-    first = f.mul(block, BLOCK)
-    last = f.minimum(f.add(first, BLOCK), field["rows"])
-    whole = f.add(first, f.mul(f.div(f.sub(last, first), ROWS), ROWS))
-    column = f.mul(panel, width)
-    masks = [f.first(f.sub(f.sub(field["columns"], column), v * lanes)) for v in range(VECTORS)]
-    packed = f.at(field.pointer("panels"), f.mul(column, depth))
-    a, out = field.pointer("a"), f.at(field.pointer("out"), column)
-    bias = f.at(field.pointer("bias"), column)
-    with f.loop(0, depth, DEPTH) as start:
-        part = f.minimum(f.sub(depth, start), DEPTH)
-        panel_part, a_part = f.at(packed, f.mul(start, width)), f.at(a, f.mul(start, a_depth))
-        fresh = f.op(f"icmp eq i64 {start}, 0")
-        for begin, end, count in ((first, whole, ROWS), (whole, last, 1)):
-            with f.loop(begin, end, count) as row:
-                places = {(r, v): f.at(out, f.mul(f.add(row, r), out_row), v * lanes)
-                          for r in range(count) for v in range(VECTORS)}  # fmt: skip
-                sums = {k: f.variable() for k in places}
-                for (r, v), place in places.items():
-                    begun = f.op(f"select i1 {fresh}, ptr {f.at(bias, v * lanes)}, ptr {place}")
-                    f.store(f.load_some(begun, masks[v]), sums[r, v])
-                left = f.at(a_part, f.mul(row, a_row))
-                accumulate(f, sums, left, a_row, a_depth, panel_part, width, part)
-                for (r, v), place in places.items():
-                    f.store_some(f.load(sums[r, v]), place, masks[v])
+    field, widths = Fields(f, FIELDS), panel_widths(lanes)
+    share, rest = f.rem("%task", field["row_tasks"]), f.div("%task", field["row_tasks"])
+    panel, batch = f.rem(rest, field["panels"]), f.div(rest, field["panels"])
+    first = f.mul(share, field["block"])
+    last = f.minimum(f.add(first, field["block"]), field["rows"])
+    column = f.mul(panel, widths[0] * lanes)
+    left = f.sub(field["columns"], column)
+
+    def narrowest(narrower, vectors):
+        call = f"call void @block{vectors}(ptr %argument, i64 {batch}, i64 {first}, i64 {last}, i64 {column})"
+        if not narrower:
+            return f.do(call)
+        enough = f.op(f"icmp sle i64 {left}, {narrower[0] * lanes}")
+        f.where(enough, lambda: narrowest(narrower[1:], narrower[0]), lambda: f.do(call))
+
+    narrowest(widths[1:], widths[0])
     return f
 
 
 @cache
 def compiled():
-    """The addresses of the two tasks, and the number of lanes."""
+    """The address of the task, and the columns of a panel."""
     lanes = native.target().vector_bytes // 4
-    functions = [transpose_function("@transpose", lanes), pack_function(lanes), multiply_function(lanes)]
-    return native.compile_text(module(functions), ["pack", "multiply"]), lanes
+    widths = panel_widths(lanes)
+    parts = [transpose_function("@transpose", lanes), task_function(lanes)]
+    for vectors in widths:
+        passes = [pass_function(rows, vectors, lanes) for rows in (ROWS, 1)]
+        parts += [pack_function(vectors, lanes), *passes, rows_function(vectors, lanes), block_function(vectors, lanes)]
+    return native.compile_text(module(parts), ["multiply"])["multiply"], widths[0] * lanes
 
 
 @cache
@@ -97,32 +154,61 @@ def parallel():
     return kind(native.runtime().addresses["wengert_parallel"])
 
 
+def times(a, b, bias=None):
+    """``a @ b + bias`` of any dimensions, or None where NumPy's BLAS does as well or batches are broadcast."""
+    if not a.dtype == b.dtype == np.float32 or 0 in a.shape or 0 in b.shape:
+        return None
+    if bias is not None and (bias.dtype != np.float32 or bias.shape != b.shape[-1:]):
+        return None
+    shape = (*a.shape[:-1], b.shape[-1])
+    if b.ndim == 2:
+        a, b = a.reshape(1, -1, a.shape[-1]), b[None]
+    elif a.shape[:-2] == b.shape[:-2]:
+        a, b = (x if x.ndim == 3 else x.reshape(-1, *x.shape[-2:]) for x in (a, b))
+    else:
+        return None
+    if (a.shape[1] < FEWEST or b.shape[2] < FEWEST) and not FROM:
+        return None
+    return product(a, b, bias).reshape(shape)
+
+
 def product(a, b, bias=None):
-    """a (M, K) · b (K, N) + bias (N,), or None where NumPy's BLAS does as well: few rows, few columns, other dtypes."""
-    (rows, depth), columns = a.shape, b.shape[1]
-    if rows < 16 or columns < 32 or depth < 16 or not a.dtype == b.dtype == np.float32:
-        return None
-    if bias is not None and (bias.dtype != np.float32 or bias.shape != (columns,)):
-        return None
+    """a (N, M, K) · b (N, K, P) + bias (P,), of float32, in new memory."""
+    (batch, rows, depth), columns = a.shape, b.shape[2]
     a, b = unit_stride(a), unit_stride(b)
-    addresses, lanes = compiled()
-    width = VECTORS * lanes
-    count = -(-columns // width)
+    address, width = compiled()
+    panels = -(-columns // width)
+    block, row_tasks = shares(batch * panels, rows)
     bias = np.zeros(columns, np.float32) if bias is None else np.ascontiguousarray(bias)
-    out, panels = np.empty((rows, columns), np.float32), np.empty(count * width * depth, np.float32)
-    blocks = -(-rows // BLOCK)
-    numbers = (rows, columns, depth, a.ctypes.data, a.strides[0] // 4, a.strides[1] // 4, b.ctypes.data,
-               b.strides[0] // 4, b.strides[1] // 4, panels.ctypes.data, out.ctypes.data, columns, bias.ctypes.data,
-               blocks)  # fmt: skip
+    out = np.empty((batch, rows, columns), np.float32)
+    numbers = (rows, columns, depth, block, row_tasks, panels, address_of(a), *steps(a), address_of(b), *steps(b),
+               address_of(out), rows * columns, columns, address_of(bias))  # fmt: skip
     argument = (ctypes.c_int64 * len(numbers))(*numbers)
     threads.start()
-    address = ctypes.addressof(argument)
-    parallel()(addresses["pack"], address, count)
-    parallel()(addresses["multiply"], address, count * blocks)
+    parallel()(address, ctypes.addressof(argument), batch * panels * row_tasks)
     return out
+
+
+def shares(others, rows):
+    """(rows of a task, tasks along the rows) beside `others` tasks: a few for each thread, so that none waits long."""
+    wanted = 1 if threads.number() == 1 else 4 * threads.number()
+    number = max(1, min(-(-wanted // others), -(-rows // BLOCK)))
+    if number * others < threads.number():
+        number = max(1, min(-(-threads.number() // others), rows // 16))
+    block = -(-rows // number)
+    block += -block % ROWS
+    return block, -(-rows // block)
+
+
+def steps(x):
+    return [stride // 4 for stride in x.strides]
 
 
 def unit_stride(x):
     """`x`, or a copy if neither its rows nor its columns are contiguous."""
-    steps = x.strides
-    return x if (steps[1] == 4 and steps[0] >= 4) or (steps[0] == 4 and steps[1] >= 4) else np.ascontiguousarray(x)
+    _, row, column = x.strides
+    return x if (column == 4 and row >= 4) or (row == 4 and column >= 4) else np.ascontiguousarray(x)
+
+
+def address_of(x):
+    return x.__array_interface__["data"][0]

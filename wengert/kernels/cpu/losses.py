@@ -15,7 +15,7 @@ from wengert.kernels.cpu.rows import RowKernel
 
 def log_of_sum_row(row, x):
     peak = row.max(x)
-    row.number(m.log(row.sum(m.exp(x - peak), wide=True)) + cast(peak, F64), 0)
+    row.number(m.log(row.sum(m.exp_down(x - peak), wide=True)) + cast(peak, F64), 0)
 
 
 LOG_OF_SUM = RowKernel("logsumexp", log_of_sum_row)

@@ -109,14 +109,14 @@ class Reduction:
 def fitted(other, shape, ends, folded):
     """`other`, which broadcasts against `shape`, as (outer, reduced or 1, inner); None if it doesn't fold."""
     other = other.reshape((1,) * (len(shape) - other.ndim) + other.shape)
-    groups = (other.shape[: ends[0]], other.shape[ends[0] : ends[1] + 1], other.shape[ends[1] + 1 :])
-    wanted = (shape[: ends[0]], shape[ends[0] : ends[1] + 1], shape[ends[1] + 1 :])
-    for have, want in zip(groups, wanted, strict=True):
-        if have != want and prod(have) != 1:
-            return None
-    if not other.flags.c_contiguous:
+    cuts = (0, ends[0], ends[1] + 1, len(shape))
+    full = []
+    for start, end in zip(cuts, cuts[1:], strict=False):
+        have, want = other.shape[start:end], shape[start:end]
+        full += have if prod(have) == 1 else want  # a group that is broadcast in part is written out
+    if not other.flags.c_contiguous or (prod(full) > other.size and prod(full) > prod(shape) // 8):
         return None
-    view = other.reshape([prod(g) for g in groups])
+    view = np.broadcast_to(other, full).reshape([prod(full[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)])
     return np.broadcast_to(view, (folded[0], view.shape[1], folded[2]))
 
 
@@ -307,13 +307,13 @@ class norm_gradient:
 
 
 def softmax_row(row, x):
-    e = row.keep(m.exp(x - row.max(x)))
-    row.store(e / row.sum(e))
+    e = row.keep(m.exp_down(x - row.max(x)))
+    row.store(e * cast(1 / row.sum(e, wide=True), x.dtype))
 
 
 def log_softmax_row(row, x):
     peak = row.max(x)
-    row.store((x - peak) - cast(m.log(row.sum(m.exp(x - peak), wide=True)), x.dtype))
+    row.store((x - peak) - cast(m.log(row.sum(m.exp_down(x - peak), wide=True)), x.dtype))
 
 
 def softmax_back_row(row, g, out):
@@ -321,7 +321,7 @@ def softmax_back_row(row, g, out):
 
 
 def log_softmax_back_row(row, g, out):
-    row.store(g - m.exp(out) * row.sum(g))
+    row.store(g - m.exp_down(out) * row.sum(g))
 
 
 SOFTMAX, LOG_SOFTMAX = RowKernel("softmax", softmax_row), RowKernel("log_softmax", log_softmax_row)

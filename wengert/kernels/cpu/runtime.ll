@@ -28,6 +28,9 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 ; One job at a time: `count` tasks, taken one by one by whoever is free. The caller works too. A job offers as many
 ; tickets as it wants helpers; what no helper has claimed by the time the work is done is taken back, so that a caller
 ; never waits for a thread which the system hasn't scheduled. A second caller, while a job runs, works alone.
+;
+; Waking a sleeping thread takes longer than many a kernel. So a helper that has nothing to do keeps looking for a while,
+; some 0.3 ms, before it sleeps: `relax` (given by native.py) tells the processor that it only waits.
 
 @mutex = internal global [128 x i8] zeroinitializer, align 64
 @work = internal global [128 x i8] zeroinitializer, align 64       ; condition: there is a new job
@@ -108,8 +111,9 @@ spin:                                             ; helpers are usually a few mi
   %zero = icmp eq i64 %r, 0
   br i1 %zero, label %finished, label %again
 again:
+  call void @relax()
   %s1 = add i64 %s, 1
-  %patient = icmp ult i64 %s1, 20000
+  %patient = icmp ult i64 %s1, 16384
   br i1 %patient, label %spin, label %sleep
 sleep:
   %l3 = call i32 @pthread_mutex_lock(ptr @mutex)
@@ -152,8 +156,9 @@ spin:                                             ; kernels come in quick succes
   %new = icmp ne i64 %now, %last
   br i1 %new, label %lock, label %spin_again
 spin_again:
+  call void @relax()
   %s1 = add i64 %s, 1
-  %patient = icmp ult i64 %s1, 20000
+  %patient = icmp ult i64 %s1, 16384
   br i1 %patient, label %spin, label %lock
 lock:
   %l = call i32 @pthread_mutex_lock(ptr @mutex)

@@ -286,7 +286,7 @@ class Task:
     def __init__(self, n, out_space, c, o, extra):
         self.tile_rows, self.tiles = (-(-size // TILE) for size in out_space)
         rows = n * self.tile_rows
-        self.tasks = min(rows, 1 if threads.number() == 1 else 4 * threads.number())
+        self.tasks = min(rows, threads.number())
         fitting = max(24, CACHE_BYTES // (4 * TAPS * (c + o)))
         self.block = max(1, min(fitting // self.tiles, -(-rows // self.tasks)))
         capacity = rounded(self.block * self.tiles, ROWS)
