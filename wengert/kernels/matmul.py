@@ -5,14 +5,14 @@ import numpy as np
 from wengert.kernels.choices import offered, state
 
 
-def times(a, b, bias=None):
-    """``a @ b + bias`` for arrays of at least one dimension; large ones by a fast kernel."""
+def times(a, b, bias=None, out=None):
+    """``a @ b + bias`` for arrays of at least one dimension, in `out` if given; large ones by a fast kernel."""
     if state.active and b.ndim > 1:
-        fast = offered("matmul.times", a.size * b.shape[-1], a, b, bias)
+        fast = offered("matmul.times", a.size * b.shape[-1], a, b, bias, out)
         if fast is not None:
             return fast
-    if b.ndim != 2:
-        out = np.matmul(a, b)
+    if b.ndim != 2 or out is not None:
+        out = np.matmul(a, b, out)
     elif a.ndim == 2:
         out = a.dot(b)  # a third of the overhead of `matmul`
     else:

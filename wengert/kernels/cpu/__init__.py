@@ -15,6 +15,7 @@
     products      small products of matrices, as parts of those
     gemm          large products in single precision
     blas          NumPy's BLAS kept to one thread, and its products shared out
+    pooling       the greatest of each window
     convolution   which of winograd and onednn takes a convolution
     recurrence    an LSTM's loop over time
     mersenne      the random engine's words in bulk

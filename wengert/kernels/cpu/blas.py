@@ -33,10 +33,10 @@ def workers(process, number):
     return ThreadPoolExecutor(number, thread_name_prefix="wengert-blas")
 
 
-def times(a, b, bias=None):
+def times(a, b, bias=None, out=None):
     """``a @ b + bias`` with the rows shared out, or None where there are too few, or batches."""
     number = threads.number()
-    if a.ndim != 2 or b.ndim != 2 or len(a) < number * FEWEST or number == 1 or a.dtype.kind not in "fc":
+    if out is not None or a.ndim != 2 or b.ndim != 2 or len(a) < number * FEWEST or number == 1 or a.dtype.kind not in "fc":
         return None
     out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
     edges = [k * len(a) // number for k in range(number + 1)]

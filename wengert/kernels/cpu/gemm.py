@@ -15,14 +15,16 @@ import numpy as np
 from wengert.kernels.choices import FROM
 from wengert.kernels.cpu import native, threads
 from wengert.kernels.cpu.function import Fields, Function, module
+from wengert.kernels.cpu.pointwise import MOST_PLANS, entry, entry_text
 from wengert.kernels.cpu.products import ROWS, accumulate, panel_widths, transpose_function
 
 DEPTH = 512  # of a panel at a time
 BLOCK = 64  # rows of a task, at least, where that leaves enough tasks
-FEWEST = 16  # rows and columns
+FEWEST = 16  # rows and columns, or as many results
 
-FIELDS = ("rows", "columns", "depth", "block", "row_tasks", "panels", "a", "a_batch", "a_row", "a_depth", "b", "b_batch",
-          "b_depth", "b_column", "out", "out_batch", "out_row", "bias")  # fmt: skip
+# The plan of a product, in numbers: `entry_text` looks for the number of tasks in the seventh place.
+FIELDS = ("rows", "columns", "depth", "block", "row_tasks", "panels", "tasks", "group", "a_group", "a_batch", "a_row",
+          "a_depth", "b_group", "b_batch", "b_depth", "b_column", "out_group", "out_batch", "out_row")  # fmt: skip
 
 
 def pack_function(vectors, lanes):
@@ -77,22 +79,29 @@ def rows_function(vectors, lanes):
 
 def block_function(vectors, lanes):
     """A block of rows, from `first` to `last`, of the columns from `column` on, for one product of the batch."""
-    f = Function(f"@block{vectors}", "ptr argument, i64 batch, i64 first, i64 last, i64 column", lanes)
+    arrays, numbers = "ptr argument, ptr a, ptr b, ptr bias, ptr out", "i64 batch, i64 first, i64 last, i64 column"
+    f = Function(f"@block{vectors}", f"{arrays}, {numbers}", lanes)
     field, width = Fields(f, FIELDS), vectors * lanes
     count = f.minimum(f.sub(field["columns"], "%column"), width)
-    a_row, a_depth, b_depth, b_column, out_row = (field[k] for k in ("a_row", "a_depth", "b_depth", "b_column", "out_row"))
-    of_batch = lambda name: f.at(field.pointer(name), f.mul("%batch", field[f"{name}_batch"]))
+    a_row, a_depth, b_depth, b_column = (field[k] for k in ("a_row", "a_depth", "b_depth", "b_column"))
+    out_row = field["out_row"]
+    group, member = f.div("%batch", field["group"]), f.rem("%batch", field["group"])
+
+    def of_batch(name):
+        return f.at(f"%{name}", f.mul(group, field[f"{name}_group"]), f.mul(member, field[f"{name}_batch"]))
+
     a = f.at(of_batch("a"), f.mul("%first", a_row))
     b = f.at(of_batch("b"), f.mul("%column", b_column))
     out = f.at(of_batch("out"), f.mul("%first", out_row), "%column")
-    bias = f.at(field.pointer("bias"), "%column")
+    bias = f.at("%bias", "%column")
     panel, strip = f.variable(f"[{DEPTH * width} x float]"), f.variable(f"[{DEPTH * lanes} x float]")
     rows, depth = f.sub("%last", "%first"), field["depth"]
     in_columns = f.op(f"and i1 {f.op(f'icmp eq i64 {a_row}, 1')}, {f.op(f'icmp ne i64 {a_depth}, 1')}")
     with f.loop(0, depth, DEPTH) as k:
         part = f.minimum(f.sub(depth, k), DEPTH)
         begun = f.op(f"icmp eq i64 {k}, 0")
-        start, start_row = f.op(f"select i1 {begun}, ptr {bias}, ptr {out}"), f.op(f"select i1 {begun}, i64 0, i64 {out_row}")
+        start = f.op(f"select i1 {begun}, ptr {bias}, ptr {out}")
+        start_row = f.op(f"select i1 {begun}, i64 0, i64 {out_row}")
         f.do(f"call void @pack{vectors}(ptr {f.at(b, f.mul(k, b_depth))}, i64 {b_depth}, i64 {b_column}, i64 {part}, "
              f"i64 {count}, ptr {panel})")  # fmt: skip
         here = f.at(a, f.mul(k, a_depth))
@@ -115,8 +124,14 @@ def block_function(vectors, lanes):
 
 
 def task_function(lanes):
-    """Which product of the batch, which panel and which rows a task has; narrow last panels take fewer vectors."""
-    f = Function("@@multiply", "ptr argument, i64 task", lanes, internal=False)
+    """Which product of the batch, which panel and which rows a task has; narrow last panels take fewer vectors.
+
+    The job is the addresses of the plan and of the arrays.
+    """
+    f = Function("@task", "ptr job, i64 task", lanes)
+    at = lambda k: f.op(f"load ptr, ptr {f.op(f'getelementptr ptr, ptr %job, i64 {k}')}")
+    f.do(f"%argument = getelementptr i8, ptr {at(0)}, i64 0")
+    arrays = ", ".join(f"ptr {at(k)}" for k in range(1, 5))
     field, widths = Fields(f, FIELDS), panel_widths(lanes)
     share, rest = f.rem("%task", field["row_tasks"]), f.div("%task", field["row_tasks"])
     panel, batch = f.rem(rest, field["panels"]), f.div(rest, field["panels"])
@@ -126,7 +141,8 @@ def task_function(lanes):
     left = f.sub(field["columns"], column)
 
     def narrowest(narrower, vectors):
-        call = f"call void @block{vectors}(ptr %argument, i64 {batch}, i64 {first}, i64 {last}, i64 {column})"
+        numbers = f"i64 {batch}, i64 {first}, i64 {last}, i64 {column}"
+        call = f"call void @block{vectors}(ptr %argument, {arrays}, {numbers})"
         if not narrower:
             return f.do(call)
         enough = f.op(f"icmp sle i64 {left}, {narrower[0] * lanes}")
@@ -138,55 +154,79 @@ def task_function(lanes):
 
 @cache
 def compiled():
-    """The address of the task, and the columns of a panel."""
+    """``run(plan, a, b, bias, out)``, arrays by their ids, and the columns of a panel."""
     lanes = native.target().vector_bytes // 4
     widths = panel_widths(lanes)
     parts = [transpose_function("@transpose", lanes), task_function(lanes)]
     for vectors in widths:
         passes = [pass_function(rows, vectors, lanes) for rows in (ROWS, 1)]
         parts += [pack_function(vectors, lanes), *passes, rows_function(vectors, lanes), block_function(vectors, lanes)]
-    return native.compile_text(module(parts), ["multiply"])["multiply"], widths[0] * lanes
+    text = "\n".join(["declare void @wengert_parallel(ptr, ptr, i64)", module(parts), *entry_text(4)])
+    return entry(text, 4), widths[0] * lanes
 
 
-@cache
-def parallel():
-    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-    return kind(native.runtime().addresses["wengert_parallel"])
-
-
-def times(a, b, bias=None):
-    """``a @ b + bias`` of any dimensions, or None where NumPy's BLAS does as well or batches are broadcast."""
+def times(a, b, bias=None, out=None):
+    """``a @ b + bias`` of any dimensions, or None where NumPy's BLAS does as well."""
     if not a.dtype == b.dtype == np.float32 or 0 in a.shape or 0 in b.shape:
         return None
     if bias is not None and (bias.dtype != np.float32 or bias.shape != b.shape[-1:]):
         return None
-    shape = (*a.shape[:-1], b.shape[-1])
-    if b.ndim == 2:
-        a, b = a.reshape(1, -1, a.shape[-1]), b[None]
-    elif a.shape[:-2] == b.shape[:-2]:
-        a, b = (x if x.ndim == 3 else x.reshape(-1, *x.shape[-2:]) for x in (a, b))
+    if out is not None and (out.dtype != np.float32 or out.strides[-1] != 4 or out.ndim > 4):
+        return None
+    (rows, depth), columns = a.shape[-2:], b.shape[-1]
+    if min(rows, columns) < FEWEST and rows * columns < FEWEST * FEWEST and not FROM:
+        return None
+    if b.ndim == 2 and out is None:
+        return product(a.reshape(1, 1, -1, depth), b[None, None], bias).reshape(*a.shape[:-1], columns)
+    outer = a.shape[:-2] if a.shape[:-2] == b.shape[:-2] else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    if len(outer) > 2 and out is None:  # batches of more dimensions in one
+        a, b = (np.broadcast_to(x, (*outer, *x.shape[-2:])).reshape(1, -1, *x.shape[-2:]) for x in (a, b))
     else:
-        return None
-    if (a.shape[1] < FEWEST or b.shape[2] < FEWEST) and not FROM:
-        return None
-    return product(a, b, bias).reshape(shape)
-
-
-def product(a, b, bias=None):
-    """a (N, M, K) · b (N, K, P) + bias (P,), of float32, in new memory."""
-    (batch, rows, depth), columns = a.shape, b.shape[2]
-    a, b = unit_stride(a), unit_stride(b)
-    address, width = compiled()
-    panels = -(-columns // width)
-    block, row_tasks = shares(batch * panels, rows)
-    bias = np.zeros(columns, np.float32) if bias is None else np.ascontiguousarray(bias)
-    out = np.empty((batch, rows, columns), np.float32)
-    numbers = (rows, columns, depth, block, row_tasks, panels, address_of(a), *steps(a), address_of(b), *steps(b),
-               address_of(out), rows * columns, columns, address_of(bias))  # fmt: skip
-    argument = (ctypes.c_int64 * len(numbers))(*numbers)
-    threads.start()
-    parallel()(address, ctypes.addressof(argument), batch * panels * row_tasks)
+        whole = (1,) * (2 - len(outer)) + outer
+        a, b = (x if x.shape[:-2] == whole else np.broadcast_to(x, (*whole, *x.shape[-2:])) for x in (a, b))
+    if out is None:
+        return product(a, b, bias).reshape(*outer, rows, columns)
+    product(a, b, bias, out.reshape(*a.shape[:2], rows, columns) if out.ndim < 4 else out)
     return out
+
+
+_plans: dict[tuple, ctypes.Array] = {}
+_zeros: dict[int, np.ndarray] = {}
+
+
+def product(a, b, bias=None, out=None):
+    """a (N, H, M, K) · b (N, H, K, P) + bias (P,), of float32, in `out` (N, H, M, P) or new memory."""
+    columns = b.shape[3]
+    a, b = unit_stride(a), unit_stride(b)
+    run, width = compiled()
+    if out is None:
+        out = np.empty((*a.shape[:3], columns), np.float32)
+    key = (a.shape, a.strides, b.strides, out.shape, out.strides, threads.number())
+    plan = _plans.get(key)
+    if plan is None:
+        if len(_plans) >= MOST_PLANS:
+            _plans.clear()
+        plan = _plans[key] = planned(a, b, out, width)
+    if bias is None:
+        bias = _zeros.get(columns)
+        if bias is None:
+            bias = _zeros[columns] = np.zeros(columns, np.float32)
+    else:
+        bias = np.ascontiguousarray(bias)
+    threads.start()
+    run(plan, id(a), id(b), id(bias), id(out))
+    return out
+
+
+def planned(a, b, out, width):
+    """The numbers of `FIELDS` for matrices that lie like these."""
+    (groups, group, rows, depth), columns = a.shape, out.shape[3]
+    panels = -(-columns // width)
+    others = groups * group * panels
+    block, row_tasks = shares(others, rows)
+    numbers = (rows, columns, depth, block, row_tasks, panels, others * row_tasks, group, *steps(a), *steps(b),
+               *steps(out)[:3])  # fmt: skip
+    return (ctypes.c_int64 * len(numbers))(*numbers)
 
 
 def shares(others, rows):
@@ -206,9 +246,5 @@ def steps(x):
 
 def unit_stride(x):
     """`x`, or a copy if neither its rows nor its columns are contiguous."""
-    _, row, column = x.strides
+    row, column = x.strides[2:]
     return x if (column == 4 and row >= 4) or (row == 4 and column >= 4) else np.ascontiguousarray(x)
-
-
-def address_of(x):
-    return x.__array_interface__["data"][0]

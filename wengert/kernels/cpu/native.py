@@ -141,6 +141,7 @@ def write(key, code):
 RUNTIME = {
     "wengert_threads_reset": (None, ctypes.c_int64),
     "wengert_threads_limit": (None, ctypes.c_int64),
+    "wengert_threads_rest": (None,),
     "wengert_parallel": None,
     "wengert_worker": None,
     "wengert_memory_stats": (ctypes.c_void_p,),

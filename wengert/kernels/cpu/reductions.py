@@ -207,8 +207,23 @@ def std(input, dim=None, correction=1, keepdim=False):
     return np.sqrt(var(input, dim, correction, keepdim))
 
 
+def log_of_sum_row(row, x):
+    """log of the sum of e^x; where the largest is infinite, that is the result."""
+    peak = row.max(x)
+    base = m.select(eq(absolute(peak), inf), 0.0, peak)
+    total = m.log(row.sum(m.exp_down(x - base), wide=True)) + cast(base, F64)
+    row.number(m.select(eq(peak, inf), cast(peak, F64), total), 0)
+
+
+LOG_OF_SUM = RowKernel("logsumexp", log_of_sum_row)
+
+
 def logsumexp(input, dim, keepdim=False):
     axes = reference.axes_of(dim, input.ndim)
+    if axes == (input.ndim - 1,) and input.dtype in FLOATS and input.size:
+        out = np.empty((*input.shape[:-1], 1), np.float64)
+        if LOG_OF_SUM(input.shape, [input], [out]):
+            return rounded(out, input, axes, keepdim)
     found = MAX(axes, input) if axes and input.dtype in FLOATS else None
     if not found:
         return reference.logsumexp(input, dim, keepdim)

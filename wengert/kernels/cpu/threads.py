@@ -39,6 +39,12 @@ def alone():
     return _started > 0
 
 
+def rest():
+    """Send helpers that look out for work to sleep: a library with its own threads is about to use the processors."""
+    if _started:
+        native.runtime().threads_rest()
+
+
 def choose(count):
     """Let `count` threads take part from now on; helpers that are missing are started when the pool is."""
     global _wanted
