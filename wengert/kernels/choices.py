@@ -52,6 +52,7 @@ stand_in(
         "softmax/input": "softmax_gradient", "log_softmax/input": "log_softmax_gradient",
     },
 )  # fmt: skip
+CHOICES["matmul.column_sums"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.reductions:column_sums")
 stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "gradients")
 stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "cross_entropy_gradient"})
 stand_in("llvm", "indexing", 1 << 15, "accumulate_rows", "masked_fill")

@@ -127,7 +127,8 @@ def _added(input, result, beta, alpha):
 
 addmm_op = primitive(
     "addmm", _addmm, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
-    mat1=lambda g, mat2, alpha: scaled(times(g, mat2.T), alpha), mat2=lambda g, mat1, alpha: scaled(times(mat1.T, g), alpha),
+    mat1=lambda g, mat2, alpha: scaled(times(g, mat2.T), alpha),
+    mat2=lambda g, mat1, alpha: scaled(times(mat1.T, g), alpha),
 )  # fmt: skip
 addmv_op = primitive(
     "addmv", _addmv, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),

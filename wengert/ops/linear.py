@@ -3,7 +3,7 @@
 import numpy as np
 
 from wengert.errors import type_name
-from wengert.kernels.matmul import c_name, state, times
+from wengert.kernels.matmul import c_name, column_sums, state, times
 from wengert.ops.declare import composite, primitive
 
 
@@ -54,8 +54,8 @@ def _general(input, weight, bias):
         if bias.ndim > input.ndim or (bias.shape and bias.shape[-1] not in (1, extent)):
             raise RuntimeError(
                 f"The expanded size of the tensor ({extent}) must match the existing size ({bias.shape[-1]}) at "
-                f"non-singleton dimension {input.ndim - 1}.  Target sizes: {[*input.shape[:-1], extent]}.  Tensor sizes: "
-                f"{list(bias.shape)}"
+                f"non-singleton dimension {input.ndim - 1}.  Target sizes: {[*input.shape[:-1], extent]}.  "
+                f"Tensor sizes: {list(bias.shape)}"
             )
     if input.ndim > 1:
         return times(input, weight.T, bias)
@@ -123,8 +123,8 @@ def _input_arrays(g, weight):
 
 def _bias_arrays(g, bias_shape):
     if g.ndim == 2 and bias_shape == g.shape[1:]:
-        return np.add.reduce(g, 0)
-    total = np.add.reduce(g.reshape(-1, g.shape[-1]), 0)
+        return column_sums(g) if state.active else np.add.reduce(g, 0)
+    total = column_sums(g.reshape(-1, g.shape[-1]))
     return total if bias_shape == total.shape else total.sum().reshape(bias_shape)
 
 

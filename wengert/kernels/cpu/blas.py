@@ -8,6 +8,7 @@ are `gemm`'s; those of other types are parted here: each thread has some rows of
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -36,12 +37,13 @@ def workers(process, number):
 def times(a, b, bias=None, out=None):
     """``a @ b + bias`` with the rows shared out, or None where there are too few, or batches."""
     number = threads.number()
-    if out is not None or a.ndim != 2 or b.ndim != 2 or len(a) < number * FEWEST or number == 1 or a.dtype.kind not in "fc":
+    if out is not None or number == 1 or a.dtype.kind not in "fc":
+        return None
+    if a.ndim != 2 or b.ndim != 2 or len(a) < number * FEWEST:
         return None
     out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
     edges = [k * len(a) // number for k in range(number + 1)]
-    shares = [workers(os.getpid(), number - 1).submit(np.matmul, a[i:j], b, out[i:j])
-              for i, j in zip(edges[1:-1], edges[2:], strict=True)]  # fmt: skip
+    shares = [workers(os.getpid(), number - 1).submit(np.matmul, a[i:j], b, out[i:j]) for i, j in pairwise(edges[1:])]
     np.matmul(a[: edges[1]], b, out[: edges[1]])
     for share in shares:
         share.result()

@@ -11,7 +11,7 @@ import numpy as np
 
 from wengert.kernels.cpu import native
 from wengert.kernels.cpu.assembly import COMPUTE, Body, literal
-from wengert.kernels.cpu.expressions import F32, F64, HALVES, Symbol, cast
+from wengert.kernels.cpu.expressions import F32, F64, HALVES, Symbol
 from wengert.kernels.cpu.pointwise import entry_text, lanes_for
 from wengert.kernels.cpu.rows import START, combine
 

@@ -51,7 +51,7 @@ def pack_function(vectors, lanes):
 
 
 def pass_function(rows, vectors, lanes):
-    """The first `count` columns of out (rows × width) = start + a · panel; `start_row` is 0 for the same in each row."""
+    """The first `count` columns of out (rows × width) = start + a · panel; `start_row` is 0 where rows start alike."""
     pointers, steps = "ptr a, ptr panel, ptr out, ptr start", "i64 a_row, i64 a_depth, i64 out_row, i64 start_row"
     f = Function(f"@pass{rows}x{vectors}", f"{pointers}, {steps}, i64 depth, i64 count", lanes)
     masks = [f.first(f.sub("%count", v * lanes)) for v in range(vectors)]
@@ -108,8 +108,9 @@ def block_function(vectors, lanes):
 
         def multiplied(left, row_step, depth_step, offset, number):
             to, begin = f.at(out, f.mul(offset, out_row)), f.at(start, f.mul(offset, start_row))
+            sizes = f"i64 {part}, i64 {count}, i64 {number}"
             f.do(f"call void @rows{vectors}(ptr {left}, ptr {panel}, ptr {to}, ptr {begin}, i64 {row_step}, "
-                 f"i64 {depth_step}, i64 {out_row}, i64 {start_row}, i64 {part}, i64 {count}, i64 {number})")  # fmt: skip
+                 f"i64 {depth_step}, i64 {out_row}, i64 {start_row}, {sizes})")  # fmt: skip
 
         def by_strips():
             with f.loop(0, rows, lanes) as row:
@@ -143,10 +144,11 @@ def task_function(lanes):
     def narrowest(narrower, vectors):
         numbers = f"i64 {batch}, i64 {first}, i64 {last}, i64 {column}"
         call = f"call void @block{vectors}(ptr %argument, {arrays}, {numbers})"
-        if not narrower:
-            return f.do(call)
-        enough = f.op(f"icmp sle i64 {left}, {narrower[0] * lanes}")
-        f.where(enough, lambda: narrowest(narrower[1:], narrower[0]), lambda: f.do(call))
+        if narrower:
+            enough = f.op(f"icmp sle i64 {left}, {narrower[0] * lanes}")
+            f.where(enough, lambda: narrowest(narrower[1:], narrower[0]), lambda: f.do(call))
+        else:
+            f.do(call)
 
     narrowest(widths[1:], widths[0])
     return f

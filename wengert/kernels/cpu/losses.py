@@ -11,7 +11,6 @@ from wengert.kernels.cpu.expressions import F32, F64
 from wengert.kernels.cpu.pointwise import Kernel
 from wengert.kernels.cpu.reductions import LOG_OF_SUM
 
-
 SHARES = Kernel("cross_entropy/input", lambda x, total, g: np.exp((x - total).astype(x.dtype)) * g)
 
 

@@ -97,8 +97,8 @@ def maximum_function(lanes, step):
         found = f.intrinsic(f"smax.v{lanes}i32", whole, (whole, f.load(where, whole)), (whole, "zeroinitializer"))
         wide = f"<{lanes} x i64>"
         to = f.op(f"getelementptr i64, ptr {positions}, i64 {place}")
-        f.intrinsic(f"masked.store.v{lanes}i64.p0", "void", (wide, f.op(f"zext {whole} {found} to {wide}")), ("ptr", to),
-                    ("i32", 8), (flag, active))  # fmt: skip
+        long = f.op(f"zext {whole} {found} to {wide}")
+        f.intrinsic(f"masked.store.v{lanes}i64.p0", "void", (wide, long), ("ptr", to), ("i32", 8), (flag, active))
     return f
 
 

@@ -4,6 +4,7 @@ Each function has the parameters of the reference and hands back to it what it h
 vectors, empty arrays, axes that are neither the last ones nor adjacent.
 """
 
+from itertools import pairwise
 from math import inf, prod
 
 import numpy as np
@@ -111,12 +112,12 @@ def fitted(other, shape, ends, folded):
     other = other.reshape((1,) * (len(shape) - other.ndim) + other.shape)
     cuts = (0, ends[0], ends[1] + 1, len(shape))
     full = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         have, want = other.shape[start:end], shape[start:end]
         full += have if prod(have) == 1 else want  # a group that is broadcast in part is written out
     if not other.flags.c_contiguous or (prod(full) > other.size and prod(full) > prod(shape) // 8):
         return None
-    view = np.broadcast_to(other, full).reshape([prod(full[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)])
+    view = np.broadcast_to(other, full).reshape([prod(full[a:b]) for a, b in pairwise(cuts)])
     return np.broadcast_to(view, (folded[0], view.shape[1], folded[2]))
 
 
@@ -159,6 +160,11 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
         if found:
             return rounded(found[0], input, axes, keepdim)
     return reference.sum(input, dim, keepdim, dtype=dtype)
+
+
+def column_sums(x):
+    found = SUM((0,), x)
+    return found[0][0].astype(x.dtype) if found else np.add.reduce(x, 0)
 
 
 def mean(input, dim=None, keepdim=False, *, dtype=None):

@@ -122,8 +122,8 @@ LONG = 256
 
 
 def row_text(row, leaves, dtypes, ways, outputs, vectors):
-    """The function ``inner(lo, hi, pointers, strides)`` that runs a row program on one row, `vectors` at a time, and its
-    declarations.
+    """The function ``inner(lo, hi, pointers, strides)`` that runs a row program on one row, so many vectors at a time,
+    and its declarations.
     """
     count, total = len(leaves), len(leaves) + len(outputs)
     every = [*row.reductions, *row.stores, *[tree for tree, _ in row.numbers]]
