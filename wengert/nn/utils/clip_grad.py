@@ -6,6 +6,7 @@ import numpy as np
 
 import wengert
 from wengert.autograd.views import bump
+from wengert.kernels.reductions import squares_of
 from wengert.tensor import Tensor
 
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
@@ -18,11 +19,11 @@ def _gradients(parameters):
 
 def _norm(array, order):
     """The norm of all elements of an array, as a NumPy number; of half precision in single."""
-    flat = array.ravel()
+    flat = array.ravel("K")
     if flat.dtype.itemsize == 2:
         flat = flat.astype(np.float32)
     if order == 2 and flat.dtype.kind == "f":
-        return np.sqrt(np.dot(flat, flat))
+        return np.sqrt(squares_of(flat[None])[0])
     return np.linalg.norm(flat, order) if flat.size else flat.dtype.type(0)
 
 
