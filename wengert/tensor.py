@@ -176,7 +176,7 @@ class Tensor:
         """
         node = before = self._node
         if requires_grad:
-            if node is None:
+            if node is None or node.hidden:
                 if not self.dtype.differentiable:
                     raise RuntimeError("only Tensors of floating point dtype can require gradients")
                 if self._counter is INFERENCE and not grad_mode.inference:
@@ -187,13 +187,16 @@ class Tensor:
                 if self._grad is not None:
                     node.grad, self._grad = self._grad, None
         elif type(node) is AccumulateGrad:
-            self._node, self._grad = None, node.grad
+            if not node.hidden:
+                self._node, self._grad = None, node.grad
         elif node is not None:
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
                 "a "
                 "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
+        if self._counter is not None and self._counter.views:
+            self._tell_views()
         if rare.active:
             for observe in rare.on_result:
                 observe("requires_grad_", (self,), bool(requires_grad), before)

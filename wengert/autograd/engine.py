@@ -197,6 +197,8 @@ def accumulate_all(pending, on_tensors, create_graph):
 
 def arrive(node, box, on_tensors, create_graph):
     """A gradient comes to a leaf, in a box that alone holds it: hooks, `.grad`, hooks."""
+    if node.hidden:  # a view made outside of the graph
+        return
     hooks = node.hooks
     if hooks is None:
         accumulate(node, box, create_graph)
@@ -293,7 +295,7 @@ def copy_like_leaf(g, node):
 def finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph):
     """What was asked for: the gradients by node, those of leaves put into `.grad` if `leaves`."""
     for node in pending:
-        if node not in wanted:
+        if node not in wanted or node.hidden:
             continue
         if leaves and type(node) is AccumulateGrad:
             box = [pending[node]]
@@ -575,7 +577,7 @@ def roots_of(tensors, given, on_tensors):
                 node = Output(node, tensor.output_nr, shape, dtype)
         else:
             node, shape, dtype = tensor._node, tensor._array.shape, tensor.dtype
-        if node is None:
+        if node is None or (type(node) is AccumulateGrad and node.hidden):
             raise RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
         nodes.append(node)
         grads.append(first_gradient(g, shape, dtype, number, on_tensors))
@@ -627,6 +629,7 @@ def tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, 
             )  # fmt: skip
     node = self._node
     plain = gradient is None and inputs is None and not create_graph and node is not None and not state.duals
+    plain = plain and not node.hidden
     if plain and not self._array.ndim and self.dtype.is_floating_point:  # the usual loss
         run((node,), (self.dtype.numpy.type(1),), bool(retain_graph), False)
         return None

@@ -44,11 +44,11 @@ def check_inplace(tensor):
         if type(node) is AccumulateGrad:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         return
+    if tensor._view_kind == "no_grad" and base._node is not None:
+        raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
     if type(node) is AccumulateGrad:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     kind = tensor._view_kind
-    if kind == "no_grad" and base._node is not None:
-        raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
     if kind == "multi":
         maker = bare_name(node) or "an operation"
         raise RuntimeError(
@@ -80,6 +80,37 @@ def check_unrecorded(tensor):
     if type(base_node) is AccumulateGrad and tensor._view_kind != "no_grad":
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
+
+
+def leave_unrecorded(view):
+    """A view made outside the graph of a tensor that has a place in it: what is computed from it is recorded, as in
+    PyTorch, and leads nowhere.
+    """
+    view._view_kind = "no_grad"
+    if view.dtype.differentiable:
+        view._node = nowhere(view)
+
+
+def nowhere(view):
+    """The end of the graph at a view that requires grad because its base does: what arrives there is dropped."""
+    node = AccumulateGrad(view)
+    node.edges, node.hidden = (None,), True
+    return node
+
+
+def follow(base):
+    """The views of `base` that have no place in the graph require grad as it does, or no longer."""
+    for reference in base._counter.views:
+        view = reference()
+        if view is None or view._base is not base or not view.dtype.differentiable:
+            continue
+        if view._node is None and base._node is not None:
+            view._node = nowhere(view)
+        elif view._node is not None and view._node.hidden and base._node is None:
+            view._node = None
+
+
+Tensor._tell_views = follow
 
 
 VIEW_MADE_UNRECORDED = (
@@ -130,11 +161,8 @@ def refresh_views(counter, base, written):
     for reference in counter.views:
         view = reference()
         if view is not None and view._base is base:
-            move = (
-                Stranded(base, view)
-                if view._view_kind == "multi" and view is not written
-                else AsStridedBackward0(base, view)
-            )
+            kind = view._view_kind if view is not written else None
+            move = Stranded(base, view, kind) if kind in STRANDED else AsStridedBackward0(base, view)
             move_retained(view, move)
             view._node = move
 
@@ -244,23 +272,25 @@ class AsStridedBackward0(Node):
         return (write_window(zeros, g, window, accumulate=True),)
 
 
+STRANDED = {  # what PyTorch says of views that a write to their base leaves without a history, by their kind
+    "multi": (
+        "{maker} is a view and its base or another view of its base has been modified inplace. This view is the output "
+        "of a function that returns multiple views. Such functions do not allow the output views to be modified "
+        "inplace. You should replace the inplace operation by an out-of-place one."
+    ),
+    "no_grad": VIEW_MADE_UNRECORDED.format(change="its base or another view of its base has been modified inplace"),
+}
+
+
 class Stranded(AsStridedBackward0):
-    """The history of one of several views made together, after their base was written: PyTorch has none, so it is
-    refused.
-    """
+    """The history of a view of one of these kinds, after its base was written: PyTorch has none, so it is refused."""
 
     __slots__ = ("refusal",)
 
-    def __init__(self, base, view):
+    def __init__(self, base, view, kind):
         super().__init__(base, view)
         maker = f"Output {getattr(view._node, 'nr', 0)} of {bare_name(view._node) or 'an operation'}"
-        self.refusal = (
-            f"{maker} is a view and its base or another view of its base has been modified inplace. This view is the "
-            "output "
-            "of a function that returns multiple views. Such functions do not allow the output views to be modified "
-            "inplace. You "
-            "should replace the inplace operation by an out-of-place one."
-        )
+        self.refusal = STRANDED[kind].format(maker=maker)
 
     def apply(self, g, keep):
         raise RuntimeError(self.refusal)

@@ -326,10 +326,11 @@ class Record:
                 site.shape, site.dtype = tensor._array.shape, tensor.dtype
             made = tensor._node
             if made is not None:
-                if made.__class__ is AccumulateGrad:  # a leaf written in place stays what it is
+                if made.__class__ is not AccumulateGrad:
+                    node = made.parent if made.__class__ is Output else made
+                    node.site_ = site
+                elif not made.hidden:  # a leaf written in place stays what it is; a hidden one is a view cut off
                     continue
-                node = made.parent if made.__class__ is Output else made
-                node.site_ = site
             elif first is not result:
                 bare.append(tensor)
             tensor._origin = site
@@ -338,7 +339,7 @@ class Record:
         site.operation = node.name() if node is not None else getattr(operation, "name", str(operation))
         if inputs and first is inputs[0]:
             self.note_write(first, site)
-        if node is None and cut_from is not None and first._node is None:
+        if node is None and cut_from is not None and (first._node is None or first._node.hidden):
             self.cut(self.kind_of(site), site, cut_from, first)
         elif bare and node is not None:
             self.note_bare(site, bare, node)

@@ -107,7 +107,7 @@ fold_windows = primitive(
 )  # fmt: skip
 as_strided = primitive(
     "as_strided", kernels.as_strided, view=True, residuals=("geometry",), node="AsStridedBackward0",
-    input=lambda g, geometry: scatter_positions(g, kernels.positions(geometry), geometry[0]),
+    input=lambda g, geometry: strided_gradient(g, geometry),
 )  # fmt: skip
 gather_positions = primitive(
     "gather_positions", lambda input, where: kernels.gather_positions(input, where), **INNER,
@@ -117,6 +117,16 @@ scatter_positions = primitive(
     "scatter_positions", lambda input, where, shape: kernels.scatter_positions(input, where, shape), **INNER,
     input=lambda g, where: gather_positions(g, where),
 )  # fmt: skip
+share = primitive("share", kernels.share, **INNER, input=lambda g, geometry: collect(g, geometry))
+collect = primitive("collect", kernels.collect, **INNER, input=lambda g, geometry: share(g, geometry))
+
+
+def strided_gradient(g, geometry):
+    """Each element of the input gets what arrives for its place in memory; those that share one divide it."""
+    arrived = scatter_positions(g, kernels.positions(geometry), geometry[0])
+    return share(arrived, geometry) if kernels.overlaps(geometry) else arrived
+
+
 real_of = primitive("real", kernels.real, view="retyped", node="SelectBackward0", holomorphic=False, **INNER,
                     input=lambda g: complex_of(g, g * 0))  # fmt: skip
 imag_of = primitive("imag", kernels.imag, view="retyped", node="SelectBackward0", holomorphic=False, **INNER,
@@ -596,7 +606,10 @@ def pieces_of(tensor, cut, dim, node_class):
     results = [as_view_of(tensor, array) for array in arrays]
     for piece in results:
         piece._view_kind = "multi"
-    if tensor._node is not None and grad_mode.enabled:
+    if tensor._node is not None and not grad_mode.enabled:
+        for piece in results:
+            views.leave_unrecorded(piece)
+    elif tensor._node is not None:
         node = new(node_class)
         node.edges = (tensor._node,)
         node.seq = next_seq()
