@@ -74,7 +74,7 @@ def test_solutions_lie_column_by_column():
 
 def test_elements_that_share_their_memory_divide_its_gradient():
     """As PyTorch does for a window on the storage of a tensor whose own elements overlap."""
-    x = wengert.tensor([-2.0, -1.5, -1.0], dtype=wengert.float64, requires_grad=True)
+    x = torch.tensor([-2.0, -1.5, -1.0], dtype=torch.float64, requires_grad=True)
 
     def window(x):
         wide = x.expand(2, 3)
@@ -82,7 +82,7 @@ def test_elements_that_share_their_memory_divide_its_gradient():
 
     for recorded in (False, True):
         wide, seen = window(x)
-        weights = wengert.tensor([[0.0, 1.0], [2.0, 3.0]], dtype=wengert.float64)
-        to_wide, to_x = wengert.autograd.grad((seen * weights).sum(), (wide, x), create_graph=recorded)
+        weights = torch.tensor([[0.0, 1.0], [2.0, 3.0]], dtype=torch.float64)
+        to_wide, to_x = torch.autograd.grad((seen * weights).sum(), (wide, x), create_graph=recorded)
         assert to_wide.tolist() == [[0.0, 1.5, 1.5]] * 2 and to_x.tolist() == [0.0, 3.0, 3.0]
-    assert wengert.autograd.gradgradcheck(lambda x: window(x)[1] ** 2, x)
+    assert torch.autograd.gradgradcheck(lambda x: window(x)[1] ** 2, x)
