@@ -508,7 +508,18 @@ def wrap_dim(dim, ndim):
 def strides_of(array):
     """Strides in elements, as PyTorch counts them."""
     itemsize = array.itemsize
+    if not array.size and not any(array.strides):  # NumPy gives what has no elements no steps either
+        return row_major(array.shape)
     return tuple(s // itemsize for s in array.strides)
+
+
+def row_major(shape):
+    """The strides of a contiguous tensor of this shape, where dimensions without elements count as one."""
+    strides, step = [], 1
+    for extent in reversed(shape):
+        strides.append(step)
+        step *= max(extent, 1)
+    return tuple(reversed(strides))
 
 
 def data_ptr(array):

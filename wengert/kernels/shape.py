@@ -311,9 +311,13 @@ def imag(input):
 
 def complex_of(real, imag):
     """The complex array with these parts."""
-    real, imag = np.broadcast_arrays(real, imag)
-    result = np.empty(real.shape, np.complex64 if real.dtype.itemsize <= 4 else np.complex128)
-    result.real, result.imag = real, imag
+    dtype = np.complex64 if real.dtype.itemsize <= 4 else np.complex128
+    if real.shape == imag.shape:
+        result = real.astype(dtype)  # laid out as it is
+    else:
+        result = np.empty(np.broadcast_shapes(real.shape, imag.shape), dtype)
+        result.real = real
+    result.imag = imag
     return result
 
 

@@ -491,7 +491,8 @@ class Primitive(Operation):
     def kernel_in_float32(self):
         """The kernel for 16-bit floats, computed in float32."""
         several = bool(self.outputs or self.residuals)
-        return halves.in_float32(self.kernel, len(self.outputs or ("out",)), several)
+        of_one_dtype = self.name in halves.OF_ONE_DTYPE
+        return halves.in_float32(self.kernel, len(self.outputs or ("out",)), several, of_one_dtype)
 
     def generate(self, kind, scalars=(), numbered=False):
         return Emitter(self, kind, scalars, numbered).build()

@@ -94,7 +94,7 @@ diagonal = primitive(
     input=lambda g, input_shape, offset, dim1, dim2: pad_diagonal(g, input_shape, offset, dim1, dim2),
 )  # fmt: skip
 pad_diagonal = primitive(
-    "diagonal_backward", kernels.pad_diagonal, **INNER,
+    "diagonal_backward", kernels.pad_diagonal, **INNER, node="DiagEmbedBackward0",
     input=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2),
 )  # fmt: skip
 unfold = primitive(
