@@ -7,6 +7,8 @@ tensor of which this one is a view. Everything else a tensor can do is attached 
 declarations (`wengert.ops`), `backward` by the engine (`wengert.autograd`).
 """
 
+import weakref
+
 import numpy as np
 
 from wengert import outside
@@ -41,6 +43,7 @@ class Tensor:
     # Rarely set, so kept in the instance's dict; these are the values until then.
     _grad = None  # the .grad of a tensor that does not require grad, or that retains it
     _detached_at = None  # when `detach_` cut it: what had kept it before can't find its place in the graph any more
+    _ended = None  # its node while it was a leaf that required grad, weakly
     _view_kind = None  # "no_grad" or "multi" for views that in-place operations must treat with care
     _origin = None  # the site that made it, while `wengert.lens` records
     name = None
@@ -183,12 +186,12 @@ class Tensor:
                     raise RuntimeError(
                         "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
                     )
-                self._node = node = AccumulateGrad(self)
+                self._node = node = self._end_again() or AccumulateGrad(self)
                 if self._grad is not None:
                     node.grad, self._grad = self._grad, None
         elif type(node) is AccumulateGrad:
             if not node.hidden:
-                self._node, self._grad = None, node.grad
+                self._end_no_more(node)
         elif node is not None:
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
@@ -201,6 +204,19 @@ class Tensor:
             for observe in rare.on_result:
                 observe("requires_grad_", (self,), bool(requires_grad), before)
         return self
+
+    def _end_no_more(self, node):
+        """Graphs that end in this leaf give it no gradients any more."""
+        self._node, self._grad, self._ended = None, node.grad, weakref.ref(node)
+        node.grad, node.deaf = None, True
+
+    def _end_again(self):
+        """The node in which older graphs end, if there are any: they find this leaf requiring grad again."""
+        node = None if self._ended is None else self._ended()
+        if node is not None and node._array is self._array:
+            node.deaf = False
+            return node
+        return None
 
     @property
     def is_leaf(self):
@@ -291,11 +307,11 @@ class Tensor:
                 "detach_() cannot be called on these gradients. To fix this error, please refer to the "
                 "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
             )
-        node, self._node = self._node, None
+        node = self._node
         if type(node) is AccumulateGrad:
-            self._grad = node.grad
+            self._end_no_more(node)
         elif node is not None:
-            self._detached_at = next_seq()
+            self._node, self._detached_at = None, next_seq()
         if rare.active:
             for observe in rare.on_result:
                 observe("detach_", (self,), self, node)

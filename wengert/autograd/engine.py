@@ -197,7 +197,7 @@ def accumulate_all(pending, on_tensors, create_graph):
 
 def arrive(node, box, on_tensors, create_graph):
     """A gradient comes to a leaf, in a box that alone holds it: hooks, `.grad`, hooks."""
-    if node.hidden:  # a view made outside of the graph
+    if node.deaf:
         return
     hooks = node.hooks
     if hooks is None:
@@ -295,7 +295,7 @@ def copy_like_leaf(g, node):
 def finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph):
     """What was asked for: the gradients by node, those of leaves put into `.grad` if `leaves`."""
     for node in pending:
-        if node not in wanted or node.hidden:
+        if node not in wanted or node.deaf:
             continue
         if leaves and type(node) is AccumulateGrad:
             box = [pending[node]]

@@ -94,7 +94,7 @@ def leave_unrecorded(view):
 def nowhere(view):
     """The end of the graph at a view that requires grad because its base does: what arrives there is dropped."""
     node = AccumulateGrad(view)
-    node.edges, node.hidden = (None,), True
+    node.edges, node.hidden, node.deaf = (None,), True, True
     return node
 
 
