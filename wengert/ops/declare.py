@@ -821,12 +821,12 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
               tensors=None,
               outputs=None, residuals=(), view=False, holomorphic=True, node=None, full_node=None, nodiff_outputs=(),
               joint=None, joint_of=(),
-              out=True, dense=False, **derivatives):  # fmt: skip
+              named=True, out=True, dense=False, **derivatives):  # fmt: skip
     """Declare an operation with a kernel of its own: ``kernel(arrays..., plain arguments...) -> array``.
 
     Args:
         tensors: the parameters that are tensors (default: those with a derivative).
-        outputs: names of the results where there are several; they come as a named tuple.
+        outputs: names of the results where there are several; they come as a named tuple (a plain one unless `named`).
         residuals: names of values that the kernel returns after its results, for the derivatives alone.
         view: True if the result is a view of the first input, "maybe" if it sometimes is.
         dense: the result is laid out row by row, whatever the strides of the input.
@@ -842,7 +842,7 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
     )  # fmt: skip
     if outputs:
         own = f"linalg_{name}" if namespace == "linalg" and not name.startswith("linalg_") else name
-        operation.result_type = result_type(own, outputs)
+        operation.result_type = result_type(own, outputs) if named else plain_tuple
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
 
@@ -1017,6 +1017,10 @@ class _ReturnTypes(types.ModuleType):
 
 
 return_types = _ReturnTypes("wengert.return_types")
+
+
+def plain_tuple(*values):
+    return values
 
 
 def result_type(name, outputs):
