@@ -99,6 +99,33 @@ class Tensor:
     @classmethod
     def __torch_function__(self, func: _Any, types: _Any, args: _Any = ..., kwargs: _Any = None) -> _Any: ...
     def as_subclass(self, cls: _Any) -> _Any: ...
+    dequantize: _Any
+    int_repr: _Any
+    q_per_channel_axis: _Any
+    q_per_channel_scales: _Any
+    q_per_channel_zero_points: _Any
+    q_scale: _Any
+    q_zero_point: _Any
+    qscheme: _Any
+    chalf: _Any
+    to_padded_tensor: _Any
+    resize_as_sparse_: _Any
+    sparse_resize_: _Any
+    sparse_resize_and_clear_: _Any
+    sspaddmm: _Any
+    ipu: _Any
+    mtia: _Any
+    record_stream: _Any
+    to_mkldnn: _Any
+    xpu: _Any
+    grad_dtype: _Any
+    storage_type: _Any
+    const_data_ptr: _Any
+    index: _Any
+    reinforce: _Any
+    volatile: _Any
+    hash_tensor: _Any
+    slice_inverse: _Any
     def __setstate__(self, state: _Any) -> None: ...
     def __deepcopy__(self, memo: _Any) -> _Tensor: ...
     def untyped_storage(self) -> _Any: ...
