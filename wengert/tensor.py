@@ -9,6 +9,7 @@ declarations (`wengert.ops`), `backward` by the engine (`wengert.autograd`).
 
 import numpy as np
 
+from wengert import outside
 from wengert.autograd.graph import (
     INFERENCE,
     AccumulateGrad,
@@ -531,6 +532,10 @@ def detach_rarely(tensor):
         for observe in rare.on_result:
             observe("detach", (tensor,), alias, tensor._node)
     return alias
+
+
+for _name in outside.names("Tensor"):
+    setattr(Tensor, _name, outside.Without("Tensor", _name))
 
 
 def wrap_dim(dim, ndim):

@@ -5,6 +5,8 @@ The lower floor (`graph`, `views`) is loaded with the tensors; the rest on first
 
 import importlib
 
+from wengert.outside import missing
+
 _HOMES = {
     "backward": "engine",
     "grad": "engine",
@@ -45,7 +47,7 @@ def __getattr__(name):
         except ModuleNotFoundError as error:
             if error.name != f"wengert.autograd.{name}":
                 raise
-    raise AttributeError(f"module 'wengert.autograd' has no attribute '{name}'")
+    raise missing(__name__, name)
 
 
 def __dir__():

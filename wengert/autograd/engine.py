@@ -19,6 +19,7 @@ from wengert.autograd import graph
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
 from wengert.dtypes import TENSOR_TYPE_NAMES
 from wengert.kernels.sparse import SparseArray
+from wengert.ops.declare import overriding
 from wengert.size import Size
 from wengert.tensor import Tensor, new, wrap
 
@@ -653,10 +654,10 @@ def tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, 
         inputs: only these tensors accumulate (default: all leaves reached).
     """
     if rare.active or type(self) is not Tensor:
-        from wengert import overrides
-
-        overridden = overrides.relevant([x for x in (self,) if overrides.has_override(x)])
+        overridden = overriding((self,), None)
         if overridden:
+            from wengert import overrides
+
             return overrides.handle(
                 Tensor.backward, overridden, (self,),
                 {"gradient": gradient, "retain_graph": retain_graph, "create_graph": create_graph, "inputs": inputs},

@@ -171,9 +171,17 @@ class Operation:
         if _overrides is None or _overrides.state.modes or rare.recast is not no_recast:
             return self.general(values, None, kind)
         try:
-            return observed(self, values, self.run(values, values))
+            body = self.usual_body
+            result = body(*values.values()) if body is not None else self.run(values, values)
         except UNFORESEEN as error:
             raise self.misplaced(error, tuple(values.values()), {}) from None
+        if grad_mode.inference:
+            mark_inference(result)
+        for observe in rare.on_record:
+            observe(self, values, result)
+        return result
+
+    usual_body = None  # what `run` comes to on plain tensors, where that is always the same
 
     def run(self, given, plain):
         """The common path on arguments as `prepare` made them of those `given`."""
@@ -463,6 +471,10 @@ class Primitive(Operation):
                 )
         return values
 
+    @cached_property
+    def usual_body(self):
+        return self.generate("body") if type(self).run is Operation.run else None
+
     def body(self, values, scalars=(), numbered=False):
         """Run the common path on `values`, whose tensors are known to be what the kernel expects."""
         body = self._bodies.get((scalars, numbered))
@@ -640,6 +652,10 @@ class Pointwise(Primitive):
         return TypeError(
             f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
         )
+
+    @cached_property
+    def usual_body(self):
+        return self.generate("body") if self.scalar_node == self.node_name else None
 
     def run(self, given, plain):
         return self.body(plain, (), self.numbered(given))

@@ -2,6 +2,8 @@
 
 import importlib
 
+from wengert.outside import missing
+
 
 def __getattr__(name):
     home = f"wengert.utils.{name}"
@@ -11,4 +13,4 @@ def __getattr__(name):
         except ModuleNotFoundError as error:
             if error.name != home:
                 raise
-    raise AttributeError(f"module 'wengert.utils' has no attribute '{name}'")
+    raise missing(__name__, name)

@@ -18,6 +18,7 @@ from wengert.autograd import engine, saved
 from wengert.autograd.function import Function
 from wengert.autograd.graph import no_recast, rare
 from wengert.autograd.modes import enable_grad, no_grad
+from wengert.outside import outside
 from wengert.tensor import Tensor, detach_plain
 
 __all__ = [
@@ -354,3 +355,5 @@ def check_backward_validity(inputs):
     """Warn if no input requires grad."""
     if not is_anything_requiring_grad(inputs):
         warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", UserWarning, stacklevel=2)
+
+__getattr__ = outside(__name__)
