@@ -178,3 +178,20 @@ def test_a_view_made_unrecorded_requires_grad_as_its_base_does():
     x.requires_grad_()
     assert view.requires_grad and view.is_leaf and view.grad_fn is None
     assert not x.detach().requires_grad
+
+
+def test_a_view_from_a_custom_function_is_refused_once_its_base_was_written():
+    class Same(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.view_as(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    base = torch.ones(2, requires_grad=True).clone()
+    view = Same.apply(base)
+    base[0] = 3
+    with pytest.raises(RuntimeError, match="Output 0 of Same is a view and its base .* created inside a custom Function"):
+        view.sum().backward()

@@ -49,22 +49,8 @@ def check_inplace(tensor):
     kind = tensor._view_kind
     if kind == "no_grad" and base._node is not None:
         raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
-    if kind == "multi":
-        maker = bare_name(node) or "an operation"
-        raise RuntimeError(
-            f"Output {getattr(node, 'nr', 0)} of {maker} is a view and is being modified inplace. This view is the "
-            "output "
-            "of a function that returns multiple views. Such functions do not allow the output views to be modified "
-            "inplace. You should replace the inplace operation by an out-of-place one."
-        )
-    if kind == "custom":
-        raise RuntimeError(
-            f"Output {getattr(node, 'nr', 0)} of {bare_name(node)} is a view and is being modified inplace. This view "
-            "was created inside a custom "
-            "Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would "
-            "override the custom backward associated with the custom Function, leading to incorrect gradients. This "
-            "behavior is forbidden. You can fix this by cloning the output of the custom Function."
-        )
+    if kind in FRAGILE:
+        raise RuntimeError(fragile(node, kind, "is being modified inplace"))
     # A base without a place in the graph, under a view that has one, was cut off after the view was made.
     if type(base._node) is AccumulateGrad or (base._node is None and node is not None):
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
@@ -80,6 +66,23 @@ def check_unrecorded(tensor):
     if type(base_node) is AccumulateGrad and tensor._view_kind != "no_grad":
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
+
+
+# Views whose history can't be made anew after a write, by kind, and why.
+FRAGILE = {
+    "multi": "This view is the output of a function that returns multiple views. Such functions do not allow the "
+    "output views to be modified inplace. You should replace the inplace operation by an out-of-place one.",
+    "custom": "This view was created inside a custom Function (or because an input was returned as-is) and the "
+    "autograd logic to handle view+inplace would override the custom backward associated with the custom Function, "
+    "leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom "
+    "Function.",
+}
+
+
+def fragile(node, kind, what):
+    """The sentence for a fragile view, which `node` made."""
+    maker = bare_name(node) or "an operation"
+    return f"Output {getattr(node, 'nr', 0)} of {maker} is a view and {what}. {FRAGILE[kind]}"
 
 
 VIEW_MADE_UNRECORDED = (
@@ -132,7 +135,7 @@ def refresh_views(counter, base, written):
         if view is not None and view._base is base:
             move = (
                 Stranded(base, view)
-                if view._view_kind == "multi" and view is not written
+                if view._view_kind in FRAGILE and view is not written
                 else AsStridedBackward0(base, view)
             )
             move_retained(view, move)
@@ -245,22 +248,15 @@ class AsStridedBackward0(Node):
 
 
 class Stranded(AsStridedBackward0):
-    """The history of one of several views made together, after their base was written: PyTorch has none, so it is
-    refused.
-    """
+    """The history of a fragile view after its base was written: PyTorch has none, so it is refused."""
 
     __slots__ = ("refusal",)
 
     def __init__(self, base, view):
         super().__init__(base, view)
-        maker = f"Output {getattr(view._node, 'nr', 0)} of {bare_name(view._node) or 'an operation'}"
-        self.refusal = (
-            f"{maker} is a view and its base or another view of its base has been modified inplace. This view is the "
-            "output "
-            "of a function that returns multiple views. Such functions do not allow the output views to be modified "
-            "inplace. You "
-            "should replace the inplace operation by an out-of-place one."
-        )
+        change = "its base or another view of its base has been modified inplace"
+        # Of the operation that made the view, however often its base was written since.
+        self.refusal = getattr(view._node, "refusal", None) or fragile(view._node, view._view_kind, change)
 
     def apply(self, g, keep):
         raise RuntimeError(self.refusal)
