@@ -2,6 +2,7 @@
 
 import importlib
 
+from wengert.autograd import engine, function, graph
 from wengert.autograd.modes import is_grad_enabled, is_inference_mode_enabled
 from wengert.devices import device
 from wengert.dtypes import dtype, layout, memory_format
@@ -21,6 +22,18 @@ __all__ = [
     "_disabled_torch_function_impl", "default_generator", "device", "dtype", "is_grad_enabled",
     "is_inference_mode_enabled", "layout", "memory_format",
 ]  # fmt: skip
+
+
+_will_engine_execute_node = engine.will_execute
+
+
+class _functions:
+    """Nodes and functions of the graph that PyTorch has compiled."""
+
+    AccumulateGrad = graph.AccumulateGrad
+    DelayedError = function.DelayedError
+    UndefinedGrad = function.UndefinedGrad
+    Error = function.Error
 
 
 class Bindings:

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from wengert import outside
 from wengert.autograd.graph import (
     INFERENCE,
     AccumulateGrad,
@@ -41,6 +42,7 @@ class Tensor:
 
     # Rarely set, so kept in the instance's dict; these are the values until then.
     _retained = None  # the .grad of a tensor that does not require grad, or that retains it
+    _uncalled_hooks = None  # set as `_backward_hooks` where no gradient comes
     _detached_at = None  # when `detach_` cut it: what had kept it before can't find its place in the graph any more
     _view_kind = None  # "no_grad" or "multi" for views that in-place operations must treat with care
     _origin = None  # the site that made it, while `wengert.lens` records
@@ -115,6 +117,14 @@ class Tensor:
     def get_device(self):
         return -1
 
+    @property
+    def volatile(self):
+        """Once, whether gradients were off; `no_grad` took its place."""
+        import warnings
+
+        warnings.warn("volatile was removed (Variable.volatile is always False)", UserWarning, stacklevel=2)
+        return False
+
     def is_floating_point(self):
         return self.dtype.is_floating_point
 
@@ -169,6 +179,10 @@ class Tensor:
             raise RuntimeError("you can only change requires_grad flags of leaf variables.")
         self.requires_grad_(value)
 
+    @requires_grad.deleter
+    def requires_grad(self):
+        raise RuntimeError("requires_grad must be a bool")
+
     def requires_grad_(self, requires_grad=True):
         """Start (or end) the recording of operations on this leaf, and return it.
 
@@ -216,6 +230,20 @@ class Tensor:
         if kind is not AccumulateGrad and getattr(node, "refusal", None):
             raise RuntimeError(node.refusal)
         return None if kind is AccumulateGrad else node
+
+    @property
+    def _grad_fn(self):
+        return self.grad_fn
+
+    @_grad_fn.setter
+    def _grad_fn(self, value):
+        if value is not None:
+            raise TypeError("_grad_fn can be only set to None")
+        self.detach_()
+
+    @_grad_fn.deleter
+    def _grad_fn(self):
+        raise RuntimeError("Deletion of _grad_fn not allowed. Detach tensor instead!")
 
     @property
     def output_nr(self):
@@ -331,6 +359,10 @@ class Tensor:
         if type(node) is AccumulateGrad:
             node.shape, node._array, node._dtype = value._array.shape, value._array, value.dtype
 
+    @data.deleter
+    def data(self):
+        raise RuntimeError("Deleting tensor data is not allowed. Delete tensor instead!")
+
     @property
     def _version(self):
         """How often the memory of this tensor was written in place, through any alias."""
@@ -369,8 +401,21 @@ class Tensor:
 
     @property
     def _backward_hooks(self):
-        hooks = None if self._node is None else self._node.hooks
+        if self._node is None:
+            return self._uncalled_hooks
+        hooks = self._node.hooks
         return hooks.tensor if hooks is not None and hooks.tensor else None
+
+    @_backward_hooks.setter
+    def _backward_hooks(self, hooks):
+        if self._node is None:
+            self._uncalled_hooks = hooks
+        else:
+            hooks_of(self._node).tensor = {} if hooks is None else hooks
+
+    @_backward_hooks.deleter
+    def _backward_hooks(self):
+        raise RuntimeError("Deletion of _backwards_hooks not allowed!")
 
     def retain_grad(self):
         """Keep this non-leaf's gradient in `.grad` during backward."""
@@ -501,6 +546,10 @@ def detach_rarely(tensor):
         for observe in rare.on_result:
             observe("detach", (tensor,), alias, tensor._node)
     return alias
+
+
+for _name in outside.names("Tensor"):
+    setattr(Tensor, _name, outside.Without("Tensor", _name))
 
 
 def wrap_dim(dim, ndim):

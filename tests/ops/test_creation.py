@@ -43,7 +43,7 @@ def test_a_tensor_of_a_tensor_is_the_same_one_in_the_graph():
     same.sum().backward()
     assert same.data_ptr() == x.data_ptr() and x.grad.tolist() == [1, 1]
     assert torch.Tensor(torch.tensor([1])).dtype is torch.int64
-    with pytest.raises(TypeError, match="expected a tensor of torch.float32"):
+    with pytest.raises(TypeError, match="expected a tensor of torch\\.float32"):
         torch.FloatTensor(torch.tensor([1]))
 
 

@@ -7,6 +7,8 @@ import importlib
 import sys
 import types
 
+from wengert.outside import missing
+
 _HOMES = {
     "backward": "engine",
     "grad": "engine",
@@ -47,7 +49,7 @@ def __getattr__(name):
         except ModuleNotFoundError as error:
             if error.name != f"wengert.autograd.{name}":
                 raise
-    raise AttributeError(f"module 'wengert.autograd' has no attribute '{name}'")
+    raise missing(__name__, name)
 
 
 class _Package(types.ModuleType):

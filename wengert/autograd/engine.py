@@ -19,6 +19,7 @@ from wengert.autograd import graph
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
 from wengert.dtypes import TENSOR_TYPE_NAMES
 from wengert.kernels.sparse import SparseArray
+from wengert.ops.declare import overriding
 from wengert.size import Size
 from wengert.tensor import Tensor, new, wrap
 
@@ -40,10 +41,11 @@ recorder = None  # likewise while `wengert.lens` records
 class Pass:
     """One running backward pass, for whoever asks from inside of it."""
 
-    __slots__ = ("roots", "reach", "wanted", "_reachable", "__weakref__")
+    __slots__ = ("roots", "reach", "wanted", "callbacks", "_reachable", "__weakref__")
 
     def __init__(self, roots, reach, wanted):
         self.roots, self.reach, self.wanted = roots, reach, wanted
+        self.callbacks = None  # what is to be called when the pass is over
         self._reachable = None
 
     def will_run(self, node):
@@ -86,6 +88,8 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
     grads = None
     captured = {}
     reach = None if wanted is None else reaching(nodes, wanted)
+    if leaves:  # a gradient that `.grad` is to keep goes through its node, with the hooks of that
+        reach |= {node for node in wanted if node.seq}
     on_tensors = create_graph or state.duals > 0
     watch = anomaly or recorder
     passes = state.passes
@@ -162,14 +166,40 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
             results = d = None
         if wanted is None:
             accumulate_all(pending, on_tensors, create_graph)
-            return None
-        return finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph)
+        else:
+            captured = finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph)
+        if passes[-1].callbacks is not None:
+            call_back(passes[-1].callbacks)
+        return captured
     finally:
         grad_mode.enabled = recording
         passes.pop()
         if rare.active:
             for observe in rare.on_pass:
                 observe(nodes, wanted, True)
+
+
+def call_back(callbacks):
+    """Call what was queued during the pass, and what that queues."""
+    for callback in callbacks:
+        callback()
+
+
+def queue_callback(callback):
+    """Call ``callback()`` when the pass that is running in this thread is over; raises RuntimeError where none is."""
+    if not state.passes:
+        raise RuntimeError("Final callbacks can only be installed during backward pass.")
+    running = state.passes[-1]
+    if running.callbacks is None:
+        running.callbacks = []
+    running.callbacks.append(callback)
+
+
+def will_execute(node):
+    """Whether the pass that is running in this thread will run `node`, or has; raises RuntimeError where none is."""
+    if not state.passes:
+        raise RuntimeError("_will_engine_execute_node should only be called during the backward pass")
+    return state.passes[-1].will_run(node)
 
 
 def reaching(roots, wanted):
@@ -453,7 +483,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     if inputs is None:
         run(nodes, grads, keep, create_graph)
         return
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    inputs = (inputs,) if isinstance(inputs, Tensor) or is_edge(inputs) else tuple(inputs)
     if not inputs:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     wanted = {}
@@ -506,10 +536,17 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
                     f"The differentiated Tensor at index {number} appears to not have been used in the graph. Set "
                     "allow_unused=True if this is the desired behavior."
                 )
-            results.append(tensor.new_zeros(tensor.shape, requires_grad=create_graph) if materialize_grads else None)
+            results.append(zeros_for(tensor, create_graph) if materialize_grads else None)
             continue
         results.append(result_for(g, tensor, on_tensors))
     return tuple(results)
+
+
+def zeros_for(tensor, create_graph):
+    """What `materialize_grads` puts where nothing arrived."""
+    if is_edge(tensor):
+        raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
+    return tensor.new_zeros(tensor.shape, requires_grad=create_graph)
 
 
 def result_for(g, tensor, on_tensors):
@@ -622,10 +659,10 @@ def tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, 
         inputs: only these tensors accumulate (default: all leaves reached).
     """
     if rare.active or type(self) is not Tensor:
-        from wengert import overrides
-
-        overridden = overrides.relevant([x for x in (self,) if overrides.has_override(x)])
+        overridden = overriding((self,), None)
         if overridden:
+            from wengert import overrides
+
             return overrides.handle(
                 Tensor.backward, overridden, (self,),
                 {"gradient": gradient, "retain_graph": retain_graph, "create_graph": create_graph, "inputs": inputs},
@@ -645,16 +682,19 @@ tensor_backward.__name__ = "backward"
 
 def call_node(node, *grads):
     """``grad_fn(g)``: the derivative of one operation, on tensors."""
+    if len(grads) != node.outputs:
+        raise TypeError(f"expected {node.outputs} arguments, got {len(grads)} instead")
     arrived = list(grads) if node.outputs > 1 else grads[0]
     if type(node) is AccumulateGrad:
         accumulate(node, [arrived._array.copy()], False)
         return None
     if grad_mode.enabled:
-        results = node.apply_graph(arrived)
+        results = tuple(node.apply_graph(arrived))
     else:
         arrays = [None if g is None else g._array for g in grads]
         results = node.apply(arrays if node.outputs > 1 else arrays[0], True)
         results = tuple(None if d is None else as_tensor(d) for d in results)
+    results += (None,) * node.numbers
     return results[0] if len(results) == 1 else tuple(results)
 
 

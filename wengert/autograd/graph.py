@@ -24,6 +24,8 @@ import weakref
 from collections import OrderedDict, namedtuple
 from itertools import count
 
+from wengert.outside import missing
+
 next_seq = count(-1, -1).__next__  # newest first in a min-heap; thread-safe, since it is one C call
 
 
@@ -522,4 +524,4 @@ def above(name):
 def __getattr__(name):
     if name in _ABOVE:
         return above(name)
-    raise AttributeError(f"module 'wengert.autograd.graph' has no attribute '{name}'")
+    raise missing(__name__, name)

@@ -51,6 +51,11 @@ def check_inplace(tensor):
         raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
     if kind in FRAGILE:
         raise RuntimeError(fragile(node, kind, "is being modified inplace"))
+    if base._node is None and starts_at_view(node, base):
+        raise RuntimeError(
+            f"Output {getattr(node, 'nr', 0)} of {bare_name(node)} is a view of a view which was created in no_grad "
+            f"mode and is being modified inplace with grad mode enabled. {AMBIGUOUS}"
+        )
     # A base without a place in the graph, under a view that has one, was cut off after the view was made.
     if type(base._node) is AccumulateGrad or (base._node is None and node is not None):
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
@@ -85,13 +90,18 @@ def fragile(node, kind, what):
     return f"Output {getattr(node, 'nr', 0)} of {maker} is a view and {what}. {FRAGILE[kind]}"
 
 
-VIEW_MADE_UNRECORDED = (
-    "A view was created in no_grad mode and {change} with grad mode enabled. Given that this use case is ambiguous and "
-    "error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both "
-    "inside the "
-    "no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be "
-    "tracked)."
+AMBIGUOUS = (
+    "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both "
+    "the view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or "
+    "both outside (if you want the inplace to be tracked)."
 )
+VIEW_MADE_UNRECORDED = f"A view was created in no_grad mode and {{change}} with grad mode enabled. {AMBIGUOUS}"
+
+
+def starts_at_view(node, base):
+    """Whether the history of a view of `base` begins at a leaf that is itself a view of it, made unrecorded."""
+    first = node.edges[0] if node is not None and node.edges else None
+    return type(first) is AccumulateGrad and first._variable() is not base
 
 
 def set_history(tensor, node):

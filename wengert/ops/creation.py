@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert import dtypes, interop, overrides
 from wengert.autograd import views
-from wengert.autograd.graph import Version, grad_mode, rare
+from wengert.autograd.graph import AccumulateGrad, Version, grad_mode, rare
 from wengert.devices import check as check_device
 from wengert.devices import device as device_class
 from wengert.dtypes import FROM_NUMPY, strided
@@ -877,6 +877,9 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     if isinstance(source, Tensor):
         source._counter = source._counter or Version()
         self._counter = source._counter
+    if type(self._node) is AccumulateGrad:  # what was recorded before led to other memory
+        grad, self._node = self._node.grad, AccumulateGrad(self)
+        self._node.grad = grad
     views.bump(self)
     return self
 

@@ -178,9 +178,17 @@ class Operation:
         if _overrides is None or _overrides.state.modes or rare.recast is not no_recast:
             return self.general(values, None, kind)
         try:
-            return observed(self, values, self.run(values, values))
+            body = self.usual_body
+            result = body(*values.values()) if body is not None else self.run(values, values)
         except UNFORESEEN as error:
             raise self.misplaced(error, tuple(values.values()), {}) from None
+        if grad_mode.inference:
+            mark_inference(result)
+        for observe in rare.on_record:
+            observe(self, values, result)
+        return result
+
+    usual_body = None  # what `run` comes to on plain tensors, where that is always the same
 
     def run(self, given, plain):
         """The common path on arguments as `prepare` made them of those `given`."""
@@ -470,6 +478,10 @@ class Primitive(Operation):
                 )
         return values
 
+    @cached_property
+    def usual_body(self):
+        return self.generate("body") if type(self).run is Operation.run else None
+
     def body(self, values, scalars=(), numbered=False):
         """Run the common path on `values`, whose tensors are known to be what the kernel expects."""
         body = self._bodies.get((scalars, numbered))
@@ -647,6 +659,10 @@ class Pointwise(Primitive):
         return TypeError(
             f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
         )
+
+    @cached_property
+    def usual_body(self):
+        return self.generate("body") if self.scalar_node == self.node_name else None
 
     def run(self, given, plain):
         return self.body(plain, (), self.numbered(given))
@@ -828,12 +844,12 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
               tensors=None,
               outputs=None, residuals=(), view=False, holomorphic=True, node=None, full_node=None, nodiff_outputs=(),
               joint=None, joint_of=(),
-              out=True, dense=False, **derivatives):  # fmt: skip
+              named=True, out=True, dense=False, **derivatives):  # fmt: skip
     """Declare an operation with a kernel of its own: ``kernel(arrays..., plain arguments...) -> array``.
 
     Args:
         tensors: the parameters that are tensors (default: those with a derivative).
-        outputs: names of the results where there are several; they come as a named tuple.
+        outputs: names of the results where there are several; they come as a named tuple (a plain one unless `named`).
         residuals: names of values that the kernel returns after its results, for the derivatives alone.
         view: True if the result is a view of the first input, "maybe" if it sometimes is.
         dense: the result is laid out row by row, whatever the strides of the input.
@@ -849,7 +865,7 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
     )  # fmt: skip
     if outputs:
         own = f"linalg_{name}" if namespace == "linalg" and not name.startswith("linalg_") else name
-        operation.result_type = result_type(own, outputs)
+        operation.result_type = result_type(own, outputs) if named else plain_tuple
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
 
@@ -1024,6 +1040,10 @@ class _ReturnTypes(types.ModuleType):
 
 
 return_types = _ReturnTypes("wengert.return_types")
+
+
+def plain_tuple(*values):
+    return values
 
 
 def result_type(name, outputs):

@@ -440,14 +440,19 @@ def rearranged(name, operation, node_name):
     """The in-place form of a view operation: the tensor itself takes the new shape and strides."""
 
     def in_place(self, *args, **kwargs):
-        if self._node is not None and grad_mode.enabled:
+        recorded = self._node is not None and grad_mode.enabled
+        if recorded:
             views.check_inplace(self)
+        elif grad_mode.enabled and self._base is not None:
+            views.check_unrecorded(self)
         moved = operation(self, *args, **kwargs)
-        if moved._node is not None:
+        self._array = moved._array
+        if recorded:
             views.move_retained(self, moved._node)
-        self._array, self._node = moved._array, moved._node
-        if self._node is not None and grad_mode.enabled:
+            self._node = moved._node
             self._node.__class__ = renamed(type(self._node), node_name)
+        elif self._node is not None and self._base is not None and self._base._node is not None:
+            self._node = views.AsStridedBackward0(self._base, self)  # a view finds its place anew, recorded or not
         views.bump(self)
         return self
 

@@ -5,6 +5,8 @@ import importlib
 import sys
 import weakref
 
+from wengert.outside import missing
+
 
 def __getattr__(name):
     home = f"wengert.utils.{name}"
@@ -14,7 +16,7 @@ def __getattr__(name):
         except ModuleNotFoundError as error:
             if error.name != home:
                 raise
-    raise AttributeError(f"module 'wengert.utils' has no attribute '{name}'")
+    raise missing(__name__, name)
 
 
 POISONED = (

@@ -44,6 +44,11 @@ _global_forward_hooks_always_called = OrderedDict()
 _global_forward_hooks_with_kwargs = OrderedDict()
 _global_is_full_backward_hook = None
 
+# The ids of all global hooks that a call of a module runs: as long as there are none, one look is enough. While
+# `wengert.lens` records, its `_watcher` stands here too, and runs each call in place of `Module.__call__`.
+_global_call_hooks = OrderedDict()
+_watcher = None
+
 _EXTRA_STATE_KEY = "_extra_state"
 
 
@@ -97,13 +102,13 @@ def register_module_parameter_registration_hook(hook):
 
 def register_module_forward_pre_hook(hook):
     """Call `hook(module, args)` before every module's forward; a returned value replaces the arguments."""
-    return _register(_global_forward_pre_hooks, hook)
+    return _register(_global_forward_pre_hooks, hook, _global_call_hooks)
 
 
 def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
     """Call `hook(module, args, output)` after every module's forward; a returned value replaces the output."""
     flags = [_global_forward_hooks_with_kwargs] * with_kwargs + [_global_forward_hooks_always_called] * always_call
-    return _register(_global_forward_hooks, hook, *flags)
+    return _register(_global_forward_hooks, hook, _global_call_hooks, *flags)
 
 
 def _set_global_backward_kind(full):
@@ -119,18 +124,18 @@ def _set_global_backward_kind(full):
 def register_module_backward_hook(hook):
     """Call `hook(module, grad_input, grad_output)` at the last operation of every module (deprecated form)."""
     _set_global_backward_kind(False)
-    return _register(_global_backward_hooks, hook)
+    return _register(_global_backward_hooks, hook, _global_call_hooks)
 
 
 def register_module_full_backward_pre_hook(hook):
     """Call `hook(module, grad_output)` before the backward pass of every module."""
-    return _register(_global_backward_pre_hooks, hook)
+    return _register(_global_backward_pre_hooks, hook, _global_call_hooks)
 
 
 def register_module_full_backward_hook(hook):
     """Call `hook(module, grad_input, grad_output)` when every module's input gradients are known."""
     _set_global_backward_kind(True)
-    return _register(_global_backward_hooks, hook)
+    return _register(_global_backward_hooks, hook, _global_call_hooks)
 
 
 class _BoundHook:
@@ -166,18 +171,14 @@ def _forward_unimplemented(self, *input):
     raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
 
-def has_hooks(module):
-    """Whether a call of `module` is more than its forward; `Module.__call__` asks the same without calling this."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-        or _global_forward_hooks
-        or _global_forward_pre_hooks
-        or _global_backward_hooks
-        or _global_backward_pre_hooks
-    )
+def watch_calls(watcher):
+    """Have `watcher(module, args, kwargs)` run every call of a module; None for the usual way."""
+    global _watcher
+    _watcher = watcher
+    if watcher is None:
+        _global_call_hooks.pop("watcher", None)
+    else:
+        _global_call_hooks["watcher"] = True
 
 
 class Module:
@@ -432,12 +433,11 @@ class Module:
                 or self._forward_pre_hooks
                 or self._backward_hooks
                 or self._backward_pre_hooks
-                or _global_forward_hooks
-                or _global_forward_pre_hooks
-                or _global_backward_hooks
-                or _global_backward_pre_hooks
+                or _global_call_hooks
             ):
                 return self.forward(*args, **kwargs)
+            if _watcher is not None:
+                return _watcher(self, args, kwargs)
             return self._call_with_hooks(args, kwargs)
         except Exception as error:
             from .blame import name_layer  # needed only now
