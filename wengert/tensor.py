@@ -7,6 +7,7 @@ tensor of which this one is a view. Everything else a tensor can do is attached 
 declarations (`wengert.ops`), `backward` by the engine (`wengert.autograd`).
 """
 
+import math
 import weakref
 
 import numpy as np
@@ -41,7 +42,7 @@ class Tensor:
     __slots__ = ("_array", "dtype", "_node", "_counter", "_base", "__weakref__", "__dict__")
 
     # Rarely set, so kept in the instance's dict; these are the values until then.
-    _grad = None  # the .grad of a tensor that does not require grad, or that retains it
+    _retained = None  # the .grad of a tensor that does not require grad, or that retains it
     _uncalled_hooks = None  # set as `_backward_hooks` where no gradient comes
     _detached_at = None  # when `detach_` cut it: what had kept it before can't find its place in the graph any more
     _ended = None  # its node while it was a leaf that required grad, weakly
@@ -200,8 +201,8 @@ class Tensor:
                         "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
                     )
                 self._node = node = self._end_again() or AccumulateGrad(self)
-                if self._grad is not None:
-                    node.grad, self._grad = self._grad, None
+                if self._retained is not None:
+                    node.grad, self._retained = self._retained, None
         elif type(node) is AccumulateGrad:
             if not node.hidden:
                 self._end_no_more(node)
@@ -220,7 +221,7 @@ class Tensor:
 
     def _end_no_more(self, node):
         """Graphs that end in this leaf give it no gradients any more."""
-        self._node, self._grad, self._ended = None, node.grad, weakref.ref(node)
+        self._node, self._retained, self._ended = None, node.grad, weakref.ref(node)
         node.grad, node.deaf = None, True
 
     def _end_again(self):
@@ -272,9 +273,9 @@ class Tensor:
         node = self._node
         if type(node) is AccumulateGrad:
             return node.grad
-        if node is not None and self._grad is None and not self.retains_grad:
+        if node is not None and self._retained is None and not self.retains_grad:
             warn_non_leaf_grad()
-        return self._grad
+        return self._retained
 
     @grad.setter
     def grad(self, value):
@@ -284,11 +285,21 @@ class Tensor:
         if type(node) is AccumulateGrad:
             node.grad = value
         else:
-            self._grad = value
+            self._retained = value
 
     @grad.deleter
     def grad(self):
         self.grad = None
+
+    @property
+    def _grad(self):
+        """`grad`, asked for without a warning."""
+        node = self._node
+        return node.grad if type(node) is AccumulateGrad else self._retained
+
+    @_grad.setter
+    def _grad(self, value):
+        self.grad = value
 
     def _check_grad(self, value):
         if not isinstance(value, Tensor):
@@ -392,7 +403,11 @@ class Tensor:
 
     def module_load(self, other, assign=False):
         """What `Module.load_state_dict` puts in this tensor's place: `other`, or this tensor with its values."""
-        return other.detach() if assign else self.detach().copy_(other)
+        from wengert import overrides
+
+        if overrides.has_torch_function_variadic(self, other):
+            return overrides.handle_torch_function(Tensor.module_load, (self, other), self, other, assign=assign)
+        return other.detach() if assign else self.copy_(other).detach()
 
     def register_post_accumulate_grad_hook(self, hook):
         """Call ``hook(tensor)`` after backward changed this leaf's `.grad`. Returns a handle with ``remove()``."""
@@ -453,14 +468,12 @@ class Tensor:
 
         with overrides.DisableTorchFunctionSubclass():
             alias = self.view_as(self)
-        alias.__class__ = cls
-        return alias
+        return of_class(alias, cls)
 
     @staticmethod
     def _make_subclass(kind, data, require_grad=False):
         """An instance of the class `kind` on the memory of `data`, outside the graph."""
-        alias = detach_plain(data)
-        alias.__class__ = kind
+        alias = of_class(detach_plain(data), kind)
         return alias.requires_grad_(True) if require_grad else alias
 
 
@@ -565,21 +578,30 @@ def wrap_dim(dim, ndim):
     raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})")
 
 
+def of_class(tensor, cls):
+    """`tensor`, which nobody else has seen, as an instance of a subclass."""
+    try:
+        tensor.__class__ = cls
+    except TypeError:  # the class has slots of its own
+        whole = object.__new__(cls)
+        for slot in ("_array", "dtype", "_node", "_counter", "_base"):
+            setattr(whole, slot, getattr(tensor, slot))
+        whole.__dict__.update(tensor.__dict__)
+        if whole._base is not None:
+            from weakref import ref
+
+            whole._counter.register(ref(whole))
+        return whole
+    return tensor
+
+
 def strides_of(array):
     """Strides in elements, as PyTorch counts them."""
     itemsize = array.itemsize
-    if not array.size and not any(array.strides):  # NumPy gives what has no elements no steps either
-        return row_major(array.shape)
-    return tuple(s // itemsize for s in array.strides)
-
-
-def row_major(shape):
-    """The strides of a contiguous tensor of this shape, where dimensions without elements count as one."""
-    strides, step = [], 1
-    for extent in reversed(shape):
-        strides.append(step)
-        step *= max(extent, 1)
-    return tuple(reversed(strides))
+    strides = array.strides
+    if not array.size and not any(strides):  # all that NumPy says of an empty array
+        return tuple(math.prod(max(n, 1) for n in array.shape[dim + 1 :]) for dim in range(array.ndim))
+    return tuple(s // itemsize for s in strides)
 
 
 def data_ptr(array):

@@ -281,10 +281,15 @@ def accumulate(node, box, create_graph):
 
 
 def sum_of_sparse(old, new):
-    """The sum of two gradients of which one at least is sparse: a dense one comes first, as PyTorch asks for it."""
+    """The sum of two gradients of which one at least is sparse, in `old` itself unless a dense one must take its place.
+
+    Under `create_graph` nothing is written over: the sum is a new tensor.
+    """
     if old is None:
         return new
-    return new + old if old.is_sparse and not new.is_sparse else old + new
+    if old.is_sparse and not new.is_sparse:
+        return new + old
+    return old + new if grad_mode.enabled else old.add_(new)
 
 
 def fit(g, node):
@@ -351,8 +356,8 @@ def before_tensor(node, g, on_tensors):
             kept = as_tensor(g)
             if not on_tensors:
                 kept = wrap(np.array(kept._array, tensor.dtype.numpy, copy=True), tensor.dtype)
-            old = tensor._grad
-            tensor._grad = kept if old is None else old + kept
+            old = tensor._retained
+            tensor._retained = kept if old is None else old + kept
     return g
 
 

@@ -49,22 +49,8 @@ def check_inplace(tensor):
     if type(node) is AccumulateGrad:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     kind = tensor._view_kind
-    if kind == "multi":
-        maker = bare_name(node) or "an operation"
-        raise RuntimeError(
-            f"Output {getattr(node, 'nr', 0)} of {maker} is a view and is being modified inplace. This view is the "
-            "output "
-            "of a function that returns multiple views. Such functions do not allow the output views to be modified "
-            "inplace. You should replace the inplace operation by an out-of-place one."
-        )
-    if kind == "custom":
-        raise RuntimeError(
-            f"Output {getattr(node, 'nr', 0)} of {bare_name(node)} is a view and is being modified inplace. This view "
-            "was created inside a custom "
-            "Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would "
-            "override the custom backward associated with the custom Function, leading to incorrect gradients. This "
-            "behavior is forbidden. You can fix this by cloning the output of the custom Function."
-        )
+    if kind in FRAGILE:
+        raise RuntimeError(fragile(node, kind, "is being modified inplace"))
     if base._node is None and starts_at_view(node, base):
         raise RuntimeError(
             f"Output {getattr(node, 'nr', 0)} of {bare_name(node)} is a view of a view which was created in no_grad "
@@ -116,6 +102,26 @@ def follow(base):
 
 
 Tensor._tell_views = follow
+
+
+# Views whose history can't be made anew after a write, by kind, and why.
+FRAGILE = {
+    "multi": "This view is the output of a function that returns multiple views. Such functions do not allow the "
+    "output views to be modified inplace. You should replace the inplace operation by an out-of-place one.",
+    "custom": "This view was created inside a custom Function (or because an input was returned as-is) and the "
+    "autograd logic to handle view+inplace would override the custom backward associated with the custom Function, "
+    "leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom "
+    "Function.",
+}
+
+
+STRANDED = {*FRAGILE, "no_grad"}  # after a write to their base these have no history
+
+
+def fragile(node, kind, what):
+    """The sentence for a fragile view, which `node` made."""
+    maker = bare_name(node) or "an operation"
+    return f"Output {getattr(node, 'nr', 0)} of {maker} is a view and {what}. {FRAGILE[kind]}"
 
 
 AMBIGUOUS = (
@@ -171,8 +177,8 @@ def refresh_views(counter, base, written):
     for reference in counter.views:
         view = reference()
         if view is not None and view._base is base:
-            kind = view._view_kind if view is not written else None
-            move = Stranded(base, view, kind) if kind in STRANDED else AsStridedBackward0(base, view)
+            is_lost = view._view_kind in STRANDED and view is not written
+            move = Stranded(base, view) if is_lost else AsStridedBackward0(base, view)
             move_retained(view, move)
             view._node = move
 
@@ -282,25 +288,20 @@ class AsStridedBackward0(Node):
         return (write_window(zeros, g, window, accumulate=True),)
 
 
-STRANDED = {  # what PyTorch says of views that a write to their base leaves without a history, by their kind
-    "multi": (
-        "{maker} is a view and its base or another view of its base has been modified inplace. This view is the output "
-        "of a function that returns multiple views. Such functions do not allow the output views to be modified "
-        "inplace. You should replace the inplace operation by an out-of-place one."
-    ),
-    "no_grad": VIEW_MADE_UNRECORDED.format(change="its base or another view of its base has been modified inplace"),
-}
-
-
 class Stranded(AsStridedBackward0):
-    """The history of a view of one of these kinds, after its base was written: PyTorch has none, so it is refused."""
+    """The history of a fragile view after its base was written: PyTorch has none, so it is refused."""
 
     __slots__ = ("refusal",)
 
-    def __init__(self, base, view, kind):
+    def __init__(self, base, view):
         super().__init__(base, view)
-        maker = f"Output {getattr(view._node, 'nr', 0)} of {bare_name(view._node) or 'an operation'}"
-        self.refusal = STRANDED[kind].format(maker=maker)
+        change = "its base or another view of its base has been modified inplace"
+        # Of the operation that made the view, however often its base was written since.
+        self.refusal = getattr(view._node, "refusal", None) or (
+            VIEW_MADE_UNRECORDED.format(change=change)
+            if view._view_kind == "no_grad"
+            else fragile(view._node, view._view_kind, change)
+        )
 
     def apply(self, g, keep):
         raise RuntimeError(self.refusal)

@@ -96,6 +96,13 @@ class Operation:
         return self
 
     @property
+    def module(self):
+        """The module in which programs, and pickle, find the function."""
+        if not self.namespace or FUNCTIONS[""].get(self.name) is self:
+            return "wengert"
+        return f"wengert.{self.namespace}"
+
+    @property
     def signature(self):
         """The parameters of the kernel, which are those of the operation."""
         if self._signature is None:
@@ -313,7 +320,7 @@ class Composite(Operation):
 
         function.__name__ = function.__qualname__ = name
         function.__doc__ = run.__doc__
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__wrapped__ = run
         return function
 
@@ -385,7 +392,7 @@ class Choice(Operation):
 
         function.__name__ = function.__qualname__ = f"{self.name}_" if kind == "inplace" else self.name
         function.__doc__ = self.doc or choose.__doc__
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__wrapped__ = choose
         function.operation = self
         return function
@@ -904,7 +911,7 @@ class Variadic(Operation):
             return self.general(bound.arguments, out)
 
         function.__name__ = function.__qualname__ = self.name
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__doc__ = self.doc
         function.__signature__ = binder
         return function

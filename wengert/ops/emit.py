@@ -323,7 +323,7 @@ class Emitter:
             "\n".join(self.lines) + "\n", name, namespace, f"{self.kind} {name} {scalars}".strip()
         )
         function.__doc__ = op.doc
-        function.__module__ = "wengert"
+        function.__module__ = op.module
         function.operation = op
         if self.needed():
             written = inspect.signature(function)
