@@ -249,6 +249,14 @@ def std(input, dim=None, correction=1, keepdim=False):
     return np.sqrt(var(input, dim, correction, keepdim))
 
 
+def var_mean(input, dim=None, correction=1, keepdim=False):
+    return var(input, dim, correction, keepdim), mean(input, dim, keepdim)
+
+
+def std_mean(input, dim=None, correction=1, keepdim=False):
+    return std(input, dim, correction, keepdim), mean(input, dim, keepdim)
+
+
 def logsumexp(input, dim, keepdim=False):
     """log of the sum of e^x, shifted by the maximum so that nothing overflows."""
     if input.dtype.kind in "biu":

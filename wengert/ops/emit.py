@@ -323,7 +323,7 @@ class Emitter:
             "\n".join(self.lines) + "\n", name, namespace, f"{self.kind} {name} {scalars}".strip()
         )
         function.__doc__ = op.doc
-        function.__module__ = "wengert"
+        function.__module__ = op.module
         function.operation = op
         if self.needed():
             written = inspect.signature(function)
@@ -512,7 +512,7 @@ class Emitter:
         self.add("t._node = None", indent + 1)
         if op.view:
             self.add(f"if not ({nothing}):", indent + 1)
-            self.add("t._view_kind = 'no_grad'", indent + 2)
+            self.add("views.leave_unrecorded(t)", indent + 2)
         self.add("return t", indent + 1)
         self.make_node(indent, "r.shape", f"{self.first()}.dtype")
         self.add("t._node = node", indent)
