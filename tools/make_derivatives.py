@@ -38,6 +38,7 @@ FAMILIES = {  # module -> its title; the order is the page's
     "indexing": ("Indexing", "索引"),
     "sorting": ("Sorting and selection", "排序与选取"),
     "linalg": ("Products of matrices and vectors", "矩阵与向量的乘积"),
+    "einsum": ("Einstein's summation", "爱因斯坦求和"),
     "products": ("Products over chosen dimensions", "指定维度上的乘积"),
     "decompositions": ("Linear algebra", "线性代数"),
     "fourier": ("Fourier transforms", "傅里叶变换"),

@@ -54,6 +54,7 @@ from wengert.ops import shape as _shape
 from wengert.ops import sorting as _sorting
 from wengert.ops.asarray import asarray
 from wengert.ops.declare import FUNCTIONS, return_types
+from wengert.outside import missing as _missing
 from wengert.printing import set_printoptions
 from wengert.settings import *
 from wengert.size import Size
@@ -157,7 +158,7 @@ def __getattr__(name):
         return function
     if _load_networks():
         return __getattr__(name)
-    raise AttributeError(f"module 'wengert' has no attribute '{name}'")
+    raise _missing(__name__, name)
 
 
 def _load_networks():

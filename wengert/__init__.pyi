@@ -90,6 +90,7 @@ from wengert.settings import numel as numel
 from wengert import onnx as onnx
 from wengert import ops as ops
 from wengert import optim as optim
+from wengert import outside as outside
 from wengert import overrides as overrides
 from wengert import package as package
 from wengert import printing as printing

@@ -11,6 +11,7 @@ import typing
 
 from wengert.futures import Future
 from wengert.nn.modules.module import Module
+from wengert.outside import outside
 
 __all__ = [
     "Attribute", "Error", "Final", "Future", "RecursiveScriptModule", "ScriptFunction", "ScriptModule", "annotate",
@@ -166,3 +167,5 @@ save = needs_compiled_code("save")
 load = needs_compiled_code("load")
 freeze = needs_compiled_code("freeze")
 optimize_for_inference = needs_compiled_code("optimize_for_inference")
+
+__getattr__ = outside(__name__)

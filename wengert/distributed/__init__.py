@@ -6,6 +6,7 @@ Programs that ask `is_available` and `is_initialized` first run as on one machin
 import os
 
 from wengert.absent import answers, refuses
+from wengert.outside import outside
 
 NO_GROUP = ValueError(
     "Default process group has not been initialized, please make sure to call init_process_group. (wengert has no "
@@ -86,3 +87,5 @@ def get_node_local_rank(fallback_rank=None):
                            "`get_node_local_rank` to work, assuming you are not running in an environment that sets "
                            "LOCAL_RANK.")  # fmt: skip
     return int(rank)
+
+__getattr__ = outside(__name__)

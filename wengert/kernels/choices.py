@@ -52,7 +52,7 @@ stand_in(
         "softmax/input": "softmax_gradient", "log_softmax/input": "log_softmax_gradient",
     },
 )  # fmt: skip
-CHOICES["matmul.column_sums"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.reductions:column_sums")
+CHOICES["sums.add_rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.reductions:add_rows")
 stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "gradients")
 stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "cross_entropy_gradient"})
 stand_in("llvm", "indexing", 1 << 15, "accumulate_rows", "masked_fill")
@@ -81,6 +81,7 @@ OFFERS = {
     "pooling.max_pool_backward": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.pooling:max_pool_backward"),),
     "recurrence.lstm_forward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:lstm_forward"),),
     "recurrence.lstm_backward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:lstm_backward"),),
+    "reductions.running_squares": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.squares:running_squares"),),
     "random.words": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:words"),),
     "random.bernoulli": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:bernoulli"),),
 }

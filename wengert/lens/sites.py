@@ -142,12 +142,18 @@ class Whole:
 
 
 class Part:
-    """A module where it stands in its `Whole`: `below` is its path there, `path` begins with the whole's name."""
+    """A module where it stands in its `Whole`: `below` is its path there, `path` begins with the whole's name.
 
-    __slots__ = ("whole", "below", "_module")
+    It is `sealed` if only this library's code runs in its forward, but for that of modules.
+    """
+
+    __slots__ = ("whole", "below", "sealed", "_module")
 
     def __init__(self, whole, below, module):
+        from wengert.lens.recorder import is_sealed
+
         self.whole, self.below, self._module = whole, below, weakref.ref(module)
+        self.sealed = "forward" not in module.__dict__ and is_sealed(type(module))
 
     module = property(lambda self: self._module())
 

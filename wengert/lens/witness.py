@@ -132,7 +132,6 @@ class Witness(Record):
         self.cut_places = {}  # (place, kind) -> [times, the latest cut]
         self.secret = {}  # id of memory written through .data -> (weak reference, site of the .data, place, when)
         self.hazards = {}
-        self.modules = weakref.WeakKeyDictionary()  # modules called on their own -> whether ever in training mode
         self.now = None
         self.loss_name = None
         self.previous_print = {}
@@ -249,7 +248,7 @@ class Witness(Record):
     def note_layout(self, order, leaves):
         """For each leaf that no optimizer holds: does it only compute features for what is trained?"""
         stories = {leaf: self.story(t) for leaf in leaves if (t := leaf._variable()) is not None}
-        known = {id(p) for whole in list(self.wholes) for p in whole.parameters()}
+        known = {id(p) for module in self.modules for p in module.parameters()}
         for leaf, story in stories.items():
             story.of_module = story.of_module or id(leaf._variable()) in known
         loose = {leaf: story for leaf, story in stories.items() if not story.held}
@@ -691,7 +690,7 @@ class Witness(Record):
 
     def is_resting(self, tensor):
         """Whether the module of a parameter was put into evaluation mode, so that it is not meant to learn."""
-        for module in list(self.wholes):
+        for module in self.modules:
             for below in module.modules():
                 if any(p is tensor for p in below._parameters.values()):
                     return not below.training

@@ -96,6 +96,13 @@ class Operation:
         return self
 
     @property
+    def module(self):
+        """The module in which programs, and pickle, find the function."""
+        if not self.namespace or FUNCTIONS[""].get(self.name) is self:
+            return "wengert"
+        return f"wengert.{self.namespace}"
+
+    @property
     def signature(self):
         """The parameters of the kernel, which are those of the operation."""
         if self._signature is None:
@@ -171,9 +178,17 @@ class Operation:
         if _overrides is None or _overrides.state.modes or rare.recast is not no_recast:
             return self.general(values, None, kind)
         try:
-            return observed(self, values, self.run(values, values))
+            body = self.usual_body
+            result = body(*values.values()) if body is not None else self.run(values, values)
         except UNFORESEEN as error:
             raise self.misplaced(error, tuple(values.values()), {}) from None
+        if grad_mode.inference:
+            mark_inference(result)
+        for observe in rare.on_record:
+            observe(self, values, result)
+        return result
+
+    usual_body = None  # what `run` comes to on plain tensors, where that is always the same
 
     def run(self, given, plain):
         """The common path on arguments as `prepare` made them of those `given`."""
@@ -305,7 +320,7 @@ class Composite(Operation):
 
         function.__name__ = function.__qualname__ = name
         function.__doc__ = run.__doc__
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__wrapped__ = run
         return function
 
@@ -377,7 +392,7 @@ class Choice(Operation):
 
         function.__name__ = function.__qualname__ = f"{self.name}_" if kind == "inplace" else self.name
         function.__doc__ = self.doc or choose.__doc__
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__wrapped__ = choose
         function.operation = self
         return function
@@ -463,6 +478,10 @@ class Primitive(Operation):
                 )
         return values
 
+    @cached_property
+    def usual_body(self):
+        return self.generate("body") if type(self).run is Operation.run else None
+
     def body(self, values, scalars=(), numbered=False):
         """Run the common path on `values`, whose tensors are known to be what the kernel expects."""
         body = self._bodies.get((scalars, numbered))
@@ -491,7 +510,8 @@ class Primitive(Operation):
     def kernel_in_float32(self):
         """The kernel for 16-bit floats, computed in float32."""
         several = bool(self.outputs or self.residuals)
-        return halves.in_float32(self.kernel, len(self.outputs or ("out",)), several)
+        of_one_dtype = self.name in halves.OF_ONE_DTYPE
+        return halves.in_float32(self.kernel, len(self.outputs or ("out",)), several, of_one_dtype)
 
     def generate(self, kind, scalars=(), numbered=False):
         return Emitter(self, kind, scalars, numbered).build()
@@ -640,6 +660,10 @@ class Pointwise(Primitive):
         return TypeError(
             f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
         )
+
+    @cached_property
+    def usual_body(self):
+        return self.generate("body") if self.scalar_node == self.node_name else None
 
     def run(self, given, plain):
         return self.body(plain, (), self.numbered(given))
@@ -821,12 +845,12 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
               tensors=None,
               outputs=None, residuals=(), view=False, holomorphic=True, node=None, full_node=None, nodiff_outputs=(),
               joint=None, joint_of=(),
-              out=True, dense=False, **derivatives):  # fmt: skip
+              named=True, out=True, dense=False, **derivatives):  # fmt: skip
     """Declare an operation with a kernel of its own: ``kernel(arrays..., plain arguments...) -> array``.
 
     Args:
         tensors: the parameters that are tensors (default: those with a derivative).
-        outputs: names of the results where there are several; they come as a named tuple.
+        outputs: names of the results where there are several; they come as a named tuple (a plain one unless `named`).
         residuals: names of values that the kernel returns after its results, for the derivatives alone.
         view: True if the result is a view of the first input, "maybe" if it sometimes is.
         dense: the result is laid out row by row, whatever the strides of the input.
@@ -842,7 +866,7 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
     )  # fmt: skip
     if outputs:
         own = f"linalg_{name}" if namespace == "linalg" and not name.startswith("linalg_") else name
-        operation.result_type = result_type(own, outputs)
+        operation.result_type = result_type(own, outputs) if named else plain_tuple
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
 
@@ -887,7 +911,7 @@ class Variadic(Operation):
             return self.general(bound.arguments, out)
 
         function.__name__ = function.__qualname__ = self.name
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__doc__ = self.doc
         function.__signature__ = binder
         return function
@@ -1017,6 +1041,10 @@ class _ReturnTypes(types.ModuleType):
 
 
 return_types = _ReturnTypes("wengert.return_types")
+
+
+def plain_tuple(*values):
+    return values
 
 
 def result_type(name, outputs):

@@ -18,6 +18,7 @@ from wengert.autograd import engine, saved
 from wengert.autograd.function import Function
 from wengert.autograd.graph import no_recast, rare
 from wengert.autograd.modes import enable_grad, no_grad
+from wengert.outside import outside
 from wengert.tensor import Tensor, detach_plain
 
 __all__ = [
@@ -177,6 +178,11 @@ class Frame:
         kept = {}
 
         def pack(tensor):
+            if len(kept) == len(self.metadata):
+                raise CheckpointError(
+                    "torch.utils.checkpoint: trying to save more tensors during recomputation than during the original "
+                    f"forward pass, which saved {len(kept)}."
+                )
             kept[len(kept)] = detach_plain(tensor)
             if self.early_stop and len(kept) == len(self.metadata):
                 raise StopRecomputation
@@ -349,3 +355,5 @@ def check_backward_validity(inputs):
     """Warn if no input requires grad."""
     if not is_anything_requiring_grad(inputs):
         warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", UserWarning, stacklevel=2)
+
+__getattr__ = outside(__name__)

@@ -9,7 +9,7 @@ from math import inf, prod
 
 import numpy as np
 
-from wengert.kernels import choices
+from wengert.kernels import choices, sums
 from wengert.kernels import reductions as reference
 from wengert.kernels.cpu import mathematics as m
 from wengert.kernels.cpu.columns import REDUCE, ColumnKernel
@@ -162,9 +162,9 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
     return reference.sum(input, dim, keepdim, dtype=dtype)
 
 
-def column_sums(x):
-    found = SUM((0,), x)
-    return found[0][0].astype(x.dtype) if found else np.add.reduce(x, 0)
+def add_rows(array):
+    found = SUM((0,), array)
+    return found[0][0].astype(array.dtype) if found else sums.add_rows.reference(array)
 
 
 def mean(input, dim=None, keepdim=False, *, dtype=None):
@@ -248,6 +248,9 @@ def vector_norm(input, p=2, dim=None, keepdim=False, *, dtype=None):
     kernel = NORMS.get(p)
     if dtype is None and kernel is not None and input.dtype in FLOATS:
         axes = reference.axes_of(dim, input.ndim)
+        whole = len(axes) == input.ndim and input.flags.f_contiguous
+        if p == 2 and input.dtype == F32 and (whole or reference.adjoining(axes, input)):  # as PyTorch rounds it
+            return reference.vector_norm(input, p, dim, keepdim)
         found = kernel(axes, input)
         if found:
             return rounded(np.sqrt(found[0]) if p == 2 else found[0], input, axes, keepdim)
