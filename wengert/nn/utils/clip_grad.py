@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 import wengert
+from wengert.autograd.graph import rare
 from wengert.autograd.views import bump
 from wengert.tensor import Tensor
 
@@ -59,6 +60,9 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
         else:
             array *= coefficient
         bump(grad)
+        if rare.active:
+            for observe in rare.on_result:
+                observe("written", (grad,), None, None)
 
 
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
