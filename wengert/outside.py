@@ -211,7 +211,7 @@ ABSENT = (
         {
             "torch": "has_lapack has_mkl has_openmp has_spectral",
             "func": "rearrange",
-            "Tensor": "const_data_ptr index reinforce volatile",
+            "Tensor": "const_data_ptr index reinforce",
         },
     ),
     Absence(

@@ -118,3 +118,11 @@ def test_inputs_are_looked_at():
         gradcheck(torch.sin, (torch.ones(2).requires_grad_(),), raise_exception=False)
     with pytest.raises(RuntimeError, match="stride 0"):
         gradcheck(torch.sin, (real(1).detach().expand(3).requires_grad_(),))
+
+
+def test_in_fast_mode_every_element_may_be_off_by_the_tolerance():
+    def nearly(x):
+        return x + (x.detach() * 1e-6) ** 2 * 1e6
+
+    assert gradcheck(nearly, (real(50),), fast_mode=True, atol=1e-5)
+    assert gradcheck(torch.sin, (torch.ones(0, 3, dtype=torch.float64, requires_grad=True),))

@@ -80,3 +80,22 @@ def test_inference_tensors():
     ]:
         with pytest.raises(RuntimeError, match=message):
             run()
+
+
+def test_decorating_a_class_is_deprecated():
+    with pytest.warns(FutureWarning, match="Decorating classes is deprecated"):
+
+        @torch.no_grad()
+        class Quiet:
+            def __init__(self):
+                assert not torch.is_grad_enabled()
+
+    Quiet()
+
+
+def test_an_array_is_given_where_nothing_is_recorded():
+    x = torch.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="requires grad"):
+        x.numpy()
+    with torch.no_grad():
+        assert x.numpy().tolist() == [1, 1]

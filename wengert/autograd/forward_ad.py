@@ -540,6 +540,29 @@ def pieces(tensor, cut):
 # --- functions of the user's own --------------------------------------------------------------------------------------
 
 
+def check_aliasing(result, tangent, ctx, inputs, tangents):
+    """Raise RuntimeError unless a custom Function's `jvp` aliases the tangents as its `forward` aliases the inputs."""
+    tensors = [(a, t) for a, t in zip(inputs, tangents, strict=True) if isinstance(a, Tensor)]
+    if any(result is d for d in ctx._dirty):
+        if not any(result is a and tangent is t for a, t in tensors):
+            raise RuntimeError(
+                "An inplace custom Function is not modifying the forward mode gradients inplace. If the forward is "
+                "modifying an input inplace, then the jvp function must modify the corresponding gradient inplace."
+            )
+        return
+    base = result._base
+    given = next((t for a, t in tensors if base is not None and (base is a or base is a._base)), None)
+    if given is None:
+        return
+    if tangent._base is None:
+        raise RuntimeError(
+            "A custom Function's forward is returning a view (or an input as-is) but the jvp is not returning a view."
+        )
+    whose = "the same base as the given grad input" if given._base is not None else "the given grad input"
+    if tangent._base is not (given if given._base is None else given._base):
+        raise RuntimeError(f"A custom Function is returning a view but the jvp is not returning a view of {whose}.")
+
+
 def apply_function(function, args, kwargs, with_setup):
     """Run a custom Function on dual arguments; the tangents of its results come from its `jvp`."""
     from wengert.autograd.function import run
@@ -569,6 +592,7 @@ def apply_function(function, args, kwargs, with_setup):
         )
     for r, tangent in zip(results, tangents, strict=True):
         if isinstance(r, Tensor) and r.dtype.differentiable and tangent is not None:
+            check_aliasing(r, tangent, ctx, plain, given)
             if tangent._array.shape != r._array.shape:
                 raise RuntimeError(
                     f"jvp of {function.__name__} returned a tangent of shape {list(tangent.shape)} for a result of "

@@ -1,13 +1,15 @@
 """Derivatives checked against differences.
 
 Every check is on real numbers: a complex element counts as two, its parts. For a result f and an input x, the numerical
-Jacobian comes from central differences, the analytical one from backward passes with unit gradients (whose convention
-for
+Jacobian comes from central differences, the analytical one from backward passes with unit gradients (whose
+convention for
 complex numbers, ∂/∂Re + i ∂/∂Im of Re(ḡ·f), makes the parts of the gradient the entries of the real Jacobian) or from
 forward mode with unit tangents. The fast mode compares vᵀJu for random u and v in place of the matrices.
 """
 
+import sys
 import warnings
+from types import ModuleType
 
 import numpy as np
 
@@ -110,7 +112,7 @@ class Check:
                     "likely fail if all the inputs are not of double precision floating point or complex. ",
                     stacklevel=3,
                 )
-            if any(s == 0 and n > 1 for s, n in zip(x._array.strides, x._array.shape, strict=True)):
+            if any(s == 0 and n > 1 for s, n in zip(x.stride(), x.shape, strict=True)):
                 raise RuntimeError(
                     f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are "
                     "non-overlapping to "
@@ -151,10 +153,12 @@ class Check:
 
     def directions(self, x):
         size = reals(x._array).size
-        if self.fast:
-            d = self.random.random(size)
-            return [d / (np.linalg.norm(d) or 1)]
-        return list(np.eye(size))
+        return [self.direction(size)] if self.fast else list(np.eye(size))
+
+    def direction(self, size):
+        """A random direction without negative parts."""
+        d = self.random.random(size)
+        return d / (np.linalg.norm(d) or 1)
 
     # --- comparisons --------------------------------------------------------------------------------------------------
 
@@ -170,7 +174,8 @@ class Check:
             if forward:
                 tangents = [self.tangent(place, i, d) for d in directions]
                 analytical = np.array(tangents).T if tangents else columns
-                self.must_agree(analytical, columns, number, i, "computed with forward mode ")
+                scale = directions[0].sum() if self.fast else 1
+                self.must_agree(analytical, columns, number, i, "computed with forward mode ", scale)
 
     def place_among_values(self, number):
         """The index, among the floating outputs, of the differentiable output `number`."""
@@ -181,9 +186,10 @@ class Check:
         output = self.outputs()[number]
         size = reals(output._array).size
         if self.fast:
-            v = self.random.random(size)
-            row = self.row(output, x, v)
-            self.must_agree(np.array([row @ directions[0]]), np.array([v @ columns[:, 0]]), number, i, "in fast mode ")
+            # vᵀJu adds up every element of the Jacobian, and with them what each may be off by.
+            v, u = self.direction(size), directions[0]
+            analytical, numerical = np.array([self.row(output, x, v) @ u]), np.array([v @ columns[:, 0]])
+            self.must_agree(analytical, numerical, number, i, "in fast mode ", u.sum() * v.sum())
             return
         rows = [self.row(output, x, unit) for unit in np.eye(size)]
         analytical = np.array(rows) if rows else np.zeros((0, reals(x._array).size))
@@ -216,9 +222,9 @@ class Check:
         finally:
             forward_ad.pop_level(level)
 
-    def must_agree(self, analytical, numerical, output, i, mode):
+    def must_agree(self, analytical, numerical, output, i, mode, scale=1):
         if analytical.shape == numerical.shape and np.allclose(
-            analytical, numerical, self.rtol, self.atol, equal_nan=True
+            analytical, numerical, self.rtol, self.atol * scale, equal_nan=True
         ):
             return
         raise GradcheckError(
@@ -437,3 +443,13 @@ def gradgradcheck(
         fast_mode=fast_mode,
         masked=masked,
     )
+
+
+class CallableModule(ModuleType):
+    """`torch.autograd.gradcheck` names a module and the function in it: whoever imports one has the other too."""
+
+    def __call__(self, *args, **kwargs):
+        return gradcheck(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = CallableModule

@@ -5,6 +5,7 @@ Each is a context manager and a decorator, for functions, generators and classes
 
 import functools
 import inspect
+import warnings
 
 from wengert.autograd.graph import grad_mode, rare
 
@@ -21,6 +22,13 @@ class ContextDecorator:
 
     def __call__(self, function):
         if inspect.isclass(function):
+            warnings.warn(
+                "Decorating classes is deprecated and will be disabled in future versions. You should only decorate "
+                "functions or methods. To preserve the current behavior of class decoration, you can directly decorate "
+                "the `__init__` method and nothing else.",
+                FutureWarning,
+                stacklevel=2,
+            )
             function.__init__ = self(function.__init__)
             return function
         if inspect.isgeneratorfunction(function):

@@ -394,10 +394,11 @@ class Record:
                 site.shape, site.dtype = tensor._array.shape, tensor.dtype
             made = tensor._node
             if made is not None:
-                if made.__class__ is AccumulateGrad:  # a leaf written in place stays what it is
+                if made.__class__ is not AccumulateGrad:
+                    node = made.parent if made.__class__ is Output else made
+                    node.site_ = site
+                elif not made.hidden:  # a leaf written in place stays what it is; a hidden one is a view cut off
                     continue
-                node = made.parent if made.__class__ is Output else made
-                node.site_ = site
             elif first is not result:
                 bare.append(tensor)
             tensor._origin = site
@@ -405,7 +406,7 @@ class Record:
             site.operation = node.name() if node is not None else getattr(operation, "name", str(operation))
             if node is not None and node is first._node and node.__class__.name is Node.name:
                 self.names[node.__class__] = site.operation
-            if node is None and cut_from is not None and first._node is None:
+            if node is None and cut_from is not None and (first._node is None or first._node.hidden):
                 self.cut(self.kind_of(site), site, cut_from, first)
             elif bare and node is not None:
                 self.note_bare(site, bare, node)

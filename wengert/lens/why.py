@@ -271,7 +271,7 @@ def walk(roots):
         for i, edge in enumerate(node.edges):
             if edge is None:
                 continue
-            if type(edge) is AccumulateGrad:
+            if type(edge) is AccumulateGrad and not edge.hidden:
                 leaves.setdefault(edge, []).append((node, i))
             if edge not in seen:
                 seen.add(edge)

@@ -96,6 +96,13 @@ class Operation:
         return self
 
     @property
+    def module(self):
+        """The module in which programs, and pickle, find the function."""
+        if not self.namespace or FUNCTIONS[""].get(self.name) is self:
+            return "wengert"
+        return f"wengert.{self.namespace}"
+
+    @property
     def signature(self):
         """The parameters of the kernel, which are those of the operation."""
         if self._signature is None:
@@ -313,7 +320,7 @@ class Composite(Operation):
 
         function.__name__ = function.__qualname__ = name
         function.__doc__ = run.__doc__
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__wrapped__ = run
         return function
 
@@ -385,7 +392,7 @@ class Choice(Operation):
 
         function.__name__ = function.__qualname__ = f"{self.name}_" if kind == "inplace" else self.name
         function.__doc__ = self.doc or choose.__doc__
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__wrapped__ = choose
         function.operation = self
         return function
@@ -503,7 +510,8 @@ class Primitive(Operation):
     def kernel_in_float32(self):
         """The kernel for 16-bit floats, computed in float32."""
         several = bool(self.outputs or self.residuals)
-        return halves.in_float32(self.kernel, len(self.outputs or ("out",)), several)
+        of_one_dtype = self.name in halves.OF_ONE_DTYPE
+        return halves.in_float32(self.kernel, len(self.outputs or ("out",)), several, of_one_dtype)
 
     def generate(self, kind, scalars=(), numbered=False):
         return Emitter(self, kind, scalars, numbered).build()
@@ -837,12 +845,12 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
               tensors=None,
               outputs=None, residuals=(), view=False, holomorphic=True, node=None, full_node=None, nodiff_outputs=(),
               joint=None, joint_of=(),
-              out=True, dense=False, **derivatives):  # fmt: skip
+              named=True, out=True, dense=False, **derivatives):  # fmt: skip
     """Declare an operation with a kernel of its own: ``kernel(arrays..., plain arguments...) -> array``.
 
     Args:
         tensors: the parameters that are tensors (default: those with a derivative).
-        outputs: names of the results where there are several; they come as a named tuple.
+        outputs: names of the results where there are several; they come as a named tuple (a plain one unless `named`).
         residuals: names of values that the kernel returns after its results, for the derivatives alone.
         view: True if the result is a view of the first input, "maybe" if it sometimes is.
         dense: the result is laid out row by row, whatever the strides of the input.
@@ -858,7 +866,7 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
     )  # fmt: skip
     if outputs:
         own = f"linalg_{name}" if namespace == "linalg" and not name.startswith("linalg_") else name
-        operation.result_type = result_type(own, outputs)
+        operation.result_type = result_type(own, outputs) if named else plain_tuple
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
 
@@ -903,7 +911,7 @@ class Variadic(Operation):
             return self.general(bound.arguments, out)
 
         function.__name__ = function.__qualname__ = self.name
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__doc__ = self.doc
         function.__signature__ = binder
         return function
@@ -1033,6 +1041,10 @@ class _ReturnTypes(types.ModuleType):
 
 
 return_types = _ReturnTypes("wengert.return_types")
+
+
+def plain_tuple(*values):
+    return values
 
 
 def result_type(name, outputs):

@@ -178,6 +178,11 @@ class Frame:
         kept = {}
 
         def pack(tensor):
+            if len(kept) == len(self.metadata):
+                raise CheckpointError(
+                    "torch.utils.checkpoint: trying to save more tensors during recomputation than during the original "
+                    f"forward pass, which saved {len(kept)}."
+                )
             kept[len(kept)] = detach_plain(tensor)
             if self.early_stop and len(kept) == len(self.metadata):
                 raise StopRecomputation
