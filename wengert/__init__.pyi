@@ -11,6 +11,7 @@ from wengert import return_types as _return_types
 from wengert.dtypes import dtype as _dtype
 from wengert.tensor import Tensor as _Tensor
 
+from wengert.devices import device as DeviceObjType
 from wengert.size import Size as Size
 from wengert.tensor import Tensor as Tensor
 from wengert import absent as absent
@@ -21,6 +22,7 @@ from wengert.settings import are_deterministic_algorithms_enabled as are_determi
 from wengert import autograd as autograd
 from wengert import backends as backends
 from wengert.settings import can_cast as can_cast
+from wengert import classes as classes
 from wengert.settings import compiled_with_cxx11_abi as compiled_with_cxx11_abi
 from wengert import compiler as compiler
 from wengert import copying as copying
@@ -252,6 +254,7 @@ def celu(input: _Tensor, alpha: _int | _float | _complex = 1.0, *, out: _Any = N
 def celu_(input: _Tensor, alpha: _int | _float | _complex = 1.0, *, out: _Any = None) -> _Tensor: ...
 cfloat: _dtype
 def chain_matmul(*matrices: _Any, out: _Any = None) -> _Tensor: ...
+chalf: _Any
 def channel_shuffle(input: _Tensor, groups: _Any, *, out: _Any = None) -> _Tensor: ...
 channels_last: _Any
 channels_last_3d: _Any
@@ -272,6 +275,7 @@ def column_stack(tensors: _Sequence[_Tensor], *, out: _Any = None) -> _Tensor: .
 def combinations(input: _Tensor, r: _int = 2, with_replacement: _bool = False, *, out: _Any = None) -> _Tensor: ...
 def complex(real: _Any, imag: _Any, *, out: _Any = None) -> _Tensor: ...
 complex128: _dtype
+complex32: _Any
 complex64: _dtype
 def concat(tensors: _Sequence[_Tensor], dim: _int | _Sequence[_int] | None = 0, *, out: _Any = None) -> _Tensor: ...
 def concatenate(tensors: _Sequence[_Tensor], dim: _int | _Sequence[_int] | None = 0, *, out: _Any = None) -> _Tensor: ...
@@ -378,7 +382,10 @@ float16: _dtype
 float32: _dtype
 float64: _dtype
 float8_e4m3fn: _dtype
+float8_e4m3fnuz: _Any
 float8_e5m2: _dtype
+float8_e5m2fnuz: _Any
+float8_e8m0fnu: _Any
 def float_power(input: _Tensor, exponent: _Tensor | _int | _float | _complex, *, out: _Any = None) -> _Tensor: ...
 def floor(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def floor_(input: _Tensor) -> _Tensor: ...
@@ -450,9 +457,16 @@ inf: _float
 def inner(input: _Tensor, other: _Tensor | _int | _float | _complex, *, out: _Any = None) -> _Tensor: ...
 def instance_norm(input: _Tensor, weight: _Any, bias: _Any, running_mean: _Any, running_var: _Any, use_input_stats: _Any, momentum: _Any, eps: _Any, cudnn_enabled: _Any, *, out: _Any = None) -> _Tensor: ...
 int: _dtype
+int1: _Any
 int16: _dtype
+int2: _Any
+int3: _Any
 int32: _dtype
+int4: _Any
+int5: _Any
+int6: _Any
 int64: _dtype
+int7: _Any
 int8: _dtype
 def inverse(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def isclose(input: _Tensor, other: _Tensor | _int | _float | _complex, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False, *, out: _Any = None) -> _Tensor: ...
@@ -608,8 +622,13 @@ preserve_format: _Any
 def prod(input: _Tensor, dim: _int | _Sequence[_int] | None = None, keepdim: _bool = False, *, dtype: _dtype | None = None, out: _Any = None) -> _Tensor: ...
 def put(input: _Tensor, index: _Tensor, source: _Tensor, accumulate: _bool = False, *, out: _Any = None) -> _Tensor: ...
 def put_(input: _Tensor, index: _Tensor, source: _Tensor, accumulate: _bool = False) -> _Tensor: ...
+qint32: _Any
+qint8: _Any
 def qr(input: _Tensor, some: _bool = True, *, out: _Any = None) -> _Tensor: ...
 def quantile(input: _Tensor, q: _Any, dim: _int | _Sequence[_int] | None = None, keepdim: _bool = False, *, interpolation: _str = 'linear', out: _Any = None) -> _Tensor: ...
+quint2x4: _Any
+quint4x2: _Any
+quint8: _Any
 def rad2deg(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def rad2deg_(input: _Tensor) -> _Tensor: ...
 def rand(*args: _Any, size: _Any = None, generator: _Any = None, out: _Any = None, dtype: _dtype | None = None, layout: _Any = None, device: _Any = None, pin_memory: _bool = False, requires_grad: _bool = False) -> _Tensor: ...
@@ -761,9 +780,16 @@ def true_divide(input: _Tensor, other: _Tensor | _int | _float | _complex, *, ou
 def true_divide_(input: _Tensor, other: _Tensor | _int | _float | _complex) -> _Tensor: ...
 def trunc(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def trunc_(input: _Tensor) -> _Tensor: ...
+uint1: _Any
 uint16: _dtype
+uint2: _Any
+uint3: _Any
 uint32: _dtype
+uint4: _Any
+uint5: _Any
+uint6: _Any
 uint64: _dtype
+uint7: _Any
 uint8: _dtype
 def unbind(input: _Tensor, dim: _int | _Sequence[_int] | None = 0, *, out: _Any = None) -> tuple[_Tensor, ...]: ...
 def unbind_copy(input: _Tensor, dim: _int | _Sequence[_int] | None = 0, *, out: _Any = None) -> _Tensor: ...

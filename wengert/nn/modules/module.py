@@ -43,7 +43,7 @@ _global_forward_hooks_always_called = OrderedDict()
 _global_forward_hooks_with_kwargs = OrderedDict()
 _global_is_full_backward_hook = None
 
-_EXTRA_STATE_KEY = "_extra_state"
+_EXTRA_STATE_KEY = _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
@@ -187,6 +187,7 @@ class Module:
     call_super_init = False
     _compiled_call_impl = None
     T_destination = dict
+    training: bool
 
     forward = _forward_unimplemented
 
