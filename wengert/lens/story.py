@@ -69,8 +69,9 @@ def is_sampled(number):
 class Holder:
     """What is remembered of an optimizer, which most programs make in a function and drop at its end."""
 
-    def __init__(self, kind, place):
+    def __init__(self, kind, place, made):
         self.kind, self.place = kind, place
+        self.made = made  # how many sites there were when it was met first
         self.name = ""
         self.lr = self.lr_at_first = None
         self.steps = 0

@@ -81,7 +81,7 @@ class Witness(Record):
         """The `Holder` of an optimizer."""
         found = self.holder_of.get(optimizer)
         if found is None:
-            found = Holder(type(optimizer).__name__, self.optimizers.get(optimizer, NOWHERE))
+            found = Holder(type(optimizer).__name__, self.optimizers.get(optimizer, NOWHERE), self.count)
             self.holder_of[optimizer] = found
             self.holders.append(found)
         return found
@@ -362,6 +362,7 @@ class Witness(Record):
         super().before_step(optimizer, args, kwargs)
         holder = self.holder(optimizer)
         holder.steps = count = holder.steps + 1
+        closed = len(args) > 1 or kwargs.get("closure") is not None  # then the gradients are made inside of the step
         holder.lr = float(optimizer.param_groups[0].get("lr", 0))
         frames = user_frames(2) if is_sampled(count) else ()
         if frames:
@@ -377,7 +378,9 @@ class Witness(Record):
                 story.steps += 1
                 grad = p.grad
                 got = story.last_got > story.last_step
-                if grad is None or (got and not grad._array.any()):
+                if closed:
+                    self.previous_print[id(p)] = fingerprint(p)
+                elif grad is None or (got and not grad._array.any()):
                     story.empty_steps += 1
                     if got:
                         self.note_loss_of_gradient(story, grad)
@@ -404,6 +407,8 @@ class Witness(Record):
                     story = self.story(p)
                     if fingerprint(p) != before:
                         story.moved += 1
+                    elif p.grad is None:
+                        story.empty_steps += 1
                     elif p.grad is not None and p.grad._array.any() and not group.get("lr", 1):
                         story.unmoved += 1
 
