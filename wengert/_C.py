@@ -1,6 +1,7 @@
 """What programs ask of PyTorch's binary module by its name, where wengert has it elsewhere."""
 
 from wengert.autograd import engine, function, graph
+from wengert.autograd.graph import grad_mode
 from wengert.autograd.modes import is_grad_enabled, is_inference_mode_enabled
 from wengert.devices import device
 from wengert.dtypes import dtype, layout, memory_format
@@ -23,6 +24,35 @@ __all__ = [
 
 
 _will_engine_execute_node = engine.will_execute
+_current_graph_task_id = engine.current_pass
+
+
+def _is_multithreading_enabled():
+    """What `set_multithreading_enabled` was told last."""
+    return grad_mode.multithreading
+
+
+def _set_fwd_grad_enabled(mode):
+    """Whether operations push tangents along, from now on."""
+    from wengert.autograd import forward_ad
+
+    forward_ad._set_fwd_grad_enabled(mode)
+
+
+class _autograd:
+    """What is asked of its part for the graph."""
+
+    @staticmethod
+    def _saved_tensors_hooks_is_enabled():
+        from wengert.autograd import saved
+
+        return saved.state.disabled is None
+
+    @staticmethod
+    def _profiler_enabled():
+        from wengert.autograd import profiler
+
+        return profiler._profiler_enabled()
 
 
 class _functions:

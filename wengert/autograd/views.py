@@ -47,8 +47,8 @@ def check_inplace(tensor):
     if type(node) is AccumulateGrad:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     kind = tensor._view_kind
-    if kind == "no_grad" and base._node is not None:
-        raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
+    if kind in UNRECORDED and base._node is not None:
+        raise RuntimeError(made_unrecorded(kind, "is being modified inplace"))
     if kind == "multi":
         maker = bare_name(node) or "an operation"
         raise RuntimeError(
@@ -68,7 +68,7 @@ def check_inplace(tensor):
     if base._node is None and starts_at_view(node, base):
         raise RuntimeError(
             f"Output {getattr(node, 'nr', 0)} of {bare_name(node)} is a view of a view which was created in no_grad "
-            f"mode and is being modified inplace with grad mode enabled. {AMBIGUOUS}"
+            f"mode and is being modified inplace with grad mode enabled. {AMBIGUOUS.format(block='no_grad')}"
         )
     # A base without a place in the graph, under a view that has one, was cut off after the view was made.
     if type(base._node) is AccumulateGrad or (base._node is None and node is not None):
@@ -82,17 +82,25 @@ def check_unrecorded(tensor):
     base_node = tensor._base._node
     if base_node is None or tensor._node is not None or not tensor.dtype.differentiable:
         return
-    if type(base_node) is AccumulateGrad and tensor._view_kind != "no_grad":
+    if type(base_node) is AccumulateGrad and tensor._view_kind not in UNRECORDED:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
+    raise RuntimeError(made_unrecorded(tensor._view_kind, "is being modified inplace"))
 
 
 AMBIGUOUS = (
     "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both "
-    "the view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or "
+    "the view and the inplace either both inside the {block} block (if you don't want the inplace to be tracked) or "
     "both outside (if you want the inplace to be tracked)."
 )
-VIEW_MADE_UNRECORDED = f"A view was created in no_grad mode and {{change}} with grad mode enabled. {AMBIGUOUS}"
+UNRECORDED = {  # kind of view: (the mode that made it, the mode in which it must not be written, the former's block)
+    "no_grad": ("no_grad mode", "with grad mode enabled", "no_grad"),
+    "inference": ("inference mode", "in normal mode", "inference_mode"),
+}
+
+
+def made_unrecorded(kind, change):
+    made, written, block = UNRECORDED.get(kind, UNRECORDED["no_grad"])
+    return f"A view was created in {made} and {change} {written}. {AMBIGUOUS.format(block=block)}"
 
 
 def starts_at_view(node, base):
@@ -140,11 +148,8 @@ def refresh_views(counter, base, written):
     for reference in counter.views:
         view = reference()
         if view is not None and view._base is base:
-            move = (
-                Stranded(base, view)
-                if view._view_kind == "multi" and view is not written
-                else AsStridedBackward0(base, view)
-            )
+            stranded = view is not written and view._view_kind in STRANDED
+            move = Stranded(base, view) if stranded else AsStridedBackward0(base, view)
             move_retained(view, move)
             view._node = move
 
@@ -254,15 +259,22 @@ class AsStridedBackward0(Node):
         return (write_window(zeros, g, window, accumulate=True),)
 
 
+STRANDED = ("multi", "no_grad", "inference")
+
+
 class Stranded(AsStridedBackward0):
-    """The history of one of several views made together, after their base was written: PyTorch has none, so it is
-    refused.
+    """The history of a view made unrecorded, or of one of several made together, after their base was written: PyTorch
+    has none, so it is refused.
     """
 
     __slots__ = ("refusal",)
 
     def __init__(self, base, view):
         super().__init__(base, view)
+        if view._view_kind in UNRECORDED:
+            change = "its base or another view of its base has been modified inplace"
+            self.refusal = made_unrecorded(view._view_kind, change)
+            return
         maker = f"Output {getattr(view._node, 'nr', 0)} of {bare_name(view._node) or 'an operation'}"
         self.refusal = (
             f"{maker} is a view and its base or another view of its base has been modified inplace. This view is the "
