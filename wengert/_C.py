@@ -1,5 +1,7 @@
 """What programs ask of PyTorch's binary module by its name, where wengert has it elsewhere."""
 
+import importlib
+
 from wengert.autograd import engine, function, graph
 from wengert.autograd.graph import grad_mode
 from wengert.autograd.modes import is_grad_enabled, is_inference_mode_enabled
@@ -64,8 +66,23 @@ class _functions:
     Error = function.Error
 
 
-class _nn:
-    """What networks ask of it."""
+class Bindings:
+    """Operations as PyTorch's bindings name them: `torch._C._fft.fft_rfft` is `torch.fft.rfft`.
+
+    Args:
+        home: the module that has them.
+        prefix: what their names have in front.
+    """
+
+    def __init__(self, home, prefix=""):
+        self._home, self._prefix = home, prefix
+
+    def __getattr__(self, name):
+        return getattr(importlib.import_module(self._home), name.removeprefix(self._prefix))
+
+
+class NetworkBindings(Bindings):
+    """Those of networks."""
 
     @staticmethod
     def _parse_to(*args, **kwargs):
@@ -73,6 +90,13 @@ class _nn:
         from wengert.nn.modules.module import _parse_to
 
         return _parse_to(*args, **kwargs)
+
+
+_VariableFunctions = _VariableFunctionsClass = Bindings("wengert")
+_nn = NetworkBindings("wengert.nn.functional")
+_fft = Bindings("wengert.fft", "fft_")
+_linalg = Bindings("wengert.linalg", "linalg_")
+_special = Bindings("wengert.special", "special_")
 
 
 def _log_api_usage_once(event):

@@ -41,11 +41,23 @@ class SameModule(Loader):
     def exec_module(self, module: ModuleType) -> None:
         # The module ran when it was imported as wengert's. The import system has just pointed its __spec__ at us.
         module.__spec__ = self.spec
+        name_what_is_loaded()
 
     def get_code(self, name: str):
         """The code of the module, for `python -m` and its like."""
         spec = importlib.util.find_spec(self.name)
         return spec.loader.get_code(self.name)  # type: ignore[union-attr]
+
+
+def name_what_is_loaded() -> None:
+    """Enter every loaded module of wengert under torch's name too.
+
+    What is entered isn't loaded again, and so isn't bound in its package again, where by now a function may have the
+    name of the module that it comes from (`torch.nn.utils.weight_norm`).
+    """
+    for name, module in list(sys.modules.items()):
+        if name == "wengert" or name.startswith("wengert."):
+            sys.modules.setdefault("torch" + name.removeprefix("wengert"), module)
 
 
 class TorchDistribution(Distribution):
@@ -144,9 +156,7 @@ def install_as_torch() -> ModuleType:
     sys.meta_path.insert(0, TorchFinder())
     if (spawn := sys.modules.get("multiprocessing.spawn")) is not None:  # loaded before we could see to it
         tell_children(spawn)
-    for name, module in list(sys.modules.items()):
-        if name == "wengert" or name.startswith("wengert."):
-            sys.modules["torch" + name.removeprefix("wengert")] = module
+    name_what_is_loaded()
     return package
 
 

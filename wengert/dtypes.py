@@ -213,9 +213,9 @@ def result_type_of(operands):
 
 
 def _raise_category(result, among):
-    # A complex number among float64 tensors makes complex128, not the default complex64.
+    # A complex number among floating tensors takes their precision, whatever its own.
     if among.is_complex and result.is_floating_point:
-        return promote_types(result.to_complex(), among) if result is float64 else among
+        return complex128 if result is float64 else complex64
     return among
 
 

@@ -196,6 +196,19 @@ def test_the_first_gradient_is_laid_out_like_its_leaf():
     assert y.grad.stride() == y.stride() == (1, 2)
 
 
+@pytest.mark.parametrize("end", [lambda x: x.requires_grad_(False), lambda x: x.detach_()])
+def test_a_leaf_that_no_longer_requires_grad_takes_none_from_older_graphs(end):
+    x = torch.ones(3, requires_grad=True)
+    y = x * 2
+    y.sum().backward(retain_graph=True)
+    end(x)
+    y.sum().backward(retain_graph=True)
+    assert x.grad.tolist() == [2, 2, 2]
+    x.requires_grad_()
+    y.sum().backward()
+    assert x.grad.tolist() == [4, 4, 4]
+
+
 def test_what_is_queued_during_a_pass_is_called_when_that_pass_is_over():
     calls = []
     queue = torch.autograd.Variable._execution_engine.queue_callback

@@ -180,6 +180,23 @@ def test_a_view_made_unrecorded_requires_grad_as_its_base_does():
     assert not x.detach().requires_grad
 
 
+def test_a_view_from_a_custom_function_is_refused_once_its_base_was_written():
+    class Same(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.view_as(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    base = torch.ones(2, requires_grad=True).clone()
+    view = Same.apply(base)
+    base[0] = 3
+    with pytest.raises(RuntimeError, match=r"Output 0 of Same is a view and its base .* custom Function"):
+        view.sum().backward()
+
+
 def test_a_view_of_a_view_made_unrecorded_is_not_written():
     x = torch.zeros(2)
     with torch.no_grad():

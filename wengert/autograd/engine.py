@@ -237,6 +237,8 @@ def accumulate_all(pending, on_tensors, create_graph):
 
 def arrive(node, box, on_tensors, create_graph):
     """A gradient comes to a leaf, in a box that alone holds it: hooks, `.grad`, hooks."""
+    if node.deaf:
+        return
     hooks = node.hooks
     if hooks is None:
         accumulate(node, box, create_graph)
@@ -289,10 +291,15 @@ def accumulate(node, box, create_graph):
 
 
 def sum_of_sparse(old, new):
-    """The sum of two gradients of which one at least is sparse: a dense one comes first, as PyTorch asks for it."""
+    """The sum of two gradients of which one at least is sparse, in `old` itself unless a dense one must take its place.
+
+    Under `create_graph` nothing is written over: the sum is a new tensor.
+    """
     if old is None:
         return new
-    return new + old if old.is_sparse and not new.is_sparse else old + new
+    if old.is_sparse and not new.is_sparse:
+        return new + old
+    return old + new if grad_mode.enabled else old.add_(new)
 
 
 def fit(g, node):
@@ -333,7 +340,7 @@ def copy_like_leaf(g, node):
 def finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph):
     """What was asked for: the gradients by node, those of leaves put into `.grad` if `leaves`."""
     for node in pending:
-        if node not in wanted:
+        if node not in wanted or node.deaf:
             continue
         if leaves and type(node) is AccumulateGrad:
             box = [pending[node]]
@@ -359,8 +366,8 @@ def before_tensor(node, g, on_tensors):
             kept = as_tensor(g)
             if not on_tensors:
                 kept = wrap(np.array(kept._array, tensor.dtype.numpy, copy=True), tensor.dtype)
-            old = tensor._grad
-            tensor._grad = kept if old is None else old + kept
+            old = tensor._retained
+            tensor._retained = kept if old is None else old + kept
     return g
 
 
@@ -622,7 +629,7 @@ def roots_of(tensors, given, on_tensors):
                 node = Output(node, tensor.output_nr, shape, dtype)
         else:
             node, shape, dtype = tensor._node, tensor._array.shape, tensor.dtype
-        if node is None:
+        if node is None or (type(node) is AccumulateGrad and node.hidden):
             raise RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
         nodes.append(node)
         grads.append(first_gradient(g, shape, dtype, number, on_tensors))
@@ -674,6 +681,7 @@ def tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, 
             )  # fmt: skip
     node = self._node
     plain = gradient is None and inputs is None and not create_graph and node is not None and not state.duals
+    plain = plain and not node.hidden
     if plain and not self._array.ndim and self.dtype.is_floating_point:  # the usual loss
         run((node,), (self.dtype.numpy.type(1),), bool(retain_graph), False)
         return None

@@ -298,6 +298,7 @@ class Node:
     saved_tensors = ()  # the slots that hold tensors, whose versions are checked
     site_ = None  # where it was called, while `wengert.lens` records
     hidden = False
+    deaf = False  # an end of the graph whose tensor takes no gradients
     outputs = 1
     numbers = 0  # how many operands of the operation were numbers; each shows as an edge to nowhere
 

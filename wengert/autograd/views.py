@@ -44,27 +44,13 @@ def check_inplace(tensor):
         if type(node) is AccumulateGrad:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         return
-    if type(node) is AccumulateGrad:
-        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     kind = tensor._view_kind
     if kind in UNRECORDED and base._node is not None:
         raise RuntimeError(made_unrecorded(kind, "is being modified inplace"))
-    if kind == "multi":
-        maker = bare_name(node) or "an operation"
-        raise RuntimeError(
-            f"Output {getattr(node, 'nr', 0)} of {maker} is a view and is being modified inplace. This view is the "
-            "output "
-            "of a function that returns multiple views. Such functions do not allow the output views to be modified "
-            "inplace. You should replace the inplace operation by an out-of-place one."
-        )
-    if kind == "custom":
-        raise RuntimeError(
-            f"Output {getattr(node, 'nr', 0)} of {bare_name(node)} is a view and is being modified inplace. This view "
-            "was created inside a custom "
-            "Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would "
-            "override the custom backward associated with the custom Function, leading to incorrect gradients. This "
-            "behavior is forbidden. You can fix this by cloning the output of the custom Function."
-        )
+    if type(node) is AccumulateGrad:
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    if kind in FRAGILE:
+        raise RuntimeError(fragile(node, kind, "is being modified inplace"))
     if base._node is None and starts_at_view(node, base):
         raise RuntimeError(
             f"Output {getattr(node, 'nr', 0)} of {bare_name(node)} is a view of a view which was created in no_grad "
@@ -85,6 +71,57 @@ def check_unrecorded(tensor):
     if type(base_node) is AccumulateGrad and tensor._view_kind not in UNRECORDED:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     raise RuntimeError(made_unrecorded(tensor._view_kind, "is being modified inplace"))
+
+
+def leave_unrecorded(view):
+    """A view made outside the graph of a tensor that has a place in it: what is computed from it is recorded, as in
+    PyTorch, and leads nowhere.
+    """
+    view._view_kind = "no_grad"
+    if view.dtype.differentiable:
+        view._node = nowhere(view)
+
+
+def nowhere(view):
+    """The end of the graph at a view that requires grad because its base does: what arrives there is dropped."""
+    node = AccumulateGrad(view)
+    node.edges, node.hidden, node.deaf = (None,), True, True
+    return node
+
+
+def follow(base):
+    """The views of `base` that have no place in the graph require grad as it does, or no longer."""
+    for reference in base._counter.views:
+        view = reference()
+        if view is None or view._base is not base or not view.dtype.differentiable:
+            continue
+        if view._node is None and base._node is not None:
+            view._node = nowhere(view)
+        elif view._node is not None and view._node.hidden and base._node is None:
+            view._node = None
+
+
+Tensor._tell_views = follow
+
+
+# Views whose history can't be made anew after a write, by kind, and why.
+FRAGILE = {
+    "multi": "This view is the output of a function that returns multiple views. Such functions do not allow the "
+    "output views to be modified inplace. You should replace the inplace operation by an out-of-place one.",
+    "custom": "This view was created inside a custom Function (or because an input was returned as-is) and the "
+    "autograd logic to handle view+inplace would override the custom backward associated with the custom Function, "
+    "leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom "
+    "Function.",
+}
+
+
+STRANDED = {*FRAGILE, "no_grad", "inference"}  # after a write to their base these have no history
+
+
+def fragile(node, kind, what):
+    """The sentence for a fragile view, which `node` made."""
+    maker = bare_name(node) or "an operation"
+    return f"Output {getattr(node, 'nr', 0)} of {maker} is a view and {what}. {FRAGILE[kind]}"
 
 
 AMBIGUOUS = (
@@ -148,8 +185,8 @@ def refresh_views(counter, base, written):
     for reference in counter.views:
         view = reference()
         if view is not None and view._base is base:
-            stranded = view is not written and view._view_kind in STRANDED
-            move = Stranded(base, view) if stranded else AsStridedBackward0(base, view)
+            is_lost = view._view_kind in STRANDED and view is not written
+            move = Stranded(base, view) if is_lost else AsStridedBackward0(base, view)
             move_retained(view, move)
             view._node = move
 
@@ -259,29 +296,19 @@ class AsStridedBackward0(Node):
         return (write_window(zeros, g, window, accumulate=True),)
 
 
-STRANDED = ("multi", "no_grad", "inference")
-
-
 class Stranded(AsStridedBackward0):
-    """The history of a view made unrecorded, or of one of several made together, after their base was written: PyTorch
-    has none, so it is refused.
-    """
+    """The history of a fragile view after its base was written: PyTorch has none, so it is refused."""
 
     __slots__ = ("refusal",)
 
     def __init__(self, base, view):
         super().__init__(base, view)
-        if view._view_kind in UNRECORDED:
-            change = "its base or another view of its base has been modified inplace"
-            self.refusal = made_unrecorded(view._view_kind, change)
-            return
-        maker = f"Output {getattr(view._node, 'nr', 0)} of {bare_name(view._node) or 'an operation'}"
-        self.refusal = (
-            f"{maker} is a view and its base or another view of its base has been modified inplace. This view is the "
-            "output "
-            "of a function that returns multiple views. Such functions do not allow the output views to be modified "
-            "inplace. You "
-            "should replace the inplace operation by an out-of-place one."
+        change = "its base or another view of its base has been modified inplace"
+        # Of the operation that made the view, however often its base was written since.
+        self.refusal = getattr(view._node, "refusal", None) or (
+            made_unrecorded(view._view_kind, change)
+            if view._view_kind in UNRECORDED
+            else fragile(view._node, view._view_kind, change)
         )
 
     def apply(self, g, keep):

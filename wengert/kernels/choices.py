@@ -74,6 +74,7 @@ OFFERS = {
     ),
     "recurrence.lstm_forward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:lstm_forward"),),
     "recurrence.lstm_backward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:lstm_backward"),),
+    "reductions.running_squares": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.squares:running_squares"),),
     "random.words": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:words"),),
     "random.bernoulli": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:bernoulli"),),
 }

@@ -97,6 +97,13 @@ class Operation:
         return self
 
     @property
+    def module(self):
+        """The module in which programs, and pickle, find the function."""
+        if not self.namespace or FUNCTIONS[""].get(self.name) is self:
+            return "wengert"
+        return f"wengert.{self.namespace}"
+
+    @property
     def signature(self):
         """The parameters of the kernel, which are those of the operation."""
         if self._signature is None:
@@ -319,7 +326,7 @@ class Composite(Operation):
 
         function.__name__ = function.__qualname__ = name
         function.__doc__ = run.__doc__
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__wrapped__ = run
         return function
 
@@ -391,7 +398,7 @@ class Choice(Operation):
 
         function.__name__ = function.__qualname__ = f"{self.name}_" if kind == "inplace" else self.name
         function.__doc__ = self.doc or choose.__doc__
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__wrapped__ = choose
         function.operation = self
         return function
@@ -509,7 +516,8 @@ class Primitive(Operation):
     def kernel_in_float32(self):
         """The kernel for 16-bit floats, computed in float32."""
         several = bool(self.outputs or self.residuals)
-        return halves.in_float32(self.kernel, len(self.outputs or ("out",)), several)
+        of_one_dtype = self.name in halves.OF_ONE_DTYPE
+        return halves.in_float32(self.kernel, len(self.outputs or ("out",)), several, of_one_dtype)
 
     def generate(self, kind, scalars=(), numbered=False):
         return Emitter(self, kind, scalars, numbered).build()
@@ -767,7 +775,7 @@ def mark_inference(result):
             if tensor._counter is None:
                 tensor._counter = graph.INFERENCE
         elif tensor._counter is graph.INFERENCE:
-            tensor._base = None  # nothing of these is followed, not even who is whose view
+            tensor._base = tensor._node = None  # nothing of these is followed, not even who is whose view
         elif tensor._view_kind == "no_grad":
             tensor._view_kind = "inference"
 
@@ -919,7 +927,7 @@ class Variadic(Operation):
             return self.general(bound.arguments, out)
 
         function.__name__ = function.__qualname__ = self.name
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__doc__ = self.doc
         function.__signature__ = binder
         return function

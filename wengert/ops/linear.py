@@ -4,6 +4,7 @@ import numpy as np
 
 from wengert.errors import type_name
 from wengert.kernels.matmul import c_name
+from wengert.kernels.sums import add_rows
 from wengert.ops.declare import composite, primitive
 
 
@@ -126,8 +127,8 @@ def _input_arrays(g, weight):
 
 def _bias_arrays(g, bias_shape):
     if g.ndim == 2 and bias_shape == g.shape[1:]:
-        return np.add.reduce(g, 0)
-    total = np.add.reduce(g.reshape(-1, g.shape[-1]), 0)
+        return add_rows(g)
+    total = add_rows(g.reshape(-1, g.shape[-1]))
     return total if bias_shape == total.shape else total.sum().reshape(bias_shape)
 
 
