@@ -12,7 +12,7 @@ from collections import deque
 from wengert.autograd.graph import AccumulateGrad, Output
 from wengert.lens import recorder, source
 from wengert.lens.names import name_of, name_parameters, shape_of
-from wengert.lens.sites import Leaf, short, user_frames
+from wengert.lens.sites import Leaf, leaf_site, short, user_frames
 
 
 class Reason:
@@ -27,6 +27,7 @@ class Reason:
 
     def __init__(self, kind, tail, place=None, at=None, rank=0):
         self.kind, self.tail, self.rank = kind, tail, rank
+        self.part = None  # the module in which ended what was computed from the parameter
         self.behind = frozenset()  # for a zero that follows from others: the lines of what it was computed from
         known = place is not None and place.frames
         self.file, self.line = at if at is not None else (place.file, place.line) if known else (None, None)
@@ -140,13 +141,6 @@ def consumer(site, sites):
     return None
 
 
-def leaf_site(parameter):
-    origin = parameter._origin
-    while origin is not None and origin.cut is not None and origin.cut.kind == "requires_grad_(False)":
-        origin = origin.parents[0] if origin.parents else None
-    return origin
-
-
 # --- no way for a gradient ------------------------------------------------------------------------------------------
 
 
@@ -237,7 +231,9 @@ def unused(leaf, root, sites, record):
             f"{{gets}} no gradient from {{loss}}: {{it}} {{is}} used at {at(first.place)}, but what is computed from "
             f"{{them}} ends with {near(last)} and never enters {{loss}}"
         )
-        return Reason("unused", tail, last.place, rank=2)
+        reason = Reason("unused", tail, last.place, rank=2)
+        reason.part = last.part
+        return reason
     return Reason("never used", "{gets} no gradient: no recorded operation used {them}", birth_of(leaf), rank=1)
 
 
@@ -330,6 +326,16 @@ def turned_zero(target, order):
     return found
 
 
+def constant_below(node):
+    """A softmax over a single element before `node`: 1, whatever comes in, which is why its user was flat there."""
+    for below in walk([node])[0]:
+        if below.name() in ("SoftmaxBackward0", "LogSoftmaxBackward0") and below.site_ is not None:
+            shape, dim = below.shape, getattr(below, "s_dim", -1)
+            if shape and isinstance(dim, int) and shape[dim] == 1:
+                return below
+    return None
+
+
 MULTIPLIED = "it was multiplied by zeros"
 
 # Why the derivative of an operation is zero, by the beginning of its node's name.
@@ -374,6 +380,8 @@ def zero_reason(target, order):
     if not found:
         return Reason("zero", "{gets} a gradient that is exactly zero", rank=1)
     node, how = found[0]
+    if how == "derivative":
+        node = constant_below(node) or node
     if callable(how):
         code = getattr(how, "__code__", None)
         place = (code.co_filename, code.co_firstlineno) if code is not None else None

@@ -6,6 +6,7 @@ from types import GeneratorType
 import numpy as np
 
 import wengert
+from wengert.autograd.graph import rare
 from wengert.autograd.views import bump
 from wengert.kernels.reductions import squares_of
 from wengert.tensor import Tensor
@@ -61,6 +62,9 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
         else:
             array *= coefficient
         bump(grad)
+        if rare.active:
+            for observe in rare.on_result:
+                observe("written", (grad,), None, None)
 
 
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
