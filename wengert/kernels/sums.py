@@ -8,9 +8,12 @@ of ones with it, in which BLAS keeps several columns in registers: less than hal
 
 import numpy as np
 
+from wengert.kernels.choices import by_size
+
 BLOCK = 64  # rows that are added one after the other
 
 
+@by_size
 def add_rows(array):
     """The sum over the first axis."""
     if array.shape[0] <= BLOCK or array.dtype.char not in "fdFD":
