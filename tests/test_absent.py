@@ -118,12 +118,12 @@ def test_classes_in_another_language_are_not_here():
         torch.classes.mine.Map()
 
 
-@pytest.mark.parametrize("name", ["complex32", "quint8", "float8_e8m0fnu", "uint4", "int3"])
+@pytest.mark.parametrize("name", ["complex32", "quint8", "qint32"])
 def test_a_dtype_without_elements_can_be_named_and_makes_no_tensor(name):
     dtype = getattr(torch, name)
     assert isinstance(dtype, torch.dtype) and repr(dtype) == f"torch.{name}" and {dtype: 1}[dtype] == 1
     for make in (torch.zeros, torch.empty, torch.ones, torch.rand):
-        with pytest.raises(NotImplementedError, match=rf"torch\.{name}: wengert has no|for floats of a byte"):
+        with pytest.raises(NotImplementedError, match=rf"torch\.{name}: wengert has no "):
             make(2, dtype=dtype)
     with pytest.raises(NotImplementedError, match=rf"torch\.{name}: wengert"):
         torch.ones(2).to(dtype)

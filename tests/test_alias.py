@@ -194,3 +194,11 @@ def test_functions_have_their_other_name():
     assert "svd_lowrank" in wengert.functional.__all__
     with pytest.raises(AttributeError, match="no attribute 'sin'"):
         _ = wengert.functional.sin
+
+
+def test_a_function_keeps_its_name_when_the_module_that_it_comes_from_is_imported():
+    program = """
+import torch.nn.utils.weight_norm, torch.autograd.gradcheck, torch.nn.parallel.data_parallel
+print(*(f.__name__ for f in (torch.nn.utils.weight_norm, torch.autograd.gradcheck, torch.nn.parallel.data_parallel)))
+"""
+    assert python(INSTALL + program) == ["weight_norm gradcheck data_parallel"]

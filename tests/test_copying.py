@@ -1,6 +1,7 @@
 """Pickling and copying: memory, dtype, strides, class and attributes survive; the graph does not."""
 
 import copy
+import operator
 import pickle
 
 import numpy as np
@@ -177,3 +178,13 @@ def test_dtypes_devices_and_sizes_are_pickled_by_name():
     assert by_pickle(wengert.float32) is wengert.float32
     assert by_pickle(wengert.device("cpu")) == wengert.device("cpu")
     assert by_pickle(wengert.Size([1, 2])) == (1, 2)
+
+
+@pytest.mark.parametrize("namespace", ["", "nn.functional", "linalg", "fft", "special", "nn.init"])
+def test_public_functions_are_pickled_by_name(namespace):
+    home = operator.attrgetter(namespace)(wengert) if namespace else wengert
+    functions = [getattr(home, name) for name in dir(home) if not name.startswith("_") and name != "logsigmoid"]
+    functions = [f for f in functions if type(f) is type(by_pickle)]
+    assert len(functions) > 10
+    for function in functions:
+        assert by_pickle(function) is function

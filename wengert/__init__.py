@@ -31,6 +31,7 @@ from wengert.dtypes import (
     finfo,
     get_default_dtype,
     iinfo,
+    jagged,
     layout,
     memory_format,
     preserve_format,
@@ -54,6 +55,7 @@ from wengert.ops import shape as _shape
 from wengert.ops import sorting as _sorting
 from wengert.ops.asarray import asarray
 from wengert.ops.declare import FUNCTIONS, return_types
+from wengert.outside import missing as _missing
 from wengert.printing import set_printoptions
 from wengert.settings import *
 from wengert.size import Size
@@ -83,6 +85,7 @@ _SUBMODULES = (
     "hub", "fx", "__config__",
     "accelerator", "mtia", "storage", "functional", "fast", "_C", "cpu", "mps", "xpu", "package", "quantization", "ao",
     "_dynamo", "_utils", "__future__", "monitor", "export", "nested", "classes", "_tensor_str",
+    "_custom_ops", "_functorch", "_guards", "_higher_order_ops", "_inductor", "_ops", "_subclasses",
 )  # fmt: skip
 
 
@@ -163,7 +166,7 @@ def __getattr__(name):
         return function
     if _load_networks():
         return __getattr__(name)
-    raise AttributeError(f"module 'wengert' has no attribute '{name}'")
+    raise _missing(__name__, name)
 
 
 def _load_networks():

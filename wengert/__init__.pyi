@@ -15,6 +15,7 @@ from wengert.devices import device as DeviceObjType
 from wengert.size import Size as Size
 from wengert.tensor import Tensor as Tensor
 from wengert import absent as absent
+from wengert import absent_modules as absent_modules
 from wengert import accelerator as accelerator
 from wengert import amp as amp
 from wengert import ao as ao
@@ -92,6 +93,7 @@ from wengert.settings import numel as numel
 from wengert import onnx as onnx
 from wengert import ops as ops
 from wengert import optim as optim
+from wengert import outside as outside
 from wengert import overrides as overrides
 from wengert import package as package
 from wengert import printing as printing
@@ -382,10 +384,7 @@ float16: _dtype
 float32: _dtype
 float64: _dtype
 float8_e4m3fn: _dtype
-float8_e4m3fnuz: _Any
 float8_e5m2: _dtype
-float8_e5m2fnuz: _Any
-float8_e8m0fnu: _Any
 def float_power(input: _Tensor, exponent: _Tensor | _int | _float | _complex, *, out: _Any = None) -> _Tensor: ...
 def floor(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def floor_(input: _Tensor) -> _Tensor: ...
@@ -457,16 +456,9 @@ inf: _float
 def inner(input: _Tensor, other: _Tensor | _int | _float | _complex, *, out: _Any = None) -> _Tensor: ...
 def instance_norm(input: _Tensor, weight: _Any, bias: _Any, running_mean: _Any, running_var: _Any, use_input_stats: _Any, momentum: _Any, eps: _Any, cudnn_enabled: _Any, *, out: _Any = None) -> _Tensor: ...
 int: _dtype
-int1: _Any
 int16: _dtype
-int2: _Any
-int3: _Any
 int32: _dtype
-int4: _Any
-int5: _Any
-int6: _Any
 int64: _dtype
-int7: _Any
 int8: _dtype
 def inverse(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def isclose(input: _Tensor, other: _Tensor | _int | _float | _complex, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False, *, out: _Any = None) -> _Tensor: ...
@@ -478,6 +470,7 @@ def isneginf(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def isposinf(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def isreal(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def istft(input: _Tensor, n_fft: _Any, hop_length: _Any = None, win_length: _Any = None, window: _Any = None, center: _bool = True, normalized: _bool = False, onesided: _Any = None, length: _Any = None, return_complex: _bool = False, *, out: _Any = None) -> _Tensor: ...
+jagged: _Any
 def kaiser_window(window_length: _Any, periodic: _bool = True, beta: _float = 12.0, *, dtype: _dtype | None = None, layout: _Any = None, device: _Any = None, pin_memory: _bool = False, requires_grad: _bool = False) -> _Tensor: ...
 def kl_div(input: _Tensor, target: _Any, reduction: _int = 0, *, log_target: _bool = False, out: _Any = None) -> _Tensor: ...
 def kron(input: _Tensor, other: _Tensor | _int | _float | _complex, *, out: _Any = None) -> _Tensor: ...
@@ -780,16 +773,9 @@ def true_divide(input: _Tensor, other: _Tensor | _int | _float | _complex, *, ou
 def true_divide_(input: _Tensor, other: _Tensor | _int | _float | _complex) -> _Tensor: ...
 def trunc(input: _Tensor, *, out: _Any = None) -> _Tensor: ...
 def trunc_(input: _Tensor) -> _Tensor: ...
-uint1: _Any
 uint16: _dtype
-uint2: _Any
-uint3: _Any
 uint32: _dtype
-uint4: _Any
-uint5: _Any
-uint6: _Any
 uint64: _dtype
-uint7: _Any
 uint8: _dtype
 def unbind(input: _Tensor, dim: _int | _Sequence[_int] | None = 0, *, out: _Any = None) -> tuple[_Tensor, ...]: ...
 def unbind_copy(input: _Tensor, dim: _int | _Sequence[_int] | None = 0, *, out: _Any = None) -> _Tensor: ...

@@ -100,6 +100,7 @@ REASONS = {
         "_higher_order_ops": "",
         "_higher_order_ops.associative_scan": "associative_scan",
         "_inductor": "cudagraph_mark_step_begin",
+        "_inductor.config": "",  # of settings, which may be set
         "_inductor.codecache": "extract_tensor_metadata_for_cache_key",
         "_inductor.cpu_vec_isa": "pick_vec_isa",
         "_inductor.runtime": "",

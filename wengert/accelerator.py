@@ -1,6 +1,7 @@
 """``torch.accelerator``, answering truthfully: the CPU is not one, and there is no other."""
 
 from wengert.absent import answers, refuses
+from wengert.outside import outside
 
 answers(globals(), {"is_available": False, "device_count": 0, "current_accelerator": None})
 refuses(
@@ -14,3 +15,5 @@ refuses(
     ("Graph", "device_index"),
     RuntimeError("Cannot access accelerator device when none is available."),
 )  # fmt: skip
+
+__getattr__ = outside(__name__)

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from wengert import version
+from wengert.outside import NotInWengert, reason
 
 __all__ = ["install_as_torch"]
 
@@ -40,11 +41,23 @@ class SameModule(Loader):
     def exec_module(self, module: ModuleType) -> None:
         # The module ran when it was imported as wengert's. The import system has just pointed its __spec__ at us.
         module.__spec__ = self.spec
+        name_what_is_loaded()
 
     def get_code(self, name: str):
         """The code of the module, for `python -m` and its like."""
         spec = importlib.util.find_spec(self.name)
         return spec.loader.get_code(self.name)  # type: ignore[union-attr]
+
+
+def name_what_is_loaded() -> None:
+    """Enter every loaded module of wengert under torch's name too.
+
+    What is entered isn't loaded again, and so isn't bound in its package again, where by now a function may have the
+    name of the module that it comes from (`torch.nn.utils.weight_norm`).
+    """
+    for name, module in list(sys.modules.items()):
+        if name == "wengert" or name.startswith("wengert."):
+            sys.modules.setdefault("torch" + name.removeprefix("wengert"), module)
 
 
 class TorchDistribution(Distribution):
@@ -113,7 +126,7 @@ class TorchFinder(DistributionFinder):
             )
         # `importlib.util.find_spec` wants None for what isn't there; an import statement wants to know what is missing.
         if sys._getframe(2).f_globals.get("__name__") == "importlib._bootstrap":
-            raise ModuleNotFoundError(f"wengert has no {fullname} yet", name=fullname)
+            raise ModuleNotFoundError(absence(fullname), name=fullname)
         return None
 
     def find_distributions(self, context: DistributionFinder.Context | None = None) -> Iterable[Distribution]:
@@ -145,15 +158,15 @@ def install_as_torch() -> ModuleType:
     sys.meta_path.insert(0, TorchFinder())
     if (spawn := sys.modules.get("multiprocessing.spawn")) is not None:  # loaded before we could see to it
         tell_children(spawn)
-    for name, module in list(sys.modules.items()):
-        if name == "wengert" or name.startswith("wengert."):
-            sys.modules["torch" + name.removeprefix("wengert")] = module
+    name_what_is_loaded()
     return package
 
 
 def what_is_missing(error: BaseException) -> str | None:
     """The sentence naming what a failed `torch.a.b` or `from torch.a import b` wanted, if that is why it failed."""
     module: str | None
+    if isinstance(error, NotInWengert):  # has said it all
+        return None
     if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
         module, name = error.obj.__name__, error.name
     elif isinstance(error, ImportError) and str(error).startswith("cannot import name"):
@@ -162,4 +175,11 @@ def what_is_missing(error: BaseException) -> str | None:
         return None
     if module is None or module.partition(".")[0] not in ("wengert", "torch"):
         return None
-    return f"wengert has no torch{module.removeprefix('wengert').removeprefix('torch')}.{name} yet"
+    return absence(f"torch{module.removeprefix('wengert').removeprefix('torch')}.{name}")
+
+
+def absence(name: str) -> str:
+    """That wengert has no `torch.a.b`, and why, if it is known."""
+    place, _, last = name.rpartition(".")
+    why = reason(place.removeprefix("torch.") or "torch", last)
+    return f"wengert has no {name} yet" if why is None else f"there is no {name} here: {why}"

@@ -108,12 +108,8 @@ class Named(dtype):
 
 NAMED = (
     Named("complex32", 4, False, True, True, "no complex numbers of half precision"),
-    *(Named(f"float8_{kind}", 1, True, False, True, "float8_e4m3fn and float8_e5m2 for floats of a byte")
-      for kind in ("e4m3fnuz", "e5m2fnuz", "e8m0fnu")),
     *(Named(name, size, False, False, name.startswith("qi"), "no quantised tensors")
       for name, size in (("qint8", 1), ("quint8", 1), ("qint32", 4), ("quint4x2", 1), ("quint2x4", 1))),
-    *(Named(f"{sign}int{bits}", 1, False, False, not sign, "no integers narrower than a byte")
-      for sign in ("u", "") for bits in range(1, 8)),
 )  # fmt: skip
 
 ALL = (
@@ -239,9 +235,9 @@ def result_type_of(operands):
 
 
 def _raise_category(result, among):
-    # A complex number among float64 tensors makes complex128, not the default complex64.
+    # A complex number among floating tensors takes their precision, whatever its own.
     if among.is_complex and result.is_floating_point:
-        return promote_types(result.to_complex(), among) if result is float64 else among
+        return complex128 if result is float64 else complex64
     return among
 
 
@@ -318,4 +314,4 @@ channels_last_3d = memory_format("channels_last_3d")
 preserve_format = memory_format("preserve_format")
 strided = layout("strided")
 sparse_coo, sparse_csr, sparse_csc = layout("sparse_coo"), layout("sparse_csr"), layout("sparse_csc")
-sparse_bsr, sparse_bsc = layout("sparse_bsr"), layout("sparse_bsc")
+sparse_bsr, sparse_bsc, jagged = layout("sparse_bsr"), layout("sparse_bsc"), layout("jagged")

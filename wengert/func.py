@@ -18,6 +18,7 @@ from wengert.autograd import engine, forward_ad
 from wengert.autograd.graph import AccumulateGrad
 from wengert.autograd.modes import enable_grad, is_grad_enabled
 from wengert.ops.shape import stack
+from wengert.outside import outside
 from wengert.tensor import Tensor, new, wrap
 from wengert.utils import _pytree as pytree
 
@@ -75,7 +76,7 @@ def hangs_on_others(tensors, mine):
             continue
         seen.add(node)
         if type(node) is AccumulateGrad:
-            if node not in leaves:
+            if node not in leaves and not node.hidden:
                 return True
         else:
             stack_of.extend(e for e in node.edges if e is not None)
@@ -585,3 +586,5 @@ def replace_all_batch_norm_modules_(root):
             module.running_mean = module.running_var = module.num_batches_tracked = None
             module.track_running_stats = False
     return root
+
+__getattr__ = outside(__name__)

@@ -1,6 +1,7 @@
 """``torch.fx``: tracing of modules into graphs of calls, refused by name."""
 
 from wengert.absent import refuses
+from wengert.outside import outside
 
 __path__: list[str] = []  # a package: see absent.Finder
 refuses(
@@ -18,3 +19,5 @@ def wrap(fn_or_name):
             "Unsupported type for global function! Must be either a callable or string name of a function"
         )
     return fn_or_name
+
+__getattr__ = outside(__name__)

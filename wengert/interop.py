@@ -45,7 +45,7 @@ def numpy(self, *, force=False):
         RuntimeError: the tensor requires grad.
         TypeError: NumPy has no such dtype (bfloat16, float8).
     """
-    if self.requires_grad and not force:
+    if self.requires_grad and not force and grad_mode.enabled:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     array = self._array
     if array.dtype not in NUMPY_DTYPES:

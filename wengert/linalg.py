@@ -3,6 +3,7 @@
 from wengert.kernels.decompositions import LinAlgError
 from wengert.ops import lazy
 from wengert.ops.declare import FUNCTIONS
+from wengert.outside import missing
 
 for _family in ("products", "arrangement", "decompositions"):
     lazy.load(_family)
@@ -14,7 +15,7 @@ __all__ += list(_DECLARED)
 
 def __getattr__(name):
     if name not in _DECLARED:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise missing(__name__, name)
     function = globals()[name] = _DECLARED[name].function
     return function
 

@@ -13,6 +13,7 @@ from wengert.tensor import Tensor as _Tensor
 
 from wengert.kernels.decompositions import LinAlgError as LinAlgError
 from wengert.ops import lazy as lazy
+from wengert.outside import missing as missing
 FUNCTIONS: _Any
 def cholesky(A: _Any, *, upper: _bool = False, out: _Any = None) -> _Tensor: ...
 def cholesky_ex(A: _Any, *, upper: _bool = False, check_errors: _bool = False, out: _Any = None) -> _Tensor: ...

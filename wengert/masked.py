@@ -12,6 +12,7 @@ from wengert import dtypes
 from wengert.ops.creation import to
 from wengert.ops.pointwise import select
 from wengert.ops.reductions import norm_op
+from wengert.outside import outside
 from wengert.tensor import wrap
 
 __all__ = [
@@ -204,3 +205,5 @@ def normalize(input, ord, dim, *, eps=1e-12, dtype=None, mask=None):
     """The elements that take part over their norm along `dim`, which counts as `eps` at least; 0 for the others."""
     x = _filled(input, mask, 0, dtype)
     return x / norm(x, ord, dim, keepdim=True, mask=mask).clamp(min=eps)
+
+__getattr__ = outside(__name__)

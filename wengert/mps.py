@@ -1,6 +1,7 @@
 """``torch.mps``, answering truthfully: there is no Apple GPU here."""
 
 from wengert.absent import answers, refuses
+from wengert.outside import outside
 
 answers(globals(), {"is_available": False, "device_count": 0, "manual_seed": None, "_is_in_bad_fork": False})
 refuses(
@@ -12,3 +13,5 @@ refuses(
     ("Event",),
     RuntimeError("Cannot execute without MPS backend: wengert computes on the CPU only"),
 )  # fmt: skip
+
+__getattr__ = outside(__name__)

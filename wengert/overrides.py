@@ -12,6 +12,7 @@ import threading
 from types import FunctionType
 
 from wengert.autograd.graph import rare
+from wengert.outside import outside
 from wengert.tensor import Parameter, Tensor
 
 
@@ -337,3 +338,5 @@ def _public_functions():
             yield home, f"{home.__name__.replace('wengert', 'torch', 1)}.{name}", getattr(home, name)
     for name in tuple(declared.METHODS):
         yield Tensor, f"torch.Tensor.{name}", getattr(Tensor, name)
+
+__getattr__ = outside(__name__)

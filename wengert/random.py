@@ -12,6 +12,7 @@ import numpy as np
 
 from wengert import devices
 from wengert.kernels.random import Stream
+from wengert.outside import outside
 from wengert.tensor import Tensor, wrap
 
 
@@ -153,3 +154,6 @@ def fork_rng(devices=None, enabled=True, _caller="fork_rng", _devices_kw="device
         yield
     finally:
         default_generator.set_state(state)
+
+
+__getattr__ = outside(__name__)

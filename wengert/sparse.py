@@ -8,6 +8,7 @@ from wengert.ops.sparse import sparse_log_softmax as log_softmax
 from wengert.ops.sparse import sparse_mm as mm
 from wengert.ops.sparse import sparse_softmax as softmax
 from wengert.ops.sparse import sparse_sum as sum
+from wengert.outside import outside
 
 __all__ = ["SparseTensor", "addmm", "log_softmax", "mm", "softmax", "spdiags", "sum"]
 
@@ -37,3 +38,5 @@ globals().update(
         }.items()
     }
 )  # fmt: skip
+
+__getattr__ = outside(__name__)

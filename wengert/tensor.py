@@ -7,8 +7,12 @@ tensor of which this one is a view. Everything else a tensor can do is attached 
 declarations (`wengert.ops`), `backward` by the engine (`wengert.autograd`).
 """
 
+import math
+import weakref
+
 import numpy as np
 
+from wengert import outside
 from wengert.autograd.graph import (
     INFERENCE,
     AccumulateGrad,
@@ -38,9 +42,12 @@ class Tensor:
     __slots__ = ("_array", "dtype", "_node", "_counter", "_base", "__weakref__", "__dict__")
 
     # Rarely set, so kept in the instance's dict; these are the values until then.
-    _grad = None  # the .grad of a tensor that does not require grad, or that retains it
+    _retained = None  # the .grad of a tensor that does not require grad, or that retains it
+    _uncalled_hooks = None  # set as `_backward_hooks` where no gradient comes
     _detached_at = None  # when `detach_` cut it: what had kept it before can't find its place in the graph any more
-    _view_kind = None  # "no_grad" or "multi" for views that in-place operations must treat with care
+    _is_number = False  # an operand that was a number
+    _ended = None  # its node while it was a leaf that required grad, weakly
+    _view_kind = None  # "no_grad", "inference", "multi", "custom": views that in-place operations treat with care
     _origin = None  # the site that made it, while `wengert.lens` records
     name = None
     names_ = None
@@ -113,6 +120,14 @@ class Tensor:
     def get_device(self):
         return -1
 
+    @property
+    def volatile(self):
+        """Once, whether gradients were off; `no_grad` took its place."""
+        import warnings
+
+        warnings.warn("volatile was removed (Variable.volatile is always False)", UserWarning, stacklevel=2)
+        return False
+
     def is_floating_point(self):
         return self.dtype.is_floating_point
 
@@ -159,13 +174,19 @@ class Tensor:
     def requires_grad(self):
         """Whether operations on this tensor are recorded; a view made where nothing was recorded says what its base
         says."""
-        return self._node is not None or (self._base is not None and self._base._node is not None)
+        if self._node is not None or self._base is None:
+            return self._node is not None
+        return self._base._node is not None and self._counter is not INFERENCE
 
     @requires_grad.setter
     def requires_grad(self, value):
         if value and self._node is not None and type(self._node) is not AccumulateGrad:
             raise RuntimeError("you can only change requires_grad flags of leaf variables.")
         self.requires_grad_(value)
+
+    @requires_grad.deleter
+    def requires_grad(self):
+        raise RuntimeError("requires_grad must be a bool")
 
     def requires_grad_(self, requires_grad=True):
         """Start (or end) the recording of operations on this leaf, and return it.
@@ -175,28 +196,44 @@ class Tensor:
         """
         node = before = self._node
         if requires_grad:
-            if node is None:
+            if node is None or node.hidden:
                 if not self.dtype.differentiable:
                     raise RuntimeError("only Tensors of floating point dtype can require gradients")
                 if self._counter is INFERENCE and not grad_mode.inference:
                     raise RuntimeError(
                         "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
                     )
-                self._node = node = AccumulateGrad(self)
-                if self._grad is not None:
-                    node.grad, self._grad = self._grad, None
+                self._node = node = self._end_again() or AccumulateGrad(self)
+                if self._retained is not None:
+                    node.grad, self._retained = self._retained, None
         elif type(node) is AccumulateGrad:
-            self._node, self._grad = None, node.grad
+            if not node.hidden:
+                self._end_no_more(node)
         elif node is not None:
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
                 "a "
                 "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
+        if self._counter is not None and self._counter.views:
+            self._tell_views()
         if rare.active:
             for observe in rare.on_result:
                 observe("requires_grad_", (self,), bool(requires_grad), before)
         return self
+
+    def _end_no_more(self, node):
+        """Graphs that end in this leaf give it no gradients any more."""
+        self._node, self._retained, self._ended = None, node.grad, weakref.ref(node)
+        node.grad, node.deaf = None, True
+
+    def _end_again(self):
+        """The node in which older graphs end, if there are any: they find this leaf requiring grad again."""
+        node = None if self._ended is None else self._ended()
+        if node is not None and node._array is self._array:
+            node.deaf = False
+            return node
+        return None
 
     @property
     def is_leaf(self):
@@ -216,6 +253,20 @@ class Tensor:
         return None if kind is AccumulateGrad else node
 
     @property
+    def _grad_fn(self):
+        return self.grad_fn
+
+    @_grad_fn.setter
+    def _grad_fn(self, value):
+        if value is not None:
+            raise TypeError("_grad_fn can be only set to None")
+        self.detach_()
+
+    @_grad_fn.deleter
+    def _grad_fn(self):
+        raise RuntimeError("Deletion of _grad_fn not allowed. Detach tensor instead!")
+
+    @property
     def output_nr(self):
         return getattr(self._node, "nr", 0)
 
@@ -225,9 +276,9 @@ class Tensor:
         node = self._node
         if type(node) is AccumulateGrad:
             return node.grad
-        if node is not None and self._grad is None and not self.retains_grad:
+        if node is not None and self._retained is None and not self.retains_grad:
             warn_non_leaf_grad()
-        return self._grad
+        return self._retained
 
     @grad.setter
     def grad(self, value):
@@ -237,11 +288,21 @@ class Tensor:
         if type(node) is AccumulateGrad:
             node.grad = value
         else:
-            self._grad = value
+            self._retained = value
 
     @grad.deleter
     def grad(self):
         self.grad = None
+
+    @property
+    def _grad(self):
+        """`grad`, asked for without a warning."""
+        node = self._node
+        return node.grad if type(node) is AccumulateGrad else self._retained
+
+    @_grad.setter
+    def _grad(self, value):
+        self.grad = value
 
     def _check_grad(self, value):
         if not isinstance(value, Tensor):
@@ -287,11 +348,11 @@ class Tensor:
                 "detach_() cannot be called on these gradients. To fix this error, please refer to the "
                 "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
             )
-        node, self._node = self._node, None
+        node = self._node
         if type(node) is AccumulateGrad:
-            self._grad = node.grad
+            self._end_no_more(node)
         elif node is not None:
-            self._detached_at = next_seq()
+            self._node, self._detached_at = None, next_seq()
         if rare.active:
             for observe in rare.on_result:
                 observe("detach_", (self,), self, node)
@@ -312,12 +373,21 @@ class Tensor:
     def data(self, value):
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if value.is_sparse != self.is_sparse:
+            raise RuntimeError(
+                "Attempted to call `variable.set_data(tensor)`, but `variable` and `tensor` have incompatible tensor "
+                "type."
+            )
         if self.dtype is not value.dtype and self._node is not None and not value.dtype.differentiable:
             raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         self._array, self.dtype = value._array, value.dtype
         node = self._node
         if type(node) is AccumulateGrad:
             node.shape, node._array, node._dtype = value._array.shape, value._array, value.dtype
+
+    @data.deleter
+    def data(self):
+        raise RuntimeError("Deleting tensor data is not allowed. Delete tensor instead!")
 
     @property
     def _version(self):
@@ -341,7 +411,11 @@ class Tensor:
 
     def module_load(self, other, assign=False):
         """What `Module.load_state_dict` puts in this tensor's place: `other`, or this tensor with its values."""
-        return other.detach() if assign else self.detach().copy_(other)
+        from wengert import overrides
+
+        if overrides.has_torch_function_variadic(self, other):
+            return overrides.handle_torch_function(Tensor.module_load, (self, other), self, other, assign=assign)
+        return other.detach() if assign else self.copy_(other).detach()
 
     def register_post_accumulate_grad_hook(self, hook):
         """Call ``hook(tensor)`` after backward changed this leaf's `.grad`. Returns a handle with ``remove()``."""
@@ -353,8 +427,21 @@ class Tensor:
 
     @property
     def _backward_hooks(self):
-        hooks = None if self._node is None else self._node.hooks
+        if self._node is None:
+            return self._uncalled_hooks
+        hooks = self._node.hooks
         return hooks.tensor if hooks is not None and hooks.tensor else None
+
+    @_backward_hooks.setter
+    def _backward_hooks(self, hooks):
+        if self._node is None:
+            self._uncalled_hooks = hooks
+        else:
+            hooks_of(self._node).tensor = {} if hooks is None else hooks
+
+    @_backward_hooks.deleter
+    def _backward_hooks(self):
+        raise RuntimeError("Deletion of _backwards_hooks not allowed!")
 
     def retain_grad(self):
         """Keep this non-leaf's gradient in `.grad` during backward."""
@@ -389,14 +476,12 @@ class Tensor:
 
         with overrides.DisableTorchFunctionSubclass():
             alias = self.view_as(self)
-        alias.__class__ = cls
-        return alias
+        return of_class(alias, cls)
 
     @staticmethod
     def _make_subclass(kind, data, require_grad=False):
         """An instance of the class `kind` on the memory of `data`, outside the graph."""
-        alias = detach_plain(data)
-        alias.__class__ = kind
+        alias = of_class(detach_plain(data), kind)
         return alias.requires_grad_(True) if require_grad else alias
 
 
@@ -489,6 +574,10 @@ def detach_rarely(tensor):
     return alias
 
 
+for _name in outside.names("Tensor"):
+    setattr(Tensor, _name, outside.Without("Tensor", _name))
+
+
 def wrap_dim(dim, ndim):
     """`dim` counted from the front; raises IndexError as PyTorch does."""
     limit = ndim or 1
@@ -497,10 +586,30 @@ def wrap_dim(dim, ndim):
     raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})")
 
 
+def of_class(tensor, cls):
+    """`tensor`, which nobody else has seen, as an instance of a subclass."""
+    try:
+        tensor.__class__ = cls
+    except TypeError:  # the class has slots of its own
+        whole = object.__new__(cls)
+        for slot in ("_array", "dtype", "_node", "_counter", "_base"):
+            setattr(whole, slot, getattr(tensor, slot))
+        whole.__dict__.update(tensor.__dict__)
+        if whole._base is not None:
+            from weakref import ref
+
+            whole._counter.register(ref(whole))
+        return whole
+    return tensor
+
+
 def strides_of(array):
     """Strides in elements, as PyTorch counts them."""
     itemsize = array.itemsize
-    return tuple(s // itemsize for s in array.strides)
+    strides = array.strides
+    if not array.size and not any(strides):  # all that NumPy says of an empty array
+        return tuple(math.prod(max(n, 1) for n in array.shape[dim + 1 :]) for dim in range(array.ndim))
+    return tuple(s // itemsize for s in strides)
 
 
 def data_ptr(array):

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 
 from wengert.absent import answers, refuses
+from wengert.outside import outside
 
 default_generators = ()
 answers(
@@ -26,3 +27,5 @@ refuses(
     ("Stream", "Event", "device", "device_of", "StreamContext", "XPUGraph", "MemPool"),
     AssertionError("Torch not compiled with XPU enabled: wengert computes on the CPU only"),
 )  # fmt: skip
+
+__getattr__ = outside(__name__)

@@ -194,3 +194,127 @@ def test_the_first_gradient_is_laid_out_like_its_leaf():
     y = torch.ones(3, 2).t().requires_grad_()
     (y * 2).sum().backward()
     assert y.grad.stride() == y.stride() == (1, 2)
+
+
+@pytest.mark.parametrize("end", [lambda x: x.requires_grad_(False), lambda x: x.detach_()])
+def test_a_leaf_that_no_longer_requires_grad_takes_none_from_older_graphs(end):
+    x = torch.ones(3, requires_grad=True)
+    y = x * 2
+    y.sum().backward(retain_graph=True)
+    end(x)
+    y.sum().backward(retain_graph=True)
+    assert x.grad.tolist() == [2, 2, 2]
+    x.requires_grad_()
+    y.sum().backward()
+    assert x.grad.tolist() == [4, 4, 4]
+
+
+def test_what_is_queued_during_a_pass_is_called_when_that_pass_is_over():
+    calls = []
+    queue = torch.autograd.Variable._execution_engine.queue_callback
+
+    def first():
+        calls.append("first")
+        queue(lambda: calls.append("queued by first"))
+
+    x = leaf()
+    y = x * 2
+    y.register_hook(lambda g: queue(first))
+    x.register_hook(lambda g: calls.append("gradient"))
+    y.sum().backward()
+    assert calls == ["gradient", "first", "queued by first"]
+    with pytest.raises(RuntimeError, match="only be installed during backward"):
+        queue(first)
+
+
+def test_a_pass_says_which_nodes_it_will_run():
+    x, other = leaf(), leaf()
+    y = x * other
+    z = y.cos()
+    seen = {}
+
+    def ask(g):
+        for name, tensor in {"y": y, "z": z}.items():
+            seen[name] = torch._C._will_engine_execute_node(tensor.grad_fn)
+
+    y.register_hook(ask)
+    torch.autograd.backward(y.sum(), inputs=[x])
+    assert seen == {"y": True, "z": False}
+    with pytest.raises(RuntimeError, match="during the backward pass"):
+        torch._C._will_engine_execute_node(y.grad_fn)
+
+
+def test_a_gradient_kept_for_inputs_goes_through_the_hooks_of_its_node():
+    calls = []
+    y = leaf().clone()
+    y.grad_fn.register_prehook(lambda gs: calls.append("node"))
+    y.register_hook(lambda g: calls.append("tensor"))
+    y.sum().backward(inputs=(y,))
+    assert calls == ["tensor", "node"]
+    assert y.grad.tolist() == [1, 1, 1]
+
+
+def test_a_node_is_called_with_as_many_gradients_as_it_has_results():
+    y = leaf() * 2
+    assert y.grad_fn(torch.ones(3))[0].tolist() == [2, 2, 2]
+    with pytest.raises(TypeError, match="expected 1 arguments, got 2 instead"):
+        y.grad_fn(torch.ones(3), torch.ones(3))
+
+
+def test_zeros_cannot_be_made_for_an_edge():
+    x, y = leaf(), leaf().clone()
+    edge = torch.autograd.graph.get_gradient_edge(y)
+    with pytest.raises(RuntimeError, match="materialize_grads cannot be used when the given input is a GradientEdge"):
+        torch.autograd.grad(x.sum(), (x, edge), allow_unused=True, materialize_grads=True)
+
+
+def test_a_leaf_that_looks_elsewhere_is_another_place_in_the_graph():
+    x = leaf()
+    out = x.clone()
+    with torch.no_grad():
+        x.set_(torch.ones(3))
+    with pytest.raises(RuntimeError, match="not have been used in the graph"):
+        torch.autograd.grad(out.sum(), x)
+
+
+def test_some_attributes_cannot_be_deleted():
+    x = leaf()
+    for name in ("data", "requires_grad", "_grad_fn", "_backward_hooks"):
+        with pytest.raises(RuntimeError):
+            delattr(x, name)
+    with pytest.warns(UserWarning, match="volatile was removed"):
+        assert x.volatile is False
+
+
+def test_hooks_of_a_tensor_without_gradient_are_never_called():
+    x = torch.ones(2)
+    x._backward_hooks = {"hook": lambda g: 1 / 0}
+    (x * leaf(1.0)).sum().backward()
+    assert list(x._backward_hooks) == ["hook"]
+
+
+def test_the_variance_and_the_mean_are_two_results_of_one_node():
+    x = leaf()
+    variance, mean = torch.var_mean(x)
+    assert (variance.grad_fn.name(), variance.output_nr, mean.output_nr) == ("VarMeanBackward0", 0, 1)
+    assert mean.grad_fn is variance.grad_fn
+    (variance + 3 * mean).backward()
+    np.testing.assert_allclose(x.grad.numpy(), [0, 1, 2])
+
+
+def test_passes_are_numbered():
+    seen = []
+    x = leaf().clone()
+    x.register_hook(lambda g: seen.append(torch._C._current_graph_task_id()))
+    x.sum().backward(retain_graph=True)
+    x.sum().backward()
+    assert seen[1] == seen[0] + 1
+    assert torch._C._current_graph_task_id() == -1
+
+
+def test_a_hook_on_several_waits_only_for_those_that_are_reached():
+    calls = []
+    a, b = leaf().mul(2), leaf().mul(2)
+    torch.autograd.graph.register_multi_grad_hook((a, b), calls.append)
+    b.sum().backward(inputs=(a, b))
+    assert len(calls) == 1 and calls[0][0] is None

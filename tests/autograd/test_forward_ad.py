@@ -160,3 +160,76 @@ def test_tangents_go_through_maxima_as_the_maxima_do():
         ]
         back = torch.nn.functional.max_unpool1d(pooled, places, 2)
         assert fw.unpack_dual(back).tangent.tolist() == [[[0, pytest.approx(0.2), 0, pytest.approx(0.4)]]]
+
+
+@pytest.mark.parametrize(
+    ("tangent", "complaint"),
+    [
+        (lambda t: t.narrow(0, 0, 2), None),
+        (lambda t: t.narrow(0, 0, 2).clone(), "not returning a view\\."),
+        (lambda t: t.narrow(0, 0, 2).clone().view(2), "not returning a view of the given grad input"),
+    ],
+)
+def test_where_forward_returns_a_view_jvp_does(tangent, complaint):
+    class Part(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.narrow(0, 0, 2)
+
+        @staticmethod
+        def jvp(ctx, t):
+            return tangent(t)
+
+    with fw.dual_level():
+        dual = fw.make_dual(torch.ones(3), torch.arange(3.0))
+        if complaint is None:
+            assert fw.unpack_dual(Part.apply(dual)).tangent.tolist() == [0, 1]
+        else:
+            with pytest.raises(RuntimeError, match=complaint):
+                Part.apply(dual)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_where_forward_writes_in_place_jvp_does(in_place):
+    class Double(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.mark_dirty(x)
+            return x.mul_(2)
+
+        @staticmethod
+        def jvp(ctx, t):
+            return t.mul_(2) if in_place else t * 2
+
+    with fw.dual_level():
+        dual = fw.make_dual(torch.ones(3), torch.ones(3)).clone()
+        if in_place:
+            assert fw.unpack_dual(Double.apply(dual)).tangent.tolist() == [2, 2, 2]
+        else:
+            with pytest.raises(RuntimeError, match="not modifying the forward mode gradients inplace"):
+                Double.apply(dual)
+
+
+def test_tangents_are_not_pushed_where_forward_mode_is_off():
+    with fw.dual_level():
+        dual = fw.make_dual(torch.ones(2), torch.ones(2))
+        with fw._set_fwd_grad_enabled(False):
+            assert not fw._is_fwd_grad_enabled()
+            assert fw.unpack_dual(dual * 2).tangent is None
+        assert fw.unpack_dual(dual * 2).tangent.tolist() == [2, 2]
+
+
+def test_the_number_of_the_level():
+    assert fw._current_level == -1
+    with fw.dual_level():
+        assert fw._current_level == 0
+
+
+def test_tangents_go_neither_into_out_nor_upon_tangents():
+    with fw.dual_level():
+        dual, plain = fw.make_dual(torch.ones(2), torch.ones(2)), torch.ones(2)
+        for given, out in ((dual, plain), (plain, dual)):
+            with pytest.raises(RuntimeError, match="out= function"):
+                torch.add(given, plain, out=out)
+        with pytest.raises(RuntimeError, match="has a forward gradient at the same level"):
+            fw.make_dual(plain, dual)

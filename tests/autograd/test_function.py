@@ -349,3 +349,85 @@ def test_defaults_and_keywords_are_bound():
     Power.apply(x, exponent=3).backward()
     assert x.grad.item() == 12.0
     assert Power.apply(x).item() == 4.0
+
+
+def test_an_output_without_derivative_may_leave_its_gradient_unmade():
+    class Both(Function):
+        @staticmethod
+        def forward(ctx, x):
+            second = x.clone()
+            ctx.mark_non_differentiable(second)
+            ctx._materialize_non_diff_grads = False
+            return x.clone(), second
+
+        @staticmethod
+        def backward(ctx, g, none):
+            assert none is None
+            return g
+
+    x = leaf(1.0)
+    Both.apply(x)[0].backward()
+    assert x.grad.item() == 1.0
+
+
+def test_a_view_from_a_function_is_not_written_with_a_place_in_the_graph():
+    class View(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.view_as(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+    with pytest.raises(RuntimeError, match="This view was created inside a custom Function"):
+        View.apply(torch.ones(2)).add_(leaf(1.0))
+    assert View.apply(torch.ones(2)).add_(1).tolist() == [2, 2]
+
+
+def test_a_second_derivative_after_once_differentiable_ends_in_its_error():
+    class Triple(Function):
+        @staticmethod
+        def forward(ctx, x, factor, y):
+            return x * factor + y
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx, g):
+            return g * 3, None, g
+
+    x, y = leaf(1.0), leaf(2.0)
+    arriving = leaf(1.0)
+    g, _ = torch.autograd.grad(Triple.apply(x, 3, y), (x, y), arriving, create_graph=True)
+    assert g.grad_fn.name() == "torch::autograd::Error"
+    assert g.output_nr == 0
+    assert [node and type(node).__name__ for node, _ in g.grad_fn.next_functions] == [
+        "AccumulateGrad", None, "AccumulateGrad",
+    ]  # fmt: skip
+    with pytest.raises(RuntimeError, match="marked with @once_differentiable"):
+        g.backward()
+
+
+def test_functions_that_stop_a_gradient():
+    x = leaf(1.0)
+    with pytest.raises(RuntimeError, match="not this way"):
+        torch._C._functions.DelayedError("not this way", 1)(x * 2).backward()
+    torch._C._functions.UndefinedGrad()(x * 2).backward()
+    assert x.grad is None
+
+
+def test_saved_variables_is_an_old_name():
+    class Old(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.saved_variables[0]
+
+    x = leaf(3.0)
+    with pytest.warns(DeprecationWarning, match="'saved_variables' is deprecated"):
+        Old.apply(x).backward()
+    assert x.grad.item() == 3.0

@@ -178,3 +178,48 @@ def test_a_view_made_unrecorded_requires_grad_as_its_base_does():
     x.requires_grad_()
     assert view.requires_grad and view.is_leaf and view.grad_fn is None
     assert not x.detach().requires_grad
+
+
+def test_a_view_from_a_custom_function_is_refused_once_its_base_was_written():
+    class Same(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.view_as(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    base = torch.ones(2, requires_grad=True).clone()
+    view = Same.apply(base)
+    base[0] = 3
+    with pytest.raises(RuntimeError, match=r"Output 0 of Same is a view and its base .* custom Function"):
+        view.sum().backward()
+
+
+def test_a_view_of_a_view_made_unrecorded_is_not_written():
+    x = torch.zeros(2)
+    with torch.no_grad():
+        y = x.view(2)
+    z = y.requires_grad_().view(2)
+    with pytest.raises(RuntimeError, match=r"a view of a view .* is being .* inside the no_grad block"):
+        z /= 2
+
+
+def test_a_view_rearranged_unrecorded_keeps_its_place():
+    base = leaf().clone()
+    view = base[:2]
+    with torch.no_grad():
+        view.unsqueeze_(0)
+    assert view.shape == (1, 2) and view.grad_fn is not None
+    view.mul_(3)
+    (g,) = torch.autograd.grad(base.sum(), base)
+    assert g.tolist() == [1, 1, 1]
+
+
+def test_a_view_made_unrecorded_is_not_rearranged_recorded():
+    base = leaf().clone()
+    with torch.no_grad():
+        view = base[:2]
+    with pytest.raises(RuntimeError, match="A view was created in no_grad mode"):
+        view.unsqueeze_(0)

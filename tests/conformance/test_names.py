@@ -1,14 +1,14 @@
-"""What PyTorch's modules offer by name, wengert offers too, or `absent_names.toml` says why it does not."""
+"""What PyTorch's modules offer by name, wengert offers too, or `wengert.outside` says why it does not."""
 
 import importlib
+import importlib.util
 import inspect
-import tomllib
 import warnings
-from pathlib import Path
 
 import pytest
 
 import wengert
+from wengert import outside
 
 torch = pytest.importorskip("torch", reason="PyTorch, the oracle, is not installed: `make conformance` installs it")
 
@@ -20,9 +20,6 @@ PLACES = """
     signal.windows nn.grad
     """
 MODULES = PLACES.split()
-ABSENT = tomllib.loads(Path(__file__).with_name("absent_names.toml").read_text(encoding="utf-8"))
-"""Reason -> place -> the names, separated by spaces."""
-
 FOREIGN = ("typing", "collections", "typing_extensions", "builtins", "functools", "contextlib", "warnings", "types")
 
 
@@ -45,16 +42,30 @@ def names_of(module, place):
     return [name for name in names if is_its_own(getattr(module, name))]
 
 
-def excused(place):
-    return {name for places in ABSENT.values() for name in places.get(place, "").split()}
-
-
 def missing(place, theirs, ours, names):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         absent = {name for name in names if not hasattr(ours, name)}
-    assert absent - excused(place) == set(), f"{theirs}: neither there nor in absent_names.toml"
-    assert excused(place) - absent == set(), f"{theirs}: listed in absent_names.toml, and there"
+    unexplained = {name for name in absent if outside.reason(place, name) is None}
+    assert unexplained == set(), f"{theirs}: neither there nor listed in wengert.outside"
+
+
+PLACES_LISTED = sorted({place for absence in outside.ABSENT for place in absence.names})
+
+
+@pytest.mark.parametrize("place", PLACES_LISTED)
+def test_what_is_listed_as_outside_is_in_pytorch_alone(place):
+    listed = {name for name in outside.names(place) if name != "*"}
+    theirs, ours = (root.Tensor if place == "Tensor" else module_of(root, place) for root in (torch, wengert))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert {name for name in listed if hasattr(ours, name)} == set()
+        assert {name for name in listed if not is_in(theirs, name)} == set()
+
+
+def is_in(module, name):
+    """Whether the name is there, as an attribute or as a module that is loaded when asked for."""
+    return hasattr(module, name) or importlib.util.find_spec(f"{module.__name__}.{name}") is not None
 
 
 @pytest.mark.parametrize("place", MODULES)

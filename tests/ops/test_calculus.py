@@ -107,3 +107,14 @@ def test_the_derivative_of_quantiles():
 def test_quantiles_lie_between_0_and_1(q):
     with pytest.raises(RuntimeError, match=r"range \[0, 1\]"):
         wengert.ones(3).quantile(q)
+
+
+@pytest.mark.parametrize("q", [[0.3], [0.0, 0.5, 1.0], [i / 20 for i in range(21)]])
+def test_quantiles_of_long_rows_are_found_without_sorting_them(q):
+    x = np.random.default_rng(0).random((3, 20_000))
+    x[1, 5:9] = np.nan
+    plain = wengert.nanquantile(wengert.tensor(x), wengert.tensor(q, dtype=wengert.float64), 1)
+    recorded = wengert.nanquantile(wengert.tensor(x, requires_grad=True), wengert.tensor(q, dtype=wengert.float64), 1)
+    np.testing.assert_array_equal(plain.numpy(), recorded.detach().numpy())
+    np.testing.assert_allclose(plain.numpy(), np.nanquantile(x, q, axis=1))
+    assert wengert.quantile(wengert.tensor(x), 0.3, 1).isnan().tolist() == [False, True, False]

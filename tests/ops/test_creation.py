@@ -35,3 +35,35 @@ def test_a_size_that_changes_counts_as_a_write():
     assert x._version == 0
     x.resize_(2, 2)
     assert x._version == 1
+
+
+def test_a_tensor_of_a_tensor_is_the_same_one_in_the_graph():
+    x = torch.ones(2, requires_grad=True)
+    same = torch.Tensor(x)
+    same.sum().backward()
+    assert same.data_ptr() == x.data_ptr() and x.grad.tolist() == [1, 1]
+    assert torch.Tensor(torch.tensor([1])).dtype is torch.int64
+    with pytest.raises(TypeError, match="expected a tensor of torch\\.float32"):
+        torch.FloatTensor(torch.tensor([1]))
+
+
+def test_new_tensors_are_of_the_class_of_the_old():
+    class Special(torch.Tensor):
+        pass
+
+    class Roomy(torch.Tensor):
+        __slots__ = ("room",)
+
+    x = torch.ones(2).as_subclass(Special)
+    for made in (x.new_zeros(2), x.new_full((2,), 1.0), x.new_tensor([1.0]), x.new([1.0])):
+        assert type(made) is Special
+    assert type(torch.Tensor(x)) is torch.Tensor
+    base = torch.ones(2)
+    view = base.as_subclass(Roomy)
+    view.room = 1
+    assert type(view) is Roomy and view.data_ptr() == base.data_ptr()
+
+
+def test_strides_of_nothing_are_those_of_something():
+    assert torch.zeros(0, 3, 4).stride() == (12, 4, 1)
+    assert torch.empty(2, 0).stride() == (1, 1)

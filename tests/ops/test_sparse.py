@@ -343,3 +343,21 @@ def test_the_older_constructors(matrix):
     assert torch.sparse.LongTensor(2, 3).dtype is torch.int64
     with pytest.raises(TypeError, match="expected DoubleTensor"):
         torch.sparse.DoubleTensor(torch.tensor(INDICES), values, (2, 3))
+
+
+def test_sparse_gradients_add_up_in_place():
+    table = torch.nn.Embedding(3, 2, sparse=True)
+    table(torch.tensor([0])).sum().backward()
+    grad = table.weight.grad
+    table(torch.tensor([0, 2])).sum().backward()
+    assert table.weight.grad is grad
+    assert grad.to_dense().tolist() == [[2, 2], [0, 0], [1, 1]]
+
+
+def test_data_of_a_sparse_tensor_may_be_replaced():
+    table = torch.nn.Embedding(3, 2, sparse=True)
+    table(torch.tensor([1])).sum().backward()
+    grad = table.weight.grad
+    assert table.double().weight.grad is grad and grad.dtype is torch.float64
+    with pytest.raises(RuntimeError, match="incompatible tensor type"):
+        grad.data = torch.ones(3, 2)

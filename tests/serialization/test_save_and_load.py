@@ -246,3 +246,17 @@ def test_sparse_tensors_come_back(path):
     first, second = again([sparse, sparse.coalesce()], path)
     assert first.is_sparse and not first.is_coalesced() and second.is_coalesced()
     assert first.to_dense().tolist() == [[0, 0, 3], [4, 0, 0]]
+
+
+def test_operations_are_found_under_the_names_of_bindings(path):
+    names = [b"ctorch._C._nn\ngelu\n", b"ctorch._C._fft\nfft_rfft\n", b"ctorch._C._special\nspecial_erf\n",
+             b"cbuiltins\ngetattr\n(ctorch._C\n_VariableFunctionsClass\nS'tanh'\ntR"]  # fmt: skip
+    path.write_bytes(b"(" + b"".join(names) + b"t.")
+    found = serialization.unpickling.TrustingUnpickler(path.open("rb"), lambda key: key).load()
+    assert found == (nn.functional.gelu, torch.fft.rfft, torch.special.erf, torch.tanh)
+
+
+def test_a_network_remembers_its_activation(path):
+    layer = nn.TransformerEncoderLayer(4, 2, 8, activation=nn.functional.gelu)
+    torch.save(layer, path)
+    assert torch.load(path, weights_only=False).activation is nn.functional.gelu

@@ -4,6 +4,10 @@ The lower floor (`graph`, `views`) is loaded with the tensors; the rest on first
 """
 
 import importlib
+import sys
+import types
+
+from wengert.outside import missing
 
 _HOMES = {
     "backward": "engine",
@@ -19,6 +23,7 @@ _HOMES = {
     "detect_anomaly": "anomaly",
     "set_detect_anomaly": "anomaly",
     "Variable": "variable",
+    "_profiler_enabled": "profiler",
 }
 _MODULES = (
     "graph",
@@ -37,7 +42,7 @@ def __getattr__(name):
     if name in _HOMES:
         module = importlib.import_module(f"wengert.autograd.{_HOMES[name]}")
         value = getattr(module, name)
-        globals()[name] = value  # before the submodule of the same name (gradcheck) can take its place
+        globals()[name] = value
         return value
     if name in _MODULES:
         try:
@@ -45,7 +50,18 @@ def __getattr__(name):
         except ModuleNotFoundError as error:
             if error.name != f"wengert.autograd.{name}":
                 raise
-    raise AttributeError(f"module 'wengert.autograd' has no attribute '{name}'")
+    raise missing(__name__, name)
+
+
+class _Package(types.ModuleType):
+    """Keeps the import system from putting the module `gradcheck` where the function `gradcheck` is to be found."""
+
+    def __setattr__(self, name, value):
+        if name not in _HOMES or not isinstance(value, types.ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__():

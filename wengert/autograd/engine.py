@@ -10,6 +10,7 @@ The pass runs on raw arrays, or, under ``create_graph=True``, on Tensors, so tha
 import threading
 import warnings
 from heapq import heappop, heappush
+from itertools import count
 from math import prod
 from sys import getrefcount
 
@@ -19,6 +20,7 @@ from wengert.autograd import graph
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
 from wengert.dtypes import TENSOR_TYPE_NAMES
 from wengert.kernels.sparse import SparseArray
+from wengert.ops.declare import overriding
 from wengert.size import Size
 from wengert.tensor import Tensor, new, wrap
 
@@ -37,19 +39,24 @@ anomaly = None  # while anomaly mode is on: runs a node in place of the pass, se
 recorder = None  # likewise while `wengert.lens` records
 
 
+next_pass = count().__next__
+
+
 class Pass:
     """One running backward pass, for whoever asks from inside of it."""
 
-    __slots__ = ("roots", "reach", "wanted", "_reachable", "__weakref__")
+    __slots__ = ("roots", "reach", "wanted", "callbacks", "number", "_reachable", "__weakref__")
 
     def __init__(self, roots, reach, wanted):
         self.roots, self.reach, self.wanted = roots, reach, wanted
+        self.callbacks = None  # what is to be called when the pass is over
+        self.number = next_pass()
         self._reachable = None
 
     def will_run(self, node):
         """Whether this pass computes the gradient that arrives at `node`."""
-        if self.reach is not None:
-            return node in self.reach or node in self.wanted
+        if self.reach is not None and node not in self.reach and node not in self.wanted:
+            return False
         if self._reachable is None:
             self._reachable = seen = set(self.roots)
             stack = list(seen)
@@ -86,6 +93,8 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
     grads = None
     captured = {}
     reach = None if wanted is None else reaching(nodes, wanted)
+    if leaves:  # a gradient that `.grad` is to keep goes through its node, with the hooks of that
+        reach |= {node for node in wanted if node.seq}
     on_tensors = create_graph or state.duals > 0
     watch = anomaly or recorder
     passes = state.passes
@@ -162,14 +171,45 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
             results = d = None
         if wanted is None:
             accumulate_all(pending, on_tensors, create_graph)
-            return None
-        return finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph)
+        else:
+            captured = finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph)
+        if passes[-1].callbacks is not None:
+            call_back(passes[-1].callbacks)
+        return captured
     finally:
         grad_mode.enabled = recording
         passes.pop()
         if rare.active:
             for observe in rare.on_pass:
                 observe(nodes, wanted, True)
+
+
+def call_back(callbacks):
+    """Call what was queued during the pass, and what that queues."""
+    for callback in callbacks:
+        callback()
+
+
+def queue_callback(callback):
+    """Call ``callback()`` when the pass that is running in this thread is over; raises RuntimeError where none is."""
+    if not state.passes:
+        raise RuntimeError("Final callbacks can only be installed during backward pass.")
+    running = state.passes[-1]
+    if running.callbacks is None:
+        running.callbacks = []
+    running.callbacks.append(callback)
+
+
+def current_pass():
+    """The number of the pass that is running in this thread; -1 where none is."""
+    return state.passes[-1].number if state.passes else -1
+
+
+def will_execute(node):
+    """Whether the pass that is running in this thread will run `node`, or has; raises RuntimeError where none is."""
+    if not state.passes:
+        raise RuntimeError("_will_engine_execute_node should only be called during the backward pass")
+    return state.passes[-1].will_run(node)
 
 
 def reaching(roots, wanted):
@@ -197,6 +237,8 @@ def accumulate_all(pending, on_tensors, create_graph):
 
 def arrive(node, box, on_tensors, create_graph):
     """A gradient comes to a leaf, in a box that alone holds it: hooks, `.grad`, hooks."""
+    if node.deaf:
+        return
     hooks = node.hooks
     if hooks is None:
         accumulate(node, box, create_graph)
@@ -249,10 +291,15 @@ def accumulate(node, box, create_graph):
 
 
 def sum_of_sparse(old, new):
-    """The sum of two gradients of which one at least is sparse: a dense one comes first, as PyTorch asks for it."""
+    """The sum of two gradients of which one at least is sparse, in `old` itself unless a dense one must take its place.
+
+    Under `create_graph` nothing is written over: the sum is a new tensor.
+    """
     if old is None:
         return new
-    return new + old if old.is_sparse and not new.is_sparse else old + new
+    if old.is_sparse and not new.is_sparse:
+        return new + old
+    return old + new if grad_mode.enabled else old.add_(new)
 
 
 def fit(g, node):
@@ -293,7 +340,7 @@ def copy_like_leaf(g, node):
 def finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph):
     """What was asked for: the gradients by node, those of leaves put into `.grad` if `leaves`."""
     for node in pending:
-        if node not in wanted:
+        if node not in wanted or node.deaf:
             continue
         if leaves and type(node) is AccumulateGrad:
             box = [pending[node]]
@@ -319,8 +366,8 @@ def before_tensor(node, g, on_tensors):
             kept = as_tensor(g)
             if not on_tensors:
                 kept = wrap(np.array(kept._array, tensor.dtype.numpy, copy=True), tensor.dtype)
-            old = tensor._grad
-            tensor._grad = kept if old is None else old + kept
+            old = tensor._retained
+            tensor._retained = kept if old is None else old + kept
     return g
 
 
@@ -448,7 +495,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     if inputs is None:
         run(nodes, grads, keep, create_graph)
         return
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    inputs = (inputs,) if isinstance(inputs, Tensor) or is_edge(inputs) else tuple(inputs)
     if not inputs:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     wanted = {}
@@ -501,10 +548,17 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
                     f"The differentiated Tensor at index {number} appears to not have been used in the graph. Set "
                     "allow_unused=True if this is the desired behavior."
                 )
-            results.append(tensor.new_zeros(tensor.shape, requires_grad=create_graph) if materialize_grads else None)
+            results.append(zeros_for(tensor, create_graph) if materialize_grads else None)
             continue
         results.append(result_for(g, tensor, on_tensors))
     return tuple(results)
+
+
+def zeros_for(tensor, create_graph):
+    """What `materialize_grads` puts where nothing arrived."""
+    if is_edge(tensor):
+        raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
+    return tensor.new_zeros(tensor.shape, requires_grad=create_graph)
 
 
 def result_for(g, tensor, on_tensors):
@@ -575,7 +629,7 @@ def roots_of(tensors, given, on_tensors):
                 node = Output(node, tensor.output_nr, shape, dtype)
         else:
             node, shape, dtype = tensor._node, tensor._array.shape, tensor.dtype
-        if node is None:
+        if node is None or (type(node) is AccumulateGrad and node.hidden):
             raise RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
         nodes.append(node)
         grads.append(first_gradient(g, shape, dtype, number, on_tensors))
@@ -617,16 +671,17 @@ def tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, 
         inputs: only these tensors accumulate (default: all leaves reached).
     """
     if rare.active or type(self) is not Tensor:
-        from wengert import overrides
-
-        overridden = overrides.relevant([x for x in (self,) if overrides.has_override(x)])
+        overridden = overriding((self,), None)
         if overridden:
+            from wengert import overrides
+
             return overrides.handle(
                 Tensor.backward, overridden, (self,),
                 {"gradient": gradient, "retain_graph": retain_graph, "create_graph": create_graph, "inputs": inputs},
             )  # fmt: skip
     node = self._node
     plain = gradient is None and inputs is None and not create_graph and node is not None and not state.duals
+    plain = plain and not node.hidden
     if plain and not self._array.ndim and self.dtype.is_floating_point:  # the usual loss
         run((node,), (self.dtype.numpy.type(1),), bool(retain_graph), False)
         return None
@@ -640,16 +695,19 @@ tensor_backward.__name__ = "backward"
 
 def call_node(node, *grads):
     """``grad_fn(g)``: the derivative of one operation, on tensors."""
+    if len(grads) != node.outputs:
+        raise TypeError(f"expected {node.outputs} arguments, got {len(grads)} instead")
     arrived = list(grads) if node.outputs > 1 else grads[0]
     if type(node) is AccumulateGrad:
         accumulate(node, [arrived._array.copy()], False)
         return None
     if grad_mode.enabled:
-        results = node.apply_graph(arrived)
+        results = tuple(node.apply_graph(arrived))
     else:
         arrays = [None if g is None else g._array for g in grads]
         results = node.apply(arrays if node.outputs > 1 else arrays[0], True)
         results = tuple(None if d is None else as_tensor(d) for d in results)
+    results += (None,) * node.numbers
     return results[0] if len(results) == 1 else tuple(results)
 
 

@@ -27,7 +27,7 @@ class FunctionCtx:
     """What `forward` and `backward` of one application share."""
 
     _to_save = _to_save_for_forward = _dirty = _non_differentiable = ()
-    materialize_grads = True
+    materialize_grads = _materialize_non_diff_grads = True
     needs_input_grad = ()
 
     def save_for_backward(self, *tensors):
@@ -76,7 +76,11 @@ class FunctionCtx:
             return self._to_save or self._to_save_for_forward
         return node.unpack_saved()
 
-    saved_variables = saved_tensors
+    @property
+    def saved_variables(self):
+        """The old name of `saved_tensors`."""
+        warnings.warn("'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning, stacklevel=2)
+        return self.saved_tensors
 
 
 BackwardCFunction = FunctionCtx
@@ -432,6 +436,10 @@ def entered(node, ctx, inputs, returned):
         for number, t in enumerate(outputs):
             if isinstance(t, Tensor) and not t.dtype.differentiable:
                 node.results[number] = (t._array.shape, t.dtype)
+        if not ctx._materialize_non_diff_grads:
+            for number, t in enumerate(outputs):
+                if isinstance(t, Tensor) and among(t, ctx._non_differentiable):
+                    node.results[number] = None
         node.shape = node.results[0][0] if len(outputs) == 1 and node.results[0] else None
     placed = tuple(
         place(t, number, node, ctx, inputs, len(outputs)) if isinstance(t, Tensor) else t
@@ -484,9 +492,15 @@ def outside(tensor, is_input, is_dirty):
         views.bump(tensor)
         return tensor
     if is_input:
-        return detach_plain(tensor) if tensor._node is not None else view_of_itself(tensor)
+        return marked(detach_plain(tensor) if tensor._node is not None else view_of_itself(tensor))
     tensor._node = None
-    return tensor
+    return marked(tensor) if tensor._base is not None else tensor
+
+
+def marked(view):
+    """A view that came out of a Function without a place in the graph; it must not be written with one."""
+    view._view_kind = "custom" if grad_mode.enabled else "no_grad"
+    return view
 
 
 def view_of_itself(tensor):
@@ -528,15 +542,17 @@ def rewritten(tensor, edge, node, count):
 
 
 class Error(Node):
-    """Stands where a second derivative would begin, and refuses it."""
+    """Stands where a derivative would begin, and refuses it."""
 
-    __slots__ = ("message",)
+    __slots__ = ("message", "outputs")
 
     def name(self):
         return "torch::autograd::Error"
 
-    def __init__(self, message, edges, shape):
-        self.message, self.edges, self.shape = message, edges, shape
+    def __init__(self, message, inputs):
+        self.message, self.outputs = message, len(inputs)
+        self.edges = tuple(t._node if isinstance(t, Tensor) else None for t in inputs)
+        self.shape = inputs[0]._array.shape if self.outputs == 1 else None
         self.seq = next_seq()
         self.versions = self.hooks = None
 
@@ -545,6 +561,33 @@ class Error(Node):
 
     def apply_graph(self, g):
         raise RuntimeError(self.message)
+
+
+class DelayedError:
+    """Called with tensors, returns the same; a gradient that comes to them raises RuntimeError with this message."""
+
+    def __init__(self, message, num_inputs):
+        self.message, self.count = message, num_inputs
+
+    def __call__(self, *tensors):
+        node = Error(self.message, tensors)
+        results = tuple(after_error(t, number, node) for number, t in enumerate(tensors))
+        return results[0] if len(results) == 1 else results
+
+
+def after_error(value, number, node):
+    if not isinstance(value, Tensor):
+        return value
+    value = detach_plain(value)
+    value._node = edge_from(node, value, number) if grad_mode.enabled else None
+    return value
+
+
+class UndefinedGrad:
+    """Called with a tensor, returns the same; the gradient that comes to it goes no further."""
+
+    def __call__(self, tensor):
+        return UndefinedGradient.apply(tensor)
 
 
 def once_differentiable(fn):
@@ -556,20 +599,28 @@ def once_differentiable(fn):
             outputs = fn(ctx, *args)
         if not grad_mode.enabled:
             return outputs
-        edges = tuple(a._node for a in args if isinstance(a, Tensor) and a._node is not None)
-        if not edges:
+        if not any(isinstance(a, Tensor) and a._node is not None for a in args):
             return outputs
-        many = isinstance(outputs, tuple)
+        values = outputs if isinstance(outputs, tuple) else (outputs,)
+        # Leaves of their own, so that a second derivative ends in the error and leads nowhere else.
+        leaves = (detach_plain(v).requires_grad_() if isinstance(v, Tensor) else v for v in values)
         message = "trying to differentiate twice a function that was marked with @once_differentiable"
-        results = []
-        for value in outputs if many else (outputs,):
-            if isinstance(value, Tensor):
-                value = detach_plain(value)
-                value._node = Error(message, edges, value._array.shape)
-            results.append(value)
-        return tuple(results) if many else results[0]
+        results = DelayedError(message, len(values))(*leaves)
+        return (results,) if isinstance(outputs, tuple) and len(values) == 1 else results
 
     return wrapper
+
+
+class UndefinedGradient(Function):
+    """The identity, whose gradient is None; see `UndefinedGrad`."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, g):
+        return None
 
 
 class InplaceFunction(Function):

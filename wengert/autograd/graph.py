@@ -24,6 +24,8 @@ import weakref
 from collections import OrderedDict, namedtuple
 from itertools import count
 
+from wengert.outside import missing
+
 next_seq = count(-1, -1).__next__  # newest first in a min-heap; thread-safe, since it is one C call
 
 
@@ -32,6 +34,7 @@ class GradMode(threading.local):
 
     enabled = True
     inference = False
+    multithreading = True  # what `set_multithreading_enabled` was told
 
 
 grad_mode = GradMode()
@@ -128,6 +131,9 @@ class InferenceVersion(Version):
 
     def __init__(self):
         self.views = None
+
+    def register(self, ref):
+        """Views are not remembered."""
 
     def bump(self):
         if not grad_mode.inference:
@@ -292,6 +298,7 @@ class Node:
     saved_tensors = ()  # the slots that hold tensors, whose versions are checked
     site_ = None  # where it was called, while `wengert.lens` records
     hidden = False
+    deaf = False  # an end of the graph whose tensor takes no gradients
     outputs = 1
     numbers = 0  # how many operands of the operation were numbers; each shows as an edge to nowhere
 
@@ -522,4 +529,4 @@ def above(name):
 def __getattr__(name):
     if name in _ABOVE:
         return above(name)
-    raise AttributeError(f"module 'wengert.autograd.graph' has no attribute '{name}'")
+    raise missing(__name__, name)

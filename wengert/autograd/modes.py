@@ -5,6 +5,7 @@ Each is a context manager and a decorator, for functions, generators and classes
 
 import functools
 import inspect
+import warnings
 
 from wengert.autograd.graph import grad_mode, rare
 
@@ -21,6 +22,13 @@ class ContextDecorator:
 
     def __call__(self, function):
         if inspect.isclass(function):
+            warnings.warn(
+                "Decorating classes is deprecated and will be disabled in future versions. You should only decorate "
+                "functions or methods. To preserve the current behavior of class decoration, you can directly decorate "
+                "the `__init__` method and nothing else.",
+                FutureWarning,
+                stacklevel=2,
+            )
             function.__init__ = self(function.__init__)
             return function
         if inspect.isgeneratorfunction(function):
@@ -141,10 +149,14 @@ class inference_mode(ContextDecorator):
 
 
 class set_multithreading_enabled(ContextDecorator):
-    """Accepted for compatibility of programs: backward runs in the calling thread, whatever the mode."""
+    """Say whether backward may use threads of its own: at once, and until the end of the block as a context manager.
+
+    It is remembered and can be asked; backward runs in the calling thread, whatever the mode.
+    """
 
     def __init__(self, mode):
-        self.mode = mode
+        self.mode, self.previous = mode, grad_mode.multithreading
+        grad_mode.multithreading = bool(mode)
 
     def clone(self):
         return set_multithreading_enabled(self.mode)
@@ -153,7 +165,7 @@ class set_multithreading_enabled(ContextDecorator):
         return None
 
     def __exit__(self, *exc):
-        return None
+        grad_mode.multithreading = self.previous
 
 
 def is_grad_enabled():

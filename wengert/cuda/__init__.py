@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 from wengert.absent import answers, refuses
 from wengert.errors import AcceleratorError, OutOfMemoryError
+from wengert.outside import missing
 
 __all__ = ["AcceleratorError", "OutOfMemoryError", "device", "device_of", "stream"]
 default_generators = ()
@@ -84,4 +85,4 @@ StreamContext = stream
 def __getattr__(name):
     if name in ("amp", "nvtx"):
         return importlib.import_module(f"wengert.cuda.{name}")
-    raise AttributeError(f"module 'wengert.cuda' has no attribute '{name}'")
+    raise missing(__name__, name)

@@ -3,9 +3,11 @@
 Programs that ask `is_available` and `is_initialized` first run as on one machine; those that need a group are told so.
 """
 
+import importlib
 import os
 
 from wengert.absent import answers, refuses
+from wengert.outside import missing
 
 NO_GROUP = ValueError(
     "Default process group has not been initialized, please make sure to call init_process_group. (wengert has no "
@@ -86,3 +88,14 @@ def get_node_local_rank(fallback_rank=None):
                            "`get_node_local_rank` to work, assuming you are not running in an environment that sets "
                            "LOCAL_RANK.")  # fmt: skip
     return int(rank)
+
+
+def __getattr__(name):
+    home = f"{__name__}.{name}"
+    if not name.startswith("__"):
+        try:
+            return importlib.import_module(home)
+        except ModuleNotFoundError as error:
+            if error.name != home:
+                raise
+    raise missing(__name__, name)

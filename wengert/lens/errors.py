@@ -8,9 +8,9 @@ from wengert.autograd.graph import AccumulateGrad, Output
 from wengert.lens import source
 from wengert.lens.names import locals_of, name_parameters, reachable
 from wengert.lens.recorder import is_nobodys
-from wengert.lens.sites import Leaf, source_line
-from wengert.lens.why import Reason, ancestry, at, leaf_site, missing, no_grad_asked, shown
-from wengert.lens.witness import Finding
+from wengert.lens.sites import Leaf, leaf_site, source_line
+from wengert.lens.verdict import Finding
+from wengert.lens.why import Reason, ancestry, at, missing, no_grad_asked, shown
 from wengert.nn.modules.module import Module
 from wengert.tensor import Tensor
 
@@ -230,14 +230,14 @@ def none_grad(witness, error, own):
         if isinstance(part, ast.Attribute) and part.attr == "grad":
             tensor = value_in(part.value, frame)
             if isinstance(tensor, Tensor) and (
-                tensor._node is None or (tensor.__dict__.get("_grad") is None and tensor_grad(tensor) is None)
+                tensor._node is None or (tensor.__dict__.get("_retained") is None and tensor_grad(tensor) is None)
             ):
                 return of_none_grad(witness, tensor, ast.unparse(part.value), (filename, line), own)
     return None
 
 
 def tensor_grad(tensor):
-    return tensor._node.grad if type(tensor._node) is AccumulateGrad else tensor._grad
+    return tensor._node.grad if type(tensor._node) is AccumulateGrad else tensor._retained
 
 
 def value_in(expression, frame):

@@ -9,6 +9,7 @@ Nothing is kept alive by it: sites hold no tensor and no node, and forget their 
 passes, so what is remembered does not grow with the number of steps.
 """
 
+import functools
 import sys
 import threading
 import traceback
@@ -18,15 +19,15 @@ from collections import deque
 from contextlib import nullcontext
 
 import numpy as np
+from numpy import ndarray
 
 import wengert
 from wengert.autograd import engine
-from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
+from wengert.autograd.graph import AccumulateGrad, Node, Output, grad_mode, rare
 from wengert.kernels.shape import root_of
 from wengert.lens.names import name_of_module
-from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site, Whole, is_installed, user_frames
-from wengert.nn.modules.blame import name_layer
-from wengert.nn.modules.module import Module, has_hooks
+from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site, Whole, is_installed, leaf_site, user_frames
+from wengert.nn.modules.module import _global_call_hooks, watch_calls
 from wengert.optim import optimizer as optimizers
 from wengert.tensor import Parameter, Tensor, new
 
@@ -36,6 +37,8 @@ KEPT_PASSES = 8  # how many backward passes back a site still knows where its in
 MOST_SITES = 1 << 15  # in one stretch between two passes; then the oldest forget as if a pass had gone by
 MOST_FRAMES = 12  # of the call stack, from the innermost
 
+MOST_WHOLES = 256  # modules called on their own, before those that are gone are forgotten
+MOST_INSIDE = 4096  # parameters remembered as used inside of Functions
 MOST_NUMBERS = 256  # Python numbers taken out of tensors that are recognised when they come back
 
 current = None
@@ -57,6 +60,7 @@ def is_nobodys(code):
     return is_ours(code) or is_installed(code.co_filename)
 
 
+_places = {}  # what was looked at of the call stack -> the `Place`; as many as programs have, and shared by all records
 _judged = {}  # id of a code object -> the code (which keeps the id its own)
 _skipped = set()  # ids of those that places pass over
 
@@ -151,9 +155,22 @@ def outside_of_call(frame, level):
 
 
 class Call:
-    """A module's call that is running: which module it is, and what was found out of the frames outside of it."""
+    """A module's call that is running: which module it is, and what was found out of the frames outside of it.
 
-    __slots__ = ("part", "nearest", "outside")
+    In a `sealed` call only this library's own code runs, so all that happens inside has the same `nearest` place.
+    """
+
+    __slots__ = ("part", "nearest", "outside", "sealed")
+
+
+@functools.cache
+def is_sealed(kind):
+    """Whether the forward of a class of modules is this library's, and calls nothing of the program but modules."""
+    code = getattr(kind.forward, "__code__", None)
+    return code is not None and is_ours(code) and kind.__name__ not in CALLING_BACK
+
+
+CALLING_BACK = {"TransformerEncoderLayer", "TransformerDecoderLayer", "TripletMarginWithDistanceLoss"}
 
 
 class _Calls(threading.local):
@@ -165,7 +182,7 @@ class _Calls(threading.local):
 
 
 calls = _Calls()
-calling_code = None  # the code of `Module.__call__` while a record is made
+calling_code = None  # the code of the function that runs each call of a module while a record is made
 
 
 CUT_BY = {"tensor": "torch.tensor(x)", "to": "integer cast", "Parameter": "Parameter(x)"}
@@ -179,20 +196,24 @@ class Record:
     """
 
     def __init__(self):
-        self.places = {}
+        self.places = _places
         self.windows = [[]]  # the sites made before each of the last passes, oldest stretch first
         self.count = 0
         self.passes = 0
         self.calls = calls
-        self.wholes = weakref.WeakKeyDictionary()  # outermost module -> its `Whole`
+        self.wholes = {}  # id of an outermost module -> its `Whole`
+        self.names = {}  # class of nodes that has its name to itself -> the name
         self.numbers = {}  # id of a number taken out of a tensor -> (the number, the site)
         self.arrays = deque(maxlen=64)  # arrays that share memory with a tensor: (weak reference, site)
+        self.inside = {}  # id of a parameter used in the forward of a Function -> (weak reference, place)
         self.exported = None  # the site where a value last left for plain Python or NumPy
         self.optimizers = weakref.WeakKeyDictionary()  # optimizer -> the places where it was given parameters
         self.resets = deque(maxlen=64)  # where gradients were dropped: (place, passes run before, weak owner)
         self.steps = deque(maxlen=64)  # where optimizers stepped: (place, passes run before, weak optimizer)
         self.sent = None, None  # a gradient just measured, and its size
         self.bad_gradient = None  # the first site whose derivative was not finite though what arrived was: (site, pass)
+
+    note_call = None  # told of each call of a module that the program makes itself
 
     # --- on and off -------------------------------------------------------------------------------------------------
 
@@ -212,9 +233,7 @@ class Record:
             listeners.append(listener)
         rare.enter()
         engine.recorder = self.watch
-        self.plain = Module.__call__, optimizers.Optimizer.add_param_group
-        Module.__call__ = calling(self, Module.__call__)
-        optimizers.Optimizer.add_param_group = adding(self, optimizers.Optimizer.add_param_group)
+        watch_calls(watcher_of(self))
         self.handles = [
             optimizers.register_optimizer_step_pre_hook(guarded(self.before_step)),
             optimizers.register_optimizer_step_post_hook(guarded(self.after_step)),
@@ -225,7 +244,7 @@ class Record:
         global current
         for handle in self.handles:
             handle.remove()
-        Module.__call__, optimizers.Optimizer.add_param_group = self.plain
+        watch_calls(None)
         engine.recorder = None
         rare.leave()
         for listeners, listener in self.listeners:
@@ -252,20 +271,32 @@ class Record:
 
     def enter_whole(self, module):
         """The `Whole` of a module that is called on its own, named as the program that calls it names it."""
-        whole = self.wholes[module] = Whole(module, name_of_module(module, user_frames(2)))
+        if len(self.wholes) >= MOST_WHOLES:
+            for key in [key for key, whole in self.wholes.items() if whole.module is None]:
+                del self.wholes[key]
+        whole = self.wholes[id(module)] = Whole(module, name_of_module(module, user_frames(2)))
         return whole
+
+    @property
+    def modules(self):
+        """The modules, still alive, that the program called on their own."""
+        return [module for module in (whole.module for whole in self.wholes.values()) if module is not None]
 
     # --- operations -------------------------------------------------------------------------------------------------
 
     def note_operation(self, operation, values, result):
         """Observe a computed operation: `values` maps its parameters to its arguments."""
         if rare.inside.functions:
+            if not (grad_mode.enabled or len(self.inside) >= MOST_INSIDE):
+                self.note_inside(values)
             return
         try:  # as `guarded` does, without a frame of its own
-            parents, inputs, cut_from = (), [], None
+            parents, shapes, first, cut_from = (), [], None, None
             for value in values.values():
                 if isinstance(value, Tensor):
-                    inputs.append(value)
+                    if first is None:
+                        first = value
+                    shapes.append(value._array.shape)
                     origin = value._origin
                     node = value._node
                     if node is not None:
@@ -277,7 +308,9 @@ class Record:
                 elif value.__class__ is list or value.__class__ is tuple:
                     for item in value:
                         if isinstance(item, Tensor):
-                            inputs.append(item)
+                            if first is None:
+                                first = item
+                            shapes.append(item._array.shape)
                             origin = item._origin
                             if item._node is not None:
                                 cut_from = item._node
@@ -287,12 +320,56 @@ class Record:
                                 parents += (origin,)
                 elif value.__class__ is float and id(value) in self.numbers:
                     parents += (self.numbers[id(value)][1],)
-            if parents:
-                self.enter(operation, inputs, parents, result, cut_from)
-            elif inputs and result is inputs[0]:
-                self.note_write(result, None)
+            if not parents:
+                if first is not None and result is first:
+                    self.note_write(result, None)
+                return
+            site = new(Site)
+            # The frames between are the recorder's and the operation's. All who called are asked for only where nothing
+            # is recorded: it is they who may have said so.
+            running = calls.running
+            call = running[-1] if running else None
+            site.part = None if call is None else call.part
+            if not grad_mode.enabled:
+                site.place = place_here(self.places, 3)
+            elif call is not None and call.sealed and call.nearest is not None:
+                site.place = call.nearest
+            else:
+                site.place = nearest_place(self.places, 3)
+            site.parents = parents
+            site.inputs = shapes
+            self.count = site.seq = self.count + 1
+            site.pass_number = self.passes
+            site.cut = site.arrived = site.left = site.fault = None
+            site.visited = 0
+            node = result._node if result.__class__ is Tensor else None
+            site.operation = self.names.get(node.__class__)
+            if site.operation is not None:  # the usual case of `hang`
+                site.shape, site.dtype = result._array.shape, result.dtype
+                node.site_ = result._origin = site
+            else:
+                result, node = self.hang(site, operation, result, cut_from)
+                if result is None:
+                    return
+            if result is first:
+                self.note_write(result, site)
+            for parent in parents:
+                if parent.cut is not None:
+                    parent.cut.take(site, node)
+            if result.dtype.differentiable and not size_of(result._array) < INFINITY:
+                site.fault = self.fault_of(site, values, result)
+            window = self.windows[-1]
+            window.append(site)
+            if len(window) >= MOST_SITES:
+                self.turn()
         except Exception:
             tell_failure()
+
+    def note_inside(self, values):
+        """An operation in the forward of a user's Function, which counts as one operation: it may use leaves."""
+        for value in values.values():
+            if isinstance(value, Parameter) and value._node is not None:
+                self.inside.setdefault(id(value), (weakref.ref(value), place_here(self.places, 3)))
 
     def note_composite(self, operation, args, kwargs, result):
         """Observe an operation written with others, where these said nothing of the result."""
@@ -302,55 +379,40 @@ class Record:
             if not any(one is value for value in values):
                 self.note_operation(operation, dict(enumerate(values)), result)
 
-    def enter(self, operation, inputs, parents, result, cut_from):
-        """Make the site of an operation, and hang it on what it made."""
-        site = new(Site)
-        # The frames between are the recorder's and the operation's. Who called is asked only where nothing is recorded.
-        site.place = nearest_place(self.places, 4) if grad_mode.enabled else place_here(self.places, 4)
-        site.parents = parents
-        site.inputs = [t._array.shape for t in inputs]
-        running = calls.running
-        site.part = running[-1].part if running else None
-        self.count = site.seq = self.count + 1
-        site.pass_number = self.passes
-        site.cut = site.arrived = site.left = site.shape = site.dtype = node = None
-        site.visited = 0
-        site.fault = None
-        first = result if isinstance(result, Tensor) else None
+    def hang(self, site, operation, result, cut_from):
+        """Hang a site on what its operation made: results of any kind, cut off or not.
+
+        Returns (the first tensor among the results, or None; its node).
+        """
+        if getattr(operation, "name", "").endswith("_like"):  # takes a shape, no value
+            return None, None
+        first = node = None
         bare = []
-        for tensor in (result,) if first is not None else result if isinstance(result, (tuple, list)) else ():
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
             if not isinstance(tensor, Tensor):
                 continue
-            if site.shape is None:
+            if first is None:
                 first = tensor
                 site.shape, site.dtype = tensor._array.shape, tensor.dtype
             made = tensor._node
             if made is not None:
-                if made.__class__ is AccumulateGrad:  # a leaf written in place stays what it is
+                if made.__class__ is not AccumulateGrad:
+                    node = made.parent if made.__class__ is Output else made
+                    node.site_ = site
+                elif not made.hidden:  # a leaf written in place stays what it is; a hidden one is a view cut off
                     continue
-                node = made.parent if made.__class__ is Output else made
-                node.site_ = site
             elif first is not result:
                 bare.append(tensor)
             tensor._origin = site
-        if first is None:
-            return
-        site.operation = node.name() if node is not None else getattr(operation, "name", str(operation))
-        if inputs and first is inputs[0]:
-            self.note_write(first, site)
-        if node is None and cut_from is not None and first._node is None:
-            self.cut(self.kind_of(site), site, cut_from, first)
-        elif bare and node is not None:
-            self.note_bare(site, bare, node)
-        for parent in parents:
-            if parent.cut is not None:
-                parent.cut.take(site, node)
-        if first.dtype.differentiable and not size_of(first._array) < INFINITY:
-            site.fault = self.fault_of(site, inputs, parents, first)
-        window = self.windows[-1]
-        window.append(site)
-        if len(window) >= MOST_SITES:
-            self.turn()
+        if first is not None:
+            site.operation = node.name() if node is not None else getattr(operation, "name", str(operation))
+            if node is not None and node is first._node and node.__class__.name is Node.name:
+                self.names[node.__class__] = site.operation
+            if node is None and cut_from is not None and (first._node is None or first._node.hidden):
+                self.cut(self.kind_of(site), site, cut_from, first)
+            elif bare and node is not None:
+                self.note_bare(site, bare, node)
+        return first, node
 
     def note_bare(self, site, results, node):
         """Some of an operation's results have no derivative, as the indices of a maximum: they are cut off from it."""
@@ -366,11 +428,12 @@ class Record:
             return "inference_mode" if grad_mode.inference else "no_grad"
         return "integer cast" if site.operation == "to_copy" else "non-differentiable"
 
-    def fault_of(self, site, inputs, parents, result):
+    def fault_of(self, site, values, result):
         """Where infinity or NaN in a result came from, and whether it is NaN: see `Site`."""
         is_nan = bool(np.isnan(result._array).any())
-        if any(parent.fault is not None and parent.fault[1] >= is_nan for parent in parents):
+        if any(parent.fault is not None and parent.fault[1] >= is_nan for parent in site.parents):
             return "came in", is_nan
+        inputs = [value for value in flat(list(values.values())) if isinstance(value, Tensor)]
         data = [t._array for t in inputs if t.dtype.differentiable and t._origin is None]
         if any(np.isnan(a).any() if is_nan else not np.isfinite(a).all() for a in data):
             return "data", is_nan
@@ -383,7 +446,8 @@ class Record:
         self.windows.append([])
         if len(self.windows) > KEPT_PASSES:
             for site in self.windows.pop(0):
-                site.parents = ()
+                if site.operation != "requires_grad_(False)":  # its parent is a leaf, and says which
+                    site.parents = ()
                 if site.cut is not None:
                     site.cut.took.clear()
 
@@ -487,6 +551,10 @@ class Record:
         """A tensor was told to require grad, or not to; `node` is what it had before."""
         if asked and node is None:
             origin = tensor._origin
+            before = leaf_site(tensor)
+            if isinstance(before, Leaf) and before.tensor is tensor:  # off for a while, and on again
+                tensor._origin = tensor._node.site_ = before
+                return
             parents = () if origin is None else (origin,)
             self.leaf(tensor, place_here(self.places, 1), parents)
         elif not asked and type(node) is AccumulateGrad:
@@ -571,16 +639,20 @@ class Record:
             site.visited = self.passes
             sent, size = self.sent
             site.arrived = arrived = size if g is sent else size_of(g)
-            left = []
+            site.left = left = []
             for d in results:
-                if d is None:
-                    left.append(None)
-                    continue
-                size = size_of(d)
+                size = None
+                if d is not None:
+                    if d.__class__ is ndarray and d.dtype is FLOAT32:  # as `size_of` begins, without a call
+                        flat_d = d if d.ndim == 1 else d.ravel("K")
+                        size = float(flat_d.dot(flat_d))
+                        if not 0.0 < size < INFINITY:
+                            size = exact_size(d)
+                    else:
+                        size = size_of(d)
+                    if not size < INFINITY and arrived < INFINITY and self.bad_gradient is None:
+                        self.bad_gradient = (site, self.passes)
                 left.append(size)
-                if not size < INFINITY and arrived < INFINITY and self.bad_gradient is None:
-                    self.bad_gradient = (site, self.passes)
-            site.left = left
             edge = node.edges[0]
             if edge is not None and edge.__class__ is not AccumulateGrad:
                 self.sent = results[0], left[0]  # what comes to the next node, in most cases
@@ -591,6 +663,8 @@ HANDLERS = {
     "requires_grad_": Record.note_requires_grad,
     "entered": Record.note_entered,
     "zero_grad": Record.note_reset,
+    "written": lambda record, tensor, *_: record.note_write(tensor, None),
+    "optimizer": lambda record, optimizer, *_: record.note_optimizer(optimizer),
 }
 
 INFINITY = float("inf")
@@ -654,42 +728,45 @@ def tell_failure():
     warnings.warn(f"wengert.lens failed and missed something:\n{traceback.format_exc()}", stacklevel=2)
 
 
-def calling(record, plain):
-    """`Module.__call__` while a record is made: it knows which module is at work.
-
-    A module without hooks is run from here: one frame less for each module, and for each search of a place.
-    """
+def watcher_of(record):
+    """What runs each call of a module while a record is made: it knows which module is at work."""
     global calling_code
     wholes, here = record.wholes, calls
 
-    def __call__(self, *args, **kwargs):
+    def watch_call(module, args, kwargs):
         running = here.running
-        whole = running[-1].part.whole if running else wholes.get(self) or record.enter_whole(self)
         call = new(Call)
-        call.part = whole.parts.get(id(self)) or whole.part(self)
         call.nearest = call.outside = None
+        if running:
+            outer = running[-1]
+            whole = outer.part.whole
+            if outer.sealed:
+                call.nearest = outer.nearest
+        else:
+            if record.note_call is not None:
+                record.note_call()
+            whole = wholes.get(id(module))
+            if whole is None or whole._module() is not module:
+                whole = record.enter_whole(module)
+        call.part = part = whole.parts.get(id(module)) or whole.part(module)
         running.append(call)
         try:
-            return plain(self, *args, **kwargs) if has_hooks(self) else self.forward(*args, **kwargs)
-        except Exception as error:
-            name_layer(error, self, args, kwargs)
-            raise
+            if (
+                module._forward_hooks
+                or module._forward_pre_hooks
+                or module._backward_hooks
+                or module._backward_pre_hooks
+                or len(_global_call_hooks) > 1
+            ):
+                call.sealed = False
+                return module._call_with_hooks(args, kwargs)
+            call.sealed = part.sealed
+            return module.forward(*args, **kwargs)
         finally:
             running.pop()
 
-    calling_code = __call__.__code__
-    return __call__
-
-
-def adding(record, plain):
-    """`Optimizer.add_param_group` while a record is made: it knows where optimizers are made."""
-
-    def add_param_group(self, param_group):
-        result = plain(self, param_group)
-        record.note_optimizer(self)
-        return result
-
-    return add_param_group
+    calling_code = watch_call.__code__
+    return watch_call
 
 
 def record():

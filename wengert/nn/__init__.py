@@ -1,5 +1,9 @@
 """Neural networks: layers, losses, initial values, and tools around them."""
 
+import importlib
+
+from wengert.outside import missing
+
 from . import functional, grad, init, modules, parallel, parameter, utils
 from .modules import *  # noqa: F403
 from .parallel import DataParallel
@@ -39,7 +43,5 @@ def factory_kwargs(kwargs):
 
 def __getattr__(name):
     if name != "attention":
-        raise AttributeError(f"module 'wengert.nn' has no attribute '{name}'")
-    import importlib
-
+        raise missing(__name__, name)
     return importlib.import_module("wengert.nn.attention")

@@ -19,6 +19,7 @@ from wengert.ops import (  # noqa: F401  (declare the functions)
     resampling,
 )
 from wengert.ops.declare import FUNCTIONS
+from wengert.outside import missing
 from wengert.overrides import (
     handle_torch_function,
     has_torch_function,  # noqa: F401
@@ -44,7 +45,7 @@ def __getattr__(name):
     if operation is None and name in _FROM_TORCH:
         operation = FUNCTIONS[""][name]
     if operation is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise missing(__name__, name)
     function = globals()[name] = operation.function
     return function
 

@@ -16,6 +16,7 @@ from wengert.overrides import handle_torch_function as handle_torch_function
 from wengert.overrides import has_torch_function as has_torch_function
 from wengert.overrides import has_torch_function_unary as has_torch_function_unary
 from wengert.overrides import has_torch_function_variadic as has_torch_function_variadic
+from wengert.outside import missing as missing
 FUNCTIONS: _Any
 GRID_SAMPLE_INTERPOLATION_MODES: _Any
 GRID_SAMPLE_PADDING_MODES: _Any

@@ -10,6 +10,7 @@ import math
 import warnings
 
 import wengert
+from wengert.absent import named
 
 __all__ = [
     "calculate_gain",
@@ -259,9 +260,7 @@ def _without_underscore(function):
         )
         return function(*args, **kwargs)
 
-    deprecated.__name__ = name[:-1]
-    deprecated.__doc__ = f"Old name of `{name}`."
-    return deprecated
+    return named(deprecated, __name__, name[:-1], f"Old name of `{name}`.")
 
 
 uniform = _without_underscore(uniform_)

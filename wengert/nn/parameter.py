@@ -100,7 +100,6 @@ _ALLOWED_BEFORE_SHAPE = frozenset(
         "device",
         "double",
         "dtype",
-        "empty_like",
         "float",
         "grad",
         "grad_fn",

@@ -7,6 +7,8 @@ As `torch.ops` this package also finds the operators that a program defines, `to
 import importlib
 import sys
 
+from wengert.outside import missing
+
 
 def load_library(path):
     """Load compiled operators: those for PyTorch can't run here. Raises OSError."""
@@ -19,5 +21,5 @@ def __getattr__(name):
     if name == "aten":
         library = importlib.import_module("wengert.library")
     if library is None or name not in library.namespaces():
-        raise AttributeError(f"module 'torch.ops' has no operators of the namespace '{name}'")
+        raise missing(__name__, name)
     return library.namespace(name)

@@ -6,6 +6,7 @@ import types
 import numpy as np
 
 from wengert import dtypes
+from wengert.absent import named
 from wengert.kernels.reductions import axis_of
 from wengert.ops import shape
 from wengert.ops.creation import check_device
@@ -356,11 +357,9 @@ def triangle(name, indices):
         rows, columns = indices(row, offset, col)
         return wrap(np.stack([rows, columns]).astype(dtype.numpy), dtype)
 
-    function.__name__ = name
-    function.__doc__ = (
-        f"Rows and columns (2, N) of the {'lower' if name[2] == 'i' else 'upper'} triangle of a matrix of this size."
-    )
-    return function
+    which = "lower" if name[2] == "i" else "upper"
+    doc = f"Rows and columns (2, N) of the {which} triangle of a matrix of this size."
+    return named(function, "wengert", name, doc)
 
 
 tril_indices = triangle("tril_indices", lambda n, k, m: np.tril_indices(n, k, m))

@@ -11,7 +11,7 @@ from wengert.ops.indexing import gather
 from wengert.ops.pointwise import exp2, isfinite, lerp, select
 from wengert.ops.reductions import cumsum, mean, norm_op, sum
 from wengert.ops.shape import broadcast_tensors, cat, complex_of, narrow_to
-from wengert.ops.sorting import in_order
+from wengert.ops.sorting import with_ranks
 from wengert.tensor import Tensor, wrap
 
 LN2 = math.log(2)
@@ -398,8 +398,7 @@ def quantiles(name, input, q, dim, keepdim, interpolation, ignore_nan):
     ndim = input.ndim
     axis = None if dim is None else axis_of(dim, ndim)
     x = input.reshape(-1) if dim is None or not ndim else input.movedim(axis, -1)
-    ordered = in_order(x, -1)  # NaN last
-    array = ordered._array
+    array = x._array
     numbers = (array == array).sum(-1, keepdims=True)
     last = np.maximum(numbers - 1, 0) if ignore_nan else np.full(numbers.shape, array.shape[-1] - 1)
     rank = q.reshape(-1) * wrap(last.astype(array.dtype))
@@ -409,9 +408,11 @@ def quantiles(name, input, q, dim, keepdim, interpolation, ignore_nan):
     fraction = rank - wrap(lower.astype(array.dtype))
     if interpolation != "linear":
         fraction = wrap(INTERPOLATIONS[interpolation](fraction._array).astype(array.dtype))
+    upper = np.ceil(rank._array).astype(np.int64)
+    ordered = with_ranks(x, lower, upper)
     below = gather(ordered, -1, wrap(lower))
     if fraction._array.any() or fraction.requires_grad:
-        below = lerp(below, gather(ordered, -1, wrap(np.minimum(lower + 1, array.shape[-1] - 1))), fraction)
+        below = lerp(below, gather(ordered, -1, wrap(upper)), fraction)
     if keepdim:
         below = (
             below.reshape((*([1] * ndim), -1))

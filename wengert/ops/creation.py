@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert import dtypes, interop, overrides
 from wengert.autograd import views
-from wengert.autograd.graph import Version, grad_mode, rare
+from wengert.autograd.graph import AccumulateGrad, Version, grad_mode, rare
 from wengert.devices import check as check_device
 from wengert.devices import device as device_class
 from wengert.dtypes import FROM_NUMPY, strided
@@ -427,7 +427,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
             "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
         array = data._array
         kind = dtype or data.dtype
@@ -767,7 +767,20 @@ Tensor.copy_, Tensor.fill_, Tensor.zero_ = copy_, fill_, zero_
 # --- new_*, and Tensor(...) itself ------------------------------------------------------------------------------------
 
 
+def of_its_class(method):
+    """Make a method ask the classes that override: the default one gives the result the class of the tensor."""
+
+    @functools.wraps(method)
+    def public(self, *args, **kwargs):
+        if type(self) is not Tensor and overrides.has_override(self):
+            return overrides.handle(public, (self,), (self, *args), kwargs)
+        return method(self, *args, **kwargs)
+
+    return public
+
+
 def _new(name, make):
+    @of_its_class
     def function(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, **named):
         if "size" in named:
             size = (named.pop("size"),)
@@ -791,6 +804,7 @@ _new("new_ones", ones)
 _new("new_empty", empty)
 
 
+@of_its_class
 def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """`full` with this tensor's dtype unless told otherwise."""
     return full(
@@ -804,11 +818,13 @@ def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=F
     )
 
 
+@of_its_class
 def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
     """A copy of `data` with this tensor's dtype unless told otherwise."""
     return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
 
+@of_its_class
 def new_empty_strided(
     self, size, stride, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
 ):
@@ -822,11 +838,13 @@ Tensor.new_full, Tensor.new_tensor, Tensor.new_empty_strided = new_full, new_ten
 def construct(cls, *args, dtype=None, device=None):
     """``torch.Tensor(2, 3)``: unfilled of this shape; ``torch.Tensor([1, 2])``: of these data; in the default dtype."""
     check_device(device)
+    if len(args) == 1 and isinstance(args[0], Tensor):
+        if dtype not in (None, args[0].dtype):
+            raise TypeError(f"expected a tensor of {dtype} (got one of {args[0].dtype})")
+        return args[0].as_subclass(cls)
     dtype = dtype or dtypes.default.dtype
     if not args:
         result = wrap(np.empty((0,), dtype.numpy), dtype)
-    elif len(args) == 1 and isinstance(args[0], Tensor):
-        result = args[0].detach() if args[0].dtype is dtype or cls is not Tensor else to(args[0].detach(), dtype)
     elif len(args) == 1 and isinstance(args[0], Size):
         result = empty(*args[0], dtype=dtype)
     elif all(isinstance(a, int) and not isinstance(a, bool) for a in args):
@@ -841,7 +859,7 @@ def construct(cls, *args, dtype=None, device=None):
 
 
 sys.modules[Tensor.__new__.__module__].construct = construct
-Tensor.new = lambda self, *args: construct(Tensor, *args, dtype=self.dtype)
+Tensor.new = of_its_class(lambda self, *args: construct(Tensor, *args, dtype=self.dtype))
 
 
 def set_(self, source=None, storage_offset=0, size=None, stride=None):
@@ -859,6 +877,9 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     if isinstance(source, Tensor):
         source._counter = source._counter or Version()
         self._counter = source._counter
+    if type(self._node) is AccumulateGrad:  # what was recorded before led to other memory
+        grad, self._node = self._node.grad, AccumulateGrad(self)
+        self._node.grad = grad
     views.bump(self)
     return self
 

@@ -27,7 +27,7 @@ from functools import cached_property
 
 import numpy as np
 
-from wengert import dtypes
+from wengert import dtypes, errors
 from wengert.autograd import graph
 from wengert.autograd.graph import FREED, Cast, Node, Version, grad_mode, next_seq, no_recast, rare
 from wengert.dtypes import FROM_NUMPY
@@ -45,9 +45,10 @@ from wengert.ops.emit import (
 )
 from wengert.tensor import Parameter, Tensor, new, wrap
 
-# Non-finite results are values here, as in PyTorch. The filter names our modules only: the user's own NumPy code warns
-# as ever.
+# Non-finite results are values here, as in PyTorch. The filter, for threads that come later, and which a program may
+# well replace, names our modules only: the user's own NumPy code warns as ever.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"wengert\.")
+errors.hush()
 
 # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
 FUNCTIONS: dict[str, dict[str, "Operation"]] = {}
@@ -94,6 +95,13 @@ class Operation:
                 if function and not namespace:
                     FUNCTIONS[""][f"{name}_"] = InPlace(self)
         return self
+
+    @property
+    def module(self):
+        """The module in which programs, and pickle, find the function."""
+        if not self.namespace or FUNCTIONS[""].get(self.name) is self:
+            return "wengert"
+        return f"wengert.{self.namespace}"
 
     @property
     def signature(self):
@@ -171,9 +179,17 @@ class Operation:
         if _overrides is None or _overrides.state.modes or rare.recast is not no_recast:
             return self.general(values, None, kind)
         try:
-            return observed(self, values, self.run(values, values))
+            body = self.usual_body
+            result = body(*values.values()) if body is not None else self.run(values, values)
         except UNFORESEEN as error:
             raise self.misplaced(error, tuple(values.values()), {}) from None
+        if grad_mode.inference:
+            mark_inference(result)
+        for observe in rare.on_record:
+            observe(self, values, result)
+        return result
+
+    usual_body = None  # what `run` comes to on plain tensors, where that is always the same
 
     def run(self, given, plain):
         """The common path on arguments as `prepare` made them of those `given`."""
@@ -211,6 +227,11 @@ class Operation:
                 f"{self.name}(): functions with out=... arguments don't support automatic differentiation, but one of "
                 "the "
                 "arguments requires grad."
+            )
+        if forward_ad is not None and has_dual((*inputs, *targets)):
+            raise RuntimeError(
+                f"Trying to use forward AD with {self.name}'s out= function, that is not supported: tangents cannot be "
+                "written into a given tensor"
             )
         key = destinations.key_of(self, values)
         if key in destinations.COMPUTED_IN_OUT:
@@ -305,7 +326,7 @@ class Composite(Operation):
 
         function.__name__ = function.__qualname__ = name
         function.__doc__ = run.__doc__
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__wrapped__ = run
         return function
 
@@ -377,7 +398,7 @@ class Choice(Operation):
 
         function.__name__ = function.__qualname__ = f"{self.name}_" if kind == "inplace" else self.name
         function.__doc__ = self.doc or choose.__doc__
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__wrapped__ = choose
         function.operation = self
         return function
@@ -463,6 +484,10 @@ class Primitive(Operation):
                 )
         return values
 
+    @cached_property
+    def usual_body(self):
+        return self.generate("body") if type(self).run is Operation.run else None
+
     def body(self, values, scalars=(), numbered=False):
         """Run the common path on `values`, whose tensors are known to be what the kernel expects."""
         body = self._bodies.get((scalars, numbered))
@@ -491,7 +516,8 @@ class Primitive(Operation):
     def kernel_in_float32(self):
         """The kernel for 16-bit floats, computed in float32."""
         several = bool(self.outputs or self.residuals)
-        return halves.in_float32(self.kernel, len(self.outputs or ("out",)), several)
+        of_one_dtype = self.name in halves.OF_ONE_DTYPE
+        return halves.in_float32(self.kernel, len(self.outputs or ("out",)), several, of_one_dtype)
 
     def generate(self, kind, scalars=(), numbered=False):
         return Emitter(self, kind, scalars, numbered).build()
@@ -641,6 +667,10 @@ class Pointwise(Primitive):
             f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
         )
 
+    @cached_property
+    def usual_body(self):
+        return self.generate("body") if self.scalar_node == self.node_name else None
+
     def run(self, given, plain):
         return self.body(plain, (), self.numbered(given))
 
@@ -739,8 +769,15 @@ def observed(operation, values, result):
 
 def mark_inference(result):
     for tensor in result if isinstance(result, (tuple, list)) else (result,):
-        if isinstance(tensor, Tensor) and tensor._base is None and tensor._counter is None:
-            tensor._counter = graph.INFERENCE
+        if not isinstance(tensor, Tensor):
+            continue
+        if tensor._base is None:
+            if tensor._counter is None:
+                tensor._counter = graph.INFERENCE
+        elif tensor._counter is graph.INFERENCE:
+            tensor._base = tensor._node = None  # nothing of these is followed, not even who is whose view
+        elif tensor._view_kind == "no_grad":
+            tensor._view_kind = "inference"
 
 
 forward_ad = None  # `wengert.autograd.forward_ad` puts itself here when it loads; it alone makes dual tensors
@@ -757,7 +794,10 @@ def convert(value, dtype):
     if value is None:
         return None
     if not isinstance(value, Tensor):
-        return wrap(scalar_array(value, dtype), dtype)
+        number = wrap(scalar_array(value, dtype), dtype)
+        if rare.active:
+            number._is_number = True  # those who look at what a node keeps leave it alone
+        return number
     return value if value.dtype is dtype else cast(value, dtype)
 
 
@@ -821,12 +861,12 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
               tensors=None,
               outputs=None, residuals=(), view=False, holomorphic=True, node=None, full_node=None, nodiff_outputs=(),
               joint=None, joint_of=(),
-              out=True, dense=False, **derivatives):  # fmt: skip
+              named=True, out=True, dense=False, **derivatives):  # fmt: skip
     """Declare an operation with a kernel of its own: ``kernel(arrays..., plain arguments...) -> array``.
 
     Args:
         tensors: the parameters that are tensors (default: those with a derivative).
-        outputs: names of the results where there are several; they come as a named tuple.
+        outputs: names of the results where there are several; they come as a named tuple (a plain one unless `named`).
         residuals: names of values that the kernel returns after its results, for the derivatives alone.
         view: True if the result is a view of the first input, "maybe" if it sometimes is.
         dense: the result is laid out row by row, whatever the strides of the input.
@@ -842,7 +882,7 @@ def primitive(name, kernel, *, function=True, method=True, inplace=False, alias=
     )  # fmt: skip
     if outputs:
         own = f"linalg_{name}" if namespace == "linalg" and not name.startswith("linalg_") else name
-        operation.result_type = result_type(own, outputs)
+        operation.result_type = result_type(own, outputs) if named else plain_tuple
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
 
@@ -887,7 +927,7 @@ class Variadic(Operation):
             return self.general(bound.arguments, out)
 
         function.__name__ = function.__qualname__ = self.name
-        function.__module__ = "wengert"
+        function.__module__ = self.module
         function.__doc__ = self.doc
         function.__signature__ = binder
         return function
@@ -1017,6 +1057,10 @@ class _ReturnTypes(types.ModuleType):
 
 
 return_types = _ReturnTypes("wengert.return_types")
+
+
+def plain_tuple(*values):
+    return values
 
 
 def result_type(name, outputs):

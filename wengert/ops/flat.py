@@ -5,6 +5,7 @@ arguments), a function in between takes the common case straight to the operatio
 generated when the public function is first asked for.
 """
 
+from wengert.absent import named
 from wengert.ops.declare import FUNCTIONS
 from wengert.ops.emit import compile_source
 from wengert.overrides import handle_torch_function, has_torch_function_unary
@@ -91,7 +92,7 @@ class InplaceOnly:
         def in_place(input, *args, **kwargs):
             return base(input, *args, inplace=True, **kwargs)
 
-        return in_place
+        return named(in_place, "wengert.nn.functional", f"{base.name}_", base.doc)
 
     def __call__(self, *args, **kwargs):
         return self.base(*args, inplace=True, **kwargs)

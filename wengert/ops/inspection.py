@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from wengert.absent import named
 from wengert.autograd import views
 from wengert.dtypes import SCALAR_NAMES
 from wengert.ops.creation import empty
@@ -153,9 +154,7 @@ def under_function_name(method):
     def function(input, *args, **kwargs):
         return getattr(input, method)(*args, **kwargs)
 
-    function.__name__ = method
-    function.__doc__ = f"``input.{method}(...)``."
-    return function
+    return named(function, "wengert", method, f"``input.{method}(...)``.")
 
 
 for _name in ("abs_", "as_strided_", "detach", "detach_", "fill_", "get_device", "resize_as_", "zero_"):

@@ -9,7 +9,8 @@ import importlib
 from wengert.tensor import Tensor
 
 FUNCTIONS = {
-    "products": "einsum tensordot inner kron chain_matmul cross cdist",
+    "einsum": "einsum",
+    "products": "tensordot inner kron chain_matmul cross cdist",
     "arrangement": """
         diag diag_embed diagflat trace block_diag atleast_1d atleast_2d atleast_3d hstack vstack row_stack
         dstack column_stack hsplit vsplit dsplit unsafe_split unsafe_split_with_sizes unsafe_chunk meshgrid

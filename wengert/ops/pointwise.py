@@ -57,8 +57,12 @@ true_div = pointwise(
     "div", np.true_divide, promote="float",
     input=lambda g, other: g / other, other=lambda g, input, other: -g * ((input / other) / other), **HIDDEN,
 )  # fmt: skip
-floor_div = pointwise("div", kernels.floor_divide, input=lambda g: zeros_of(g), other=lambda g: zeros_of(g), **HIDDEN)
-trunc_div = pointwise("div", kernels.trunc_divide, input=lambda g: zeros_of(g), other=lambda g: zeros_of(g), **HIDDEN)
+ROUNDED = {
+    "node": "DivBackward2", "scalar_node": "DivBackward3", **HIDDEN,
+    "input": lambda g: zeros_of(g), "other": lambda g: zeros_of(g),
+}  # fmt: skip
+floor_div = pointwise("div", kernels.floor_divide, **ROUNDED)
+trunc_div = pointwise("div", kernels.trunc_divide, **ROUNDED)
 floor_divide = pointwise(
     "floor_divide", kernels.floor_divide, node="NotImplemented",
     input=lambda g: undifferentiated("floor_divide"), other=lambda g: undifferentiated("floor_divide"),
@@ -322,8 +326,12 @@ ceil = pointwise("ceil", kernels.ceil, input=lambda g: zeros_of(g))
 trunc = pointwise("trunc", kernels.trunc, input=lambda g: zeros_of(g), alias=("fix",))
 round = pointwise("round", kernels.round, input=lambda g: zeros_of(g))
 frac = pointwise("frac", kernels.frac, input=lambda g: g)
-deg2rad = pointwise("deg2rad", np.deg2rad, promote="float", input=lambda g: g * (PI / 180))
-rad2deg = pointwise("rad2deg", np.rad2deg, promote="float", input=lambda g: g * (180 / PI))
+deg2rad = pointwise(
+    "deg2rad", np.deg2rad, promote="float", node="Deg2RadBackward0", input=lambda g: g * (PI / 180)
+)
+rad2deg = pointwise(
+    "rad2deg", np.rad2deg, promote="float", node="Rad2DegBackward0", input=lambda g: g * (180 / PI)
+)
 angle = pointwise("angle", kernels.angle, promote="float", holomorphic=False, inplace=False,
                   input=lambda g, input: angle_gradient(g, input))  # fmt: skip
 sinc = pointwise("sinc", kernels.sinc, promote="float", input=lambda g, input: g * sinc_gradient(input))
@@ -409,7 +417,7 @@ fmin = pointwise(
     other=lambda g, input, other: select((input <= other) | isnan(other), 0, g),
 )  # fmt: skip
 copysign = pointwise(
-    "copysign", kernels.copysign, numbers=("other",), promote="float",
+    "copysign", kernels.copysign, numbers=("other",), promote="float", scalar_node="CopysignBackward1",
     input=lambda g, input, out: select(input == 0, 0, g * (out / input)), other=lambda g: zeros_of(g),
 )  # fmt: skip
 xlogy = pointwise(

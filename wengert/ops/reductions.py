@@ -206,20 +206,37 @@ var = choice("var", _spread_of(_var), inplace=False)
 std = choice("std", _spread_of(_std), inplace=False)
 
 
+def mean_gradient(g, input, dim, keepdim):
+    return kept(g, input.shape, dim, keepdim) * (1 / count(input.shape, dim)) + zeros_of(input)
+
+
+_var_mean = reduction(
+    "var_mean", kernels.var_mean, function=False, method=False, holomorphic=False, outputs=("var", "mean"), named=False,
+    input=lambda g, g_mean, input, dim, correction, keepdim: (
+        var_gradient(g, input, dim, correction, keepdim) + mean_gradient(g_mean, input, dim, keepdim)
+    ),
+)  # fmt: skip
+_std_mean = reduction(
+    "std_mean", kernels.std_mean, function=False, method=False, holomorphic=False, outputs=("std", "mean"), named=False,
+    input=lambda g, g_mean, input, std, dim, correction, keepdim: (
+        var_gradient(select(std == 0, 0, g / (2 * std)), input, dim, correction, keepdim)
+        + mean_gradient(g_mean, input, dim, keepdim)
+    ),
+)  # fmt: skip
+
+
 @composite(method=False)
 def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The variance and the mean of `input` over `dim`."""
-    if isinstance(dim, bool):
-        dim, unbiased = None, dim
-    return var(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
+    operation, arguments = _spread_of(_var_mean)(input, dim, unbiased, keepdim, correction=correction)
+    return operation(*arguments)
 
 
 @composite(method=False)
 def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The standard deviation and the mean of `input` over `dim`."""
-    if isinstance(dim, bool):
-        dim, unbiased = None, dim
-    return std(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
+    operation, arguments = _spread_of(_std_mean)(input, dim, unbiased, keepdim, correction=correction)
+    return operation(*arguments)
 
 
 @composite

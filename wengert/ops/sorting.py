@@ -5,6 +5,8 @@ formula (`picked`) for sort, topk, kthvalue, median, mode and the running extrem
 searchsorted, bincount, ...) have no derivative.
 """
 
+import numpy as np
+
 from wengert.autograd.graph import rare
 from wengert.dtypes import bool_, int32, int64, of_scalar
 from wengert.kernels import sorting as kernels
@@ -77,6 +79,16 @@ def in_order(input, dim):
     if type(input) is not Tensor or input.requires_grad or rare.active:
         return sort_op(input, dim)[0]
     return wrap(kernels.sorted_values(input._array, dim), input.dtype)
+
+
+def with_ranks(input, *ranks):
+    """`input` with the elements of these ranks in their places along the last dimension, and the smaller ones before
+    them; NaN is greater than any number. A few ranks of many elements are found without sorting all of these.
+    """
+    if input.shape[-1] < 1 << 14 or type(input) is not Tensor or input.requires_grad or rare.active:
+        return in_order(input, -1)
+    wanted = np.unique(np.concatenate([rank.ravel() for rank in ranks]))
+    return wrap(np.partition(input._array, wanted, -1), input.dtype) if len(wanted) <= 8 else in_order(input, -1)
 
 
 # --- selection by rank ------------------------------------------------------------------------------------------------

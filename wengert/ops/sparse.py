@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from wengert import dtypes, overrides
+from wengert.absent import named
 from wengert.autograd.graph import AccumulateGrad
 from wengert.autograd.views import bump
 from wengert.devices import check as check_device
@@ -310,6 +311,13 @@ class SparseTensor(Tensor):
     @property
     def data(self):
         return self.detach()
+
+    @data.setter
+    def data(self, value):
+        if not isinstance(value, SparseTensor):
+            raise RuntimeError("incompatible tensor type: the data of a sparse tensor has to be sparse")
+        self._coordinates, self._kept, self._coalesced = value._coordinates, value._kept.detach(), value._coalesced
+        self._array, self.dtype = value._array, value.dtype
 
     def clone(self, *, memory_format=None):
         """A copy with values of its own."""
@@ -1131,9 +1139,7 @@ def refuse_layout(name):
     def function(*args, **kwargs):
         raise NotImplementedError(f"{name}(): of the sparse layouts wengert has torch.sparse_coo only")
 
-    function.__name__ = name
-    function.__doc__ = "Refused: wengert has only the coordinate form of sparse tensors."
-    return function
+    return named(function, "wengert", name, "Refused: wengert has only the coordinate form of sparse tensors.")
 
 
 OTHER_LAYOUTS = """

@@ -1,5 +1,7 @@
 """Optimizers, learning-rate schedules, and averaging of weights."""
 
+from wengert.outside import outside
+
 from . import lr_scheduler, swa_utils
 from ._adafactor import Adafactor
 from ._muon import Muon
@@ -38,3 +40,5 @@ __all__ = [
     "lr_scheduler",
     "swa_utils",
 ]
+
+__getattr__ = outside(__name__)

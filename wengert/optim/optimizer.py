@@ -215,6 +215,9 @@ class Optimizer:
             param_group.setdefault(name, default)
         self._check_against_other_groups(param_group)
         self.param_groups.append(param_group)
+        if rare.active:
+            for observe in rare.on_result:
+                observe("optimizer", (self,), None, None)
 
     def _check_params(self, params):
         for param in params:

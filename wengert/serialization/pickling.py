@@ -4,7 +4,6 @@ Tensors are calls of PyTorch's rebuilding functions, our classes have PyTorch's 
 """
 
 import io
-import math
 import pickle
 from collections import OrderedDict
 
@@ -13,7 +12,7 @@ from wengert.devices import device
 from wengert.kernels import shape as kernels
 from wengert.size import Size
 from wengert.storage import TypedStorage, UntypedStorage
-from wengert.tensor import Parameter, Tensor
+from wengert.tensor import Parameter, Tensor, strides_of
 
 # Types younger than PyTorch's storage classes: their storages are untyped, their tensors say the type.
 UNTYPED = (dtypes.uint16, dtypes.uint32, dtypes.uint64, dtypes.float8_e4m3fn, dtypes.float8_e5m2)
@@ -180,10 +179,7 @@ def rebuilding_plain(tensor, references):
     if offset % dtype.itemsize or any(stride % dtype.itemsize for stride in array.strides):
         array = root = array.copy()  # between elements of its storage, where no PyTorch tensor can lie
         offset = 0
-    strides = tuple(stride // dtype.itemsize for stride in array.strides)
-    if not any(strides) and not array.size:  # NumPy's strides of an empty array; PyTorch's are those of a full one
-        strides = tuple(math.prod(max(n, 1) for n in array.shape[dim + 1 :]) for dim in range(array.ndim))
-    place = (offset // dtype.itemsize, tuple(array.shape), strides, tensor.requires_grad, OrderedDict())
+    place = (offset // dtype.itemsize, tuple(array.shape), strides_of(array), tensor.requires_grad, OrderedDict())
     if dtype in STORAGE_NAMES:
         return Global("torch._utils", "_rebuild_tensor_v2"), references.to(root, dtype), *place
     return Global("torch._utils", "_rebuild_tensor_v3"), references.to(root, dtypes.uint8), *place, dtype

@@ -436,6 +436,8 @@ class Trusting:
             return known
         if module != "torch" and not module.startswith("torch."):
             return super().find_class(module, name)
+        if module.startswith("torch._C."):  # PyTorch's bindings look like modules; here they are objects of one
+            module, name = "torch._C", f"{module[9:]}.{name}"
         found = importlib.import_module(f"wengert{module[5:]}")
         for part in name.split("."):
             found = getattr(found, part)

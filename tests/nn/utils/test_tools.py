@@ -116,3 +116,8 @@ def test_fusion_computes_the_same():
     conv.eval(), bn.eval()
     fused = nn.utils.fuse_conv_bn_eval(conv, bn)
     np.testing.assert_allclose(fused(x).detach().numpy(), bn(conv(x)).detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_clipping_the_gradients_of_nothing_is_worth_a_word():
+    with pytest.warns(UserWarning, match="is an empty generator"):
+        nn.utils.clip_grad_norm_((p for p in ()), 1.0)

@@ -1,6 +1,7 @@
 """``torch.ao.quantization``: networks in 8 bits, refused by name."""
 
 from wengert.absent import refuses
+from wengert.outside import outside
 
 refuses(
     globals(),
@@ -11,3 +12,5 @@ refuses(
     ("DeQuantStub", "FakeQuantize", "HistogramObserver", "MinMaxObserver", "QConfig", "QuantStub", "QuantWrapper"),
     why="has no quantized tensors",
 )  # fmt: skip
+
+__getattr__ = outside(__name__)

@@ -4,6 +4,7 @@ Nothing here keeps a tensor, a node or an array alive.
 """
 
 import contextlib
+import gc
 import json
 import os
 from dataclasses import dataclass, field
@@ -203,13 +204,15 @@ class Graph:
     def to_json(self, indent=None):
         """The graph as JSON text."""
         separators = (",", ":") if indent is None else None
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=indent, separators=separators)
+        with collector_at_rest():
+            return json.dumps(self.to_dict(), ensure_ascii=False, indent=indent, separators=separators)
 
     def to_dot(self, fold=False):
         """The graph in Graphviz's language; folded as the page first shows it if `fold`."""
         from wengert.lens.picture.dot import dot
 
-        return dot(self, fold)
+        with collector_at_rest():
+            return dot(self, fold)
 
     def to_mermaid(self, fold=True):
         """The graph as a Mermaid flowchart; every node of it unless `fold`."""
@@ -279,6 +282,20 @@ WRITERS = {
     "json": Graph.to_json,
     "txt": Graph.tree,
 }
+
+
+@contextlib.contextmanager
+def collector_at_rest():
+    """What is built for a picture holds no cycles; looking for them again and again would double the time of a large
+    graph.
+    """
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def counted(n, one, many=None):

@@ -114,7 +114,8 @@ def bundle_all(graph, top):
 
 def bundled(things):
     """`things` in at most about `CROWD` boxes and nodes."""
-    keys = [key_of(thing) for thing in things]
+    numbers = {}  # of the kinds of things, which are quicker to compare
+    keys = [numbers.setdefault(key_of(thing), len(numbers)) for thing in things]
     found, start = [], 0
     for begin, period, times in repeats(keys):
         found += things[start:begin]
@@ -125,7 +126,7 @@ def bundled(things):
 
 
 def key_of(thing):
-    return thing.name if isinstance(thing, Group) else (thing.name, thing.line and thing.line[:2])
+    return thing.name if isinstance(thing, Group) else (thing.name, id(thing.line))  # a line is one object
 
 
 def repeats(keys):

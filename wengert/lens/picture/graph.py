@@ -7,8 +7,6 @@ left behind to whoever used the value afterwards. What lies behind a cut is show
 backward, and where it is gone from memory, as far as the notes go.
 """
 
-import contextlib
-import gc
 import os
 import re
 import sys
@@ -19,10 +17,10 @@ from wengert.autograd import engine
 from wengert.autograd.graph import AccumulateGrad, Output, public_edge
 from wengert.dtypes import bool_
 from wengert.lens.names import name_in, named_leaves, namespaces
-from wengert.lens.picture.data import CutEdge, Edge, Graph, Line, Vertex, array_of
+from wengert.lens.picture.data import CutEdge, Edge, Graph, Line, Vertex, array_of, collector_at_rest
 from wengert.lens.picture.folding import arrange
 from wengert.lens.picture.formulas import formulas_of, inputs_of
-from wengert.lens.picture.values import kept_by, summary
+from wengert.lens.picture.values import dtype_name, kept_by, summary
 from wengert.lens.sites import Leaf
 from wengert.tensor import Tensor
 
@@ -31,12 +29,15 @@ STATISTICS_UP_TO = 5000  # nodes: in larger graphs the contents of what is kept 
 
 def visible_edges(node):
     """(producer, number of its result, position) for each edge that leads somewhere."""
-    edges = node.edges
     found = []
-    for position in range(len(edges)):
-        target, number = public_edge(edges[position])
-        if target is not None:
-            found.append((target, number, position))
+    for position, edge in enumerate(node.edges):
+        if edge is not None:
+            if edge.hidden or type(edge) is Output:
+                edge, number = public_edge(edge)
+                if edge is not None:
+                    found.append((edge, number, position))
+            else:
+                found.append((edge, 0, position))
     return found
 
 
@@ -107,6 +108,7 @@ def graph(*roots, params=None, gradients=False):
     return made
 
 
+@collector_at_rest()
 def build(roots, params, spaces):
     """`graph`, with the namespaces in which to look for names given."""
     names, modules = named_leaves(params, spaces)
@@ -115,8 +117,7 @@ def build(roots, params, spaces):
     result = Graph()
     result.name = ", ".join(filter(None, (name_in(spaces, root) for root in roots)))
     builder = Builder(result, names, modules)
-    with collector_at_rest():
-        builder.run(starts)
+    builder.run(starts)
     for start, root in zip(starts, roots, strict=True):
         number = builder.ids[start]
         if number not in result.roots:
@@ -130,22 +131,6 @@ def build(roots, params, spaces):
     result.classes = {path: name for path, name in classes.items() if path in used}
     arrange(result, classes)
     return result
-
-
-@contextlib.contextmanager
-def collector_at_rest():
-    """What is built here holds no cycles; looking for them again and again would double the time of a large graph."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
-
-
-def dtype_name(dtype):
-    return None if dtype is None else str(dtype).rpartition(".")[2]
 
 
 class Builder:
@@ -162,7 +147,7 @@ class Builder:
         self.sites = {}  # of the vertex of each site
         self.gone = {}  # the same, for sites behind a cut from which the graph has gone
         self.memories = {}  # bytes of each piece of memory that is kept
-        self.lines = {}  # by place
+        self.lines = {}  # by place, and by file and line
 
     def run(self, starts):
         seen = set()
@@ -172,7 +157,7 @@ class Builder:
         ordered = in_order(found)
         self.statistics = len(ordered) <= STATISTICS_UP_TO
         for node in ordered:
-            self.enter(node, found[node], node in reached)
+            self.enter(node, node in reached)
         for node in ordered:
             self.connect(node, found[node])
         for cut, consumer in cuts:
@@ -182,55 +167,64 @@ class Builder:
 
     # --- nodes -------------------------------------------------------------------------------------------------------
 
-    def new(self, node, **attributes):
-        vertex = Vertex(len(self.graph.nodes), **attributes)
+    def new(self, node, *attributes):
+        """A vertex with the first of its attributes (see `Vertex`), for a node or for what has none."""
+        number = len(self.graph.nodes)
+        vertex = Vertex(number, *attributes)
         self.graph.nodes.append(vertex)
-        self.graph._alive.append(None if node is None else weakref.ref(node))
-        if node is not None:
-            self.ids[node] = vertex.id
+        if node is None:
+            self.graph._alive.append(None)
+        else:
+            self.graph._alive.append(weakref.ref(node))
+            self.ids[node] = number
         return vertex
 
-    def enter(self, node, edges, reached):
+    def enter(self, node, reached):
         if type(node) is AccumulateGrad:
-            name, of_module = self.names.get(node, ("", False))
-            vertex = self.new(
-                node, kind="parameter" if of_module else "leaf", name="AccumulateGrad", title=name or "leaf",
-                shape=tuple(node.shape), dtype=dtype_name(node._dtype), reached=reached,
-            )  # fmt: skip
-            vertex.module = name.rpartition(".")[0] if of_module else ""
-            if node.grad is not None:
-                vertex.gradient = summary(array_of(node.grad)) if self.statistics else None
+            self.enter_leaf(node, reached)
             return
         name = node.name()
-        vertex = self.new(node, kind="operation", name=name, title=title_of(node), reached=reached)
         shape = node.shape
         if shape is None:
             results = getattr(node, "results", None)
             shape = results[0][0] if results and results[0] else None
-        vertex.shape = None if shape is None else tuple(shape)
+        shape = None if shape is None else tuple(shape)
+        vertex = self.new(node, "operation", name, plain_title(name), shape)
+        vertex.reached = reached
         self.add_formulas(node, name, vertex)
-        vertex.saved = kept_by(node, self.statistics)
-        for kept in vertex.saved or ():
-            if kept.memory:
-                vertex.saved_bytes += kept.nbytes
-                self.memories[kept.memory] = max(kept.nbytes, self.memories.get(kept.memory, 0))
+        vertex.saved = saved = kept_by(node, self.statistics)
+        if saved:
+            memories = self.memories
+            for kept in saved:
+                if kept.memory:
+                    vertex.saved_bytes += kept.nbytes
+                    memories[kept.memory] = max(kept.nbytes, memories.get(kept.memory, 0))
         if node.site_ is not None:
             self.add_site(vertex, node.site_)
+
+    def enter_leaf(self, node, reached):
+        name, of_module = self.names.get(node, ("", False))
+        kind = "parameter" if of_module else "leaf"
+        vertex = self.new(node, kind, "AccumulateGrad", name or "leaf", tuple(node.shape), dtype_name(node._dtype))
+        vertex.reached = reached
+        vertex.module = name.rpartition(".")[0] if of_module else ""
+        if node.grad is not None:
+            vertex.gradient = summary(array_of(node.grad)) if self.statistics else None
 
     def add_site(self, vertex, site):
         """What the recorder noted of an operation."""
         self.sites[site] = vertex.id
-        vertex.line = self.line_of(site.place)
-        vertex.module = self.path_of(site.part)
+        place = site.place
+        vertex.line = self.lines[place] if place in self.lines else self.line_of(place)
+        if site.part is not None:
+            vertex.module = self.path_of(site.part)
         vertex.dtype = dtype_name(site.dtype)
         if vertex.shape is None and site.shape is not None:
             vertex.shape = tuple(site.shape)
         self.graph.recorded = True
 
     def path_of(self, part):
-        """The path here of a module in whose forward an operation ran; "" outside of any."""
-        if part is None:
-            return ""
+        """The path here of a module in whose forward an operation ran."""
         module = part.module
         known = None if module is None else self.paths.get(id(module))
         if known is not None:
@@ -242,27 +236,32 @@ class Builder:
         texts = formulas_of(type(node))
         if texts:
             vertex.formulas = name
-            self.graph.formulas.setdefault(name, [list(pair) for pair in texts])
+            if name not in self.graph.formulas:
+                self.graph.formulas[name] = [list(pair) for pair in texts]
 
     def line_of(self, place):
+        """The line of a place, one object for all places on it; None if the place is not known."""
         if not place.frames:
             return None
-        line = self.lines.get(place)
+        where = place.file, place.line
+        line = self.lines.get(where)
         if line is None:
-            line = self.lines[place] = Line(shown_path(place.file), place.line, place.function, place.text)
+            line = self.lines[where] = Line(shown_path(place.file), place.line, place.function, place.text)
+        self.lines[place] = line
         return line
 
     # --- edges -------------------------------------------------------------------------------------------------------
 
     def connect(self, node, edges):
-        target = self.ids[node]
-        names = inputs_of(type(node), len(node.edges))
+        if not edges:
+            return
+        ids, nodes, found = self.ids, self.graph.nodes, self.graph.edges
+        target, ways = ids[node], node.edges
+        names = inputs_of(type(node), len(ways))
         for source_node, number, position in edges:
-            source = self.ids[source_node]
-            via = node.edges[position]
-            shape = via.shape if type(via) is Output else self.graph.nodes[source].shape
-            shape = None if shape is None else tuple(shape)
-            self.graph.edges.append(Edge(source, target, number, names[position], shape))
+            source, way = ids[source_node], ways[position]
+            shape = way.shape if type(way) is Output else nodes[source].shape
+            found.append(Edge(source, target, number, names[position], None if shape is None else tuple(shape)))
 
     # --- cuts --------------------------------------------------------------------------------------------------------
 
@@ -311,12 +310,13 @@ class Builder:
         if node in self.ids:
             return self.ids[node]
         if type(node) is AccumulateGrad:
-            self.enter(node, (), False)
+            self.enter_leaf(node, False)
             return self.ids[node]
         alive = self.sites.get(site)
         if alive is not None:
             return alive
-        vertex = self.new(None, kind="gone", name=site.operation, title=plain_title(site.operation), reached=False)
+        vertex = self.new(None, "gone", site.operation, plain_title(site.operation))
+        vertex.reached = False
         self.add_site(vertex, site)
         return vertex.id
 
@@ -378,13 +378,9 @@ def common_path(a, b):
     return ".".join(parts)
 
 
-def title_of(node):
-    """The operation in one word: "Mul" for MulBackward0, the class's name for a user's Function."""
-    return plain_title(node.name())
-
-
 @cache
 def plain_title(name):
+    """An operation in one word: "Mul" for MulBackward0, the class's name for a user's Function."""
     return re.sub(r"Backward\d*$", "", name.rpartition(":")[2]) or name
 
 
@@ -405,7 +401,10 @@ def cut_name(cut):
 
 def cuts_into(site):
     """The cuts whose values entered an operation, directly or through operations that were not recorded in a graph."""
-    if not any(parent.cut is not None or not is_of_graph(parent) for parent in site.parents):
+    for parent in site.parents:
+        if parent.cut is not None or not is_of_graph(parent):
+            break
+    else:  # as for nearly all
         return []
     found, seen, waiting = [], set(), list(site.parents)
     while waiting and len(seen) < FARTHEST:
@@ -427,7 +426,12 @@ def is_condition(cut):
 
 
 def is_of_graph(site):
-    return isinstance(site, Leaf) or site.operation.rstrip("0123456789").endswith("Backward")
+    return type(site) is Leaf or is_of_node(site.operation)
+
+
+@cache
+def is_of_node(operation):
+    return operation.rstrip("0123456789").endswith("Backward")
 
 
 def source_of(cut):

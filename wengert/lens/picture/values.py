@@ -1,5 +1,6 @@
 """What a node keeps for backward, and what an array holds, in a few numbers."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,35 +32,53 @@ def kept_by(node, statistics):
         return None
     found = []
     for name, value in saved_slots(node):
-        unfold(name, value, statistics, found)
+        if value is not None:
+            unfold(name, value, statistics, found)
     return found
 
 
 def saved_slots(node):
     kind = type(node)
-    if hasattr(kind, "s_saved"):  # a user's Function
+    slots = names_of_slots(kind)
+    if slots is not None:
+        return [(name, getattr(node, slot, None)) for name, slot in slots]
+    if hasattr(kind, "s_saved"):
         return [(f"saved_tensors[{i}]", value) for i, value in enumerate(node.s_saved)]
-    if hasattr(kind, "fn"):  # a write through a view stands around the node of the operation that wrote
-        node = node.fn
-    return [(name, getattr(node, slot, None)) for name, slot in node.saved.items()]
+    return [(name, getattr(node.fn, slot, None)) for name, slot in node.fn.saved.items()]
+
+
+@cache
+def names_of_slots(kind):
+    """(public name, slot) of what nodes of a class keep; None for a user's Function, whose nodes know themselves, and
+    for a write through a view, which stands around the node of the operation that wrote.
+    """
+    return None if hasattr(kind, "s_saved") or hasattr(kind, "fn") else tuple(kind.saved.items())
 
 
 def unfold(name, value, statistics, found):
-    if isinstance(value, (tuple, list)) and any(getattr(v, "_array", None) is not None for v in value):
-        for i, part in enumerate(value):
-            unfold(f"{name}[{i}]", part, statistics, found)
-        return
-    array = getattr(value, "_array", value if isinstance(value, np.ndarray) else None)
+    array = getattr(value, "_array", None)
     if array is None:
-        if value is not None:
+        if isinstance(value, (tuple, list)) and any(getattr(v, "_array", None) is not None for v in value):
+            for i, part in enumerate(value):
+                if part is not None:
+                    unfold(f"{name}[{i}]", part, statistics, found)
+            return
+        if not isinstance(value, np.ndarray):
             text = repr(value)
             found.append(Kept(name, None, None, 0, text if len(text) <= 80 else text[:77] + "...", 0))
-        return
-    dtype = str(getattr(value, "dtype", array.dtype)).rpartition(".")[2]
+            return
+        array = value
     owner = array
     while isinstance(owner.base, np.ndarray):
         owner = owner.base
+    dtype = dtype_name(getattr(value, "dtype", array.dtype))
     found.append(Kept(name, array.shape, dtype, array.nbytes, summary(array) if statistics else None, id(owner)))
+
+
+@cache
+def dtype_name(dtype):
+    """``float32`` of ours, and of NumPy's."""
+    return None if dtype is None else str(dtype).rpartition(".")[2]
 
 
 def summary(array):

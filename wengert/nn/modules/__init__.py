@@ -1,5 +1,7 @@
 """All layers, each in the module of its family."""
 
+from wengert.outside import outside
+
 from .activation import (
     CELU,
     ELU,
@@ -335,3 +337,5 @@ __all__ = [
     "ZeroPad2d",
     "ZeroPad3d",
 ]
+
+__getattr__ = outside(__name__)

@@ -50,7 +50,7 @@ def describe(module, args, kwargs):
     own = [
         f"{name} {list(parameter.shape)}"
         for name, parameter in module._parameters.items()
-        if parameter is not None and getattr(parameter, "has_uninitialized_params", None) is None
+        if parameter is not None and not hasattr(parameter, "materialize")
     ]
     words = (f", given {listed(given)}" if given else "") + (f", with {listed(own)}" if own else "")
     return type(module).__name__, words

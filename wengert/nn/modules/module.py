@@ -6,6 +6,7 @@ A call with no hooks goes straight to `forward`.
 """
 
 import functools
+import inspect
 import itertools
 import warnings
 import weakref
@@ -43,7 +44,16 @@ _global_forward_hooks_always_called = OrderedDict()
 _global_forward_hooks_with_kwargs = OrderedDict()
 _global_is_full_backward_hook = None
 
+# The ids of all global hooks that a call of a module runs: as long as there are none, one look is enough. While
+# `wengert.lens` records, its `_watcher` stands here too, and runs each call in place of `Module.__call__`.
+_global_call_hooks = OrderedDict()
+_watcher = None
+
 _EXTRA_STATE_KEY = _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
+TORCHSCRIPT_ONLY = {
+    "save", "save_to_buffer", "graph", "inlined_graph", "code", "code_with_constants", "graph_for", "original_name",
+    "_c", "get_debug_state",
+}  # fmt: skip
 
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
@@ -96,13 +106,13 @@ def register_module_parameter_registration_hook(hook):
 
 def register_module_forward_pre_hook(hook):
     """Call `hook(module, args)` before every module's forward; a returned value replaces the arguments."""
-    return _register(_global_forward_pre_hooks, hook)
+    return _register(_global_forward_pre_hooks, hook, _global_call_hooks)
 
 
 def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
     """Call `hook(module, args, output)` after every module's forward; a returned value replaces the output."""
     flags = [_global_forward_hooks_with_kwargs] * with_kwargs + [_global_forward_hooks_always_called] * always_call
-    return _register(_global_forward_hooks, hook, *flags)
+    return _register(_global_forward_hooks, hook, _global_call_hooks, *flags)
 
 
 def _set_global_backward_kind(full):
@@ -118,18 +128,18 @@ def _set_global_backward_kind(full):
 def register_module_backward_hook(hook):
     """Call `hook(module, grad_input, grad_output)` at the last operation of every module (deprecated form)."""
     _set_global_backward_kind(False)
-    return _register(_global_backward_hooks, hook)
+    return _register(_global_backward_hooks, hook, _global_call_hooks)
 
 
 def register_module_full_backward_pre_hook(hook):
     """Call `hook(module, grad_output)` before the backward pass of every module."""
-    return _register(_global_backward_pre_hooks, hook)
+    return _register(_global_backward_pre_hooks, hook, _global_call_hooks)
 
 
 def register_module_full_backward_hook(hook):
     """Call `hook(module, grad_input, grad_output)` when every module's input gradients are known."""
     _set_global_backward_kind(True)
-    return _register(_global_backward_hooks, hook)
+    return _register(_global_backward_hooks, hook, _global_call_hooks)
 
 
 class _BoundHook:
@@ -165,18 +175,14 @@ def _forward_unimplemented(self, *input):
     raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
 
-def has_hooks(module):
-    """Whether a call of `module` is more than its forward; `Module.__call__` asks the same without calling this."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-        or _global_forward_hooks
-        or _global_forward_pre_hooks
-        or _global_backward_hooks
-        or _global_backward_pre_hooks
-    )
+def watch_calls(watcher):
+    """Have `watcher(module, args, kwargs)` run every call of a module; None for the usual way."""
+    global _watcher
+    _watcher = watcher
+    if watcher is None:
+        _global_call_hooks.pop("watcher", None)
+    else:
+        _global_call_hooks["watcher"] = True
 
 
 class Module:
@@ -304,7 +310,13 @@ class Module:
                 return members[name]
             if name in (members := d["_buffers"]):
                 return members[name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        missing = f"'{type(self).__name__}' object has no attribute '{name}'"
+        if "_not_scripted_by" in d and name in TORCHSCRIPT_ONLY:
+            missing += (
+                f": {d['_not_scripted_by']} returned the module as it was, since wengert has no TorchScript. "
+                "torch.save(model.state_dict(), ...) keeps a model"
+            )
+        raise AttributeError(missing)
 
     def __setattr__(self, name, value):
         d = self.__dict__
@@ -350,8 +362,11 @@ class Module:
                 "(torch.nn.Buffer, torch.Tensor or None expected)"
             )
         if name not in buffers:
-            _remove_name(name, self.__dict__, self._parameters, self._modules)
-            self.register_buffer(name, value, persistent=getattr(value, "persistent", True))
+            _remove_name(name, self._parameters, self._modules)
+            if "persistent" in inspect.signature(self.register_buffer).parameters:
+                self.register_buffer(name, value, persistent=value.persistent)
+            else:  # as subclasses from before there was the argument define it
+                self.register_buffer(name, value)
             return
         for hook in _global_buffer_registration_hooks.values():
             replaced = hook(self, name, value)
@@ -429,12 +444,11 @@ class Module:
                 or self._forward_pre_hooks
                 or self._backward_hooks
                 or self._backward_pre_hooks
-                or _global_forward_hooks
-                or _global_forward_pre_hooks
-                or _global_backward_hooks
-                or _global_backward_pre_hooks
+                or _global_call_hooks
             ):
                 return self.forward(*args, **kwargs)
+            if _watcher is not None:
+                return _watcher(self, args, kwargs)
             return self._call_with_hooks(args, kwargs)
         except Exception as error:
             from .blame import name_layer  # needed only now
@@ -481,7 +495,7 @@ class Module:
             else:
                 result = boundary.setup_output_hook(result)
         if legacy:
-            register_legacy_backward_hooks(self, legacy, result)
+            register_legacy_backward_hooks(self, legacy, args, result)
         return result
 
     def _run_forward_pre_hooks(self, args, kwargs):
@@ -702,7 +716,7 @@ class Module:
         lazy = hasattr(own, "materialize")
         if not lazy:
             # Checkpoints from before 0-dim tensors existed hold one-element vectors.
-            if len(own.shape) == 0 and len(given.shape) == 1:
+            if len(own.shape) == 0 and len(given.shape) == 1 and given.shape[0] == 1:
                 given = given[0]
             if given.shape != own.shape:
                 error_msgs.append(
@@ -714,18 +728,16 @@ class Module:
             own.materialize(given.shape)
         try:
             with wengert.no_grad():
-                if not assign:
+                if swaps():
+                    wengert.utils.swap_tensors(own, _like_the_old(own, _loaded(own, given, assign)))
+                elif assign:
+                    setattr(self, name, _like_the_old(own, given))
+                else:
                     own.copy_(given)
-                    return
-                if isinstance(own, Parameter):
-                    if not isinstance(given, Parameter):
-                        given = Parameter(given, requires_grad=own.requires_grad)
-                    else:
-                        given.requires_grad_(own.requires_grad)
-                setattr(self, name, given)
         except Exception as e:
+            action = "swapping" if swaps() else "copying"
             error_msgs.append(
-                f'While copying the parameter named "{key}", whose dimensions in the model '
+                f'While {action} the parameter named "{key}", whose dimensions in the model '
                 f"are {own.size()} and whose dimensions in the checkpoint are {given.size()}, "
                 f"an exception occurred : {e.args}."
             )
@@ -872,17 +884,40 @@ class Module:
         if recurse:
             for module in self.children():
                 module._apply(fn)
-        for param in self._parameters.values():
-            if param is None:
-                continue
-            with wengert.no_grad():
-                param.data = fn(param)
-                if param.grad is not None:
-                    param.grad.data = fn(param.grad)
+        for name, param in self._parameters.items():
+            if param is not None:
+                self._renew(name, param, fn)
         for name, buf in self._buffers.items():
             if buf is not None:
                 self._buffers[name] = fn(buf)
         return self
+
+    def _renew(self, name, param, fn):
+        """Put `fn` of a parameter and of its gradient into the parameter, or a new parameter into its place."""
+        with wengert.no_grad():
+            data, grad = fn(param), param.grad
+            grad_data = None if grad is None else fn(grad)
+            if swaps():
+                self._swap(name, param, data)
+                if grad is not None:
+                    wengert.utils.swap_tensors(grad, grad_data.requires_grad_(grad.requires_grad))
+                    param.grad = grad
+            elif overwrites():
+                self._parameters[name] = new = Parameter(data, param.requires_grad)
+                if grad is not None:
+                    new.grad = grad_data.requires_grad_(grad.requires_grad)
+            else:
+                param.data = data
+                if grad is not None:
+                    grad.data = grad_data
+
+    def _swap(self, name, param, data):
+        grad, param.grad = param.grad, None
+        try:
+            wengert.utils.swap_tensors(param, Parameter(data, requires_grad=param.requires_grad))
+        except Exception as error:
+            param.grad = grad
+            raise RuntimeError(f"_apply(): Couldn't swap {self._get_name()}.{name}") from error
 
     def to(self, *args, **kwargs):
         """Convert parameters and buffers.
@@ -1058,20 +1093,87 @@ def _remove_name(name, *collections):
                 collection.discard(name)
 
 
-def _parse_to(*args, device=None, dtype=None, non_blocking=False, copy=False, memory_format=None):
-    """Read the overloads of `to`: (device, dtype, non_blocking), (dtype, non_blocking), (tensor, non_blocking)."""
-    rest = list(args)
-    if rest and isinstance(rest[0], Tensor):
-        other = rest.pop(0)
-        device, dtype = other.device, other.dtype
-    elif rest and isinstance(rest[0], wengert.dtype):
-        dtype = rest.pop(0)
-    elif rest:
-        device = rest.pop(0)
-        if rest and (rest[0] is None or isinstance(rest[0], wengert.dtype)):
-            dtype = rest.pop(0)
-    if rest and isinstance(rest[0], bool):
-        non_blocking = rest.pop(0)
-    if rest:
-        raise TypeError(f"to() received an invalid combination of arguments - got {args}")
-    return device if device is None else wengert.device(device), dtype, non_blocking, memory_format
+def swaps():
+    """Whether parameters and their new values change places: see `torch.__future__`."""
+    return wengert.__future__.get_swap_module_params_on_conversion()
+
+
+def overwrites():
+    """Whether conversions make new parameters: see `torch.__future__`."""
+    return wengert.__future__.get_overwrite_module_params_on_conversion()
+
+
+def _loaded(own, given, assign):
+    new = own.module_load(given, assign=assign)
+    if new is given or new is own:
+        raise RuntimeError(
+            "module_load returned one of self or other, please .detach() the result if returning one of the inputs in "
+            "module_load"
+        )
+    return new
+
+
+def _like_the_old(own, new):
+    """`new` as what takes the place of `own`: a parameter where that was one."""
+    if not isinstance(own, Parameter):
+        return new
+    if not isinstance(new, Parameter):
+        return Parameter(new, requires_grad=own.requires_grad)
+    return new.requires_grad_(own.requires_grad)
+
+
+# What `to` may be called with: the leading arguments of each form, and what each of them may be.
+FORMS_OF_TO = (
+    {"device": (str, wengert.device, int, type(None)), "dtype": (wengert.dtype, type(None))},
+    {"dtype": wengert.dtype},
+    {"tensor": Tensor},
+)
+OTHERS_OF_TO = {"non_blocking": bool, "copy": bool}
+
+
+def _parse_to(*args, **kwargs):
+    """(device, dtype, non_blocking, memory_format) that the arguments of a `to` mean.
+
+    Raises:
+        TypeError: they fit none of its forms.
+        RuntimeError: they ask for a copy, which no module makes.
+    """
+    keywords = dict(kwargs)
+    memory_format = keywords.pop("memory_format", None)
+    given = next(filter(None, (_fitted(form | OTHERS_OF_TO, args, keywords) for form in FORMS_OF_TO)), None)
+    if given is None and (args or keywords):
+        named = [f"{name}={_kind(value)}" for name, value in kwargs.items()]
+        got = ", ".join([*map(_kind, args), *named]) if args else ", ".join(named) + ", "
+        raise TypeError(
+            f"to() received an invalid combination of arguments - got ({got}), but expected one of:\n"
+            " * (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, bool copy = False, "
+            "*, torch.memory_format memory_format = None)\n"
+            " * (torch.dtype dtype, bool non_blocking = False, bool copy = False, *, torch.memory_format "
+            "memory_format = None)\n"
+            " * (Tensor tensor, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = "
+            "None)"
+        )
+    given = given or {}
+    if given.get("copy"):
+        raise RuntimeError(".to() does not accept copy argument")
+    device, dtype = given.get("device"), given.get("dtype")
+    if "tensor" in given:
+        device, dtype = given["tensor"].device, given["tensor"].dtype
+    device = device if device is None else wengert.device(device)
+    return device, dtype, given.get("non_blocking", False), memory_format
+
+
+def _fitted(kinds, args, kwargs):
+    """The arguments by name if they are of these kinds, else None."""
+    names = list(kinds)
+    given = dict(zip(names, args))
+    if len(args) > len(names) or given.keys() & kwargs.keys():
+        return None
+    given.update(kwargs)
+    fits = all(name in kinds and isinstance(value, kinds[name]) for name, value in given.items())
+    return given if fits and not isinstance(given.get("device"), bool) else None
+
+
+def _kind(value):
+    name = "Tensor" if isinstance(value, Tensor) else type(value).__name__
+    return f"torch.{name}" if isinstance(value, (wengert.device, wengert.dtype)) else name

@@ -1,5 +1,6 @@
 """``torch.utils.data``: datasets, the order to read them in, and the loader that makes batches of them."""
 
+from wengert.outside import outside
 from wengert.utils.data._utils.collate import default_collate, default_convert
 from wengert.utils.data._utils.worker import get_worker_info
 from wengert.utils.data.dataloader import DataLoader, _DatasetKind
@@ -28,3 +29,5 @@ __all__ = [
     "RandomSampler", "Sampler", "SequentialSampler", "StackDataset", "Subset", "SubsetRandomSampler", "TensorDataset",
     "WeightedRandomSampler", "_DatasetKind", "default_collate", "default_convert", "get_worker_info", "random_split",
 ]  # fmt: skip
+
+__getattr__ = outside(__name__)

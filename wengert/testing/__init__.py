@@ -10,6 +10,7 @@ from wengert import dtypes
 from wengert.ops.creation import as_tensor, empty
 from wengert.ops.random import randint
 from wengert.ops.shape import view_as_real
+from wengert.outside import outside
 from wengert.tensor import Tensor
 
 __all__ = ["assert_allclose", "assert_close", "make_tensor"]
@@ -290,3 +291,5 @@ def bounds(dtype, low, high):
         return low, high
     least, most = (0, 1) if dtype is dtypes.bool_ else (dtypes.iinfo(dtype).min, dtypes.iinfo(dtype).max)
     return max(math.ceil(low), least), min(math.ceil(high), most + 1)
+
+__getattr__ = outside(__name__)
