@@ -78,7 +78,9 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
     if needs[1]:
         d_weight = (g * standard.reshape(x.shape)).sum(over).reshape(weight.shape).astype(weight.dtype, copy=False)
     if needs[2]:
-        d_bias = g.sum(over).reshape(-1 if weight is None else weight.shape).astype(dtype, copy=False)
+        # Over channels the bias is a vector, over the last dimensions it has their shape, as the weight would have.
+        by_layer = tuple(axes) == tuple(range(x.ndim - len(affine), x.ndim))
+        d_bias = g.sum(over).reshape(affine if by_layer else -1).astype(dtype, copy=False)
     if needs[0]:
         if scale is not None:
             g = g * scale.reshape(affine)
