@@ -948,15 +948,17 @@ class Variadic(Operation):
         except Exception as error:
             r = recover(self, error, (arrays, *rest), self.kernel)
         t = wrap(r, tensors[0].dtype if r.dtype is arrays[0].dtype else None)
-        if grad_mode.enabled and self.formula is not None and any(x._node is not None for x in tensors):
-            t._node = self.record(t, tensors, rest)
+        if self.formula is not None and grad_mode.enabled:
+            edges = [x._node for x in tensors]
+            if edges.count(None) != len(edges):
+                t._node = self.record(t, tensors, edges, rest)
         return t
 
-    def record(self, t, tensors, rest):
+    def record(self, t, tensors, edges, rest):
         if self._node_class is None:
             self._node_class = variadic_node_class(self)
         node = new(self._node_class)
-        node.edges = tuple(x._node for x in tensors)
+        node.edges = tuple(edges)
         node.seq = next_seq()
         node.shape = t._array.shape
         node.hooks = None
@@ -972,11 +974,10 @@ def alike(tensors):
     """Whether these are plain tensors of one dtype, in a list or a tuple."""
     if (type(tensors) is not list and type(tensors) is not tuple) or not tensors:
         return False
-    dtype = getattr(tensors[0], "dtype", None)
-    for tensor in tensors:
-        if (type(tensor) is not Tensor and type(tensor) is not Parameter) or tensor.dtype is not dtype:
-            return False
-    return True
+    return PLAIN_TENSORS.issuperset(map(type, tensors)) and len({tensor.dtype for tensor in tensors}) == 1
+
+
+PLAIN_TENSORS = frozenset({Tensor, Parameter})
 
 
 def variadic_node_class(op):
