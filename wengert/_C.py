@@ -2,7 +2,9 @@
 
 import importlib
 
+from wengert.absent import answers
 from wengert.autograd import engine, function, graph
+from wengert.autograd.graph import grad_mode
 from wengert.autograd.modes import is_grad_enabled, is_inference_mode_enabled
 from wengert.devices import device
 from wengert.dtypes import dtype, layout, memory_format
@@ -25,6 +27,35 @@ __all__ = [
 
 
 _will_engine_execute_node = engine.will_execute
+_current_graph_task_id = engine.current_pass
+
+
+def _is_multithreading_enabled():
+    """What `set_multithreading_enabled` was told last."""
+    return grad_mode.multithreading
+
+
+def _set_fwd_grad_enabled(mode):
+    """Whether operations push tangents along, from now on."""
+    from wengert.autograd import forward_ad
+
+    forward_ad._set_fwd_grad_enabled(mode)
+
+
+class _autograd:
+    """What is asked of its part for the graph."""
+
+    @staticmethod
+    def _saved_tensors_hooks_is_enabled():
+        from wengert.autograd import saved
+
+        return saved.state.disabled is None
+
+    @staticmethod
+    def _profiler_enabled():
+        from wengert.autograd import profiler
+
+        return profiler._profiler_enabled()
 
 
 class _functions:
@@ -71,3 +102,18 @@ _special = Bindings("wengert.special", "special_")
 
 def _log_api_usage_once(event):
     """Hear of a use that PyTorch would count: nothing is counted here."""
+
+
+# Settings of the executor of TorchScript, which fast programs turn at their start: there is none to be set. What comes
+# back is what PyTorch's have been set to before.
+answers(globals(), {
+    "_jit_set_profiling_mode": True, "_jit_set_profiling_executor": True, "_jit_set_autocast_mode": True,
+    "_jit_set_num_profiled_runs": 1, "_jit_set_bailout_depth": 20, "_jit_set_texpr_reductions_enabled": False,
+    "_jit_set_llga_enabled": False, "_jit_llga_enabled": False, "_get_graph_executor_optimize": True,
+    "_is_tracing": False, **dict.fromkeys((
+        "_jit_override_can_fuse_on_cpu", "_jit_override_can_fuse_on_gpu", "_jit_set_texpr_fuser_enabled",
+        "_jit_set_nvfuser_enabled", "_jit_set_inline_everything_mode", "_debug_set_autodiff_subgraph_inlining",
+        "_jit_set_te_must_use_llvm_cpu", "_jit_set_texpr_dynamic_shape_enabled", "_set_graph_executor_optimize",
+        "_get_tracing_state",
+    )),
+})  # fmt: skip

@@ -8,9 +8,9 @@ from wengert.autograd.graph import AccumulateGrad, Output
 from wengert.lens import source
 from wengert.lens.names import locals_of, name_parameters, reachable
 from wengert.lens.recorder import is_nobodys
-from wengert.lens.sites import Leaf, source_line
-from wengert.lens.why import Reason, ancestry, at, leaf_site, missing, no_grad_asked, shown
-from wengert.lens.witness import Finding
+from wengert.lens.sites import Leaf, leaf_site, source_line
+from wengert.lens.verdict import Finding
+from wengert.lens.why import Reason, ancestry, at, missing, no_grad_asked, shown
 from wengert.nn.modules.module import Module
 from wengert.tensor import Tensor
 

@@ -27,7 +27,7 @@ from functools import cached_property
 
 import numpy as np
 
-from wengert import dtypes
+from wengert import dtypes, errors
 from wengert.autograd import graph
 from wengert.autograd.graph import FREED, Cast, Node, Version, grad_mode, next_seq, no_recast, rare
 from wengert.dtypes import FROM_NUMPY
@@ -45,9 +45,10 @@ from wengert.ops.emit import (
 )
 from wengert.tensor import Parameter, Tensor, new, wrap
 
-# Non-finite results are values here, as in PyTorch. The filter names our modules only: the user's own NumPy code warns
-# as ever.
+# Non-finite results are values here, as in PyTorch. The filter, for threads that come later, and which a program may
+# well replace, names our modules only: the user's own NumPy code warns as ever.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"wengert\.")
+errors.hush()
 
 # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
 FUNCTIONS: dict[str, dict[str, "Operation"]] = {}
@@ -226,6 +227,11 @@ class Operation:
                 f"{self.name}(): functions with out=... arguments don't support automatic differentiation, but one of "
                 "the "
                 "arguments requires grad."
+            )
+        if forward_ad is not None and has_dual((*inputs, *targets)):
+            raise RuntimeError(
+                f"Trying to use forward AD with {self.name}'s out= function, that is not supported: tangents cannot be "
+                "written into a given tensor"
             )
         key = destinations.key_of(self, values)
         if key in destinations.COMPUTED_IN_OUT:
@@ -764,8 +770,15 @@ def observed(operation, values, result):
 
 def mark_inference(result):
     for tensor in result if isinstance(result, (tuple, list)) else (result,):
-        if isinstance(tensor, Tensor) and tensor._base is None and tensor._counter is None:
-            tensor._counter = graph.INFERENCE
+        if not isinstance(tensor, Tensor):
+            continue
+        if tensor._base is None:
+            if tensor._counter is None:
+                tensor._counter = graph.INFERENCE
+        elif tensor._counter is graph.INFERENCE:
+            tensor._base = tensor._node = None  # nothing of these is followed, not even who is whose view
+        elif tensor._view_kind == "no_grad":
+            tensor._view_kind = "inference"
 
 
 forward_ad = None  # `wengert.autograd.forward_ad` puts itself here when it loads; it alone makes dual tensors
@@ -782,7 +795,10 @@ def convert(value, dtype):
     if value is None:
         return None
     if not isinstance(value, Tensor):
-        return wrap(scalar_array(value, dtype), dtype)
+        number = wrap(scalar_array(value, dtype), dtype)
+        if rare.active:
+            number._is_number = True  # those who look at what a node keeps leave it alone
+        return number
     return value if value.dtype is dtype else cast(value, dtype)
 
 

@@ -21,7 +21,7 @@ from wengert.autograd.graph import FREED, Node, Output, Version, grad_mode, next
 from wengert.dtypes import FROM_NUMPY
 from wengert.errors import explain
 from wengert.interop import adopt
-from wengert.kernels import choices
+from wengert.kernels import choices, sums
 from wengert.ops import halves
 from wengert.tensor import Parameter, Tensor, new, wrap
 
@@ -102,9 +102,9 @@ def unbroadcast(g, shape):
     """Sum an array over the dimensions along which an input was broadcast."""
     extra = g.ndim - len(shape)
     if extra:
-        g = g.sum(axis=tuple(range(extra)))
+        g = sums.add(g, tuple(range(extra)))
     ones = tuple(i for i, extent in enumerate(shape) if extent == 1 and g.shape[i] != 1)
-    return g.sum(axis=ones, keepdims=True) if ones else g
+    return sums.add(g, ones, keepdims=True) if ones else g
 
 
 def recover(operation, error, arrays, kernel):

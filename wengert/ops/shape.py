@@ -12,6 +12,7 @@ from wengert.autograd.graph import Node, Output, Version, grad_mode, next_seq
 from wengert.dtypes import INTEGER, contiguous_format
 from wengert.dtypes import dtype as dtype_class
 from wengert.kernels import shape as kernels
+from wengert.kernels import sums
 from wengert.kernels.reductions import axis_of
 from wengert.ops import declare
 from wengert.ops.declare import composite, overriding, primitive, variadic
@@ -37,7 +38,7 @@ def _sum_to(input, shape):
     if extra < 0 or any(n not in (1, m) for n, m in zip(shape, input.shape[extra:], strict=True)):
         raise RuntimeError(f"size {{{list(shape)}}} is not expandable to size {{{list(input.shape)}}}.")
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and input.shape[i + extra] != 1)
-    result = input.sum(axis=axes, keepdims=True) if axes else input
+    result = sums.add(input, axes, keepdims=True) if axes else input
     return result.reshape(shape)
 
 
@@ -464,6 +465,8 @@ def rearranged(name, operation, node_name):
         elif self._node is not None and self._base is not None and self._base._node is not None:
             self._node = views.AsStridedBackward0(self._base, self)  # a view finds its place anew, recorded or not
         views.bump(self)
+        if recorded and self._base is None and self._counter.views:
+            views.refresh_views(self._counter, self, self)
         return self
 
     in_place.__name__ = in_place.__qualname__ = f"{name}_"
