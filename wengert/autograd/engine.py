@@ -10,6 +10,7 @@ The pass runs on raw arrays, or, under ``create_graph=True``, on Tensors, so tha
 import threading
 import warnings
 from heapq import heappop, heappush
+from itertools import count
 from math import prod
 from sys import getrefcount
 
@@ -38,20 +39,24 @@ anomaly = None  # while anomaly mode is on: runs a node in place of the pass, se
 recorder = None  # likewise while `wengert.lens` records
 
 
+next_pass = count().__next__
+
+
 class Pass:
     """One running backward pass, for whoever asks from inside of it."""
 
-    __slots__ = ("roots", "reach", "wanted", "callbacks", "_reachable", "__weakref__")
+    __slots__ = ("roots", "reach", "wanted", "callbacks", "number", "_reachable", "__weakref__")
 
     def __init__(self, roots, reach, wanted):
         self.roots, self.reach, self.wanted = roots, reach, wanted
         self.callbacks = None  # what is to be called when the pass is over
+        self.number = next_pass()
         self._reachable = None
 
     def will_run(self, node):
         """Whether this pass computes the gradient that arrives at `node`."""
-        if self.reach is not None:
-            return node in self.reach or node in self.wanted
+        if self.reach is not None and node not in self.reach and node not in self.wanted:
+            return False
         if self._reachable is None:
             self._reachable = seen = set(self.roots)
             stack = list(seen)
@@ -193,6 +198,11 @@ def queue_callback(callback):
     if running.callbacks is None:
         running.callbacks = []
     running.callbacks.append(callback)
+
+
+def current_pass():
+    """The number of the pass that is running in this thread; -1 where none is."""
+    return state.passes[-1].number if state.passes else -1
 
 
 def will_execute(node):

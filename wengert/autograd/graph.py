@@ -34,6 +34,7 @@ class GradMode(threading.local):
 
     enabled = True
     inference = False
+    multithreading = True  # what `set_multithreading_enabled` was told
 
 
 grad_mode = GradMode()
@@ -130,6 +131,9 @@ class InferenceVersion(Version):
 
     def __init__(self):
         self.views = None
+
+    def register(self, ref):
+        """Views are not remembered."""
 
     def bump(self):
         if not grad_mode.inference:

@@ -465,6 +465,8 @@ def rearranged(name, operation, node_name):
         elif self._node is not None and self._base is not None and self._base._node is not None:
             self._node = views.AsStridedBackward0(self._base, self)  # a view finds its place anew, recorded or not
         views.bump(self)
+        if recorded and self._base is None and self._counter.views:
+            views.refresh_views(self._counter, self, self)
         return self
 
     in_place.__name__ = in_place.__qualname__ = f"{name}_"

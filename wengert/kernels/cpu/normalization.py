@@ -129,7 +129,7 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
         sums = PARAMETERS(over, g, input, mean, rstd)
         if sums is None:
             return fallback(*given)
-        parameter = (-1,) if weight is None else weight.shape
+        parameter = reference.shape_of_bias(weight, ndim, axes, affine)
         d_weight, d_bias = (s.astype(input.dtype).reshape(parameter) if need else None
                             for s, need in zip(sums, needs[1:], strict=True))  # fmt: skip
     if needs[0]:
