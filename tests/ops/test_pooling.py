@@ -66,7 +66,7 @@ def test_fractional_windows_follow_their_samples():
         (lambda x: F.max_pool2d(x, 2, padding=2), "pad should be at most half of effective kernel size"),
         (lambda x: F.max_pool2d(x, 2, stride=0), "stride should not be zero"),
         (lambda x: F.max_pool2d(x, 6), r"Given input size: \(2x5x5\). Calculated output size: \(2x0x0\)"),
-        (lambda x: F.max_pool2d(x, (1, 2, 3)), "must be either a single int, or a tuple of two ints"),
+        (lambda x: F.max_pool2d(x, (1, 2, 3)), "must either be a single int, or a tuple of two ints"),
         (lambda x: F.avg_pool2d(x, 2, divisor_override=0), "divisor must be not zero"),
         (lambda x: F.adaptive_avg_pool2d(x, (1, 2, 3)), "output_size must be 2"),
         (lambda x: F.max_pool1d(x, 2), "Expected 2D or 3D"),

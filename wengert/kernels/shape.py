@@ -452,8 +452,11 @@ def stack(tensors, dim=0):
                 f"{position}"
             )
     axis = axis_of(dim, len(shape) + 1)
-    within = (slice(None),) * axis + (None,)
-    joined = np.concatenate([array[within] for array in tensors], axis)
+    if axis == 0 and shape:
+        joined = np.concatenate(tensors).reshape(len(tensors), *shape)
+    else:
+        within = (slice(None),) * axis + (None,)
+        joined = np.concatenate([array[within] for array in tensors], axis)
     return joined if joined.flags.c_contiguous else np.ascontiguousarray(joined)
 
 

@@ -5,6 +5,7 @@ import math
 import operator
 import sys
 import warnings
+from itertools import chain
 
 import numpy as np
 
@@ -477,7 +478,39 @@ def array_of(data, dtype=None):
     return array_of_sequence(data, dtype)
 
 
+NUMBERS = {bool, int, float}
+ROWS = {list, tuple}
+
+
+def array_of_plain_numbers(data, dtype):
+    """What `array_of_sequence` does, for rows of Python's own numbers with nothing unusual about them, else None.
+
+    It looks at the types of all elements at once, and leaves every one of them to NumPy.
+    """
+    shape, flat = [len(data)], data
+    while (kinds := set(map(type, flat))) and kinds <= ROWS:
+        width = len(flat[0])
+        if any(len(row) != width for row in flat):
+            return None
+        shape.append(width)
+        flat = list(chain.from_iterable(flat))
+    if not kinds or not kinds <= NUMBERS:
+        return None
+    if dtype is None:
+        dtype = dtypes.default.dtype if float in kinds else dtypes.int64 if int in kinds else dtypes.bool_
+    if dtype.is_floating_point:
+        return np.array(flat, np.float64).astype(dtype.numpy, copy=False).reshape(shape), dtype
+    if (dtype is dtypes.int64 and kinds == {int}) or (dtype is dtypes.bool_ and kinds == {bool}):
+        try:
+            return np.array(flat, dtype.numpy).reshape(shape), dtype
+        except OverflowError:
+            raise ValueError("Overflow when unpacking long long") from None
+    return None
+
+
 def array_of_sequence(data, dtype):
+    if type(data) in ROWS and (found := array_of_plain_numbers(data, dtype)) is not None:
+        return found
     shape, leaves = [], data
     while hasattr(leaves, "__len__") and hasattr(leaves, "__getitem__") and not isinstance(leaves, (str, bytes, dict)):
         if isinstance(leaves, (Tensor, np.ndarray)):
@@ -497,12 +530,10 @@ def array_of_sequence(data, dtype):
         elif all(type(x) is int for x in flat):
             info = np.iinfo(dtype.numpy)
             low, high = min(flat), max(flat)
+            if low < -(2**63) or high >= 2**64:
+                raise ValueError("Overflow when unpacking long long")
             if low < info.min or high > info.max:
-                raise RuntimeError(
-                    "Overflow when unpacking long long"
-                    if dtype is dtypes.int64
-                    else f"value cannot be converted to type {dtype.name} without overflow"
-                )
+                raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
             array = np.array(flat, dtype.numpy)
         else:
             array = np.array([int(x) for x in flat]).astype(dtype.numpy)
