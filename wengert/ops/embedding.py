@@ -21,7 +21,7 @@ def _rows(weight, indices, padding_idx=-1, scale_grad_by_freq=False):
 
 def _spread(c, indices, count, padding_idx, scale_grad_by_freq):
     flat = indices.reshape(-1)
-    rows = c.reshape(len(flat), -1)
+    rows = c.reshape(len(flat), c.shape[-1])
     if scale_grad_by_freq and len(flat):
         rows = rows / np.bincount(flat, minlength=count)[flat][:, None].astype(rows.dtype)
     if padding_idx >= 0:
