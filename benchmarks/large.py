@@ -32,17 +32,31 @@ def seconds(run: Closure) -> float:
     return perf_counter() - start
 
 
+SPINNING = 0.01  # seconds for which threads look out for more work after a call, at most
+
+
 def alternating(*sides: Closure, rounds: int) -> list[list[float]]:
-    """The times of all sides, one call each in turn."""
+    """The times of all sides in turn, per call, each after calls that are not timed: until the threads of the other
+    side have gone to sleep, and the caches hold this one's arrays, as in a loop of steps.
+    """
     times: list[list[float]] = [[] for _ in sides]
-    for run in sides:
-        for _ in range(2):
-            run()
-    for turn in range(rounds):
+    for turn in range(-1, rounds):
         order = range(len(sides)) if turn % 2 else reversed(range(len(sides)))
         for side in order:
-            times[side].append(seconds(sides[side]))
+            repeated(sides[side])
+            taken = repeated(sides[side])
+            if turn >= 0:
+                times[side].append(taken)
     return times
+
+
+def repeated(run: Closure) -> float:
+    """Seconds of a call, of as many as take `SPINNING` together."""
+    total, calls = 0.0, 0
+    while total < SPINNING:
+        total += seconds(run)
+        calls += 1
+    return total / calls
 
 
 def speeds(torch: Any) -> tuple[float, float]:

@@ -20,6 +20,31 @@ def test_scripting_and_tracing_return_what_they_are_given():
     assert not jit.is_scripting()
 
 
+def test_one_warning_says_that_nothing_is_compiled(monkeypatch):
+    monkeypatch.setattr(jit, "warned", set())
+    with pytest.warns(UserWarning, match=r"torch\.jit\.trace: wengert has no TorchScript") as seen:
+        jit.trace(nn.Linear(2, 2), torch.ones(1, 2))
+        jit.script(nn.Linear(2, 2))
+    assert len(seen) == 1 and seen[0].filename == __file__
+
+
+@pytest.mark.parametrize("name", ["save", "graph", "code"])
+def test_a_module_that_was_to_be_scripted_says_what_it_is_not(name):
+    layer = jit.script(nn.Linear(2, 2))
+    with pytest.raises(AttributeError, match=rf"no attribute '{name}': torch\.jit\.script returned the module"):
+        getattr(layer, name)
+    assert not hasattr(layer, name)
+    with pytest.raises(AttributeError) as plain:
+        getattr(nn.Linear(2, 2), name)
+    assert str(plain.value) == f"'Linear' object has no attribute '{name}'"
+
+
+def test_settings_of_the_executor_can_be_turned():
+    assert torch._C._jit_set_profiling_mode(False) is True
+    assert torch._C._jit_set_texpr_fuser_enabled(False) is None
+    assert torch._C._is_tracing() is False
+
+
 def test_marks_change_nothing():
     def function(x):
         return x

@@ -358,7 +358,12 @@ def text_of(formula):
         shown = [f"{p[:-6]}.shape" if p.endswith("_shape") else p for p in formula_parameters(formula)]
         return f"{formula.__name__}({', '.join(shown)})"
     tree = ast.parse(ast.unparse(lambda_of(formula)), mode="eval").body  # a copy, for the tree is shared
-    return ast.unparse(ast.fix_missing_locations(Public(formula).visit(tree.body)))
+    return as_products(ast.unparse(ast.fix_missing_locations(Public(formula).visit(tree.body))))
+
+
+def as_products(source):
+    """`times(a, b)`, which lets large products take the fast kernel, as what it is: ``a @ b``."""
+    return re.sub(r"\btimes\(([\w.]+), ([\w.]+)\)", r"\1 @ \2", source)
 
 
 def functions_in(formula):
@@ -366,7 +371,9 @@ def functions_in(formula):
     closed = [cell.cell_contents for cell in formula.__closure__ or ()]
     named = [formula.__globals__.get(name) for name in formula.__code__.co_names]
     for value in named + closed:
-        if isinstance(value, types.FunctionType) and is_formula(value) and "kernels" not in value.__module__:
+        if not isinstance(value, types.FunctionType) or value.__name__ == "times":  # shown as a product
+            continue
+        if is_formula(value) and "kernels" not in value.__module__:
             yield value
             yield from functions_in(value)
 
@@ -378,7 +385,7 @@ def source_text(function):
     for name in names:
         public = "zeros_like" if name == "zeros_of" else function.__globals__[name].name
         source = re.sub(rf"(?<![\w.]){name}\(", f"{public}(", source)
-    return source
+    return as_products(source)
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from wengert.kernels.shape import address, extent_of, root_of, strided_window
 from wengert.tensor import Parameter, Tensor, wrap
 
 # Entries of a tensor's dict that are the machinery's own.
-INTERNAL = frozenset({"_retained", "_view_kind", "_is_param", "_detach", "_origin"})
+INTERNAL = frozenset({"_retained", "_view_kind", "_ended", "_is_param", "_detach", "_origin"})
 
 
 def _place(array):

@@ -76,7 +76,7 @@ def hangs_on_others(tensors, mine):
             continue
         seen.add(node)
         if type(node) is AccumulateGrad:
-            if node not in leaves:
+            if node not in leaves and not node.hidden:
                 return True
         else:
             stack_of.extend(e for e in node.edges if e is not None)

@@ -139,7 +139,14 @@ def get_default_device():
     return _settings.device
 
 
-def _limit_blas(count):
+def _share(count):
+    """Have `count` threads in kernels and in BLAS from now on; whether BLAS could be told."""
+    _settings.threads = count
+    kernels = sys.modules.get("wengert.kernels.cpu.threads")
+    if kernels is not None:
+        kernels.choose(count)
+        if kernels.alone():
+            return True  # BLAS has one thread then, and products are shared out by the kernels
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:
@@ -149,22 +156,17 @@ def _limit_blas(count):
 
 
 def set_num_threads(num):
-    """How many threads BLAS may use; takes effect through the package threadpoolctl, with one warning where it is
-    missing.
+    """How many threads kernels and BLAS may use; reaches BLAS through the package threadpoolctl, with one warning where
+    it is missing.
     """
     if not isinstance(num, int) or isinstance(num, bool):
         raise TypeError(f"set_num_threads expects an int, but got {type(num).__name__}")
     if num <= 0:
         raise RuntimeError("set_num_threads expects a positive integer")
-    _settings.threads = num
-    kernels = sys.modules.get("wengert.kernels.cpu.threads")
-    if kernels is not None:
-        kernels.choose(num)
-    if not _limit_blas(num) and num != get_num_threads.available():
+    if not _share(num) and num != get_num_threads.available():
         warnings.warn(
             "set_num_threads: NumPy's BLAS keeps its own number of threads; install threadpoolctl, or set "
-            "OMP_NUM_THREADS before "
-            "the program starts",
+            "OMP_NUM_THREADS before the program starts",
             UserWarning,
             stacklevel=2,
         )
@@ -172,12 +174,11 @@ def set_num_threads(num):
 
 def use_one_thread():
     """Use one thread from now on, as a process that is one of many should; says nothing where BLAS can't be told."""
-    _settings.threads = 1
-    _limit_blas(1)
+    _share(1)
 
 
 def get_num_threads():
-    """How many threads BLAS may use."""
+    """How many threads kernels and BLAS may use."""
     return _settings.threads or get_num_threads.available()
 
 

@@ -8,6 +8,7 @@ declarations (`wengert.ops`), `backward` by the engine (`wengert.autograd`).
 """
 
 import math
+import weakref
 
 import numpy as np
 
@@ -44,7 +45,9 @@ class Tensor:
     _retained = None  # the .grad of a tensor that does not require grad, or that retains it
     _uncalled_hooks = None  # set as `_backward_hooks` where no gradient comes
     _detached_at = None  # when `detach_` cut it: what had kept it before can't find its place in the graph any more
-    _view_kind = None  # "no_grad" or "multi" for views that in-place operations must treat with care
+    _is_number = False  # an operand that was a number
+    _ended = None  # its node while it was a leaf that required grad, weakly
+    _view_kind = None  # "no_grad", "inference", "multi", "custom": views that in-place operations treat with care
     _origin = None  # the site that made it, while `wengert.lens` records
     name = None
     names_ = None
@@ -171,7 +174,9 @@ class Tensor:
     def requires_grad(self):
         """Whether operations on this tensor are recorded; a view made where nothing was recorded says what its base
         says."""
-        return self._node is not None or (self._base is not None and self._base._node is not None)
+        if self._node is not None or self._base is None:
+            return self._node is not None
+        return self._base._node is not None and self._counter is not INFERENCE
 
     @requires_grad.setter
     def requires_grad(self, value):
@@ -191,28 +196,44 @@ class Tensor:
         """
         node = before = self._node
         if requires_grad:
-            if node is None:
+            if node is None or node.hidden:
                 if not self.dtype.differentiable:
                     raise RuntimeError("only Tensors of floating point dtype can require gradients")
                 if self._counter is INFERENCE and not grad_mode.inference:
                     raise RuntimeError(
                         "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
                     )
-                self._node = node = AccumulateGrad(self)
+                self._node = node = self._end_again() or AccumulateGrad(self)
                 if self._retained is not None:
                     node.grad, self._retained = self._retained, None
         elif type(node) is AccumulateGrad:
-            self._node, self._retained = None, node.grad
+            if not node.hidden:
+                self._end_no_more(node)
         elif node is not None:
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
                 "a "
                 "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
+        if self._counter is not None and self._counter.views:
+            self._tell_views()
         if rare.active:
             for observe in rare.on_result:
                 observe("requires_grad_", (self,), bool(requires_grad), before)
         return self
+
+    def _end_no_more(self, node):
+        """Graphs that end in this leaf give it no gradients any more."""
+        self._node, self._retained, self._ended = None, node.grad, weakref.ref(node)
+        node.grad, node.deaf = None, True
+
+    def _end_again(self):
+        """The node in which older graphs end, if there are any: they find this leaf requiring grad again."""
+        node = None if self._ended is None else self._ended()
+        if node is not None and node._array is self._array:
+            node.deaf = False
+            return node
+        return None
 
     @property
     def is_leaf(self):
@@ -327,11 +348,11 @@ class Tensor:
                 "detach_() cannot be called on these gradients. To fix this error, please refer to the "
                 "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
             )
-        node, self._node = self._node, None
+        node = self._node
         if type(node) is AccumulateGrad:
-            self._retained = node.grad
+            self._end_no_more(node)
         elif node is not None:
-            self._detached_at = next_seq()
+            self._node, self._detached_at = None, next_seq()
         if rare.active:
             for observe in rare.on_result:
                 observe("detach_", (self,), self, node)
@@ -352,6 +373,11 @@ class Tensor:
     def data(self, value):
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if value.is_sparse != self.is_sparse:
+            raise RuntimeError(
+                "Attempted to call `variable.set_data(tensor)`, but `variable` and `tensor` have incompatible tensor "
+                "type."
+            )
         if self.dtype is not value.dtype and self._node is not None and not value.dtype.differentiable:
             raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         self._array, self.dtype = value._array, value.dtype

@@ -196,6 +196,19 @@ def test_the_first_gradient_is_laid_out_like_its_leaf():
     assert y.grad.stride() == y.stride() == (1, 2)
 
 
+@pytest.mark.parametrize("end", [lambda x: x.requires_grad_(False), lambda x: x.detach_()])
+def test_a_leaf_that_no_longer_requires_grad_takes_none_from_older_graphs(end):
+    x = torch.ones(3, requires_grad=True)
+    y = x * 2
+    y.sum().backward(retain_graph=True)
+    end(x)
+    y.sum().backward(retain_graph=True)
+    assert x.grad.tolist() == [2, 2, 2]
+    x.requires_grad_()
+    y.sum().backward()
+    assert x.grad.tolist() == [4, 4, 4]
+
+
 def test_what_is_queued_during_a_pass_is_called_when_that_pass_is_over():
     calls = []
     queue = torch.autograd.Variable._execution_engine.queue_callback
@@ -287,3 +300,21 @@ def test_the_variance_and_the_mean_are_two_results_of_one_node():
     assert mean.grad_fn is variance.grad_fn
     (variance + 3 * mean).backward()
     np.testing.assert_allclose(x.grad.numpy(), [0, 1, 2])
+
+
+def test_passes_are_numbered():
+    seen = []
+    x = leaf().clone()
+    x.register_hook(lambda g: seen.append(torch._C._current_graph_task_id()))
+    x.sum().backward(retain_graph=True)
+    x.sum().backward()
+    assert seen[1] == seen[0] + 1
+    assert torch._C._current_graph_task_id() == -1
+
+
+def test_a_hook_on_several_waits_only_for_those_that_are_reached():
+    calls = []
+    a, b = leaf().mul(2), leaf().mul(2)
+    torch.autograd.graph.register_multi_grad_hook((a, b), calls.append)
+    b.sum().backward(inputs=(a, b))
+    assert len(calls) == 1 and calls[0][0] is None

@@ -698,13 +698,6 @@ class Parted(Exception):
     """From here on the two modules run different programs, for a reason that is known and written down."""
 
 
-def unrecorded_view(tensor: Any) -> bool:
-    """Whether PyTorch says that this requires grad only because its base, a leaf, does: it was made under no_grad, or
-    before the base came to require grad, and no gradient will pass from it to the base."""
-    base = tensor._base
-    return base is not None and base.requires_grad and (base.is_leaf or seen(tensor, "is_leaf") is True)
-
-
 Born = dict[str, tuple[int, int]]
 
 
@@ -725,11 +718,9 @@ def check_state(own: dict[str, Any], other: dict[str, Any], scale: float, born: 
             value, wanted = seen(a, attribute), seen(e, attribute)
             if isinstance(wanted, type):
                 continue
-            if wanted and not value and (unrecorded_view(e) or not (e.is_floating_point() or e.is_complex())):
+            if wanted and not value and not (e.is_floating_point() or e.is_complex()):
                 raise Parted
             must(value == wanted, f"{name}.{attribute}", value, wanted)
-        if seen(e, "is_leaf") is True and e._base is not None and e._base.requires_grad:
-            raise Parted  # PyTorch records what is computed from it, with nowhere for a gradient to go
         first_seen = born.setdefault(name, (a._version, e._version))
         writes = a._version - first_seen[0], e._version - first_seen[1]
         must(writes[0] == writes[1], f"{name}._version counts", *writes)

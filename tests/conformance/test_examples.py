@@ -79,9 +79,7 @@ def test_the_first_hundred_losses_are_pytorchs(example, tmp_path):
         for start in (["-m", "wengert", "run"], [])
     )
     assert len(theirs) == 100
-    # Adam divides the rounding of a gradient near zero by that gradient's size: after a hundred steps of the digits
-    # PyTorch without oneDNN differs from PyTorch with it by 2e-2.
-    assert ours == pytest.approx(theirs, rel=1e-3 if example == "digits.py" else 1e-4)
+    assert ours == pytest.approx(theirs, rel=1e-4)
 
 
 def test_digits_reaches_the_same_heights_with_pytorch():

@@ -148,3 +148,27 @@ def test_columns(pair):
         if pair.compare("unfold", [x], options):
             columns = pair.run(pair.subject, "unfold", [x], options)[0][0]
             assert pair.compare("fold", [columns], {**options, "output_size": x.shape[2:]})
+
+
+@pytest.mark.parametrize("shape, options", [
+    ((7,), {}), ((5000,), {}), ((200_003,), {}), ((90, 1000), {}), ((90, 1000), {"dim": 1}), ((90, 1003), {"dim": -1}),
+    ((10, 30, 40), {"dim": (1, 2)}),
+])  # fmt: skip
+def test_long_vectors_have_pytorchs_length_to_the_last_bit(oracle, subject, shape, options):
+    values = np.random.default_rng(0).standard_normal(shape, np.float32)
+    found, expected = (
+        module.linalg.vector_norm(module.from_numpy(values), **options).numpy() for module in (subject, oracle)
+    )
+    near = np.prod(shape) <= 1024  # short ones are added in another order
+    np.testing.assert_allclose(found, expected, rtol=2e-7 if near else 0)
+
+
+def test_gradients_are_clipped_by_pytorchs_norm(oracle, subject):
+    values = [np.random.default_rng(n).standard_normal(n, np.float32) for n in (100_003, 64, 4096)]
+    norms = []
+    for module in (subject, oracle):
+        parameters = [module.nn.Parameter(module.zeros(len(v))) for v in values]
+        for parameter, value in zip(parameters, values, strict=True):
+            parameter.grad = module.from_numpy(value.copy())
+        norms.append(module.nn.utils.clip_grad_norm_(parameters, 1.0).item())
+    assert norms[0] == pytest.approx(norms[1], rel=1e-7)

@@ -70,3 +70,19 @@ def test_solutions_lie_column_by_column():
     assert torch.linalg.solve(matrices, torch.ones(2, 3, 4)).stride() == (12, 1, 3)
     assert torch.linalg.solve_triangular(torch.eye(3), torch.ones(4, 3), upper=True, left=False).stride() == (1, 4)
     assert torch.linalg.lstsq(torch.ones(4, 3), torch.ones(4, 5)).solution.stride() == (1, 4)
+
+
+def test_elements_that_share_their_memory_divide_its_gradient():
+    """As PyTorch does for a window on the storage of a tensor whose own elements overlap."""
+    x = torch.tensor([-2.0, -1.5, -1.0], dtype=torch.float64, requires_grad=True)
+
+    def window(x):
+        wide = x.expand(2, 3)
+        return wide, wide.as_strided((2, 2), (1, 1))
+
+    for recorded in (False, True):
+        wide, seen = window(x)
+        weights = torch.tensor([[0.0, 1.0], [2.0, 3.0]], dtype=torch.float64)
+        to_wide, to_x = torch.autograd.grad((seen * weights).sum(), (wide, x), create_graph=recorded)
+        assert to_wide.tolist() == [[0.0, 1.5, 1.5]] * 2 and to_x.tolist() == [0.0, 3.0, 3.0]
+    assert torch.autograd.gradgradcheck(lambda x: window(x)[1] ** 2, x)

@@ -10,6 +10,7 @@ The pass runs on raw arrays, or, under ``create_graph=True``, on Tensors, so tha
 import threading
 import warnings
 from heapq import heappop, heappush
+from itertools import count
 from math import prod
 from sys import getrefcount
 
@@ -38,20 +39,24 @@ anomaly = None  # while anomaly mode is on: runs a node in place of the pass, se
 recorder = None  # likewise while `wengert.lens` records
 
 
+next_pass = count().__next__
+
+
 class Pass:
     """One running backward pass, for whoever asks from inside of it."""
 
-    __slots__ = ("roots", "reach", "wanted", "callbacks", "_reachable", "__weakref__")
+    __slots__ = ("roots", "reach", "wanted", "callbacks", "number", "_reachable", "__weakref__")
 
     def __init__(self, roots, reach, wanted):
         self.roots, self.reach, self.wanted = roots, reach, wanted
         self.callbacks = None  # what is to be called when the pass is over
+        self.number = next_pass()
         self._reachable = None
 
     def will_run(self, node):
         """Whether this pass computes the gradient that arrives at `node`."""
-        if self.reach is not None:
-            return node in self.reach or node in self.wanted
+        if self.reach is not None and node not in self.reach and node not in self.wanted:
+            return False
         if self._reachable is None:
             self._reachable = seen = set(self.roots)
             stack = list(seen)
@@ -195,6 +200,11 @@ def queue_callback(callback):
     running.callbacks.append(callback)
 
 
+def current_pass():
+    """The number of the pass that is running in this thread; -1 where none is."""
+    return state.passes[-1].number if state.passes else -1
+
+
 def will_execute(node):
     """Whether the pass that is running in this thread will run `node`, or has; raises RuntimeError where none is."""
     if not state.passes:
@@ -227,6 +237,8 @@ def accumulate_all(pending, on_tensors, create_graph):
 
 def arrive(node, box, on_tensors, create_graph):
     """A gradient comes to a leaf, in a box that alone holds it: hooks, `.grad`, hooks."""
+    if node.deaf:
+        return
     hooks = node.hooks
     if hooks is None:
         accumulate(node, box, create_graph)
@@ -328,7 +340,7 @@ def copy_like_leaf(g, node):
 def finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph):
     """What was asked for: the gradients by node, those of leaves put into `.grad` if `leaves`."""
     for node in pending:
-        if node not in wanted:
+        if node not in wanted or node.deaf:
             continue
         if leaves and type(node) is AccumulateGrad:
             box = [pending[node]]
@@ -617,7 +629,7 @@ def roots_of(tensors, given, on_tensors):
                 node = Output(node, tensor.output_nr, shape, dtype)
         else:
             node, shape, dtype = tensor._node, tensor._array.shape, tensor.dtype
-        if node is None:
+        if node is None or (type(node) is AccumulateGrad and node.hidden):
             raise RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
         nodes.append(node)
         grads.append(first_gradient(g, shape, dtype, number, on_tensors))
@@ -669,6 +681,7 @@ def tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, 
             )  # fmt: skip
     node = self._node
     plain = gradient is None and inputs is None and not create_graph and node is not None and not state.duals
+    plain = plain and not node.hidden
     if plain and not self._array.ndim and self.dtype.is_floating_point:  # the usual loss
         run((node,), (self.dtype.numpy.type(1),), bool(retain_graph), False)
         return None

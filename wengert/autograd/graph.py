@@ -34,6 +34,7 @@ class GradMode(threading.local):
 
     enabled = True
     inference = False
+    multithreading = True  # what `set_multithreading_enabled` was told
 
 
 grad_mode = GradMode()
@@ -130,6 +131,9 @@ class InferenceVersion(Version):
 
     def __init__(self):
         self.views = None
+
+    def register(self, ref):
+        """Views are not remembered."""
 
     def bump(self):
         if not grad_mode.inference:
@@ -294,6 +298,7 @@ class Node:
     saved_tensors = ()  # the slots that hold tensors, whose versions are checked
     site_ = None  # where it was called, while `wengert.lens` records
     hidden = False
+    deaf = False  # an end of the graph whose tensor takes no gradients
     outputs = 1
     numbers = 0  # how many operands of the operation were numbers; each shows as an edge to nowhere
 

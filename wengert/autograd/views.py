@@ -44,17 +44,17 @@ def check_inplace(tensor):
         if type(node) is AccumulateGrad:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         return
+    kind = tensor._view_kind
+    if kind in UNRECORDED and base._node is not None:
+        raise RuntimeError(made_unrecorded(kind, "is being modified inplace"))
     if type(node) is AccumulateGrad:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    kind = tensor._view_kind
-    if kind == "no_grad" and base._node is not None:
-        raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
     if kind in FRAGILE:
         raise RuntimeError(fragile(node, kind, "is being modified inplace"))
     if base._node is None and starts_at_view(node, base):
         raise RuntimeError(
             f"Output {getattr(node, 'nr', 0)} of {bare_name(node)} is a view of a view which was created in no_grad "
-            f"mode and is being modified inplace with grad mode enabled. {AMBIGUOUS}"
+            f"mode and is being modified inplace with grad mode enabled. {AMBIGUOUS.format(block='no_grad')}"
         )
     # A base without a place in the graph, under a view that has one, was cut off after the view was made.
     if type(base._node) is AccumulateGrad or (base._node is None and node is not None):
@@ -68,9 +68,40 @@ def check_unrecorded(tensor):
     base_node = tensor._base._node
     if base_node is None or tensor._node is not None or not tensor.dtype.differentiable:
         return
-    if type(base_node) is AccumulateGrad and tensor._view_kind != "no_grad":
+    if type(base_node) is AccumulateGrad and tensor._view_kind not in UNRECORDED:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
+    raise RuntimeError(made_unrecorded(tensor._view_kind, "is being modified inplace"))
+
+
+def leave_unrecorded(view):
+    """A view made outside the graph of a tensor that has a place in it: what is computed from it is recorded, as in
+    PyTorch, and leads nowhere.
+    """
+    view._view_kind = "no_grad"
+    if view.dtype.differentiable:
+        view._node = nowhere(view)
+
+
+def nowhere(view):
+    """The end of the graph at a view that requires grad because its base does: what arrives there is dropped."""
+    node = AccumulateGrad(view)
+    node.edges, node.hidden, node.deaf = (None,), True, True
+    return node
+
+
+def follow(base):
+    """The views of `base` that have no place in the graph require grad as it does, or no longer."""
+    for reference in base._counter.views:
+        view = reference()
+        if view is None or view._base is not base or not view.dtype.differentiable:
+            continue
+        if view._node is None and base._node is not None:
+            view._node = nowhere(view)
+        elif view._node is not None and view._node.hidden and base._node is None:
+            view._node = None
+
+
+Tensor._tell_views = follow
 
 
 # Views whose history can't be made anew after a write, by kind, and why.
@@ -84,6 +115,9 @@ FRAGILE = {
 }
 
 
+STRANDED = {*FRAGILE, "no_grad", "inference"}  # after a write to their base these have no history
+
+
 def fragile(node, kind, what):
     """The sentence for a fragile view, which `node` made."""
     maker = bare_name(node) or "an operation"
@@ -92,10 +126,18 @@ def fragile(node, kind, what):
 
 AMBIGUOUS = (
     "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both "
-    "the view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or "
+    "the view and the inplace either both inside the {block} block (if you don't want the inplace to be tracked) or "
     "both outside (if you want the inplace to be tracked)."
 )
-VIEW_MADE_UNRECORDED = f"A view was created in no_grad mode and {{change}} with grad mode enabled. {AMBIGUOUS}"
+UNRECORDED = {  # kind of view: (the mode that made it, the mode in which it must not be written, the former's block)
+    "no_grad": ("no_grad mode", "with grad mode enabled", "no_grad"),
+    "inference": ("inference mode", "in normal mode", "inference_mode"),
+}
+
+
+def made_unrecorded(kind, change):
+    made, written, block = UNRECORDED.get(kind, UNRECORDED["no_grad"])
+    return f"A view was created in {made} and {change} {written}. {AMBIGUOUS.format(block=block)}"
 
 
 def starts_at_view(node, base):
@@ -143,11 +185,8 @@ def refresh_views(counter, base, written):
     for reference in counter.views:
         view = reference()
         if view is not None and view._base is base:
-            move = (
-                Stranded(base, view)
-                if view._view_kind in FRAGILE and view is not written
-                else AsStridedBackward0(base, view)
-            )
+            is_lost = view._view_kind in STRANDED and view is not written
+            move = Stranded(base, view) if is_lost else AsStridedBackward0(base, view)
             move_retained(view, move)
             view._node = move
 
@@ -266,7 +305,11 @@ class Stranded(AsStridedBackward0):
         super().__init__(base, view)
         change = "its base or another view of its base has been modified inplace"
         # Of the operation that made the view, however often its base was written since.
-        self.refusal = getattr(view._node, "refusal", None) or fragile(view._node, view._view_kind, change)
+        self.refusal = getattr(view._node, "refusal", None) or (
+            made_unrecorded(view._view_kind, change)
+            if view._view_kind in UNRECORDED
+            else fragile(view._node, view._view_kind, change)
+        )
 
     def apply(self, g, keep):
         raise RuntimeError(self.refusal)

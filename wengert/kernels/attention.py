@@ -4,6 +4,8 @@ import functools
 
 import numpy as np
 
+from wengert.kernels.matmul import times
+
 
 @functools.lru_cache(maxsize=8)
 def causal_bias(rows, columns, dtype):
@@ -16,7 +18,7 @@ def attend(query, key, value, mask, is_causal, scale):
 
     `mask` is None, or broadcasts with the scores: True where to look, or a number to add.
     """
-    weights = np.matmul(query * query.dtype.type(scale), key.swapaxes(-1, -2))
+    weights = times(query * query.dtype.type(scale), key.swapaxes(-1, -2))
     if is_causal:
         weights += causal_bias(*weights.shape[-2:], weights.dtype)
     elif mask is not None and mask.dtype == bool:
@@ -32,14 +34,14 @@ def attend(query, key, value, mask, is_causal, scale):
     if mask is not None:
         total[total == 0] = 1
     weights /= total
-    return np.matmul(weights, value), weights
+    return times(weights, value), weights
 
 
 def attend_gradients(g, query, key, value, weights, scale):
     """Gradients of `attend` for query, key and value."""
-    to_weights = np.matmul(g, value.swapaxes(-1, -2))
+    to_weights = times(g, value.swapaxes(-1, -2))
     to_weights -= np.einsum("...ij,...ij->...i", to_weights, weights)[..., None]
     to_weights *= weights
     to_weights *= query.dtype.type(scale)
     transposed = to_weights.swapaxes(-1, -2)
-    return np.matmul(to_weights, key), np.matmul(transposed, query), np.matmul(weights.swapaxes(-1, -2), g)
+    return times(to_weights, key), times(transposed, query), times(weights.swapaxes(-1, -2), g)

@@ -28,6 +28,7 @@ from math import prod
 import numpy as np
 
 from wengert.kernels.choices import offered
+from wengert.kernels.matmul import times
 
 # Columns of one block of images stay below this many bytes: within the second-level cache, measured best from 0.5 to
 # 2 MB.
@@ -91,7 +92,7 @@ def correlate(x, w, bias=None, *, stride, padding, dilation, groups=1, out_space
     shift = None if bias is None else bias.reshape(groups, 1, -1, 1)
     for block, columns in _blocks(windows, planes, n):
         part = grouped[:, block]
-        np.matmul(matrix[:, None], columns, out=part)
+        times(matrix[:, None], columns, out=part)
         if shift is not None:
             part += shift
     return out
@@ -282,9 +283,9 @@ def _product_over_images(g, columns, planes):
     """Sum over images and positions of g (groups, n, O, positions) × columns (groups, n, taps, positions)."""
     groups, n, o, positions = g.shape
     if planes and positions >= o:  # cheaper to add up n products than to lay the positions of all images side by side
-        return np.matmul(g, columns.swapaxes(2, 3)).sum(1)
+        return times(g, columns.swapaxes(2, 3)).sum(1)
     flat = columns.swapaxes(2, 3).reshape(groups, n * positions, -1)
-    return np.matmul(g.swapaxes(1, 2).reshape(groups, o, n * positions), flat)
+    return times(g.swapaxes(1, 2).reshape(groups, o, n * positions), flat)
 
 
 def _mirror(w, groups):
@@ -319,9 +320,9 @@ def _scatter(g, w, space, stride, padding, dilation, groups):
     for start in range(0, n, size):
         part = grouped[start : start + size]
         if planes:
-            shares = np.matmul(matrix, part).reshape(-1, groups, *kernel, per_group, *out_space)
+            shares = times(matrix, part).reshape(-1, groups, *kernel, per_group, *out_space)
         else:
-            shares = np.matmul(part.swapaxes(2, 3), matrix).reshape(-1, groups, *out_space, *kernel, per_group)
+            shares = times(part.swapaxes(2, 3), matrix).reshape(-1, groups, *out_space, *kernel, per_group)
         block = total[start : start + size]
         for tap in np.ndindex(*kernel):
             place = _tap_slices(tap, out_space, stride, dilation)

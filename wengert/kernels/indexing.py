@@ -1128,6 +1128,7 @@ def fill_where(target, mask, value):
 _BITS = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 
 
+@by_size
 def masked_fill(input, mask, value):
     """`input` with `value` where `mask` is True; the two broadcast against each other."""
     if mask.shape != input.shape:

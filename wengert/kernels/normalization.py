@@ -9,6 +9,7 @@ from math import prod
 
 import numpy as np
 
+from wengert.kernels import sums
 from wengert.kernels.choices import by_size
 from wengert.kernels.convolution import laid_out_like
 
@@ -27,10 +28,10 @@ def statistics(x, shape, axes):
     """Mean and (biased) variance of `x`, seen in `shape`, over `axes`, these kept as ones."""
     x = wide(x).reshape(shape)
     count = x.dtype.type(prod(x.shape[a] for a in axes))
-    mean = np.add.reduce(x, axes, keepdims=True) / count
+    mean = sums.add(x, axes, keepdims=True) / count
     centred = x - mean
     centred *= centred
-    variance = np.add.reduce(centred, axes, keepdims=True) / count
+    variance = sums.add(centred, axes, keepdims=True) / count
     return mean, variance
 
 
@@ -76,9 +77,9 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
         standard = x.reshape(shape) - mean
         standard *= rstd
     if needs[1]:
-        d_weight = (g * standard.reshape(x.shape)).sum(over).reshape(weight.shape).astype(weight.dtype, copy=False)
+        d_weight = sums.add(g * standard.reshape(x.shape), over).reshape(weight.shape).astype(weight.dtype, copy=False)
     if needs[2]:
-        d_bias = g.sum(over).reshape(-1 if weight is None else weight.shape).astype(dtype, copy=False)
+        d_bias = sums.add(g, over).reshape(shape_of_bias(weight, x.ndim, axes, affine)).astype(dtype, copy=False)
     if needs[0]:
         if scale is not None:
             g = g * scale.reshape(affine)
@@ -87,12 +88,19 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
             d_input = along * rstd
         else:
             count = along.dtype.type(prod(along.shape[a] for a in axes))
-            d_input = along - along.sum(axes, keepdims=True) / count
-            standard *= (along * standard).sum(axes, keepdims=True) / count
+            d_input = along - sums.add(along, axes, keepdims=True) / count
+            standard *= sums.add(along * standard, axes, keepdims=True) / count
             d_input -= standard
             d_input *= rstd
         d_input = laid_out_like(d_input.reshape(input.shape).astype(dtype, copy=False), input)
     return d_input, d_weight, d_bias
+
+
+def shape_of_bias(weight, ndim, axes, affine):
+    """That of the weight; without one, the last dimensions' shape if it goes over these, else a vector of channels."""
+    if weight is not None:
+        return weight.shape
+    return affine if tuple(axes) == tuple(range(ndim - len(affine), ndim)) else (-1,)
 
 
 def affine_axis(affine, ndim, axis):

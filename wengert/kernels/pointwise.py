@@ -63,6 +63,8 @@ def trunc_divide(input, other):
     if input.dtype.kind in "iu":
         _refuse_zero(other)
         quotient = np.floor_divide(input, other)
+        if quotient.dtype.kind == "u" or not quotient.size or quotient.min() >= 0:
+            return quotient
         return quotient + ((quotient < 0) & (quotient * other != input)).astype(quotient.dtype)
     return np.trunc(np.true_divide(input, other))
 
@@ -114,7 +116,14 @@ def pow(input, exponent):
             return np.sqrt(input)
         if exponent == 3:
             return input * input * input
-    return np.power(input, exponent)
+    if isinstance(input, (int, float, complex)):  # PyTorch lays out what has a number for its base row by row
+        return np.ascontiguousarray(np.power(input, exponent)).reshape(np.shape(exponent))
+    result = np.power(input, exponent)
+    if result.dtype.kind == "c" and isinstance(exponent, (np.ndarray, np.generic)):
+        undefined = (input == 0) & (exponent == 0)  # to PyTorch the exponential of 0 times the logarithm of 0
+        if undefined.any():
+            result = np.where(undefined, complex(np.nan, np.nan), result).astype(result.dtype)
+    return result
 
 
 def sign(input):

@@ -10,10 +10,12 @@ unpooling scatter by it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 
 import numpy as np
 
+from wengert.kernels.choices import offered
 from wengert.kernels.convolution import laid_out_like, output_size
 
 
@@ -45,6 +47,10 @@ def max_pool_with_indices(x, kernel, stride, padding, dilation, out_space):
 
     Of equal maxima the first counts; of several NaN the last, as PyTorch has it.
     """
+    work = x.shape[0] * x.shape[1] * prod(out_space) * prod(kernel)
+    fast = offered("pooling.max_pool_with_indices", work, x, kernel, stride, padding, dilation, out_space)
+    if fast is not None:
+        return fast
     image = _pad_for_windows(x, kernel, stride, padding, dilation, out_space, lowest(x.dtype))
     small = np.uint8 if prod(kernel) <= 256 else np.int64
     best = which = None
@@ -59,6 +65,10 @@ def max_pool_with_indices(x, kernel, stride, padding, dilation, out_space):
         np.maximum(best, seen, out=best)
     if best.dtype.kind not in "biu" and np.isnan(best).any():
         _correct_for_nan(image, which, kernel, stride, dilation, out_space)
+    if any(padding):
+        lost = best == lowest(x.dtype)  # nothing was greater than what padding holds: the first element counts
+        if lost.any():
+            which = np.where(lost, _first_taps(kernel, stride, padding, dilation, out_space), which)
     positions = _flat_positions(which, x.shape[2:], kernel, stride, padding, dilation, out_space)
     if any(padding) and max(dilation) > 1:  # a window whose taps all fall on padding has its maximum, -inf, nowhere
         np.clip(positions, 0, prod(x.shape[2:]) - 1, out=positions)
@@ -67,6 +77,9 @@ def max_pool_with_indices(x, kernel, stride, padding, dilation, out_space):
 
 def max_pool_backward(g, indices, space):
     """Send each window's cotangent to where its maximum was; windows may share it."""
+    fast = offered("pooling.max_pool_backward", g.size, g, indices, space)
+    if fast is not None:
+        return fast
     n, c = g.shape[:2]
     size = prod(space)
     out = np.zeros(n * c * size, _accumulator(g.dtype))
@@ -250,8 +263,27 @@ def _correct_for_nan(image, which, kernel, stride, dilation, out_space):
         which[np.isnan(seen)] = number
 
 
+def _first_taps(kernel, stride, padding, dilation, out_space):
+    """The number of the first tap of each window that is not on the padding before the image."""
+    number = np.zeros(out_space, np.int64)
+    for axis, count in enumerate(out_space):
+        start = np.arange(count) * stride[axis] - padding[axis]
+        first = np.minimum(np.maximum(-(start // dilation[axis]), 0), kernel[axis] - 1)
+        number = number * kernel[axis] + first.reshape([-1 if a == axis else 1 for a in range(len(out_space))])
+    return number
+
+
 def _flat_positions(which, space, kernel, stride, padding, dilation, out_space):
     """Turn the number of the winning tap into a flat position in the unpadded plane."""
+    tap_offsets, window_starts = _starts(space, kernel, stride, padding, dilation, out_space)
+    positions = tap_offsets.take(which)
+    positions += window_starts
+    return positions
+
+
+@lru_cache(maxsize=64)
+def _starts(space, kernel, stride, padding, dilation, out_space):
+    """How far each tap lies from the first of its window, and the first taps of the windows from that of the plane."""
     tap_offsets = np.zeros(kernel, np.int64)
     window_starts = np.zeros(out_space, np.int64)
     weight = prod(space)
@@ -260,9 +292,7 @@ def _flat_positions(which, space, kernel, stride, padding, dilation, out_space):
         shape = [-1 if a == axis else 1 for a in range(len(space))]
         tap_offsets += (np.arange(kernel[axis]) * dilation[axis] * weight).reshape(shape)
         window_starts += ((np.arange(out_space[axis]) * stride[axis] - padding[axis]) * weight).reshape(shape)
-    positions = np.take(tap_offsets.ravel(), which)
-    positions += window_starts
-    return positions
+    return tap_offsets.ravel(), window_starts
 
 
 def _absolute(indices, plane_size):

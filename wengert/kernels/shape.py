@@ -311,9 +311,13 @@ def imag(input):
 
 def complex_of(real, imag):
     """The complex array with these parts."""
-    real, imag = np.broadcast_arrays(real, imag)
-    result = np.empty(real.shape, np.complex64 if real.dtype.itemsize <= 4 else np.complex128)
-    result.real, result.imag = real, imag
+    dtype = np.complex64 if real.dtype.itemsize <= 4 else np.complex128
+    if real.shape == imag.shape:
+        result = real.astype(dtype)  # laid out as it is
+    else:
+        result = np.empty(np.broadcast_shapes(real.shape, imag.shape), dtype)
+        result.real = real
+    result.imag = imag
     return result
 
 
@@ -444,19 +448,19 @@ def lies(array, order):
 def stack(tensors, dim=0):
     """Arrays of one shape as the slices of a new dimension."""
     shape = tensors[0].shape
-    for position, array in enumerate(tensors):
-        if array.shape != shape:
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
-                f"{list(array.shape)} at entry "
-                f"{position}"
-            )
+    shapes = [array.shape for array in tensors]
+    if shapes.count(shape) != len(shapes):
+        position = next(position for position, other in enumerate(shapes) if other != shape)
+        raise RuntimeError(
+            f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+            f"{list(shapes[position])} at entry {position}"
+        )
     axis = axis_of(dim, len(shape) + 1)
-    if axis == 0 and shape:
-        joined = np.concatenate(tensors).reshape(len(tensors), *shape)
-    else:
-        within = (slice(None),) * axis + (None,)
-        joined = np.concatenate([array[within] for array in tensors], axis)
+    if not axis and shape:  # one after the other in memory
+        joined = np.concatenate(tensors)
+        return np.ascontiguousarray(joined).reshape(len(tensors), *shape)
+    within = (slice(None),) * axis + (None,)
+    joined = np.concatenate([array[within] for array in tensors], axis)
     return joined if joined.flags.c_contiguous else np.ascontiguousarray(joined)
 
 
@@ -535,21 +539,57 @@ def extent_of(root):
     return sum((n - 1) * s for n, s in zip(root.shape, root.strides, strict=True)) + root.itemsize
 
 
+def places(shape, strides, item):
+    """How far each element of an array lies behind the first, in elements."""
+    found = np.zeros(shape, np.int64)
+    for axis, (n, s) in enumerate(zip(shape, strides, strict=True)):
+        found += (np.arange(n) * (s // item)).reshape((-1,) + (1,) * (len(shape) - axis - 1))
+    return found
+
+
+def inhabitants(shape, strides, item):
+    """The places of an array's elements, and the row-major number of the first element in each place: -1 for none."""
+    taken = places(shape, strides, item)
+    numbers = np.full(int(taken.max()) + 2 if taken.size else 1, -1, np.int64)
+    numbers[taken.reshape(-1)[::-1]] = np.arange(taken.size)[::-1]
+    return taken, numbers
+
+
 def positions(geometry):
     """For each element of a strided window, the row-major number of the element of the input that lies there."""
     shape, strides, size, window_strides, offset, item = geometry
-    numbers = np.arange(int(np.prod(shape, dtype=np.int64)), dtype=np.int64).reshape(shape)
-    places = np.zeros(shape, np.int64)
-    for axis, (n, s) in enumerate(zip(shape, strides, strict=True)):
-        places += (np.arange(n) * (s // item)).reshape((-1,) + (1,) * (len(shape) - axis - 1))
-    reach = int(places.max()) + 1 if places.size else 0
-    number_at = np.full(reach + 1, -1, np.int64)
-    number_at[places.reshape(-1)[::-1]] = numbers.reshape(-1)[::-1]
-    wanted = np.full(size, offset // item, np.int64)
-    for axis, (n, s) in enumerate(zip(size, window_strides, strict=True)):
-        wanted += (np.arange(n) * (s // item)).reshape((-1,) + (1,) * (len(size) - axis - 1))
-    wanted[(wanted < 0) | (wanted > reach)] = reach
-    return number_at[wanted]
+    _, numbers = inhabitants(shape, strides, item)
+    wanted = places(size, window_strides, item)
+    wanted += offset // item
+    wanted[(wanted < 0) | (wanted >= len(numbers))] = len(numbers) - 1
+    return numbers[wanted]
+
+
+def shared(geometry):
+    """(the number of the first element in the place of each element of the input, how many elements are in it)."""
+    taken, numbers = inhabitants(geometry[0], geometry[1], geometry[-1])
+    first = numbers[taken]
+    return first, np.bincount(first.reshape(-1), minlength=first.size)[first]
+
+
+def overlaps(geometry):
+    """Whether some elements of the input share their place in memory, as those of an expanded tensor do."""
+    taken, numbers = inhabitants(geometry[0], geometry[1], geometry[-1])
+    return np.count_nonzero(numbers >= 0) < taken.size
+
+
+def share(input, geometry):
+    """What the first element in each place has, divided among all in it."""
+    first, count = shared(geometry)
+    return (input.reshape(-1)[first] / count).astype(input.dtype, copy=False)
+
+
+def collect(input, geometry):
+    """The adjoint of `share`."""
+    first, count = shared(geometry)
+    result = np.zeros(input.size, input.dtype)
+    np.add.at(result, first.reshape(-1), (input / count).reshape(-1))
+    return result.reshape(input.shape)
 
 
 def gather_positions(input, where):

@@ -51,8 +51,9 @@ def _order(input, dim, descending):
     if not descending:
         return np.argsort(keys, axis=dim, kind="stable")
     # Sorting the mirrored array upwards and mirroring the result sorts downwards, NaN first, and keeps ties in place.
-    mirrored = np.argsort(np.flip(keys, dim), axis=dim, kind="stable")
-    return np.ascontiguousarray(input.shape[dim] - 1 - np.flip(mirrored, dim))
+    mirror = (*(slice(None),) * (dim % keys.ndim), slice(None, None, -1))
+    mirrored = keys[mirror].argsort(axis=dim, kind="stable")
+    return np.ascontiguousarray(input.shape[dim] - 1 - mirrored[mirror])
 
 
 @_along_dim
@@ -251,10 +252,9 @@ def mode(input, dim, keepdim=False):
     return _pick(input, along(order, last, dim), dim, keepdim)
 
 
-def _running_extreme(ufunc):
+def _running_extreme(ufunc, name):
     @_along_dim
     def running(input, dim):
-        _refuse(input, "c", NotImplementedError("cummax and cummin are not implemented for complex dtypes"))
         keys = _sortable(input)
         values = ufunc.accumulate(keys, axis=dim)
         place = np.arange(input.shape[dim]).reshape(-1, *(1,) * (input.ndim - 1 - dim))
@@ -262,14 +262,22 @@ def _running_extreme(ufunc):
         indices = np.maximum.accumulate(np.where(reached, place, 0), axis=dim)
         return np.ascontiguousarray(values.astype(input.dtype, copy=False)), np.ascontiguousarray(indices)
 
-    return running
+    def running_extreme(input, dim):
+        if input.dtype.kind == "c":  # but for what has no order to ask for
+            if input.ndim and input.size:
+                kind = "ComplexFloat" if input.itemsize == 8 else "ComplexDouble"
+                raise NotImplementedError(f'"{name}_cpu" not implemented for \'{kind}\'')
+            wrap_dim(dim, input.ndim)
+            return input.copy(), np.zeros(input.shape, np.int64)
+        return running(input, dim)
+
+    running_extreme.__name__ = running_extreme.__qualname__ = name
+    return running_extreme
 
 
-cummax = _running_extreme(np.maximum)
-cummax.__name__ = cummax.__qualname__ = "cummax"
+cummax = _running_extreme(np.maximum, "cummax")
 cummax.__doc__ = "The largest element so far along `dim` and the index of its latest occurrence; NaN stays once met."
-cummin = _running_extreme(np.minimum)
-cummin.__name__ = cummin.__qualname__ = "cummin"
+cummin = _running_extreme(np.minimum, "cummin")
 cummin.__doc__ = "The smallest element so far along `dim` and the index of its latest occurrence; NaN stays once met."
 
 

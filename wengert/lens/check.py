@@ -2,8 +2,8 @@
 
 from wengert.lens import recorder
 from wengert.lens.names import name_of, shape_of
-from wengert.lens.sites import short, user_frames
-from wengert.lens.why import ancestry, leaf_site, reason_for, walk
+from wengert.lens.sites import leaf_site, short, user_frames
+from wengert.lens.why import ancestry, reason_for, walk
 
 HEADINGS = ("parameter", "shape", "used", "reached", "gradient", "optimizer", "where")
 
@@ -118,11 +118,13 @@ def held_by(parameter, optimizer, record):
 
 def check_of(witness):
     """The same table for a program that has ended, from what its `Witness` saw of each leaf."""
-    rows = []
+    from wengert.lens.verdict import Judge
+
+    judge, rows = Judge(witness), []
     for story in witness.stories.values():
         if not (story.held or story.is_parameter):
             continue
-        reason = witness.verdict(story)
+        reason = judge.verdict(story)
         reached = f"{story.reached} of {witness.passes}"
         held = next((holder.kind for holder in story.holders), story.held)
         row = Row(story.name or "?", story.shape, bool(story.reached) or None, reached, story.norm, held)

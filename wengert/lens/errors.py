@@ -8,9 +8,9 @@ from wengert.autograd.graph import AccumulateGrad, Output
 from wengert.lens import source
 from wengert.lens.names import locals_of, name_parameters, reachable
 from wengert.lens.recorder import is_nobodys
-from wengert.lens.sites import Leaf, source_line
-from wengert.lens.why import Reason, ancestry, at, leaf_site, missing, no_grad_asked, shown
-from wengert.lens.witness import Finding
+from wengert.lens.sites import Leaf, leaf_site, source_line
+from wengert.lens.verdict import Finding
+from wengert.lens.why import Reason, ancestry, at, missing, no_grad_asked, shown
 from wengert.nn.modules.module import Module
 from wengert.tensor import Tensor
 
@@ -291,7 +291,7 @@ def reason_of_none(witness, tensor, name, where):
     story = witness.story(tensor)
     if not story.reached:
         if story.reason is None and witness.last_walk is not None:
-            story.blame(missing(story.site, witness.site(witness.last_walk[0][0]), witness))
+            story.blame(missing(story.site, witness.site(witness.last_walk[0][0]), witness), witness.passes)
         return story.reason
     resets = [place for place, passes, _ in witness.resets if passes >= witness.passes]
     if resets:

@@ -6,6 +6,7 @@ import textwrap
 from wengert.lens.errors import told_of
 from wengert.lens.memory import amount, plural
 from wengert.lens.sites import Leaf, is_installed, short, source_line
+from wengert.lens.verdict import Judge
 from wengert.lens.witness import Witness
 
 KINDS = ("no-grad", "leak", "nan", "in-place")  # what `--fail-on` may name
@@ -15,7 +16,8 @@ def report(witness, program, error=None, width=100):
     """The text that `wengert explain` prints, and the findings in it."""
     findings = [] if error is None else told_of(witness, error)
     blamed = {(f.file, f.line) for f in findings}
-    findings += [f for f in witness.findings(error is not None) if (f.file, f.line) not in blamed]
+    judge = Judge(witness)
+    findings += [f for f in judge.findings(error is not None) if (f.file, f.line) not in blamed]
     lines = [f"wengert explain: {program}", ""]
     lines += trained(witness)
     for finding in findings:
@@ -30,7 +32,7 @@ def report(witness, program, error=None, width=100):
             "",
             f"✗ the program ended with {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
         ]
-    for reason, stories in witness.notes:
+    for reason, stories in judge.notes:
         lines.append("")
         lines += paragraph("· note  ", reason.said_of([s.said for s in stories], "the loss"), width)
     lines += listed_cuts(witness, findings)

@@ -138,11 +138,14 @@ def size_kept(nodes, counted=None):
     return total
 
 
-def leak_of(old, frames):
-    """Who holds the nodes `old`, as a `Leak`; the statement that grew it is looked up in the source of the frames."""
+def leak_of(old, frames, of=lambda node: node.site_.pass_number):
+    """Who holds the nodes `old`, as a `Leak`; the statement that grew it is looked up in the source of the frames.
+
+    `of` says to which graph a node belongs.
+    """
     name, kept, several = holder_of(set(old), frames)
     kept = kept or old
-    graphs = len({node.site_.pass_number for node in kept})
+    graphs = len({of(node) for node in kept})
     nodes, size = len(kept), size_kept(kept)
     if name is None:
         newest = max(kept, key=lambda n: n.site_.seq).site_

@@ -26,7 +26,7 @@ from wengert.autograd import engine
 from wengert.autograd.graph import AccumulateGrad, Node, Output, grad_mode, rare
 from wengert.kernels.shape import root_of
 from wengert.lens.names import name_of_module
-from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site, Whole, is_installed, user_frames
+from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site, Whole, is_installed, leaf_site, user_frames
 from wengert.nn.modules.module import _global_call_hooks, watch_calls
 from wengert.optim import optimizer as optimizers
 from wengert.tensor import Parameter, Tensor, new
@@ -38,6 +38,7 @@ MOST_SITES = 1 << 15  # in one stretch between two passes; then the oldest forge
 MOST_FRAMES = 12  # of the call stack, from the innermost
 
 MOST_WHOLES = 256  # modules called on their own, before those that are gone are forgotten
+MOST_INSIDE = 4096  # parameters remembered as used inside of Functions
 MOST_NUMBERS = 256  # Python numbers taken out of tensors that are recognised when they come back
 
 current = None
@@ -204,12 +205,15 @@ class Record:
         self.names = {}  # class of nodes that has its name to itself -> the name
         self.numbers = {}  # id of a number taken out of a tensor -> (the number, the site)
         self.arrays = deque(maxlen=64)  # arrays that share memory with a tensor: (weak reference, site)
+        self.inside = {}  # id of a parameter used in the forward of a Function -> (weak reference, place)
         self.exported = None  # the site where a value last left for plain Python or NumPy
         self.optimizers = weakref.WeakKeyDictionary()  # optimizer -> the places where it was given parameters
         self.resets = deque(maxlen=64)  # where gradients were dropped: (place, passes run before, weak owner)
         self.steps = deque(maxlen=64)  # where optimizers stepped: (place, passes run before, weak optimizer)
         self.sent = None, None  # a gradient just measured, and its size
         self.bad_gradient = None  # the first site whose derivative was not finite though what arrived was: (site, pass)
+
+    note_call = None  # told of each call of a module that the program makes itself
 
     # --- on and off -------------------------------------------------------------------------------------------------
 
@@ -283,6 +287,8 @@ class Record:
     def note_operation(self, operation, values, result):
         """Observe a computed operation: `values` maps its parameters to its arguments."""
         if rare.inside.functions:
+            if not (grad_mode.enabled or len(self.inside) >= MOST_INSIDE):
+                self.note_inside(values)
             return
         try:  # as `guarded` does, without a frame of its own
             parents, shapes, first, cut_from = (), [], None, None
@@ -359,6 +365,12 @@ class Record:
         except Exception:
             tell_failure()
 
+    def note_inside(self, values):
+        """An operation in the forward of a user's Function, which counts as one operation: it may use leaves."""
+        for value in values.values():
+            if isinstance(value, Parameter) and value._node is not None:
+                self.inside.setdefault(id(value), (weakref.ref(value), place_here(self.places, 3)))
+
     def note_composite(self, operation, args, kwargs, result):
         """Observe an operation written with others, where these said nothing of the result."""
         one = result[0] if isinstance(result, (tuple, list)) and result else result
@@ -372,6 +384,8 @@ class Record:
 
         Returns (the first tensor among the results, or None; its node).
         """
+        if getattr(operation, "name", "").endswith("_like"):  # takes a shape, no value
+            return None, None
         first = node = None
         bare = []
         for tensor in result if isinstance(result, (tuple, list)) else (result,):
@@ -382,10 +396,11 @@ class Record:
                 site.shape, site.dtype = tensor._array.shape, tensor.dtype
             made = tensor._node
             if made is not None:
-                if made.__class__ is AccumulateGrad:  # a leaf written in place stays what it is
+                if made.__class__ is not AccumulateGrad:
+                    node = made.parent if made.__class__ is Output else made
+                    node.site_ = site
+                elif not made.hidden:  # a leaf written in place stays what it is; a hidden one is a view cut off
                     continue
-                node = made.parent if made.__class__ is Output else made
-                node.site_ = site
             elif first is not result:
                 bare.append(tensor)
             tensor._origin = site
@@ -393,7 +408,7 @@ class Record:
             site.operation = node.name() if node is not None else getattr(operation, "name", str(operation))
             if node is not None and node is first._node and node.__class__.name is Node.name:
                 self.names[node.__class__] = site.operation
-            if node is None and cut_from is not None and first._node is None:
+            if node is None and cut_from is not None and (first._node is None or first._node.hidden):
                 self.cut(self.kind_of(site), site, cut_from, first)
             elif bare and node is not None:
                 self.note_bare(site, bare, node)
@@ -431,7 +446,8 @@ class Record:
         self.windows.append([])
         if len(self.windows) > KEPT_PASSES:
             for site in self.windows.pop(0):
-                site.parents = ()
+                if site.operation != "requires_grad_(False)":  # its parent is a leaf, and says which
+                    site.parents = ()
                 if site.cut is not None:
                     site.cut.took.clear()
 
@@ -535,6 +551,10 @@ class Record:
         """A tensor was told to require grad, or not to; `node` is what it had before."""
         if asked and node is None:
             origin = tensor._origin
+            before = leaf_site(tensor)
+            if isinstance(before, Leaf) and before.tensor is tensor:  # off for a while, and on again
+                tensor._origin = tensor._node.site_ = before
+                return
             parents = () if origin is None else (origin,)
             self.leaf(tensor, place_here(self.places, 1), parents)
         elif not asked and type(node) is AccumulateGrad:
@@ -643,6 +663,7 @@ HANDLERS = {
     "requires_grad_": Record.note_requires_grad,
     "entered": Record.note_entered,
     "zero_grad": Record.note_reset,
+    "written": lambda record, tensor, *_: record.note_write(tensor, None),
     "optimizer": lambda record, optimizer, *_: record.note_optimizer(optimizer),
 }
 
@@ -722,6 +743,8 @@ def watcher_of(record):
             if outer.sealed:
                 call.nearest = outer.nearest
         else:
+            if record.note_call is not None:
+                record.note_call()
             whole = wholes.get(id(module))
             if whole is None or whole._module() is not module:
                 whole = record.enter_whole(module)

@@ -74,6 +74,12 @@ class Place:
         """The places from which this one was reached, the nearest first, as (file, line, function)."""
         return tuple((code.co_filename, line_of(code, at), code.co_name) for code, at in self.frames[1:])
 
+    def at_line(self, line):
+        """A place on another line of the same file."""
+        place = Place(self.frames[:1])
+        place._shown = (self.frames[0][0], line)
+        return place
+
     def __str__(self):
         return f"{short(self.file)}:{self.line}"
 
@@ -205,6 +211,14 @@ class Leaf(Site):
     def tensor(self):
         """The leaf, or None if it is gone."""
         return self._tensor()
+
+
+def leaf_site(tensor):
+    """The site of a leaf, also where it has been told since not to require grad."""
+    origin = tensor._origin
+    while origin is not None and origin.cut is not None and origin.cut.kind == "requires_grad_(False)":
+        origin = origin.parents[0] if origin.parents else None
+    return origin
 
 
 class Cut:

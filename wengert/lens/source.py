@@ -1,6 +1,7 @@
 """Questions to a program's source: in which block a line stands, where a name was given its value or a list grew."""
 
 import ast
+import functools
 
 from wengert.lens.sites import parsed
 
@@ -141,6 +142,60 @@ def reset_of_grad(filenames):
             if none and any(isinstance(target, ast.Attribute) and target.attr == "grad" for target in node.targets):
                 return filename, node.lineno
     return None
+
+
+def calls_in(filenames):
+    """(file, statement, call) for each call in some files."""
+    for filename in filenames:
+        for node, _ in statements(filename):
+            if not hasattr(node, "body"):
+                for part in ast.walk(node):
+                    if isinstance(part, ast.Call):
+                        yield filename, node, part
+
+
+def name_called(call):
+    """The last name of what is called: `StepLR` of ``optim.lr_scheduler.StepLR(...)``."""
+    return getattr(call.func, "attr", getattr(call.func, "id", ""))
+
+
+def scheduler_in(filenames):
+    """(file, line) where a scheduler of learning rates is made; None if none is."""
+    for filename, _, call in calls_in(filenames):
+        if name_called(call).endswith(("LR", "Scheduler", "WarmRestarts", "ReduceLROnPlateau")):
+            return filename, call.lineno
+    return None
+
+
+def discards(filenames, names):
+    """Whether a call of one of these names throws away a part of what it gives: ``y, _ = net(x)``, ``net(x)[0]``."""
+    for _, node, call in calls_in(filenames):
+        if name_called(call) in names:
+            for part in ast.walk(node):
+                if isinstance(part, ast.Subscript) and part.value is call:
+                    return True
+            targets = node.targets if isinstance(node, ast.Assign) and node.value is call else []
+            parts = [p for t in targets if isinstance(t, (ast.Tuple, ast.List)) for p in t.elts]
+            if any(isinstance(p, ast.Name) and p.id.startswith("_") for p in parts):
+                return True
+    return False
+
+
+@functools.lru_cache(maxsize=256)
+def attributes(filename):
+    """The names of attributes that a file gives values to, and of those that it reads."""
+    tree = parsed(filename)
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)] if tree else []
+    made = {node.attr for node in found if isinstance(node.ctx, ast.Store)}
+    return made, {node.attr for node in found if isinstance(node.ctx, ast.Load)}
+
+
+def attribute_is_made(filenames, name):
+    return any(name in attributes(filename)[0] for filename in filenames)
+
+
+def attribute_is_used(filenames, name):
+    return any(name in attributes(filename)[1] for filename in filenames)
 
 
 def names_in(node):

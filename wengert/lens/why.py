@@ -12,7 +12,7 @@ from collections import deque
 from wengert.autograd.graph import AccumulateGrad, Output
 from wengert.lens import recorder, source
 from wengert.lens.names import name_of, name_parameters, shape_of
-from wengert.lens.sites import Leaf, short, user_frames
+from wengert.lens.sites import Leaf, leaf_site, short, user_frames
 
 
 class Reason:
@@ -27,6 +27,7 @@ class Reason:
 
     def __init__(self, kind, tail, place=None, at=None, rank=0):
         self.kind, self.tail, self.rank = kind, tail, rank
+        self.part = None  # the module in which ended what was computed from the parameter
         self.behind = frozenset()  # for a zero that follows from others: the lines of what it was computed from
         known = place is not None and place.frames
         self.file, self.line = at if at is not None else (place.file, place.line) if known else (None, None)
@@ -140,13 +141,6 @@ def consumer(site, sites):
     return None
 
 
-def leaf_site(parameter):
-    origin = parameter._origin
-    while origin is not None and origin.cut is not None and origin.cut.kind == "requires_grad_(False)":
-        origin = origin.parents[0] if origin.parents else None
-    return origin
-
-
 # --- no way for a gradient ------------------------------------------------------------------------------------------
 
 
@@ -160,8 +154,24 @@ def missing(leaf, root, record):
     if leaf in sites:
         _, cuts = frontier(leaf, sites)
         if cuts:
-            return of_cuts(cuts, sites, root)
+            return other_loss(leaf, sites, record) or of_cuts(cuts, sites, root)
     return unused(leaf, root, sites, record)
+
+
+def other_loss(leaf, sites, record):
+    """The reason where a number that nothing uses was computed from the parameter, uncut: backward is missing on it."""
+    later = record.sites if record is not None else ()
+    attached, _ = frontier(leaf, [site for site in later if site.seq > leaf.seq])
+    used = {parent for site in later for parent in site.parents}
+    ends = [s for s in attached if s.shape == () and s not in used and s not in sites and not s.visited]
+    if not ends or not all(cut.kind == "detach" for cut in record.cuts if cut.site in sites):
+        return None
+    end = max(ends, key=lambda site: site.seq)
+    tail = (
+        f"{{gets}} no gradient: what {{loss}} is computed from is cut off from {{them}}, and on the result of "
+        f"{near(end)}, which is not, backward is never called"
+    )
+    return Reason("unused", tail, end.place, rank=6)
 
 
 def of_cuts(cuts, sites, root):
@@ -237,7 +247,9 @@ def unused(leaf, root, sites, record):
             f"{{gets}} no gradient from {{loss}}: {{it}} {{is}} used at {at(first.place)}, but what is computed from "
             f"{{them}} ends with {near(last)} and never enters {{loss}}"
         )
-        return Reason("unused", tail, last.place, rank=2)
+        reason = Reason("unused", tail, last.place, rank=2)
+        reason.part = last.part
+        return reason
     return Reason("never used", "{gets} no gradient: no recorded operation used {them}", birth_of(leaf), rank=1)
 
 
@@ -275,7 +287,7 @@ def walk(roots):
         for i, edge in enumerate(node.edges):
             if edge is None:
                 continue
-            if type(edge) is AccumulateGrad:
+            if type(edge) is AccumulateGrad and not edge.hidden:
                 leaves.setdefault(edge, []).append((node, i))
             if edge not in seen:
                 seen.add(edge)
@@ -330,6 +342,16 @@ def turned_zero(target, order):
     return found
 
 
+def constant_below(node):
+    """A softmax over a single element before `node`: 1, whatever comes in, which is why its user was flat there."""
+    for below in walk([node])[0]:
+        if below.name() in ("SoftmaxBackward0", "LogSoftmaxBackward0") and below.site_ is not None:
+            shape, dim = below.shape, getattr(below, "s_dim", -1)
+            if shape and isinstance(dim, int) and shape[dim] == 1:
+                return below
+    return None
+
+
 MULTIPLIED = "it was multiplied by zeros"
 
 # Why the derivative of an operation is zero, by the beginning of its node's name.
@@ -374,6 +396,8 @@ def zero_reason(target, order):
     if not found:
         return Reason("zero", "{gets} a gradient that is exactly zero", rank=1)
     node, how = found[0]
+    if how == "derivative":
+        node = constant_below(node) or node
     if callable(how):
         code = getattr(how, "__code__", None)
         place = (code.co_filename, code.co_firstlineno) if code is not None else None
@@ -572,7 +596,7 @@ def reason_for(parameter, loss, record, optimizer=None):
     return Reason("arrives", norm, rank=0)
 
 
-NEVER_ASKED = "{gets} no gradient: {it} does not require grad, so nothing that uses it is recorded"
+NEVER_ASKED = "{gets} no gradient: without requires_grad, nothing that uses {them} is recorded"
 
 
 def no_grad_asked(parameter):

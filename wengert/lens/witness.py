@@ -6,104 +6,29 @@ number that is none. A cut that costs no gradient is the program's own business.
 """
 
 import weakref
+from bisect import bisect
 from collections import deque
-from itertools import pairwise
 
-from wengert.autograd.graph import AccumulateGrad
+from wengert.autograd.graph import AccumulateGrad, grad_mode
 from wengert.kernels.shape import root_of
-from wengert.lens import source
 from wengert.lens.memory import leak_of, live_nodes, size_kept
-from wengert.lens.names import name_parameters, reachable, shape_of
+from wengert.lens.names import name_parameters, reachable
 from wengert.lens.recorder import INFINITY, Record, place_here, size_of
-from wengert.lens.sites import NOWHERE, kept_by, short, user_frames
+from wengert.lens.sites import NOWHERE, kept_by, leaf_site, user_frames
+from wengert.lens.story import Holder, Story, fingerprint, is_sampled
 from wengert.lens.why import (
-    NEVER_ASKED,
     Reason,
+    ancestry,
     at,
     bad_gradient_reason,
     fault_reason,
-    leaf_site,
     missing,
-    no_grad_asked,
     sent,
-    shown,
     walk,
     zero_reason,
 )
 from wengert.optim.optimizer import Optimizer
-from wengert.tensor import Parameter, Tensor
-
-
-class Story:
-    """What happened to one leaf."""
-
-    def __init__(self, site, tensor):
-        self.site = site
-        self.tensor = weakref.ref(tensor)
-        self.name = None
-        self.shape = shape_of(tensor)
-        self.size = tensor._array.size
-        self.is_parameter = isinstance(tensor, Parameter)
-        self.holders = {}  # the optimizers that were given it, each a `Holder`, in order
-        self.held_since = None  # how many passes had run when an optimizer got it
-        self.held = False
-        self.reached = self.zero = self.faulty = 0
-        self.steps = self.empty_steps = self.moved = self.unmoved = 0
-        self.last_reached = self.last_got = self.last_step = -1
-        self.norm = None  # of its gradient after the last pass that reached it
-        self.asked = False  # its gradient was asked for by autograd.grad
-        self.lost = []  # places where its gradient was dropped between backward and step
-        self.feeds = None  # as yet, only features for what is trained were computed with it: see `layout`
-        self.changed = False  # its numbers were seen to change
-        self.of_module = False  # a module that was called knows it
-        self.reached_at = None  # the place of the first backward pass that reached it
-        self.resting = False  # its module was seen in evaluation mode
-        self.reason = None
-        self.zero_reason = None
-        self.print = fingerprint(tensor)
-        self.size_at_first = size_of(tensor._array)
-        self.replaced_by = None
-        self.requires_grad = tensor.requires_grad
-        self.ever_required = tensor.requires_grad
-
-    @property
-    def said(self):
-        return f"`{self.name or 'a tensor'}` ({self.shape})"
-
-    def blame(self, reason):
-        if reason is not None and (self.reason is None or reason.rank > self.reason.rank):
-            self.reason = reason
-
-
-def fingerprint(tensor):
-    """A few of a tensor's numbers, to see later whether they changed."""
-    return tensor._array.reshape(-1)[:512].tobytes() if tensor._array.size else b""
-
-
-def is_sampled(number):
-    """Whether the expensive questions are asked the n-th time: the first times, then ever more rarely."""
-    return number <= 6 or number & (number - 1) == 0 or (number % 3 == 0 and (number // 3) & (number // 3 - 1) == 0)
-
-
-class Holder:
-    """What is remembered of an optimizer, which most programs make in a function and drop at its end."""
-
-    def __init__(self, kind, place):
-        self.kind, self.place = kind, place
-        self.name = ""
-        self.lr = None
-        self.steps = 0
-
-
-class Finding:
-    """One thing that is wrong: its kind (one of `KINDS` or "error"), the sentence, and the line to blame."""
-
-    def __init__(self, kind, sentence, file=None, line=None):
-        self.kind, self.sentence, self.file, self.line = kind, sentence, file, line
-
-    @property
-    def where(self):
-        return f"{short(self.file)}:{self.line}" if self.file else None
+from wengert.tensor import Tensor
 
 
 class Calls:
@@ -136,6 +61,8 @@ class Witness(Record):
         self.loss_name = None
         self.previous_print = {}
         self.last_walk = None  # of the last pass: its nodes and its place
+        self.since_pass = []  # of each call of a module since the last pass: how many sites there were
+        self.unfinished = deque(maxlen=64)  # (pass, leak, sites) of graphs kept of calls since the last pass
         self.pass_starts = deque(maxlen=64)  # of each pass: how many sites there were, its place
 
     # --- stories ----------------------------------------------------------------------------------------------------
@@ -154,7 +81,7 @@ class Witness(Record):
         """The `Holder` of an optimizer."""
         found = self.holder_of.get(optimizer)
         if found is None:
-            found = Holder(type(optimizer).__name__, self.optimizers.get(optimizer, NOWHERE))
+            found = Holder(type(optimizer).__name__, self.optimizers.get(optimizer, NOWHERE), self.count)
             self.holder_of[optimizer] = found
             self.holders.append(found)
         return found
@@ -171,6 +98,7 @@ class Witness(Record):
     def note_optimizer(self, optimizer):
         super().note_optimizer(optimizer)
         holder = self.holder(optimizer)
+        holder.lr_at_first = holder.lr_at_first or optimizer.param_groups[-1].get("lr")
         frames = user_frames(2)
         for group in optimizer.param_groups:
             for p in group["params"]:
@@ -189,11 +117,42 @@ class Witness(Record):
             super().note_pass(nodes, wanted, over)
             self.begin(nodes, wanted)
             return
+        if not over and wanted is None:
+            self.note_inner(nodes)
         if over and self.calls.passes == 1 and self.now is not None:
             self.end(nodes, wanted)
         super().note_pass(nodes, wanted, over)
 
+    def note_inner(self, nodes):
+        """A pass inside of another, as reentrant checkpoints run them: the leaves that it reaches are reached."""
+        place = self.now[2] if self.now is not None else NOWHERE
+        for leaf in walk(nodes)[1]:
+            tensor = leaf._variable()
+            if tensor is not None:
+                story = self.story(tensor)
+                story.reached += 1
+                story.reached_at = story.reached_at or place.shown[:2]
+                story.last_reached = story.last_got = self.passes
+
+    def note_call(self):
+        """The program calls a module: are the graphs of the calls since the last pass still there?"""
+        if grad_mode.enabled and not self.calls.passes:
+            self.since_pass.append(self.count)
+            number = len(self.since_pass)
+            if number >= 8 and number & (number - 1) == 0:
+                self.measure_unfinished()
+
+    def measure_unfinished(self):
+        """Who keeps graphs on which, perhaps, backward is never called: asked when many calls have been made."""
+        starts = self.since_pass
+        nodes = [n for n in live_nodes() if n.site_ is not None and n.site_.seq > starts[0] and n.site_.place.frames]
+        if len({bisect(starts, n.site_.seq) for n in nodes}) >= 6:
+            leak = leak_of(nodes, user_frames(3), of=lambda node: bisect(starts, node.site_.seq))
+            if leak.name is not None and leak.graphs >= 6:
+                self.unfinished.append((self.passes, leak, [node.site_ for node in nodes[:64]]))
+
     def begin(self, nodes, wanted):
+        self.since_pass.clear()
         self.bad_gradient = None
         place = place_here(self.places, 3)
         calls = self.callers.setdefault(place.shown[:2], Calls())
@@ -261,7 +220,12 @@ class Witness(Record):
             for leaf, story in loose.items():
                 nodes = [node for node, _ in leaves[leaf]]
                 features = all(node not in behind and node in before for node in nodes)
-                story.feeds = features and story.feeds is not False and not self.is_unregistered(leaf, nodes)
+                story.unregistered = story.unregistered or self.is_unregistered(leaf, nodes)
+                story.feeds = features and story.feeds is not False and not story.unregistered
+            chosen = {id(s.tensor()) for s in self.stories.values() if s.held}
+            beside = beside_chosen(self.modules, chosen)
+            for leaf, story in loose.items():
+                story.beside_chosen = id(leaf._variable()) in beside
         for story in loose.values():
             tensor = story.tensor()
             story.changed = story.changed or fingerprint(tensor) != story.print
@@ -283,7 +247,7 @@ class Witness(Record):
             if tensor is None or not story.held or story.reached or tensor._node in leaves:
                 continue
             if tensor._node is not None:
-                story.blame(missing(story.site, root, self))
+                story.blame(missing(story.site, root, self), self.passes)
 
     def end(self, nodes, wanted):
         order, leaves, place = self.now
@@ -307,10 +271,12 @@ class Witness(Record):
             if unknown and all(s is None for s in sizes):
                 reason = zero_reason(leaf, order)
                 if reason.kind == "cut":
-                    story.blame(reason)
+                    story.blame(reason, self.passes)
                     continue
             story.reached += 1
             story.reached_at = story.reached_at or place.shown[:2]
+            if story.used_at is None:
+                story.used_at = next((n.site_.place for n, _ in edges if n.site_ is not None), None)
             story.last_reached = self.passes
             known = [s for s in sizes if s is not None]
             arrived = any(known) and (leaf.grad is None or leaf.grad._array.any())  # and did not cancel out
@@ -346,6 +312,22 @@ class Witness(Record):
         if len(self.stories) > 20_000:
             self.stories.clear()
 
+    def is_resting(self, tensor):
+        """Whether the module of a parameter was put into evaluation mode, so that it is not meant to learn."""
+        for module in self.modules:
+            for below in module.modules():
+                if any(p is tensor for p in below._parameters.values()):
+                    return not below.training
+        return False
+
+    def is_set_apart(self, story):
+        """Whether a value computed from a leaf was also cut off and handed on, so that others train without it."""
+        for _, cut in self.cut_places.values():
+            used = cut.kind in APART and any("Backward" in site.operation for site in cut.took)
+            if used and story.site in ancestry(cut.site):
+                return True
+        return False
+
     # --- writes behind the graph's back -----------------------------------------------------------------------------
 
     def note_write(self, tensor, site):
@@ -380,6 +362,7 @@ class Witness(Record):
         super().before_step(optimizer, args, kwargs)
         holder = self.holder(optimizer)
         holder.steps = count = holder.steps + 1
+        closed = len(args) > 1 or kwargs.get("closure") is not None  # then the gradients are made inside of the step
         holder.lr = float(optimizer.param_groups[0].get("lr", 0))
         frames = user_frames(2) if is_sampled(count) else ()
         if frames:
@@ -393,9 +376,13 @@ class Witness(Record):
                 story = self.story(p)
                 story.held = True
                 story.steps += 1
+                if not story.reached:
+                    story.settle(self.passes)
                 grad = p.grad
                 got = story.last_got > story.last_step
-                if grad is None or (got and not grad._array.any()):
+                if closed:
+                    self.previous_print[id(p)] = fingerprint(p)
+                elif grad is None or (got and not grad._array.any()):
                     story.empty_steps += 1
                     if got:
                         self.note_loss_of_gradient(story, grad)
@@ -422,6 +409,8 @@ class Witness(Record):
                     story = self.story(p)
                     if fingerprint(p) != before:
                         story.moved += 1
+                    elif p.grad is None:
+                        story.empty_steps += 1
                     elif p.grad is not None and p.grad._array.any() and not group.get("lr", 1):
                         story.unmoved += 1
 
@@ -464,286 +453,23 @@ class Witness(Record):
             known[0] += 1
             known[1] = site.cut
 
-    # --- what came of it --------------------------------------------------------------------------------------------
 
-    def findings(self, ended_early=False):
-        """Everything that is wrong, the worst first; little is sure where the program ended before its time."""
-        found = self.of_fault() + self.of_parameters(ended_early)
-        if not ended_early:
-            found += self.of_leaks()
-        found += self.of_hazards()
-        lines = [(f.file, f.line) for f in found]
-        return [f for i, f in enumerate(found) if lines[i] == (None, None) or lines[i] not in lines[:i]]
-
-    def of_fault(self):
-        if self.fault is None:
-            return []
-        reason, number, what, _ = self.fault
-        subject = (
-            f"`{self.loss_name}`"
-            if what == "loss" and self.loss_name
-            else "The loss"
-            if what == "loss"
-            else "A gradient"
-        )
-        sentence = f"{subject} is infinite or NaN from backward pass {number} on: {reason.tail}."
-        return [Finding("nan", sentence, reason.file, reason.line)]
-
-    def of_hazards(self):
-        """Writes behind the graph's back; where nothing is trained they are the program's own business."""
-        return (
-            []
-            if not self.holders
-            else [
-                Finding(
-                    "in-place",
-                    f"{at(place)} writes through .data into a value that {site.operation} (made at {at(site.place)}) "
-                    "had saved for its derivative: autograd can't see it, and the gradient is wrong without an error.",
-                    place.file,
-                    place.line,
-                )
-                for place, _, site in self.hazards.values()
-            ]
-        )
-
-    def of_leaks(self):
-        found = {}
-        for calls in self.callers.values():
-            for how in ("kept", "carried"):
-                samples = [s for s in calls.samples if s["how"] == how]
-                if how == "kept":
-                    samples = [s for s in samples if not any(site.visited > s["pass"] for site in s["sites"])]
-                    grown = samples and max(s["graphs"] for s in samples) >= 3
-                else:
-                    sizes = [s["graphs"] for s in samples]
-                    grown = len(sizes) >= 2 and sizes[-1] >= 3 and all(a < b for a, b in pairwise(sizes))
-                if not grown:
-                    continue
-                with_leak = [s for s in samples if "leak" in s]
-                if not with_leak:
-                    continue
-                leak = max(with_leak, key=lambda s: s["graphs"])["leak"]
-                key = (leak.file, leak.line)
-                if key not in found or found[key][1].graphs < leak.graphs:
-                    found[key] = (samples, leak)
-        return [
-            Finding(
-                "leak",
-                f"Memory grows: {leak}."
-                + f" Graphs of past steps alive: {', then '.join(str(s['graphs']) for s in thinned(samples))}.",
-                leak.file,
-                leak.line,
-            )
-            for samples, leak in found.values()
-        ]
-
-    def of_parameters(self, ended_early=False):
-        """The leaves that do not learn, those with the same reason together."""
-        groups = {}
-        for story in self.stories.values():
-            reason = self.verdict(story)
-            if reason is None or (ended_early and reason.kind not in CERTAIN):
-                continue
-            key = (reason.kind, reason.file, reason.line, reason.tail if reason.file is None else None)
-            groups.setdefault(key, (reason, []))[1].append(story)
-        self.notes = [group for group in groups.values() if group[0].kind == "features"]
-        groups = [group for group in groups.values() if group[0].kind != "features"]
-        lost = {(r.file, r.line) for r, _ in groups if r.kind == "zero"}
-        groups = [(r, stories) for r, stories in groups if not (r.kind == "zero" and (r.behind & lost))]
-        found = self.of_wrong_optimizer(groups)
-        for reason, stories in groups:
-            loss = f"`{self.loss_name}`" if self.loss_name else "the loss"
-            names = [s.said for s in stories]
-            found.append(Finding("no-grad", reason.said_of(names, loss), reason.file, reason.line))
-        for place, passes in self.gone.items():
-            if len(passes) >= 2 and self.holders:
-                sentence = (
-                    f"The module made at {at(place)} is made anew in every step: its parameters get gradients, but no "
-                    "optimizer ever holds them. Make it once, in __init__."
-                )
-                found.append(Finding("no-grad", sentence, place.file, place.line))
-        return found
-
-    def of_wrong_optimizer(self, groups):
-        """An optimizer that was given another network than the one in use, or not all: taken out of `groups`."""
-        roots = {root_name(s) for s in self.stories.values() if s.held}
-        left_out = [g for g in groups if g[0].kind == "not held" and root_name(g[1][0]) not in roots]
-        if not left_out or not self.holders:
-            return []
-        idle = [g for g in groups if g[0].kind == "never used"]
-        stories = [s for _, members in left_out for s in members]
-        names = f"{listing([s.said for s in stories])} {'get' if len(stories) > 1 else 'gets'}"
-        places = self.makers([s for _, members in idle for s in members], root_name(stories[0]))
-        place = places[0]
-        for group in left_out + idle:
-            groups.remove(group)
-        sentence = f"{names} gradients, but no optimizer holds {'them' if len(stories) > 1 else 'it'}"
-        if idle:
-            unused = [s.said for _, members in idle for s in members]
-            sentence += f". The one made at {at(place)} holds {listing(unused)}, which no recorded operation used"
-        else:
-            sentence += f": the one made at {at(place)} was not given {'them' if len(stories) > 1 else 'it'}"
-        return [Finding("no-grad", sentence + ".", place.file, place.line)]
-
-    def makers(self, idle, wanted):
-        """The places where optimizers were made, first those that hold `idle` leaves, or ones that others hold."""
-        holders = {}
-        for story in self.stories.values():
-            for holder in story.holders:
-                holders.setdefault(holder, []).append(story)
-
-        def suspicion(item):
-            holder, stories = item
-            doubled = sum(len(s.holders) > 1 for s in stories)
-            return (sum(s in idle for s in stories), doubled, doubled and is_called_after(holder.name, wanted))
-
-        ranked = sorted(holders.items(), key=suspicion, reverse=True)
-        if ranked and not any(suspicion(ranked[0])):
-            ranked = ranked[::-1]
-        return [holder.place for holder, _ in ranked] or [holder.place for holder in self.holders]
-
-    def verdict(self, story):
-        """The reason why a leaf does not learn; None if it does, or is not meant to."""
-        tensor = story.tensor()
-        if not story.held:
-            return self.verdict_unheld(story, tensor)
-        if self.passes == 0:
-            if not self.steps:
-                return None
-            place = self.steps[-1][0]
-            tail = f"never {{gets}} a gradient: the optimizer steps at {at(place)}, but backward is never called"
-            return Reason("no backward", tail.replace("never {gets}", "{gets} never"), place)
-        if not story.ever_required and not (tensor is not None and tensor.requires_grad):
-            return self.verdict_frozen(story, tensor)
-        if tensor is not None and not tensor.requires_grad and not story.reached:
-            return None  # frozen on purpose
-        if not story.reached:
-            renewed = self.renewed(story, tensor)
-            return (
-                renewed or story.reason or Reason("never used", "{gets} no gradient: no recorded operation used {it}")
-            )
-        if story.zero == story.reached and (story.zero >= 2 or self.passes == 1):
-            return story.zero_reason
-        if story.faulty or self.fault is not None:
-            return None
-        if story.lost and len(story.lost) >= min(story.steps, 2) and not story.moved:
-            place = next((p for p in story.lost if p is not None), None)
-            line = (place.file, place.line) if place is not None else source.reset_of_grad(self.files())
-            by = f"it is dropped at {shown(*line)}" if line is not None else "it is dropped"
-            tail = f"{{gets}} a gradient, but {by}, before the optimizer steps: {{it}} never {{moves}}"
-            return Reason("reset", tail, at=line)
-        if not story.steps and not self.has_moved(story, tensor):
-            place = self.made(story)
-            where = f" (made at {at(place)})" if place is not None else ""
-            backward = story.reached_at
-            tail = f"{{gets}} a gradient, but the optimizer that holds {{them}}{where} never steps"
-            if backward is not None:
-                tail += f" after backward at {shown(backward[0].co_filename, backward[1])}"
-            return Reason("no step", tail, at=(backward[0].co_filename, backward[1]) if backward else None)
-        if story.steps and not story.moved and story.empty_steps == story.steps:
-            place = self.steps[-1][0]
-            tail = f"{{gets}} a gradient, but {{its}} gradient is None at every step of the optimizer, at {at(place)}"
-            return Reason("reset", tail, place)
-        if story.unmoved and not story.moved:
-            place = self.made(story)
-            where = f" made at {at(place)}" if place is not None else ""
-            tail = (
-                f"{{gets}} a gradient, but the steps of the optimizer{where} leave {{them}} as {{it}} {{is}}: lr is 0"
-            )
-            return Reason("not moved", tail, place)
-        return None
-
-    def verdict_unheld(self, story, tensor):
-        if not self.holders or story.reached < 2 or story.changed or self.has_moved(story, tensor):
-            return None
-        if tensor is None and not story.is_parameter:
-            return None
-        held = [s for s in self.stories.values() if s.held]
-        of_modules = [s for s in held if s.is_parameter and (s.of_module or not (s.reached and story.of_module))]
-        if story.is_parameter and not of_modules:
-            return None  # nothing of a module is trained: an image, or an input, is
-        if story.zero == story.reached or story.asked:
-            return None
-        if not story.is_parameter and not self.is_forgotten(story):
-            return None
-        if story.resting or self.is_resting(tensor):
-            return None
-        if story.feeds and not any(len(s.holders) > 1 for s in held):  # then one optimizer got another's network
-            tail = (
-                f"{{gets}} a gradient in {story.reached} passes and no optimizer holds {{them}}: {{it}} only "
-                "{computes} features for what is trained. If that is meant, requires_grad_(False) saves the work"
-            )
-            return Reason("features", tail)
-        place = story.site.place if story.site.place.frames else None
-        made = f" (made at {at(place)})" if place is not None else ""
-        tail = f"{{gets}} a gradient in {story.reached} passes, but no optimizer holds {{them}}{made}, so {{it}} never "
-        return Reason("not held", f"{tail}{{moves}}", place)
-
-    def is_forgotten(self, story):
-        """Whether a plain leaf that gets gradients and never moves looks like a parameter: small, named, used often."""
-        return (
-            story.reached >= 3
-            and story.name is not None
-            and "[" not in story.name
-            and story.last_reached == self.passes
-        )
-
-    def is_resting(self, tensor):
-        """Whether the module of a parameter was put into evaluation mode, so that it is not meant to learn."""
-        for module in self.modules:
-            for below in module.modules():
-                if any(p is tensor for p in below._parameters.values()):
-                    return not below.training
-        return False
-
-    def has_moved(self, story, tensor):
-        return tensor is not None and fingerprint(tensor) != story.print
-
-    def made(self, story):
-        return next((holder.place for holder in story.holders if holder.place.frames), None)
-
-    def verdict_frozen(self, story, tensor):
-        """An optimizer holds what never asked for gradients: meant so for a frozen part, not for a whole optimizer."""
-        if story.is_parameter:
-            return None
-        reason = no_grad_asked(tensor) if tensor is not None else Reason("frozen", NEVER_ASKED, rank=2)
-        if reason.file is None and story.name is not None:
-            for filename in self.files():
-                line = source.assignment_of(filename, story.name)
-                if line is not None:
-                    where = shown(filename, line)
-                    tail = f"{{gets}} no gradient: {{it}} {{is}} made without requires_grad=True at {where}"
-                    return Reason("frozen", tail, at=(filename, line))
-        return reason
-
-    def files(self):
-        return list(dict.fromkeys(code.co_filename for code, _ in self.callers))
-
-    def renewed(self, story, tensor):
-        """The reason of a parameter that the model replaced after the optimizer was made."""
-        if story.name is None or "." not in story.name:
-            return None
-        for other in self.stories.values():
-            if other is not story and other.name == story.name and other.reached and not other.held:
-                place = other.site.place if other.site.place.frames else None
-                where = f" at {at(place)}" if place is not None else ""
-                tail = f"{{gets}} no gradient: the model replaced {{them}}{where} after the optimizer was made"
-                return Reason("replaced", tail, place)
-        return None
+APART = ("detach", "data", "no_grad", "requires_grad_(False)")
 
 
-CERTAIN = ("cut", "zero", "replaced")  # what may be said of a parameter though the program ended before its time
+def beside_chosen(modules, chosen):
+    """ids of the parameters of modules that an optimizer was given in part: `chosen` (ids) splits what they own.
 
-
-def is_called_after(variable, name):
-    """Whether an optimizer's variable seems to speak of a network's, as `opt_g` does of `gen`."""
-    words = variable.lower().rpartition(".")[2].split("_")
-    name = name.lower()
-    return any(word and (name.startswith(word) or name.endswith(word)) for word in words)
-
-
-def root_name(story):
-    return (story.name or "?").removeprefix("self.").partition(".")[0]
+    So are the adapters of a frozen network picked out, or all biases; whole submodules left out are an oversight.
+    """
+    found = set()
+    for module in modules:
+        for part in module.modules():
+            some = any(id(p) in chosen for p in part._parameters.values())
+            if some and any(p.requires_grad and id(p) not in chosen for p in part.parameters()):
+                found |= {id(p) for p in module.parameters() if id(p) not in chosen}
+                break
+    return found
 
 
 def layout(order, trained):
@@ -760,28 +486,9 @@ def layout(order, trained):
     return behind, before
 
 
-def listing(names):
-    shown_names = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
-    return ", ".join(shown_names[:-1]) + (" and " if len(names) > 1 else "") + shown_names[-1]
-
-
 WINDOWS = frozenset(
     {"select", "slice", "view", "as_strided", "transpose", "t", "unsqueeze", "squeeze", "expand", "permute"}
 )
-
-
-def thinned(samples):
-    return (
-        samples
-        if len(samples) <= 4
-        else [samples[0], samples[len(samples) // 3], samples[2 * len(samples) // 3], samples[-1]]
-    )
-
-
-def is_library(frame):
-    from wengert.lens.recorder import is_ours
-
-    return is_ours(frame.f_code)
 
 
 def name_of_root(nodes, frames):

@@ -21,7 +21,7 @@ from wengert.autograd.graph import FREED, Node, Output, Version, grad_mode, next
 from wengert.dtypes import FROM_NUMPY
 from wengert.errors import explain
 from wengert.interop import adopt
-from wengert.kernels import choices
+from wengert.kernels import choices, sums
 from wengert.ops import halves
 from wengert.tensor import Parameter, Tensor, new, wrap
 
@@ -102,9 +102,9 @@ def unbroadcast(g, shape):
     """Sum an array over the dimensions along which an input was broadcast."""
     extra = g.ndim - len(shape)
     if extra:
-        g = g.sum(axis=tuple(range(extra)))
+        g = sums.add(g, tuple(range(extra)))
     ones = tuple(i for i, extent in enumerate(shape) if extent == 1 and g.shape[i] != 1)
-    return g.sum(axis=ones, keepdims=True) if ones else g
+    return sums.add(g, ones, keepdims=True) if ones else g
 
 
 def recover(operation, error, arrays, kernel):
@@ -334,6 +334,9 @@ class Emitter:
     def number_case(self):
         """``tensor op number``: as quick as two tensors, if the number fits the dtype as it is."""
         op = self.op
+        if op.promote and op.mostly_numbers:
+            self.numbers_case()
+            return
         if not op.takes_number or len(op.tensors) != 2 or len(op.signature) != 2:
             return
         if self.inplace and (op.promote == "bool" or not isinstance(op.kernel, np.ufunc)):
@@ -347,6 +350,21 @@ class Emitter:
         rest = "".join([" and out is None" if self.has_out() else "", " and not rare.active"])
         self.add(f"if {fits}{rest}:")
         self.add(f"return op.with_number{'_inplace' if self.inplace else ''}({tensor}, {number})", 2)
+
+    def numbers_case(self):
+        """Likewise for operations of more operands, some of which are mostly numbers (or None)."""
+        op = self.op
+        first, *others = (name for name in op.tensors if name not in op.mostly_numbers)
+        tests = [f"(type({name}) is Tensor or type({name}) is Parameter)" for name in (first, *others)]
+        tests += [f"{first}.dtype is {name}.dtype" for name in others]
+        tests.append(f"{first}.dtype.takes_numbers")
+        for name in op.mostly_numbers:
+            missing = f" or {name} is None" if name in self.saved.optional else ""
+            tests.append(f"(type({name}) is float or type({name}) is int{missing})")
+        if self.has_out():
+            tests.append("out is None")
+        self.add(f"if {' and '.join(tests)} and not rare.active:")
+        self.add(f"return op.with_number{'_inplace' if self.inplace else ''}({', '.join(op.signature)})", 2)
 
     def defaults(self, parameters, namespace):
         for parameter in parameters:
@@ -512,7 +530,7 @@ class Emitter:
         self.add("t._node = None", indent + 1)
         if op.view:
             self.add(f"if not ({nothing}):", indent + 1)
-            self.add("t._view_kind = 'no_grad'", indent + 2)
+            self.add("views.leave_unrecorded(t)", indent + 2)
         self.add("return t", indent + 1)
         self.make_node(indent, "r.shape", f"{self.first()}.dtype")
         self.add("t._node = node", indent)

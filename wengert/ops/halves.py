@@ -33,6 +33,10 @@ OTHERS = frozenset(
 )
 
 
+# Of these those that refuse operands of different dtypes, and must see what they were given.
+OF_ONE_DTYPE = frozenset("addmm addmv baddbmm linear matmul mm mv bmm dot".split())  # noqa: SIM905
+
+
 def widens_kernel(operation):
     """Whether the kernel is to be given 16-bit floats as float32."""
     if operation.promote:
@@ -66,13 +70,15 @@ def half_among(gradients):
     return next((g.dtype for g in gradients if getattr(g, "dtype", None) in HALVES), None)
 
 
-def in_float32(kernel, results, several):
+def in_float32(kernel, results, several, of_one_dtype=False):
     """`kernel` on float32 copies of 16-bit operands, its first `results` results taken back to the first one's dtype.
     """
 
     @functools.wraps(kernel) if not isinstance(kernel, np.ufunc) else lambda f: f
     def run(*operands, **options):
         dtype = half_among(operands)
+        if of_one_dtype and any(getattr(operand, "dtype", dtype) != dtype for operand in operands):
+            return kernel(*operands, **options)
         found = kernel(*map(widened, operands), **{name: widened(value) for name, value in options.items()})
         if not several:
             return narrow(found, dtype)

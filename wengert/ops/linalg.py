@@ -11,8 +11,15 @@ from wengert.tensor import Parameter, Tensor
 
 HIDDEN = {"function": False, "method": False}
 
-mm = primitive("mm", kernels.mm, input=lambda g, mat2: g @ mat2.T, mat2=lambda g, input: input.T @ g)
-bmm = primitive("bmm", kernels.bmm, input=lambda g, mat2: g @ mat2.mT, mat2=lambda g, input: input.mT @ g)
+
+def times(a, b):
+    return a @ b
+
+
+times._on_tensors, times._on_arrays = True, kernels.times
+
+mm = primitive("mm", kernels.mm, input=lambda g, mat2: times(g, mat2.T), mat2=lambda g, input: times(input.T, g))
+bmm = primitive("bmm", kernels.bmm, input=lambda g, mat2: times(g, mat2.mT), mat2=lambda g, input: times(input.mT, g))
 mv = primitive("mv", kernels.mv, input=lambda g, vec: reshape_to(g, (-1, 1)) * vec, vec=lambda g, input: input.T @ g)
 dot = primitive("dot", kernels.dot, input=lambda g, tensor: g * tensor, tensor=lambda g, input: g * input)
 
@@ -41,7 +48,7 @@ def left_gradient(g, input_shape, other, other_shape):
         full = reshape_to(g, (*g.shape[:-1], 1, g.shape[-1])) @ other.mT
         return sum_to(full, (1,) * (len(full.shape) - 1) + tuple(input_shape)).reshape(input_shape)
     else:
-        full = g @ other.mT
+        full = times(g, other.mT)
     return fitted(full, input_shape)
 
 
@@ -53,7 +60,7 @@ def right_gradient(g, input, input_shape, other_shape):
         full = input.mT @ reshape_to(g, (*g.shape, 1))
         return sum_to(reshape_to(full, full.shape[:-1]), other_shape)
     else:
-        full = input.mT @ g
+        full = times(input.mT, g)
     return fitted(full, other_shape)
 
 
@@ -120,7 +127,8 @@ def _added(input, result, beta, alpha):
 
 addmm_op = primitive(
     "addmm", _addmm, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
-    mat1=lambda g, mat2, alpha: scaled(g @ mat2.T, alpha), mat2=lambda g, mat1, alpha: scaled(mat1.T @ g, alpha),
+    mat1=lambda g, mat2, alpha: scaled(times(g, mat2.T), alpha),
+    mat2=lambda g, mat1, alpha: scaled(times(mat1.T, g), alpha),
 )  # fmt: skip
 addmv_op = primitive(
     "addmv", _addmv, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
@@ -129,8 +137,8 @@ addmv_op = primitive(
 )  # fmt: skip
 baddbmm_op = primitive(
     "baddbmm", _baddbmm, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
-    batch1=lambda g, batch2, alpha: scaled(g @ batch2.mT, alpha),
-    batch2=lambda g, batch1, alpha: scaled(batch1.mT @ g, alpha),
+    batch1=lambda g, batch2, alpha: scaled(times(g, batch2.mT), alpha),
+    batch2=lambda g, batch1, alpha: scaled(times(batch1.mT, g), alpha),
 )  # fmt: skip
 
 
@@ -165,8 +173,8 @@ def _addr(input, vec1, vec2, beta, alpha):
 
 addbmm_op = primitive(
     "addbmm", _addbmm, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),
-    batch1=lambda g, batch2, alpha: scaled(g @ batch2.mT, alpha),
-    batch2=lambda g, batch1, alpha: scaled(batch1.mT @ g, alpha),
+    batch1=lambda g, batch2, alpha: scaled(times(g, batch2.mT), alpha),
+    batch2=lambda g, batch1, alpha: scaled(times(batch1.mT, g), alpha),
 )  # fmt: skip
 addr_op = primitive(
     "addr", _addr, **HIDDEN, input=lambda g, input_shape, beta: fitted(scaled(g, beta), input_shape),

@@ -3,7 +3,8 @@
 import numpy as np
 
 from wengert.errors import type_name
-from wengert.kernels.matmul import c_name
+from wengert.kernels.matmul import c_name, state, times
+from wengert.kernels.sums import add_rows
 from wengert.ops.declare import composite, primitive
 
 
@@ -16,6 +17,8 @@ def _linear(input, weight, bias=None):
         and bias.shape == weight.shape[:1]
         and input.dtype.itemsize > 2
     ):
+        if state.active:
+            return times(input, weight.T, bias)
         out = input.dot(weight.T)
         out += bias
         return out
@@ -43,27 +46,22 @@ def _general(input, weight, bias):
         )
     if input.dtype.itemsize == 2:
         return _half(input, weight, bias)
-    out = times(input, weight.T)
     if bias is not None:
-        if bias.dtype != out.dtype:
+        if bias.dtype != input.dtype:
             raise RuntimeError(
                 f"self and mat2 must have the same dtype, but got {type_name(bias.dtype)} and {type_name(input.dtype)}"
             )
-        if bias.ndim > out.ndim or (bias.shape and bias.shape[-1] not in (1, out.shape[-1])):
+        extent = weight.shape[0]
+        if bias.ndim > input.ndim or (bias.shape and bias.shape[-1] not in (1, extent)):
             raise RuntimeError(
-                f"The expanded size of the tensor ({out.shape[-1]}) must match the existing size ({bias.shape[-1]}) at "
-                f"non-singleton dimension {out.ndim - 1}.  Target sizes: {list(out.shape)}.  Tensor sizes: "
-                f"{list(bias.shape)}"
+                f"The expanded size of the tensor ({extent}) must match the existing size ({bias.shape[-1]}) at "
+                f"non-singleton dimension {input.ndim - 1}.  Target sizes: {[*input.shape[:-1], extent]}.  "
+                f"Tensor sizes: {list(bias.shape)}"
             )
-        out += bias
-    return out
-
-
-def times(rows, matrix):
-    """rows @ matrix as one product, however many dimensions the rows are laid out in."""
-    if rows.ndim <= 2:
-        return rows.dot(matrix)
-    return rows.reshape(-1, rows.shape[-1]).dot(matrix).reshape(*rows.shape[:-1], matrix.shape[1])
+    if input.ndim > 1:
+        return times(input, weight.T, bias)
+    out = input.dot(weight.T)
+    return out if bias is None else out + bias
 
 
 def _half(input, weight, bias):
@@ -107,17 +105,17 @@ def to_bias(g, bias_shape):
 
 def _weight_arrays(g, input, weight_shape):
     if g.ndim == 2 and len(weight_shape) == 2 and g.dtype.itemsize > 2:
-        return g.T.dot(input)  # `dot` is called at a third of the cost of `matmul`
+        return times(g.T, input)
     if len(weight_shape) == 1:
         return (g.reshape(1, -1) @ input.reshape(-1, weight_shape[0])).reshape(weight_shape)
     wide = np.float32 if g.dtype.itemsize == 2 else g.dtype
     flat, rows = g.reshape(-1, weight_shape[0]), input.reshape(-1, weight_shape[1])
-    return flat.T.astype(wide, copy=False).dot(rows.astype(wide, copy=False)).astype(g.dtype, copy=False)
+    return times(flat.T.astype(wide, copy=False), rows.astype(wide, copy=False)).astype(g.dtype, copy=False)
 
 
 def _input_arrays(g, weight):
     if g.ndim == 2 and weight.ndim == 2 and g.dtype.itemsize > 2:
-        return g.dot(weight)
+        return times(g, weight)
     if weight.ndim == 1:
         return g[..., None] * weight
     wide = np.float32 if g.dtype.itemsize == 2 else g.dtype
@@ -126,8 +124,8 @@ def _input_arrays(g, weight):
 
 def _bias_arrays(g, bias_shape):
     if g.ndim == 2 and bias_shape == g.shape[1:]:
-        return np.add.reduce(g, 0)
-    total = np.add.reduce(g.reshape(-1, g.shape[-1]), 0)
+        return add_rows(g)
+    total = add_rows(g.reshape(-1, g.shape[-1]))
     return total if bias_shape == total.shape else total.sum().reshape(bias_shape)
 
 

@@ -57,8 +57,12 @@ true_div = pointwise(
     "div", np.true_divide, promote="float",
     input=lambda g, other: g / other, other=lambda g, input, other: -g * ((input / other) / other), **HIDDEN,
 )  # fmt: skip
-floor_div = pointwise("div", kernels.floor_divide, input=lambda g: zeros_of(g), other=lambda g: zeros_of(g), **HIDDEN)
-trunc_div = pointwise("div", kernels.trunc_divide, input=lambda g: zeros_of(g), other=lambda g: zeros_of(g), **HIDDEN)
+ROUNDED = {
+    "node": "DivBackward2", "scalar_node": "DivBackward3", **HIDDEN,
+    "input": lambda g: zeros_of(g), "other": lambda g: zeros_of(g),
+}  # fmt: skip
+floor_div = pointwise("div", kernels.floor_divide, **ROUNDED)
+trunc_div = pointwise("div", kernels.trunc_divide, **ROUNDED)
 floor_divide = pointwise(
     "floor_divide", kernels.floor_divide, node="NotImplemented",
     input=lambda g: undifferentiated("floor_divide"), other=lambda g: undifferentiated("floor_divide"),
@@ -322,8 +326,12 @@ ceil = pointwise("ceil", kernels.ceil, input=lambda g: zeros_of(g))
 trunc = pointwise("trunc", kernels.trunc, input=lambda g: zeros_of(g), alias=("fix",))
 round = pointwise("round", kernels.round, input=lambda g: zeros_of(g))
 frac = pointwise("frac", kernels.frac, input=lambda g: g)
-deg2rad = pointwise("deg2rad", np.deg2rad, promote="float", input=lambda g: g * (PI / 180))
-rad2deg = pointwise("rad2deg", np.rad2deg, promote="float", input=lambda g: g * (180 / PI))
+deg2rad = pointwise(
+    "deg2rad", np.deg2rad, promote="float", node="Deg2RadBackward0", input=lambda g: g * (PI / 180)
+)
+rad2deg = pointwise(
+    "rad2deg", np.rad2deg, promote="float", node="Rad2DegBackward0", input=lambda g: g * (180 / PI)
+)
 angle = pointwise("angle", kernels.angle, promote="float", holomorphic=False, inplace=False,
                   input=lambda g, input: angle_gradient(g, input))  # fmt: skip
 sinc = pointwise("sinc", kernels.sinc, promote="float", input=lambda g, input: g * sinc_gradient(input))
@@ -409,7 +417,7 @@ fmin = pointwise(
     other=lambda g, input, other: select((input <= other) | isnan(other), 0, g),
 )  # fmt: skip
 copysign = pointwise(
-    "copysign", kernels.copysign, numbers=("other",), promote="float",
+    "copysign", kernels.copysign, numbers=("other",), promote="float", scalar_node="CopysignBackward1",
     input=lambda g, input, out: select(input == 0, 0, g * (out / input)), other=lambda g: zeros_of(g),
 )  # fmt: skip
 xlogy = pointwise(
@@ -477,7 +485,7 @@ where_method = choice(
 )
 clamp = pointwise(
     "clamp", kernels.clamp, numbers=("min", "max"), tensors=("input", "min", "max"), alias=("clip",),
-    scalar_node="ClampBackward1",
+    mostly_numbers=("min", "max"), scalar_node="ClampBackward1",
     input=lambda g, input, min, max: clamp_gradient(g, input, min, max),
     min=lambda g, input, min, max: select(input < min if max is None else (input < min) & (min < max), g, 0),
     max=lambda g, input, min, max: select(input > max if min is None else (input > max) | (max < min), g, 0),
@@ -491,8 +499,10 @@ clamp_max = choice(
 
 
 def refuse_mixture(values):
-    """Here PyTorch promotes nothing."""
+    """Here PyTorch promotes nothing, and knows no integers."""
     wanted = values["input"].dtype
+    if not wanted.differentiable:
+        raise NotImplementedError(f'"lerp_kernel" not implemented for \'{SCALAR_NAMES[wanted]}\'')
     for name in ("end", "weight"):
         value = values[name]
         if isinstance(value, Tensor) and value.dtype is not wanted:
@@ -500,7 +510,8 @@ def refuse_mixture(values):
 
 
 lerp = pointwise(
-    "lerp", kernels.lerp, tensors=("input", "end", "weight"), check=refuse_mixture,
+    "lerp", kernels.lerp, tensors=("input", "end", "weight"), check=refuse_mixture, mostly_numbers=("weight",),
+    node="LerpBackward1", scalar_node="LerpBackward0",
     input=lambda g, weight: g * (1 - weight), end=lambda g, weight: g * weight,
     weight=lambda g, input, end: g * (end - input),
 )  # fmt: skip

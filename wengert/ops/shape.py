@@ -12,6 +12,7 @@ from wengert.autograd.graph import Node, Output, Version, grad_mode, next_seq
 from wengert.dtypes import INTEGER, contiguous_format
 from wengert.dtypes import dtype as dtype_class
 from wengert.kernels import shape as kernels
+from wengert.kernels import sums
 from wengert.kernels.reductions import axis_of
 from wengert.ops import declare
 from wengert.ops.declare import composite, overriding, primitive, variadic
@@ -37,7 +38,7 @@ def _sum_to(input, shape):
     if extra < 0 or any(n not in (1, m) for n, m in zip(shape, input.shape[extra:], strict=True)):
         raise RuntimeError(f"size {{{list(shape)}}} is not expandable to size {{{list(input.shape)}}}.")
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and input.shape[i + extra] != 1)
-    result = input.sum(axis=axes, keepdims=True) if axes else input
+    result = sums.add(input, axes, keepdims=True) if axes else input
     return result.reshape(shape)
 
 
@@ -94,7 +95,7 @@ diagonal = primitive(
     input=lambda g, input_shape, offset, dim1, dim2: pad_diagonal(g, input_shape, offset, dim1, dim2),
 )  # fmt: skip
 pad_diagonal = primitive(
-    "diagonal_backward", kernels.pad_diagonal, **INNER,
+    "diagonal_backward", kernels.pad_diagonal, **INNER, node="DiagEmbedBackward0",
     input=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2),
 )  # fmt: skip
 unfold = primitive(
@@ -107,7 +108,7 @@ fold_windows = primitive(
 )  # fmt: skip
 as_strided = primitive(
     "as_strided", kernels.as_strided, view=True, residuals=("geometry",), node="AsStridedBackward0",
-    input=lambda g, geometry: scatter_positions(g, kernels.positions(geometry), geometry[0]),
+    input=lambda g, geometry: strided_gradient(g, geometry),
 )  # fmt: skip
 gather_positions = primitive(
     "gather_positions", lambda input, where: kernels.gather_positions(input, where), **INNER,
@@ -117,6 +118,16 @@ scatter_positions = primitive(
     "scatter_positions", lambda input, where, shape: kernels.scatter_positions(input, where, shape), **INNER,
     input=lambda g, where: gather_positions(g, where),
 )  # fmt: skip
+share = primitive("share", kernels.share, **INNER, input=lambda g, geometry: collect(g, geometry))
+collect = primitive("collect", kernels.collect, **INNER, input=lambda g, geometry: share(g, geometry))
+
+
+def strided_gradient(g, geometry):
+    """Each element of the input gets what arrives for its place in memory; those that share one divide it."""
+    arrived = scatter_positions(g, kernels.positions(geometry), geometry[0])
+    return share(arrived, geometry) if kernels.overlaps(geometry) else arrived
+
+
 real_of = primitive("real", kernels.real, view="retyped", node="SelectBackward0", holomorphic=False, **INNER,
                     input=lambda g: complex_of(g, g * 0))  # fmt: skip
 imag_of = primitive("imag", kernels.imag, view="retyped", node="SelectBackward0", holomorphic=False, **INNER,
@@ -454,6 +465,8 @@ def rearranged(name, operation, node_name):
         elif self._node is not None and self._base is not None and self._base._node is not None:
             self._node = views.AsStridedBackward0(self._base, self)  # a view finds its place anew, recorded or not
         views.bump(self)
+        if recorded and self._base is None and self._counter.views:
+            views.refresh_views(self._counter, self, self)
         return self
 
     in_place.__name__ = in_place.__qualname__ = f"{name}_"
@@ -601,7 +614,10 @@ def pieces_of(tensor, cut, dim, node_class):
     results = [as_view_of(tensor, array) for array in arrays]
     for piece in results:
         piece._view_kind = "multi"
-    if tensor._node is not None and grad_mode.enabled:
+    if tensor._node is not None and not grad_mode.enabled:
+        for piece in results:
+            views.leave_unrecorded(piece)
+    elif tensor._node is not None:
         node = new(node_class)
         node.edges = (tensor._node,)
         node.seq = next_seq()

@@ -1,6 +1,7 @@
 """``torch.special``: special functions, each beside its derivative."""
 
 import math
+import re
 from functools import partial
 
 from wengert.kernels import special as kernels
@@ -11,8 +12,14 @@ from wengert.ops.pointwise import cos, exp, log, log1p, select, sgn, undifferent
 
 PI, SQRT_PI, SQRT2 = math.pi, math.sqrt(math.pi), math.sqrt(2)
 
-special = partial(pointwise, promote="float", inplace=False, method=False, namespace="special")
 public = partial(pointwise, promote="float")
+
+
+def special(name, kernel, **options):
+    """Declare a function that `torch.special` alone has; its node is spelled as PyTorch's: ``SpecialI0EBackward0``."""
+    camel = re.sub(r"(?:^|_|(?<=\d))[a-z]", lambda found: found[0].strip("_").upper(), name)
+    here = {"promote": "float", "inplace": False, "method": False, "namespace": "special"}
+    return pointwise(name, kernel, **{"node": f"Special{camel}Backward0", **here, **options})
 
 
 def also(operation, *names):

@@ -1,7 +1,5 @@
 """Compiled elementwise kernels give what the reference kernels give, for every layout, dtype and size."""
 
-import ctypes
-import mmap
 
 import ml_dtypes
 import numpy as np
@@ -9,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.kernels.cpu.fences import Fenced, protecting
 from wengert.kernels import cpu, pointwise
 from wengert.kernels.cpu import recorded
 from wengert.kernels.cpu.pointwise import Kernel
@@ -160,30 +159,7 @@ def test_reference_kernels_are_recorded_as_they_stand():
 # --- nothing beyond the ends ------------------------------------------------------------------------------------------
 
 
-class Fenced:
-    """An array whose last byte (or first) lies beside a page that can't be read or written."""
-
-    def __init__(self, values, at_end):
-        page = mmap.PAGESIZE
-        inner = -(-max(values.nbytes, 1) // page) * page
-        self.memory = mmap.mmap(-1, inner + 2 * page)
-        address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
-        self.libc = ctypes.CDLL(None, use_errno=True)
-        self.libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-        self.fences = (address, address + page + inner)
-        self.page = page
-        offset = page + (inner - values.nbytes if at_end else 0)
-        self.array = np.frombuffer(self.memory, values.dtype, values.size, offset).reshape(values.shape)
-        self.array[...] = values
-        for fence in self.fences:
-            assert self.libc.mprotect(fence, page, 0) == 0
-
-    def open(self):
-        for fence in self.fences:
-            self.libc.mprotect(fence, self.page, 3)
-
-
-@pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="protecting pages needs POSIX's mmap")
+@protecting
 @pytest.mark.parametrize("at_end", [True, False])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16, np.float16])
 @pytest.mark.parametrize("size", [1, 7, 15, 16, 17, 31, 33, 64, 65, 1000, 40001])

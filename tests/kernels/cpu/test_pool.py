@@ -95,15 +95,30 @@ def test_statistics():
     assert pool.memory_reserved() == before
 
 
-def test_kept_and_used_never_exceed_the_most_that_was_used():
+def test_kept_and_used_exceed_the_most_that_was_used_by_an_eighth_at_most():
     gc.collect()
     pool.empty_cache()
     stats = pool._raw()
     for size in np.random.default_rng(0).integers(100_000, 3_000_000, 200):
         np.empty(int(size), np.float32)
     raw = pool._raw()
-    assert raw["allocated"] + raw["kept"] <= raw["ever"]
+    assert raw["allocated"] + raw["kept"] <= raw["ever"] * 9 // 8
     assert raw["allocated"] == stats["allocated"]
+
+
+def test_a_smaller_array_may_live_in_a_kept_block_of_up_to_twice_its_size():
+    gc.collect()
+    pool.empty_cache()
+    large = np.empty(3 * N // 2, np.float32)
+    address, before = large.ctypes.data, pool._raw()
+    del large
+    small = np.empty(N, np.float32)
+    assert small.ctypes.data == address
+    assert pool._raw()["allocated"] == before["allocated"]  # it is counted with all that it holds
+    other = np.empty(N, np.float32)
+    assert other.ctypes.data != address
+    del small, other
+    assert pool._raw()["allocated"] < before["allocated"]
 
 
 def test_off():

@@ -10,22 +10,28 @@
     pointwise     elementwise kernels
     rows          row programs: softmax, normalization, losses, reductions along the last dimension
     columns       reductions along other dimensions
+    scans         running sums and products
     updates       formulas that write in place: optimisers' steps
     function      functions in LLVM's language, written instruction by instruction
     products      small products of matrices, as parts of those
+    gemm          large products in single precision
+    blas          NumPy's BLAS kept to one thread, and its products shared out
+    pooling       the greatest of each window
     convolution   which of winograd and onednn takes a convolution
     recurrence    an LSTM's loop over time
-    mersenne      the random engine's words in bulk
+    mersenne      the random engine's words in bulk, and shuffles
+    normals       normal numbers
     recorded      what stands for a reference kernel that can't be recorded as it is
 """
 
 
 def begin():
     """Start the threads and install the pool, when the first fast kernel is about to be used."""
-    from wengert.kernels.cpu import pool, threads
+    from wengert.kernels.cpu import blas, pool, threads
     from wengert.kernels.cpu.pointwise import readable
 
     if not readable():
         raise RuntimeError("this Python lays out arrays in a way that compiled kernels don't know")
     threads.start()
     pool.install()
+    blas.use(1)

@@ -11,11 +11,11 @@ import numpy as np
 
 from wengert.kernels.cpu import native
 from wengert.kernels.cpu.assembly import COMPUTE, Body, literal
-from wengert.kernels.cpu.expressions import F32, F64, HALVES, Symbol, cast
+from wengert.kernels.cpu.expressions import F32, F64, HALVES, Symbol
 from wengert.kernels.cpu.pointwise import entry_text, lanes_for
 from wengert.kernels.cpu.rows import START, combine
 
-ROWS, COLUMNS = 128, 512  # of a task, at most
+ROWS, COLUMNS = 64, 2048  # of a task, at most
 HEADER = 8  # reduced, inner, rows of a task, parts of the rows, parts of the columns, (unused), tasks, (unused)
 
 
@@ -117,7 +117,7 @@ class ColumnKernel:
     """Sums (or extremes) of formulas over the middle of (outer, reduced, inner).
 
     Args:
-        kinds: for each result "sum", "max" or "min"; sums of floats are gathered in float64.
+        kinds: for each result "sum", "max" or "min"; the partial sums are combined in float64.
         formula: symbols to a tuple of trees.
     """
 
@@ -142,12 +142,12 @@ class ColumnKernel:
         layout = (ctypes.c_int64 * len(values))(*values)
         results = [np.empty((outer, parts, inner), dtype) for dtype in dtypes]
         run(ctypes.addressof(layout), *[id(a) for a in inputs], *[id(r) for r in results])
-        return [REDUCE[kind](r, axis=1) for kind, r in zip(self.kinds, results, strict=True)]
+        return [REDUCE[kind](r, axis=1) if kind != "sum" else np.add.reduce(r.astype(np.float64, copy=False), axis=1)
+                for kind, r in zip(self.kinds, results, strict=True)]  # fmt: skip
 
     def compiled(self, dtypes, ways):
         leaves = [Symbol("argument", (), F32 if t in HALVES else t) for t in dtypes]
-        trees = [cast(t, F64) if kind == "sum" and t.dtype.kind == "f" else t
-                 for kind, t in zip(self.kinds, self.formula(*leaves), strict=True)]  # fmt: skip
+        trees = self.formula(*leaves)
         text = column_text(self.kinds, trees, leaves, dtypes, ways)
         address = native.compile_text(text, ["loop"])["loop"]
         run = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (len(dtypes) + len(trees) + 1))(address)

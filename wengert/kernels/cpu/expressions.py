@@ -198,6 +198,8 @@ def maximum(a, b):
     """NaN where either is."""
     dtype = common_dtype(a, b)
     a, b = as_symbol(a, dtype), as_symbol(b, dtype)
+    if b.op == "constant" and b.value == b.value:  # in one instruction: what is not beyond the bound, NaN too, stays
+        return Symbol("select", (Symbol("lt", (a, b), BOOL), b, a), dtype)
     first = Symbol("ge", (a, b), BOOL)
     if dtype.kind == "f" and a.op != "constant":
         first = either(first, Symbol("ne", (a, a), BOOL))
@@ -207,6 +209,8 @@ def maximum(a, b):
 def minimum(a, b):
     dtype = common_dtype(a, b)
     a, b = as_symbol(a, dtype), as_symbol(b, dtype)
+    if b.op == "constant" and b.value == b.value:  # in one instruction: what is not beyond the bound, NaN too, stays
+        return Symbol("select", (Symbol("gt", (a, b), BOOL), b, a), dtype)
     first = Symbol("le", (a, b), BOOL)
     if dtype.kind == "f" and a.op != "constant":
         first = either(first, Symbol("ne", (a, a), BOOL))

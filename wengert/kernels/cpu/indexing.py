@@ -1,6 +1,6 @@
-"""Rows of a table: looked up, and added to.
+"""Rows of a table, looked up and added to; and masks.
 
-Both are shared by threads so that the result is the same for any number of them: looking up, each thread has some of
+Rows are shared by threads so that the result is the same for any number of them: looking up, each thread has some of
 the results; adding, some of the rows of the table, to which it adds in the order in which the values stand.
 """
 
@@ -12,7 +12,7 @@ from wengert.kernels import indexing as reference
 from wengert.kernels.cpu import native
 from wengert.kernels.cpu.assembly import Body
 from wengert.kernels.cpu.expressions import F32, F64, Symbol
-from wengert.kernels.cpu.pointwise import entry_text, lanes_for
+from wengert.kernels.cpu.pointwise import Kernel, entry_text, lanes_for
 
 INT64 = np.dtype(np.int64)
 PARTS = 16  # of the table, when rows are added
@@ -170,3 +170,14 @@ def accumulate_rows(target, index, values, ufunc=np.add):
     each = -(-len(target) // PARTS)
     run(target.dtype, lambda: add_text(target.dtype), (target[0].size, len(index), each, len(target), 0, 0, PARTS),
         index, values, target)  # fmt: skip
+
+
+FILL = Kernel("masked_fill", lambda input, mask, value: np.where(mask, value, input))
+
+
+def masked_fill(input, mask, value):
+    value = np.asarray(value)
+    plain = mask.dtype == bool and value.ndim == 0 and input.flags.c_contiguous
+    if not plain or (mask.shape != input.shape and np.broadcast_shapes(mask.shape, input.shape) != input.shape):
+        return reference.masked_fill.reference(input, mask, value)
+    return FILL(input, mask, value.astype(input.dtype, copy=False))

@@ -7,18 +7,10 @@ exponentials of all scores; it is kept in float64, for scores of any size are su
 import numpy as np
 
 from wengert.kernels import losses as reference
-from wengert.kernels.cpu import mathematics as m
-from wengert.kernels.cpu.expressions import F32, F64, cast
+from wengert.kernels.cpu.expressions import F32, F64
 from wengert.kernels.cpu.pointwise import Kernel
-from wengert.kernels.cpu.rows import RowKernel
+from wengert.kernels.cpu.reductions import LOG_OF_SUM
 
-
-def log_of_sum_row(row, x):
-    peak = row.max(x)
-    row.number(m.log(row.sum(m.exp(x - peak), wide=True)) + cast(peak, F64), 0)
-
-
-LOG_OF_SUM = RowKernel("logsumexp", log_of_sum_row)
 SHARES = Kernel("cross_entropy/input", lambda x, total, g: np.exp((x - total).astype(x.dtype)) * g)
 
 

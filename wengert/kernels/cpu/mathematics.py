@@ -127,8 +127,11 @@ def power_of_two(k):
 
 def scaled(x, k):
     """x * 2^k for any whole k, in two steps, so that results below the normal numbers are rounded once."""
-    half = floor(mul(k, 0.5))
-    return mul(mul(x, power_of_two(half)), power_of_two(sub(k, half)))
+    dtype = k.dtype
+    whole = cast(k, INTEGER[dtype])
+    half = shift("ashr", whole, 1)
+    powers = (bits(shift("shl", add(part, BIAS[dtype]), MANTISSA[dtype]), dtype) for part in (half, sub(whole, half)))
+    return mul(mul(x, next(powers)), next(powers))
 
 
 def reduced(x):
@@ -138,15 +141,32 @@ def reduced(x):
     return k, fma(k, constant(-low, x.dtype), fma(k, constant(-high, x.dtype), x))
 
 
+LEAST = {F32: -87.0, F64: -708.0}  # of arguments whose exponential is a normal number
 EXP_RANGE = {F32: (-104.0, 89.0), F64: (-746.0, 710.0)}  # beyond these the result is 0, or infinite
+
+
+def exp_reduced(r):
+    """e^r for r within half of ln 2."""
+    return add(fma(mul(r, r), polynomial(r, EXP[r.dtype]), r), 1.0)
 
 
 @floating
 def exp(x):
     low, high = EXP_RANGE[x.dtype]
     k, r = reduced(minimum(maximum(x, low), high))
-    tail = polynomial(r, EXP[x.dtype])
-    return scaled(add(fma(mul(r, r), tail, r), 1.0), k)
+    return scaled(exp_reduced(r), k)
+
+
+def exp_within(x):
+    """e^x where that is known to be a normal number."""
+    k, r = reduced(x)
+    return mul(exp_reduced(r), power_of_two(k))
+
+
+@floating
+def exp_down(x):
+    """e^x for x <= 0, or NaN; 0 where that is less than the normal numbers, as in shares of a whole."""
+    return select(lt(x, LEAST[x.dtype]), constant(0.0, x.dtype), exp_within(x))
 
 
 @floating
@@ -227,7 +247,7 @@ def tanh(x):
     size = absolute(x)
     z = mul(size, size)
     near = fma(mul(size, z), polynomial(z, TANH[x.dtype]), size)
-    far = sub(1.0, div(2.0, add(exp(mul(minimum(size, 30.0), 2.0)), 1.0)))
+    far = sub(1.0, div(2.0, add(exp_within(mul(minimum(size, 30.0), 2.0)), 1.0)))
     return copysign(select(lt(size, 0.625), near, select(lt(size, 30.0), far, select(
         ne(x, x), x, constant(1.0, x.dtype)))), x)
 
@@ -245,7 +265,7 @@ def erf(x):
     size = absolute(x)
     near = fma(x, polynomial(mul(x, x), ERF[F32]), x)
     t = minimum(size, 4.0)
-    far = sub(1.0, exp(neg(fma(t, t, polynomial(t, ERFC[F32])))))
+    far = sub(1.0, exp_within(neg(fma(t, t, polynomial(t, ERFC[F32])))))
     return select(lt(size, 1.0), near, select(ne(x, x), x, copysign(far, x)))
 
 

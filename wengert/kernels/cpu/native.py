@@ -141,6 +141,7 @@ def write(key, code):
 RUNTIME = {
     "wengert_threads_reset": (None, ctypes.c_int64),
     "wengert_threads_limit": (None, ctypes.c_int64),
+    "wengert_threads_rest": (None,),
     "wengert_parallel": None,
     "wengert_worker": None,
     "wengert_memory_stats": (ctypes.c_void_p,),
@@ -153,6 +154,20 @@ RUNTIME = {
     "wengert_free": None,
     "wengert_zero": (None, ctypes.c_void_p, ctypes.c_int64),
 }
+
+
+# How a thread tells the processor, by the first part of its triple, that it waits for a value to change.
+PAUSE = {"x86_64": "llvm.x86.sse2.pause", "aarch64": "llvm.aarch64.isb", "arm64": "llvm.aarch64.isb"}
+
+
+def relax(triple):
+    """The function `relax`, in which a waiting thread passes a moment."""
+    pause = PAUSE.get(triple.partition("-")[0])
+    if pause is None:
+        return "define internal void @relax() {\n  ret void\n}\n"
+    argument = "i32 15" if pause.endswith("isb") else ""
+    declared = f"declare void @{pause}({'i32' if argument else ''})\n"
+    return f"{declared}define internal void @relax() {{\n  call void @{pause}({argument})\n  ret void\n}}\n"
 
 
 def function(address, result, *arguments):
@@ -170,7 +185,7 @@ class Runtime:
         for name in RUNTIME:
             text = text.replace(f"@{name}(", f"@@{name}(")
             text = text.replace(f"ptr @{name},", f"ptr @@{name},")
-        self.addresses = compile_text(text, list(RUNTIME))
+        self.addresses = compile_text(text + relax(target().triple), list(RUNTIME))
         for name, signature in RUNTIME.items():
             if signature is not None:
                 setattr(self, name.removeprefix("wengert_"), function(self.addresses[name], *signature))

@@ -219,6 +219,7 @@ class Plan:
         """Compute from all arrays but the last into the last, which is returned."""
         library, stream = load()[0], self.stream
         Threads.tell()
+        threads.rest()
         held = []  # what reorders write lives until the primitive has run
         *inputs, result = self.ports
         for port, array in zip(self.ports, arrays):

@@ -69,3 +69,41 @@ def product_functions(name, lanes, *, packed, adding):
     """All functions of a product, to be called by `name`."""
     passes = [pass_function(f"{name}{vectors}", vectors, adding, lanes) for vectors in panel_widths(lanes)]
     return [*passes, product_function(name, lanes, packed)]
+
+
+def transpose_function(name, lanes):
+    """to[j·to_step + i] = from[i·from_step + j] for i < rows, j < columns."""
+    f = Function(name, "ptr source, i64 from_step, ptr to, i64 to_step, i64 rows, i64 columns", lanes)
+
+    def square(i, j):
+        """`lanes`² values, transposed by interleaving halves."""
+        corner = f.at("%source", f.mul(i, "%from_step"), j)
+        rows = [f.load(f.at(corner, f.mul(k, "%from_step"))) for k in range(lanes)]
+        half = lanes // 2
+        masks = []
+        for base in (0, half):
+            indices = [n for k in range(half) for n in (base + k, lanes + base + k)]
+            masks.append(f"<{lanes} x i32> <{', '.join(f'i32 {n}' for n in indices)}>")
+        for _ in range(lanes.bit_length() - 1):
+            rows = [
+                f.op(f"shufflevector {f.vector} {rows[k]}, {f.vector} {rows[k + half]}, {mask}")
+                for k in range(half)
+                for mask in masks
+            ]
+        corner = f.at("%to", f.mul(j, "%to_step"), i)
+        for k, row in enumerate(rows):
+            f.store(row, f.at(corner, f.mul(k, "%to_step")))
+
+    def one_by_one(i0, i1, j0, j1):
+        with f.loop(i0, i1) as i, f.loop(j0, j1) as j:
+            value = f.load(f.at("%source", f.mul(i, "%from_step"), j), "float")
+            f.store(value, f.at("%to", f.mul(j, "%to_step"), i), "float")
+
+    whole = f.mul(f.div("%rows", lanes), lanes)
+    wide = f.op(f"icmp sge i64 %columns, {lanes}")
+    in_squares = f.op(f"select i1 {wide}, i64 {whole}, i64 0")
+    last = f.sub("%columns", lanes)
+    with f.loop(0, in_squares, lanes) as i, f.loop(0, "%columns", lanes) as j:
+        square(i, f.minimum(j, last))  # the last square overlaps the one before where columns are left over
+    one_by_one(in_squares, "%rows", 0, "%columns")
+    return f

@@ -171,7 +171,7 @@ def shape_of(gates, h0, reverse):
     time, batch, wide = gates.shape
     units = h0.shape[1]
     sign = -1 if reverse else 1
-    return time, batch, units, min(batch, 2 * threads.number()), sign * batch * wide, sign * batch * units
+    return time, batch, units, min(batch, threads.number()), sign * batch * wide, sign * batch * units
 
 
 def lstm_forward(gates, h0, c0, w_hh, reverse):

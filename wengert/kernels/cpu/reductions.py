@@ -4,11 +4,12 @@ Each function has the parameters of the reference and hands back to it what it h
 vectors, empty arrays, axes that are neither the last ones nor adjacent.
 """
 
+from itertools import pairwise
 from math import inf, prod
 
 import numpy as np
 
-from wengert.kernels import choices
+from wengert.kernels import choices, sums
 from wengert.kernels import reductions as reference
 from wengert.kernels.cpu import mathematics as m
 from wengert.kernels.cpu.columns import REDUCE, ColumnKernel
@@ -109,14 +110,14 @@ class Reduction:
 def fitted(other, shape, ends, folded):
     """`other`, which broadcasts against `shape`, as (outer, reduced or 1, inner); None if it doesn't fold."""
     other = other.reshape((1,) * (len(shape) - other.ndim) + other.shape)
-    groups = (other.shape[: ends[0]], other.shape[ends[0] : ends[1] + 1], other.shape[ends[1] + 1 :])
-    wanted = (shape[: ends[0]], shape[ends[0] : ends[1] + 1], shape[ends[1] + 1 :])
-    for have, want in zip(groups, wanted, strict=True):
-        if have != want and prod(have) != 1:
-            return None
-    if not other.flags.c_contiguous:
+    cuts = (0, ends[0], ends[1] + 1, len(shape))
+    full = []
+    for start, end in pairwise(cuts):
+        have, want = other.shape[start:end], shape[start:end]
+        full += have if prod(have) == 1 else want  # a group that is broadcast in part is written out
+    if not other.flags.c_contiguous or (prod(full) > other.size and prod(full) > prod(shape) // 8):
         return None
-    view = other.reshape([prod(g) for g in groups])
+    view = np.broadcast_to(other, full).reshape([prod(full[a:b]) for a, b in pairwise(cuts)])
     return np.broadcast_to(view, (folded[0], view.shape[1], folded[2]))
 
 
@@ -159,6 +160,11 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
         if found:
             return rounded(found[0], input, axes, keepdim)
     return reference.sum(input, dim, keepdim, dtype=dtype)
+
+
+def add_rows(array):
+    found = SUM((0,), array)
+    return found[0][0].astype(array.dtype) if found else sums.add_rows.reference(array)
 
 
 def mean(input, dim=None, keepdim=False, *, dtype=None):
@@ -207,8 +213,23 @@ def std(input, dim=None, correction=1, keepdim=False):
     return np.sqrt(var(input, dim, correction, keepdim))
 
 
+def log_of_sum_row(row, x):
+    """log of the sum of e^x; where the largest is infinite, that is the result."""
+    peak = row.max(x)
+    base = m.select(eq(absolute(peak), inf), 0.0, peak)
+    total = m.log(row.sum(m.exp_down(x - base), wide=True)) + cast(base, F64)
+    row.number(m.select(eq(peak, inf), cast(peak, F64), total), 0)
+
+
+LOG_OF_SUM = RowKernel("logsumexp", log_of_sum_row)
+
+
 def logsumexp(input, dim, keepdim=False):
     axes = reference.axes_of(dim, input.ndim)
+    if axes == (input.ndim - 1,) and input.dtype in FLOATS and input.size:
+        out = np.empty((*input.shape[:-1], 1), np.float64)
+        if LOG_OF_SUM(input.shape, [input], [out]):
+            return rounded(out, input, axes, keepdim)
     found = MAX(axes, input) if axes and input.dtype in FLOATS else None
     if not found:
         return reference.logsumexp(input, dim, keepdim)
@@ -227,6 +248,9 @@ def vector_norm(input, p=2, dim=None, keepdim=False, *, dtype=None):
     kernel = NORMS.get(p)
     if dtype is None and kernel is not None and input.dtype in FLOATS:
         axes = reference.axes_of(dim, input.ndim)
+        whole = len(axes) == input.ndim and input.flags.f_contiguous
+        if p == 2 and input.dtype == F32 and (whole or reference.adjoining(axes, input)):  # as PyTorch rounds it
+            return reference.vector_norm(input, p, dim, keepdim)
         found = kernel(axes, input)
         if found:
             return rounded(np.sqrt(found[0]) if p == 2 else found[0], input, axes, keepdim)
@@ -307,13 +331,13 @@ class norm_gradient:
 
 
 def softmax_row(row, x):
-    e = row.keep(m.exp(x - row.max(x)))
-    row.store(e / row.sum(e))
+    e = row.keep(m.exp_down(x - row.max(x)))
+    row.store(e * cast(1 / row.sum(e, wide=True), x.dtype))
 
 
 def log_softmax_row(row, x):
     peak = row.max(x)
-    row.store((x - peak) - cast(m.log(row.sum(m.exp(x - peak), wide=True)), x.dtype))
+    row.store((x - peak) - cast(m.log(row.sum(m.exp_down(x - peak), wide=True)), x.dtype))
 
 
 def softmax_back_row(row, g, out):
@@ -321,7 +345,7 @@ def softmax_back_row(row, g, out):
 
 
 def log_softmax_back_row(row, g, out):
-    row.store(g - m.exp(out) * row.sum(g))
+    row.store(g - m.exp_down(out) * row.sum(g))
 
 
 SOFTMAX, LOG_SOFTMAX = RowKernel("softmax", softmax_row), RowKernel("log_softmax", log_softmax_row)

@@ -117,12 +117,18 @@ def across(body, kind, dtype, name):
     return body.splat(scalar, element)
 
 
-def row_text(row, leaves, dtypes, ways, outputs):
-    """The function ``inner(lo, hi, pointers, strides)`` that runs a row program on one row, and its declarations."""
+UNROLLED = 4  # vectors of a long row that a pass treats at once, so that no sum waits for the one before
+LONG = 256
+
+
+def row_text(row, leaves, dtypes, ways, outputs, vectors):
+    """The function ``inner(lo, hi, pointers, strides)`` that runs a row program on one row, so many vectors at a time,
+    and its declarations.
+    """
     count, total = len(leaves), len(leaves) + len(outputs)
     every = [*row.reductions, *row.stores, *[tree for tree, _ in row.numbers]]
     levels = levels_of(every)
-    lanes = lanes_for([a for node in (*row.reductions, *row.stores) for a in narrow(node)])
+    lanes = vectors * lanes_for([a for node in (*row.reductions, *row.stores) for a in narrow(node)])
     body = Body(lanes)
     body.block = "entry"
     for k, (leaf, dtype, way) in enumerate(zip(leaves, dtypes, ways, strict=True)):
@@ -307,17 +313,18 @@ class RowKernel:
         if "gather" in layout.ways[len(inputs) :]:
             raise Unrecordable("a result with gaps")
         dtypes, results = [a.dtype for a in inputs], [a.dtype for a in outputs]
-        key = (*dtypes, *results, *ways)
+        vectors = UNROLLED if shape[-1] >= LONG else 1
+        key = (*dtypes, *results, *ways, vectors)
         run = self.functions.get(key)
         if run is None:
-            run = self.functions[key] = self.compiled(dtypes, ways, results)
+            run = self.functions[key] = self.compiled(dtypes, ways, results, vectors)
         return run, layout.packed()
 
-    def compiled(self, dtypes, ways, results):
+    def compiled(self, dtypes, ways, results, vectors):
         row = Row(results)
         leaves = [Symbol("argument", (), F32 if t in HALVES else t) for t in dtypes]
         self.program(row, *leaves)
-        lines, declared = row_text(row, leaves, dtypes, ways, results)
+        lines, declared = row_text(row, leaves, dtypes, ways, results, vectors)
         total = len(dtypes) + len(results)
         declared = sorted(declared | {"declare i64 @llvm.smin.i64(i64, i64)"})
         text = "\n".join([

@@ -28,6 +28,10 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 ; One job at a time: `count` tasks, taken one by one by whoever is free. The caller works too. A job offers as many
 ; tickets as it wants helpers; what no helper has claimed by the time the work is done is taken back, so that a caller
 ; never waits for a thread which the system hasn't scheduled. A second caller, while a job runs, works alone.
+;
+; Waking a sleeping thread takes longer than many a kernel. So a helper that has nothing to do keeps looking for a while,
+; some 0.3 ms, before it sleeps: `relax` (given by native.py) tells the processor that it only waits. Before a library
+; with threads of its own is called, `rest` sends helpers to sleep, for the two would compete for the processors.
 
 @mutex = internal global [128 x i8] zeroinitializer, align 64
 @work = internal global [128 x i8] zeroinitializer, align 64       ; condition: there is a new job
@@ -40,6 +44,7 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 @fn = internal global ptr null
 @arg = internal global ptr null
 @total = internal global i64 0
+@resting = internal global i64 0                                   ; whether helpers are to sleep at once
 @limit = internal global i64 1                                     ; threads that a job may use, the caller included
 
 define void @wengert_threads_reset(i64 %threads) {
@@ -56,6 +61,11 @@ define void @wengert_threads_reset(i64 %threads) {
 
 define void @wengert_threads_limit(i64 %threads) {
   store atomic i64 %threads, ptr @limit seq_cst, align 64
+  ret void
+}
+
+define void @wengert_threads_rest() {
+  store atomic i64 1, ptr @resting monotonic, align 8
   ret void
 }
 
@@ -86,6 +96,7 @@ claim:
   br i1 %mine, label %start, label %alone
 start:
   %helpers = sub i64 %enough, 1
+  store atomic i64 0, ptr @resting monotonic, align 8
   %l = call i32 @pthread_mutex_lock(ptr @mutex)
   store ptr %fn, ptr @fn
   store ptr %arg, ptr @arg
@@ -108,8 +119,9 @@ spin:                                             ; helpers are usually a few mi
   %zero = icmp eq i64 %r, 0
   br i1 %zero, label %finished, label %again
 again:
+  call void @relax()
   %s1 = add i64 %s, 1
-  %patient = icmp ult i64 %s1, 20000
+  %patient = icmp ult i64 %s1, 16384
   br i1 %patient, label %spin, label %sleep
 sleep:
   %l3 = call i32 @pthread_mutex_lock(ptr @mutex)
@@ -152,8 +164,12 @@ spin:                                             ; kernels come in quick succes
   %new = icmp ne i64 %now, %last
   br i1 %new, label %lock, label %spin_again
 spin_again:
+  call void @relax()
   %s1 = add i64 %s, 1
-  %patient = icmp ult i64 %s1, 20000
+  %rest = load atomic i64, ptr @resting monotonic, align 8
+  %rested = icmp ne i64 %rest, 0
+  %bound = select i1 %rested, i64 0, i64 16384
+  %patient = icmp ult i64 %s1, %bound
   br i1 %patient, label %spin, label %lock
 lock:
   %l = call i32 @pthread_mutex_lock(ptr @mutex)
@@ -200,8 +216,9 @@ idle_again:
 ; kept in the list of its size (its first word points to the next), and given to the next array of that size: its pages
 ; are already there.
 ;
-; Kept and used together never exceed the most that was ever used at once: before asking the system for a new block, kept
-; ones are given back, the largest first. A program with this allocator so needs no more than without.
+; Kept and used together never exceed the most that was ever used at once by more than an eighth: before asking the
+; system for a new block, kept ones are given back, the largest first. (Without the eighth, a loop whose steps need blocks
+; of one size now and of another later gives back in each step what the next one needs.)
 
 %stats = type { i64, i64, i64, i64, i64, i64, i64, i64 }
 ; 0 used, 1 peak of used, 2 kept, 3 allocations, 4 reuses, 5 limit of kept, 6 bytes given back, 7 peak ever
@@ -331,32 +348,54 @@ define void @wengert_memory_trim(i64 %target) {
   ret void
 }
 
-; A kept block of this class, or null; counted as used either way, and room made for a new one.
+; A kept block of this class, or of the next larger ones up to twice the size (its pages are there, fresh ones would
+; have to be cleared), or null; counted as used either way, and room made for a new one.
 define internal ptr @take(i64 %class) {
 entry:
-  %full = call i64 @size_of(i64 %class)
-  %list = getelementptr [512 x ptr], ptr @lists, i64 0, i64 %class
+  %beyond = add i64 %class, 8
   call void @acquire()
-  %used = call i64 @count(i32 0, i64 %full)
-  %peak = call i64 @raise(i32 1, i64 %used)
-  %most = call i64 @raise(i32 7, i64 %used)
-  %n = call i64 @count(i32 3, i64 1)
+  br label %look
+look:
+  %c = phi i64 [ %class, %entry ], [ %c1, %larger ]
+  %list = getelementptr [512 x ptr], ptr @lists, i64 0, i64 %c
   %head = load ptr, ptr %list
   %none = icmp eq ptr %head, null
-  br i1 %none, label %fresh, label %reuse
+  br i1 %none, label %larger, label %reuse
+larger:
+  %c1 = add i64 %c, 1
+  %more = icmp ule i64 %c1, %beyond
+  br i1 %more, label %look, label %fresh
 reuse:
   %second = load ptr, ptr %head
   store ptr %second, ptr %list
-  %less = sub i64 0, %full
+  %held = call i64 @using(i64 %c)
+  %less = sub i64 0, %held
   %k = call i64 @count(i32 2, i64 %less)
   %m = call i64 @count(i32 4, i64 1)
   call void @release()
   ret ptr %head
 fresh:
-  %room = sub i64 %most, %used
+  %full = call i64 @using(i64 %class)
+  %used_p = call ptr @stat(i32 0)
+  %used = load i64, ptr %used_p
+  %most_p = call ptr @stat(i32 7)
+  %most = load i64, ptr %most_p
+  %slack = lshr i64 %most, 3
+  %roof = add i64 %most, %slack
+  %room = sub i64 %roof, %used
   call void @trim(i64 %room)
   call void @release()
   ret ptr null
+}
+
+; Count a block of this class as used; its size.
+define internal i64 @using(i64 %class) {
+  %full = call i64 @size_of(i64 %class)
+  %used = call i64 @count(i32 0, i64 %full)
+  %peak = call i64 @raise(i32 1, i64 %used)
+  %most = call i64 @raise(i32 7, i64 %used)
+  %n = call i64 @count(i32 3, i64 1)
+  ret i64 %full
 }
 
 ; A large block bears its class and a mark in the last 16 bytes that the C library gave: NumPy does not always know how
@@ -480,16 +519,15 @@ plain:
   tail call void %f(ptr %c, ptr %block, i64 %size)
   ret void
 large:
-  %class = call i64 @class_of(i64 %size)
-  %full = call i64 @size_of(i64 %class)
-  %less = sub i64 0, %full
-  %marked = call i64 @class_marked(ptr %block)
-  %whole = icmp eq i64 %marked, %class
-  br i1 %whole, label %ours, label %foreign
-foreign:
+  %class = call i64 @class_marked(ptr %block)
+  %foreign = icmp eq i64 %class, -1
+  br i1 %foreign, label %theirs, label %ours
+theirs:
   call void @free(ptr %block)
   ret void
 ours:
+  %full = call i64 @size_of(i64 %class)
+  %less = sub i64 0, %full
   %list = getelementptr [512 x ptr], ptr @lists, i64 0, i64 %class
   call void @acquire()
   %u = call i64 @count(i32 0, i64 %less)

@@ -12,7 +12,8 @@ import sys
 from wengert.kernels.cpu import native
 
 _started = 0  # helpers of this process
-_chosen = None
+_wanted = 0  # threads that are to take part, once that is known
+_limit = 0  # what the runtime was told
 
 
 def available():
@@ -26,23 +27,37 @@ def available():
 
 def number():
     """How many threads take part in a kernel, the caller's included."""
-    if _chosen:
-        return _chosen
-    settings = sys.modules.get("wengert.settings")  # what `set_num_threads` said before this module was needed
-    return getattr(getattr(settings, "_settings", None), "threads", None) or available()
+    global _wanted
+    if not _wanted:
+        settings = sys.modules.get("wengert.settings")  # what `set_num_threads` said before this module was needed
+        _wanted = getattr(getattr(settings, "_settings", None), "threads", None) or available()
+    return _wanted
+
+
+def alone():
+    """Whether the kernels' threads are in use, and BLAS was left with one."""
+    return _started > 0
+
+
+def rest():
+    """Send helpers that look out for work to sleep: a library with its own threads is about to use the processors."""
+    if _started:
+        native.runtime().threads_rest()
 
 
 def choose(count):
     """Let `count` threads take part from now on; helpers that are missing are started when the pool is."""
-    global _chosen
-    _chosen = count
+    global _wanted
+    _wanted = count
     if _started:
         start()
 
 
 def start():
-    """Have as many helpers as are wanted; called once before the first kernel runs."""
-    global _started
+    """Have as many helpers as are wanted; called before a kernel runs."""
+    global _started, _limit
+    if _limit == number():
+        return
     runtime = native.runtime()
     if not _started:
         runtime.threads_reset(1)
@@ -56,13 +71,14 @@ def start():
         system.pthread_detach(identity)
         _started += 1
     runtime.threads_limit(min(number(), _started))
+    _limit = number()
 
 
 def after_fork():
     """A forked child has none of its parent's helpers: start over."""
-    global _started
+    global _started, _limit
     if _started:
-        _started = 0
+        _started = _limit = 0
         native.runtime().memory_after_fork()
         start()
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from wengert.kernels.cpu import native, threads
 from wengert.kernels.cpu.function import Fields, Function, module
-from wengert.kernels.cpu.products import ROWS, panel_widths, product_functions
+from wengert.kernels.cpu.products import ROWS, panel_widths, product_functions, transpose_function
 
 TILE, POINTS = 4, 6
 TAPS = POINTS * POINTS
@@ -103,44 +103,6 @@ def transform_function(name, transform, size_in, size_out, lanes):
 
 
 # --- pixels in and out ------------------------------------------------------------------------------------------------
-
-
-def transpose_function(name, lanes):
-    """to[j·to_step + i] = from[i·from_step + j] for i < rows, j < columns."""
-    f = Function(name, "ptr source, i64 from_step, ptr to, i64 to_step, i64 rows, i64 columns", lanes)
-
-    def square(i, j):
-        """`lanes`² values, transposed by interleaving halves."""
-        corner = f.at("%source", f.mul(i, "%from_step"), j)
-        rows = [f.load(f.at(corner, f.mul(k, "%from_step"))) for k in range(lanes)]
-        half = lanes // 2
-        masks = []
-        for base in (0, half):
-            indices = [n for k in range(half) for n in (base + k, lanes + base + k)]
-            masks.append(f"<{lanes} x i32> <{', '.join(f'i32 {n}' for n in indices)}>")
-        for _ in range(lanes.bit_length() - 1):
-            rows = [
-                f.op(f"shufflevector {f.vector} {rows[k]}, {f.vector} {rows[k + half]}, {mask}")
-                for k in range(half)
-                for mask in masks
-            ]
-        corner = f.at("%to", f.mul(j, "%to_step"), i)
-        for k, row in enumerate(rows):
-            f.store(row, f.at(corner, f.mul(k, "%to_step")))
-
-    def one_by_one(i0, i1, j0, j1):
-        with f.loop(i0, i1) as i, f.loop(j0, j1) as j:
-            value = f.load(f.at("%source", f.mul(i, "%from_step"), j), "float")
-            f.store(value, f.at("%to", f.mul(j, "%to_step"), i), "float")
-
-    whole = f.mul(f.div("%rows", lanes), lanes)
-    wide = f.op(f"icmp sge i64 %columns, {lanes}")
-    in_squares = f.op(f"select i1 {wide}, i64 {whole}, i64 0")
-    last = f.sub("%columns", lanes)
-    with f.loop(0, in_squares, lanes) as i, f.loop(0, "%columns", lanes) as j:
-        square(i, f.minimum(j, last))  # the last square overlaps the one before where columns are left over
-    one_by_one(in_squares, "%rows", 0, "%columns")
-    return f
 
 
 def copy_function(name, lanes):
@@ -324,7 +286,7 @@ class Task:
     def __init__(self, n, out_space, c, o, extra):
         self.tile_rows, self.tiles = (-(-size // TILE) for size in out_space)
         rows = n * self.tile_rows
-        self.tasks = min(rows, 1 if threads.number() == 1 else 4 * threads.number())
+        self.tasks = min(rows, threads.number())
         fitting = max(24, CACHE_BYTES // (4 * TAPS * (c + o)))
         self.block = max(1, min(fitting // self.tiles, -(-rows // self.tasks)))
         capacity = rounded(self.block * self.tiles, ROWS)

@@ -49,7 +49,11 @@ _global_is_full_backward_hook = None
 _global_call_hooks = OrderedDict()
 _watcher = None
 
-_EXTRA_STATE_KEY = "_extra_state"
+_EXTRA_STATE_KEY = _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
+TORCHSCRIPT_ONLY = {
+    "save", "save_to_buffer", "graph", "inlined_graph", "code", "code_with_constants", "graph_for", "original_name",
+    "_c", "get_debug_state",
+}  # fmt: skip
 
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
@@ -189,6 +193,7 @@ class Module:
     call_super_init = False
     _compiled_call_impl = None
     T_destination = dict
+    training: bool
 
     forward = _forward_unimplemented
 
@@ -305,7 +310,13 @@ class Module:
                 return members[name]
             if name in (members := d["_buffers"]):
                 return members[name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        missing = f"'{type(self).__name__}' object has no attribute '{name}'"
+        if "_not_scripted_by" in d and name in TORCHSCRIPT_ONLY:
+            missing += (
+                f": {d['_not_scripted_by']} returned the module as it was, since wengert has no TorchScript. "
+                "torch.save(model.state_dict(), ...) keeps a model"
+            )
+        raise AttributeError(missing)
 
     def __setattr__(self, name, value):
         d = self.__dict__

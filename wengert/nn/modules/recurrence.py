@@ -10,6 +10,7 @@ import numpy as np
 import wengert
 from wengert.autograd import Function
 from wengert.kernels.choices import offered
+from wengert.kernels.matmul import times
 from wengert.tensor import wrap
 
 
@@ -89,7 +90,7 @@ def lstm_backward(g_outputs, g_h, g_c, h0, c0, w_hh, outputs, cells, activations
 
 def recurrent_gradient(dz, h0, outputs, reverse):
     """The gradient of w_hh (4H, H): the gates' gradients by what each step started from."""
-    return dz.reshape(-1, dz.shape[2]).T @ shifted(h0, outputs, reverse).reshape(-1, outputs.shape[2])
+    return times(dz.reshape(-1, dz.shape[2]).T, shifted(h0, outputs, reverse).reshape(-1, outputs.shape[2]))
 
 
 class LSTMLoop(Function):

@@ -87,20 +87,21 @@ def _run_direction(step, gates, hidden, weights, reverse):
     return outputs, current
 
 
-def _suits_loop(gates, hidden, weights):
+def _suits_loop(data, hidden, weights):
     """Whether the loop on arrays computes this: plain tensors of single or double precision, no projection."""
-    w_hh, _, w_hr = weights
-    plain = all(type(t) in (Tensor, Parameter) for t in (gates, *hidden, w_hh))
-    same = all(t.dtype == gates.dtype for t in (*hidden, w_hh))
-    return plain and same and w_hr is None and gates.dtype in (wengert.float32, wengert.float64) and not rare.active
+    given = [data, *hidden, *(w for w in weights.values())]
+    plain = all(type(t) in (Tensor, Parameter) and t.dtype is data.dtype for t in given)
+    suits = plain and "weight_hr" not in weights and data.dtype in (wengert.float32, wengert.float64)
+    return suits and not rare.active
 
 
-def _lstm_loop(gates, hidden, weights, reverse):
+def _lstm_loop(data, hidden, weights, reverse):
     """An LSTM's direction as one operation; returns (outputs, (h, c))."""
     from .recurrence import LSTMLoop
 
-    w_hh, b_hh, _ = weights
-    outputs, *final = LSTMLoop.apply(gates if b_hh is None else gates + b_hh, *hidden, w_hh, reverse)
+    bias = weights["bias_ih"] + weights["bias_hh"] if "bias_ih" in weights else None
+    gates = F.linear(data, weights["weight_ih"], bias)
+    outputs, *final = LSTMLoop.apply(gates, *hidden, weights["weight_hh"], reverse)
     return outputs, tuple(final)
 
 
@@ -351,14 +352,14 @@ class RNNBase(Module):
                 weights = dict(
                     zip((n.rsplit("_l", 1)[0] for n in self._all_weights[row]), all_weights[row], strict=True)
                 )
-                hidden_weights = (weights["weight_hh"], weights.get("bias_hh"), weights.get("weight_hr"))
                 start = tuple(h[row] for h in hidden)
-                gates = F.linear(data, weights["weight_ih"], weights.get("bias_ih"))
-                if self.mode == "LSTM" and batch_sizes is None and _suits_loop(gates, start, hidden_weights):
-                    outputs, final = _lstm_loop(gates, start, hidden_weights, direction == 1)
+                if self.mode == "LSTM" and batch_sizes is None and _suits_loop(data, start, weights):
+                    outputs, final = _lstm_loop(data, start, weights, direction == 1)
                     per_direction.append(outputs)
                     finals.append(final)
                     continue
+                hidden_weights = (weights["weight_hh"], weights.get("bias_hh"), weights.get("weight_hr"))
+                gates = F.linear(data, weights["weight_ih"], weights.get("bias_ih"))
                 steps = gates.unbind(0) if batch_sizes is None else gates.split(batch_sizes)
                 outputs, final = _run_direction(
                     step,

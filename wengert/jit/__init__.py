@@ -1,13 +1,15 @@
 """``torch.jit``, answering as PyTorch does under ``PYTORCH_JIT=0``: everything runs as the Python that it is.
 
-There is no TorchScript here. A function or module given to `script` or `trace` comes back as it went in, the marks for
-the compiler (`ignore`, `unused`, `export`, ...) change nothing, and a `ScriptModule` is a `Module`. The numbers are the
-same. What only compiled code can do (`save`, `load`, `freeze`, graphs) is refused by name.
+There is no TorchScript here. A function or module given to `script` or `trace` comes back as it went in, with one
+warning that says so; the marks for the compiler (`ignore`, `unused`, `export`, ...) change nothing, and a
+`ScriptModule` is a `Module`. The numbers are the same. What only compiled code can do (`save`, `load`, `freeze`,
+`model.save`, `model.graph`) is refused by name.
 """
 
 import contextlib
 import types
 import typing
+import warnings
 
 from wengert.futures import Future
 from wengert.nn.modules.module import Module
@@ -41,18 +43,35 @@ class ScriptFunction:
 
 
 def script(obj, optimize=None, _frames_up=0, _rcb=None, example_inputs=None):
-    """`obj` itself: a function, a module or a class."""
-    return obj
+    """`obj` itself: a function, a module or a class. Warns once."""
+    return as_it_is(obj, "torch.jit.script")
 
 
 def trace(func, example_inputs=None, *args, **kwargs):
-    """`func` itself, a function or a module; it is not run on the example inputs."""
-    return func
+    """`func` itself, a function or a module; it is not run on the example inputs. Warns once."""
+    return as_it_is(func, "torch.jit.trace")
 
 
 def trace_module(mod, inputs, *args, **kwargs):
-    """`mod` itself."""
-    return mod
+    """`mod` itself. Warns once."""
+    return as_it_is(mod, "torch.jit.trace_module")
+
+
+def as_it_is(obj, asked):
+    """`obj`, after the warning; a module remembers what returned it, for the error when it is taken for compiled."""
+    if ORDINARY not in warned:
+        warned.add(ORDINARY)
+        warnings.warn(f"{asked}: {ORDINARY}", UserWarning, stacklevel=3)
+    if isinstance(obj, Module):
+        obj.__dict__["_not_scripted_by"] = asked
+    return obj
+
+
+ORDINARY = (
+    "wengert has no TorchScript. Functions and modules come back as they are and run as Python, with the same numbers "
+    "(as PyTorch's do under PYTORCH_JIT=0); they can't be saved as TorchScript and have no graph"
+)
+warned: set[str] = set()
 
 
 def same(function):
@@ -60,7 +79,7 @@ def same(function):
     return function
 
 
-script_method = script_if_tracing = export = interface = _overload = _overload_method = same
+script_method = script_if_tracing = _script_if_tracing = export = interface = _overload = _overload_method = same
 
 
 def ignore(drop=False, **kwargs):

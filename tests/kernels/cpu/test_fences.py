@@ -1,0 +1,91 @@
+"""No kernel reads or writes beyond its arrays, whatever their extents: all lie between forbidden pages."""
+
+import numpy as np
+import pytest
+
+from tests.kernels.cpu.fences import Fenced, fence_results, protecting
+from wengert.kernels import cpu
+from wengert.kernels.cpu import gemm, indexing, normalization, pooling, recurrence, reductions, winograd
+
+cpu.begin()
+pytestmark = protecting
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return RNG.standard_normal(shape, dtype=np.float32)
+
+
+def matrices(rows, depth, columns, swapped):
+    a = normal(1, 1, depth, rows).swapaxes(2, 3) if swapped else normal(1, 1, rows, depth)
+    return lambda a, b: gemm.product(a, b), (a, normal(1, 1, depth, columns))
+
+
+def lstm(time, batch, units):
+    arrays = (normal(time, batch, 4 * units), normal(batch, units), normal(batch, units), normal(4 * units, units))
+    return lambda *given: recurrence.lstm_forward(*given, False), arrays
+
+
+def lstm_back(time, batch, units):
+    steps = [normal(time, batch, units) for _ in range(4)]
+    arrays = (steps[0], normal(batch, units), normal(batch, units), normal(batch, units), normal(batch, units),
+              normal(4 * units, units), steps[1], steps[2], normal(time, batch, 4 * units), steps[3])  # fmt: skip
+    return lambda *given: recurrence.lstm_backward(*given, False), arrays
+
+
+def convolution(n, c, o, size):
+    x, w = normal(n, c, size, size), normal(o, c, 3, 3)
+    return lambda x, w: winograd.correlate(x, w, None, (1, 1), np.empty((n, o, size, size), np.float32)), (x, w)
+
+
+def windows(size, kernel, stride):
+    out = (size - kernel) // stride + 1
+    options = ((kernel, kernel), (stride, stride), (0, 0), (1, 1), (out, out))
+    return lambda x: pooling.max_pool_with_indices(x, *options), (normal(2, 3, size, size),)
+
+
+def layer_norm_back(rows, columns):
+    axes = {"shape": (rows, columns), "axes": (1,), "affine": (1, columns), "fixed": False, "eps": 1e-5}
+    run = lambda *given: normalization.gradients(*given, **axes, needs=(True, True, True))
+    return run, (normal(rows, columns), normal(rows, columns), normal(columns), normal(rows, 1), normal(rows, 1))
+
+
+def table(rows, columns):
+    index = np.array([rows - 1, 0, rows - 1], np.int64)
+    return lambda t, i: indexing.take_rows(t, i), (normal(rows, columns), index)
+
+
+CASES = {
+    **{f"product {case}": matrices(*case) for case in [
+        (1, 1, 1, False), (5, 17, 65, False), (17, 33, 15, True), (64, 513, 64, False), (21, 600, 129, True),
+    ]},
+    **{f"softmax {n}": (lambda x: reductions.softmax(x, -1), (normal(3, n),)) for n in (1, 15, 17, 257, 1000)},
+    **{f"logsumexp {n}": (lambda x: reductions.logsumexp(x, -1), (normal(3, n),)) for n in (1, 17, 257)},
+    **{f"sum of columns {n}": (lambda x: reductions.sum(x, 0), (normal(70, n),)) for n in (2, 15, 17, 2049)},
+    **{f"layer norm {case}": layer_norm_back(*case) for case in [(3, 17), (70, 257)]},
+    **{f"convolution {case}": convolution(*case) for case in [(1, 1, 1, 4), (2, 3, 17, 7), (1, 16, 5, 9)]},
+    **{f"windows {case}": windows(*case) for case in [(5, 2, 1), (7, 2, 2), (16, 3, 3), (33, 2, 2)]},
+    **{f"lstm {case}": lstm(*case) for case in [(3, 2, 5), (2, 5, 17)]},
+    **{f"lstm's gradient {case}": lstm_back(*case) for case in [(3, 2, 5), (2, 5, 17)]},
+    **{f"rows of a table {case}": table(*case) for case in [(4, 1), (5, 17)]},
+}  # fmt: skip
+
+
+def flat(result):
+    return [r for r in (result if isinstance(result, tuple) else (result,)) if r is not None]
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_beyond_the_ends_is_touched(name, at_end, monkeypatch):
+    run, arrays = CASES[name]
+    wanted = [r.copy() for r in flat(run(*arrays))]
+    fenced = [Fenced(a.swapaxes(-1, -2) if not a.flags.c_contiguous else a, at_end) for a in arrays]
+    given = [f.array if a.flags.c_contiguous else f.array.swapaxes(-1, -2) for f, a in zip(fenced, arrays, strict=True)]
+    open_all = fence_results(monkeypatch, at_end)
+    found = flat(run(*given))
+    open_all()
+    for f in fenced:
+        f.open()
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from wengert.kernels.sums import BLOCK, add, add_rows
+
+SHAPES = [(1, 3), (BLOCK, 5), (BLOCK + 1, 5), (1000, 7), (BLOCK**2 + BLOCK + 1, 2), (300, 4, 3), (0, 4), (500,)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "c8"])
+def test_rows_are_all_added(shape, dtype):
+    array = np.random.default_rng(0).integers(-9, 9, shape).astype(dtype)
+    total = add_rows(array)
+    assert total.dtype == np.add.reduce(array, 0).dtype and np.array_equal(total, array.sum(0))
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2), ()])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_any_axes_are_added(axes, order, keepdims):
+    array = np.asarray(np.random.default_rng(0).integers(-9, 9, (70, 80, 3)).astype("f4"), order=order)
+    total = add(array, axes, keepdims)
+    assert np.array_equal(total, array.sum(axes, keepdims=keepdims))
+    assert np.shape(total) == array.sum(axes, keepdims=keepdims).shape
+
+
+def test_a_long_column_is_added_as_exactly_as_a_row():
+    column = np.random.default_rng(0).random((200_000, 3), np.float32)
+    exact = column.sum(0, dtype=np.float64)
+    assert np.abs(add_rows(column) / exact - 1).max() < 5e-7
+    assert np.abs(np.add.reduce(column, 0) / exact - 1).max() > 5e-6  # one after the other
+
+
+def test_infinity_and_nan_stay_in_their_columns():
+    array = np.ones((200, 3), np.float32)
+    array[77, 0], array[150, 1] = np.inf, np.nan
+    total = add_rows(array)
+    assert total[0] == np.inf and np.isnan(total[1]) and total[2] == 200

@@ -1,0 +1,252 @@
+"""Products of large matrices in single precision: out = a · b, plus a bias for each column.
+
+A task computes a block of rows of one panel's columns. The panel of the right-hand matrix is first copied to where it
+stays in the second-level cache, so that the inner loop reads it without gaps however it lies in memory (a weight is
+used transposed, in `linear`); a part of the depth at a time (Goto and van de Geijn 2008). A left-hand matrix that lies
+in columns is copied too, as many of its rows as a vector has lanes. Both copies are on the stack of the thread: tasks
+share nothing, and all are started at once.
+"""
+
+import ctypes
+from functools import cache
+
+import numpy as np
+
+from wengert.kernels.choices import FROM
+from wengert.kernels.cpu import native, threads
+from wengert.kernels.cpu.function import Fields, Function, module
+from wengert.kernels.cpu.pointwise import MOST_PLANS, entry, entry_text
+from wengert.kernels.cpu.products import ROWS, accumulate, panel_widths, transpose_function
+
+DEPTH = 512  # of a panel at a time
+BLOCK = 64  # rows of a task, at least, where that leaves enough tasks
+FEWEST = 16  # rows and columns, or as many results
+
+# The plan of a product, in numbers: `entry_text` looks for the number of tasks in the seventh place.
+FIELDS = ("rows", "columns", "depth", "block", "row_tasks", "panels", "tasks", "group", "a_group", "a_batch", "a_row",
+          "a_depth", "b_group", "b_batch", "b_depth", "b_column", "out_group", "out_batch", "out_row")  # fmt: skip
+
+
+def pack_function(vectors, lanes):
+    """panel (depth × width) = the first `count` columns of b, zeros beyond."""
+    f = Function(f"@pack{vectors}", "ptr b, i64 b_depth, i64 b_column, i64 depth, i64 count, ptr panel", lanes)
+    width = vectors * lanes
+
+    def by_rows():
+        masks = [f.first(f.sub("%count", v * lanes)) for v in range(vectors)]
+        with f.loop(0, "%depth") as k:
+            line, there = f.at("%b", f.mul(k, "%b_depth")), f.at("%panel", f.mul(k, width))
+            for v, mask in enumerate(masks):
+                f.store(f.load_some(f.at(line, v * lanes), mask), f.at(there, v * lanes))
+
+    def by_columns():
+        size = f.mul(f.mul("%depth", width), 4)
+        partial = f.op(f"icmp slt i64 %count, {width}")
+        clear = f"call void @llvm.memset.p0.i64(ptr align 4 %panel, i8 0, i64 {size}, i1 false)"
+        f.where(partial, lambda: f.do(clear))
+        f.do(f"call void @transpose(ptr %b, i64 %b_column, ptr %panel, i64 {width}, i64 %count, i64 %depth)")
+
+    f.where(f.op("icmp eq i64 %b_column, 1"), by_rows, by_columns)
+    return f
+
+
+def pass_function(rows, vectors, lanes):
+    """The first `count` columns of out (rows × width) = start + a · panel; `start_row` is 0 where rows start alike."""
+    pointers, steps = "ptr a, ptr panel, ptr out, ptr start", "i64 a_row, i64 a_depth, i64 out_row, i64 start_row"
+    f = Function(f"@pass{rows}x{vectors}", f"{pointers}, {steps}, i64 depth, i64 count", lanes)
+    masks = [f.first(f.sub("%count", v * lanes)) for v in range(vectors)]
+    sums = {(r, v): f.variable() for r in range(rows) for v in range(vectors)}
+    for (r, v), place in sums.items():
+        f.store(f.load_some(f.at("%start", f.mul(r, "%start_row"), v * lanes), masks[v]), place)
+    accumulate(f, sums, "%a", "%a_row", "%a_depth", "%panel", vectors * lanes, "%depth")
+    for (r, v), place in sums.items():
+        f.store_some(f.load(place), f.at("%out", f.mul(r, "%out_row"), v * lanes), masks[v])
+    return f
+
+
+def rows_function(vectors, lanes):
+    """`rows` rows of one panel, in passes of `ROWS` and the rest one by one."""
+    pointers, steps = "ptr a, ptr panel, ptr out, ptr start", "i64 a_row, i64 a_depth, i64 out_row, i64 start_row"
+    f = Function(f"@rows{vectors}", f"{pointers}, {steps}, i64 depth, i64 count, i64 rows", lanes)
+    whole = f.mul(f.div("%rows", ROWS), ROWS)
+    for first, last, count in ((0, whole, ROWS), (whole, "%rows", 1)):
+        with f.loop(first, last, count) as row:
+            a, out, start = (f.at(f"%{name}", f.mul(row, f"%{name}_row")) for name in ("a", "out", "start"))
+            f.do(f"call void @pass{count}x{vectors}(ptr {a}, ptr %panel, ptr {out}, ptr {start}, i64 %a_row, "
+                 "i64 %a_depth, i64 %out_row, i64 %start_row, i64 %depth, i64 %count)")  # fmt: skip
+    return f
+
+
+def block_function(vectors, lanes):
+    """A block of rows, from `first` to `last`, of the columns from `column` on, for one product of the batch."""
+    arrays, numbers = "ptr argument, ptr a, ptr b, ptr bias, ptr out", "i64 batch, i64 first, i64 last, i64 column"
+    f = Function(f"@block{vectors}", f"{arrays}, {numbers}", lanes)
+    field, width = Fields(f, FIELDS), vectors * lanes
+    count = f.minimum(f.sub(field["columns"], "%column"), width)
+    a_row, a_depth, b_depth, b_column = (field[k] for k in ("a_row", "a_depth", "b_depth", "b_column"))
+    out_row = field["out_row"]
+    group, member = f.div("%batch", field["group"]), f.rem("%batch", field["group"])
+
+    def of_batch(name):
+        return f.at(f"%{name}", f.mul(group, field[f"{name}_group"]), f.mul(member, field[f"{name}_batch"]))
+
+    a = f.at(of_batch("a"), f.mul("%first", a_row))
+    b = f.at(of_batch("b"), f.mul("%column", b_column))
+    out = f.at(of_batch("out"), f.mul("%first", out_row), "%column")
+    bias = f.at("%bias", "%column")
+    panel, strip = f.variable(f"[{DEPTH * width} x float]"), f.variable(f"[{DEPTH * lanes} x float]")
+    rows, depth = f.sub("%last", "%first"), field["depth"]
+    in_columns = f.op(f"and i1 {f.op(f'icmp eq i64 {a_row}, 1')}, {f.op(f'icmp ne i64 {a_depth}, 1')}")
+    with f.loop(0, depth, DEPTH) as k:
+        part = f.minimum(f.sub(depth, k), DEPTH)
+        begun = f.op(f"icmp eq i64 {k}, 0")
+        start = f.op(f"select i1 {begun}, ptr {bias}, ptr {out}")
+        start_row = f.op(f"select i1 {begun}, i64 0, i64 {out_row}")
+        f.do(f"call void @pack{vectors}(ptr {f.at(b, f.mul(k, b_depth))}, i64 {b_depth}, i64 {b_column}, i64 {part}, "
+             f"i64 {count}, ptr {panel})")  # fmt: skip
+        here = f.at(a, f.mul(k, a_depth))
+
+        def multiplied(left, row_step, depth_step, offset, number):
+            to, begin = f.at(out, f.mul(offset, out_row)), f.at(start, f.mul(offset, start_row))
+            sizes = f"i64 {part}, i64 {count}, i64 {number}"
+            f.do(f"call void @rows{vectors}(ptr {left}, ptr {panel}, ptr {to}, ptr {begin}, i64 {row_step}, "
+                 f"i64 {depth_step}, i64 {out_row}, i64 {start_row}, {sizes})")  # fmt: skip
+
+        def by_strips():
+            with f.loop(0, rows, lanes) as row:
+                number = f.minimum(f.sub(rows, row), lanes)
+                mask, source = f.first(number), f.at(here, row)
+                with f.loop(0, part) as j:
+                    f.store(f.load_some(f.at(source, f.mul(j, a_depth)), mask), f.at(strip, f.mul(j, lanes)))
+                multiplied(strip, 1, lanes, row, number)
+
+        f.where(in_columns, by_strips, lambda: multiplied(here, a_row, a_depth, 0, rows))
+    return f
+
+
+def task_function(lanes):
+    """Which product of the batch, which panel and which rows a task has; narrow last panels take fewer vectors.
+
+    The job is the addresses of the plan and of the arrays.
+    """
+    f = Function("@task", "ptr job, i64 task", lanes)
+    at = lambda k: f.op(f"load ptr, ptr {f.op(f'getelementptr ptr, ptr %job, i64 {k}')}")
+    f.do(f"%argument = getelementptr i8, ptr {at(0)}, i64 0")
+    arrays = ", ".join(f"ptr {at(k)}" for k in range(1, 5))
+    field, widths = Fields(f, FIELDS), panel_widths(lanes)
+    share, rest = f.rem("%task", field["row_tasks"]), f.div("%task", field["row_tasks"])
+    panel, batch = f.rem(rest, field["panels"]), f.div(rest, field["panels"])
+    first = f.mul(share, field["block"])
+    last = f.minimum(f.add(first, field["block"]), field["rows"])
+    column = f.mul(panel, widths[0] * lanes)
+    left = f.sub(field["columns"], column)
+
+    def narrowest(narrower, vectors):
+        numbers = f"i64 {batch}, i64 {first}, i64 {last}, i64 {column}"
+        call = f"call void @block{vectors}(ptr %argument, {arrays}, {numbers})"
+        if narrower:
+            enough = f.op(f"icmp sle i64 {left}, {narrower[0] * lanes}")
+            f.where(enough, lambda: narrowest(narrower[1:], narrower[0]), lambda: f.do(call))
+        else:
+            f.do(call)
+
+    narrowest(widths[1:], widths[0])
+    return f
+
+
+@cache
+def compiled():
+    """``run(plan, a, b, bias, out)``, arrays by their ids, and the columns of a panel."""
+    lanes = native.target().vector_bytes // 4
+    widths = panel_widths(lanes)
+    parts = [transpose_function("@transpose", lanes), task_function(lanes)]
+    for vectors in widths:
+        passes = [pass_function(rows, vectors, lanes) for rows in (ROWS, 1)]
+        parts += [pack_function(vectors, lanes), *passes, rows_function(vectors, lanes), block_function(vectors, lanes)]
+    text = "\n".join(["declare void @wengert_parallel(ptr, ptr, i64)", module(parts), *entry_text(4)])
+    return entry(text, 4), widths[0] * lanes
+
+
+def times(a, b, bias=None, out=None):
+    """``a @ b + bias`` of any dimensions, or None where NumPy's BLAS does as well."""
+    if not a.dtype == b.dtype == np.float32 or 0 in a.shape or 0 in b.shape:
+        return None
+    if bias is not None and (bias.dtype != np.float32 or bias.shape != b.shape[-1:]):
+        return None
+    if out is not None and (out.dtype != np.float32 or out.strides[-1] != 4 or out.ndim > 4):
+        return None
+    (rows, depth), columns = a.shape[-2:], b.shape[-1]
+    if min(rows, columns) < FEWEST and rows * columns < FEWEST * FEWEST and not FROM:
+        return None
+    if b.ndim == 2 and out is None:
+        return product(a.reshape(1, 1, -1, depth), b[None, None], bias).reshape(*a.shape[:-1], columns)
+    outer = a.shape[:-2] if a.shape[:-2] == b.shape[:-2] else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    if len(outer) > 2 and out is None:  # batches of more dimensions in one
+        a, b = (np.broadcast_to(x, (*outer, *x.shape[-2:])).reshape(1, -1, *x.shape[-2:]) for x in (a, b))
+    else:
+        whole = (1,) * (2 - len(outer)) + outer
+        a, b = (x if x.shape[:-2] == whole else np.broadcast_to(x, (*whole, *x.shape[-2:])) for x in (a, b))
+    if out is None:
+        return product(a, b, bias).reshape(*outer, rows, columns)
+    product(a, b, bias, out.reshape(*a.shape[:2], rows, columns) if out.ndim < 4 else out)
+    return out
+
+
+_plans: dict[tuple, ctypes.Array] = {}
+_zeros: dict[int, np.ndarray] = {}
+
+
+def product(a, b, bias=None, out=None):
+    """a (N, H, M, K) · b (N, H, K, P) + bias (P,), of float32, in `out` (N, H, M, P) or new memory."""
+    columns = b.shape[3]
+    a, b = unit_stride(a), unit_stride(b)
+    run, width = compiled()
+    if out is None:
+        out = np.empty((*a.shape[:3], columns), np.float32)
+    key = (a.shape, a.strides, b.strides, out.shape, out.strides, threads.number())
+    plan = _plans.get(key)
+    if plan is None:
+        if len(_plans) >= MOST_PLANS:
+            _plans.clear()
+        plan = _plans[key] = planned(a, b, out, width)
+    if bias is None:
+        bias = _zeros.get(columns)
+        if bias is None:
+            bias = _zeros[columns] = np.zeros(columns, np.float32)
+    else:
+        bias = np.ascontiguousarray(bias)
+    threads.start()
+    run(plan, id(a), id(b), id(bias), id(out))
+    return out
+
+
+def planned(a, b, out, width):
+    """The numbers of `FIELDS` for matrices that lie like these."""
+    (groups, group, rows, depth), columns = a.shape, out.shape[3]
+    panels = -(-columns // width)
+    others = groups * group * panels
+    block, row_tasks = shares(others, rows)
+    numbers = (rows, columns, depth, block, row_tasks, panels, others * row_tasks, group, *steps(a), *steps(b),
+               *steps(out)[:3])  # fmt: skip
+    return (ctypes.c_int64 * len(numbers))(*numbers)
+
+
+def shares(others, rows):
+    """(rows of a task, tasks along the rows) beside `others` tasks: a few for each thread, so that none waits long."""
+    wanted = 1 if threads.number() == 1 else 4 * threads.number()
+    number = max(1, min(-(-wanted // others), -(-rows // BLOCK)))
+    if number * others < threads.number():
+        number = max(1, min(-(-threads.number() // others), rows // 16))
+    block = -(-rows // number)
+    block += -block % ROWS
+    return block, -(-rows // block)
+
+
+def steps(x):
+    return [stride // 4 for stride in x.strides]
+
+
+def unit_stride(x):
+    """`x`, or a copy if neither its rows nor its columns are contiguous."""
+    row, column = x.strides[2:]
+    return x if (column == 4 and row >= 4) or (row == 4 and column >= 4) else np.ascontiguousarray(x)

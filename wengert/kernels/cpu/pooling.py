@@ -1,0 +1,148 @@
+"""The greatest element of each window, and its gradient, in the place of `wengert.kernels.pooling`.
+
+A task is one plane (an image's channel). Windows side by side are a vector: each tap of the kernel is loaded for all of
+them at once and compared with what is held. What lies outside of the image is masked.
+"""
+
+import ctypes
+from functools import cache
+from math import prod
+
+import numpy as np
+
+from wengert.kernels.cpu import native, threads
+from wengert.kernels.cpu.function import Fields, Function, module
+from wengert.kernels.cpu.pointwise import entry, entry_text
+
+# The number of tasks, the planes, is in the seventh place, where `entry_text` looks for it.
+FIELDS = ("height", "width", "out_height", "out_width", "rows", "columns", "planes", "down", "across", "above", "left",
+          "row_gap", "column_gap")  # fmt: skip
+GRADIENT_FIELDS = ("size", "out_size", "", "", "", "", "planes")
+
+
+def task(name, fields, arrays, lanes):
+    """A function of (job, plane): the fields, and each array at its plane, whose size a field has."""
+    f = Function("@task", "ptr job, i64 plane", lanes)
+    at = lambda k: f.op(f"load ptr, ptr {f.op(f'getelementptr ptr, ptr %job, i64 {k}')}")
+    f.do(f"%argument = getelementptr i8, ptr {at(0)}, i64 0")
+    return f, Fields(f, fields), [at(k) for k in range(1, 1 + arrays)]
+
+
+def maximum_function(lanes, step):
+    """Values and flat positions; `step` is the distance of windows side by side if that is 1 or 2, else None."""
+    f, field, (x, values, positions) = task("max_pool", FIELDS, 3, lanes)
+    whole, flag, vector = f"<{lanes} x i32>", f"<{lanes} x i1>", f.vector
+    height, width, out_height, out_width = (field[k] for k in FIELDS[:4])
+    plane = f.at(x, f.mul("%plane", f.mul(height, width)))
+    size = f.mul(out_height, out_width)
+    first = f.mul("%plane", size)
+
+    def everywhere(number):
+        one = f.op(f"insertelement {whole} poison, i32 {f.op(f'trunc i64 {number} to i32')}, i64 0")
+        return f.op(f"shufflevector {whole} {one}, {whole} poison, {whole} zeroinitializer")
+
+    def counted(start, by=1):
+        places = ", ".join(f"i32 {by * j}" for j in range(lanes))
+        return f.op(f"add {whole} {everywhere(start)}, <{places}>")
+
+    def within(places):
+        return f.op(f"icmp ult {whole} {places}, {everywhere(width)}")
+
+    def tap(line, start, places, valid):
+        """One tap of all windows: from `start` on, `across` elements apart."""
+        if step == 1:
+            return f.load_some(f.at(line, start), valid)
+        if step == 2:
+            low = f.load_some(f.at(line, start), within(counted(start)))
+            high = f.load_some(f.at(line, start, lanes), within(counted(f.add(start, lanes))))
+            picks = ", ".join(f"i32 {2 * j}" for j in range(lanes))
+            return f.op(f"shufflevector {vector} {low}, {vector} {high}, {whole} <{picks}>")
+        offsets = f.op(f"sext {whole} {places} to <{lanes} x i64>")
+        pointers = f.op(f"getelementptr float, ptr {line}, <{lanes} x i64> {offsets}")
+        return f.intrinsic(f"masked.gather.v{lanes}f32.v{lanes}p0", vector, (f"<{lanes} x ptr>", pointers), ("i32", 4),
+                           (flag, valid), (vector, "zeroinitializer"))  # fmt: skip
+
+    best, where = f.variable(), f.variable(whole)
+    with f.loop(0, out_height) as oy, f.loop(0, out_width, lanes) as ox:
+        active = f.first(f.sub(out_width, ox))
+        f.store(f.number(float("-inf")), best)
+        f.store("splat (i32 -1)", where, whole)
+        top = f.sub(f.mul(oy, field["down"]), field["above"])
+        corner = f.sub(f.mul(ox, field["across"]), field["left"])
+        apart = f.op(f"mul {whole} {counted(0)}, {everywhere(field['across'])}")
+        with f.loop(0, field["rows"]) as ky:
+            y = f.add(top, f.mul(ky, field["row_gap"]))
+            start_of_line = f.mul(y, width)
+
+            def along(start_of_line=start_of_line):
+                with f.loop(0, field["columns"]) as kx:
+                    start = f.add(corner, f.mul(kx, field["column_gap"]))
+                    places = f.op(f"add {whole} {apart}, {everywhere(start)}")
+                    valid = f.op(f"and {flag} {active}, {within(places)}")
+                    value = tap(f.at(plane, start_of_line), start, places, valid)
+                    held, held_at = f.load(best), f.load(where, whole)
+                    # Greater, or NaN (unordered), or the first of the window that there is.
+                    greater = f.op(f"fcmp ogt {vector} {value}, {held}")
+                    nan = f.op(f"fcmp uno {vector} {value}, {value}")
+                    begins = f.op(f"icmp slt {whole} {held_at}, zeroinitializer")
+                    taken = f.op(f"or {flag} {f.op(f'or {flag} {greater}, {nan}')}, {begins}")
+                    taken = f.op(f"and {flag} {taken}, {valid}")
+                    at = f.op(f"add {whole} {places}, {everywhere(start_of_line)}")
+                    f.store(f.op(f"select {flag} {taken}, {vector} {value}, {vector} {held}"), best)
+                    f.store(f.op(f"select {flag} {taken}, {whole} {at}, {whole} {held_at}"), where, whole)
+
+            f.where(f.op(f"icmp ult i64 {y}, {height}"), along)
+        place = f.add(first, f.add(f.mul(oy, out_width), ox))
+        f.store_some(f.load(best), f.at(values, place), active)
+        found = f.intrinsic(f"smax.v{lanes}i32", whole, (whole, f.load(where, whole)), (whole, "zeroinitializer"))
+        wide = f"<{lanes} x i64>"
+        to = f.op(f"getelementptr i64, ptr {positions}, i64 {place}")
+        long = f.op(f"zext {whole} {found} to {wide}")
+        f.intrinsic(f"masked.store.v{lanes}i64.p0", "void", (wide, long), ("ptr", to), ("i32", 8), (flag, active))
+    return f
+
+
+def gradient_function(lanes):
+    """Add each cotangent to the place of its maximum."""
+    f, field, (g, positions, out) = task("max_pool/input", GRADIENT_FIELDS, 3, lanes)
+    begin = f.mul("%plane", field["out_size"])
+    plane = f.at(out, f.mul("%plane", field["size"]))
+    with f.loop(begin, f.add(begin, field["out_size"])) as k:
+        where = f.op(f"load i64, ptr {f.op(f'getelementptr i64, ptr {positions}, i64 {k}')}")
+        place = f.at(plane, where)
+        f.store(f.op(f"fadd float {f.load(place, 'float')}, {f.load(f.at(g, k), 'float')}"), place, "float")
+    return f
+
+
+@cache
+def compiled(make, *options):
+    f = make(native.target().vector_bytes // 4, *options)
+    text = "\n".join(["declare void @wengert_parallel(ptr, ptr, i64)", module([f]), *entry_text(3)])
+    return entry(text, 3)
+
+
+def max_pool_with_indices(x, kernel, stride, padding, dilation, out_space):
+    """Values and positions for planes of float32 in rows; None for others."""
+    if x.dtype != np.float32 or len(kernel) != 2 or not x.flags.c_contiguous or not x.size or 0 in out_space:
+        return None
+    if prod(x.shape[2:]) >= 1 << 30:
+        return None
+    planes = x.shape[0] * x.shape[1]
+    numbers = (*x.shape[2:], *out_space, *kernel, planes, *stride, *padding, *dilation)
+    values, positions = np.empty((*x.shape[:2], *out_space), x.dtype), np.empty((*x.shape[:2], *out_space), np.int64)
+    threads.start()
+    run = compiled(maximum_function, stride[1] if stride[1] in (1, 2) else None)
+    run((ctypes.c_int64 * len(numbers))(*numbers), id(x), id(values), id(positions))
+    return values, positions
+
+
+def max_pool_backward(g, indices, space):
+    """The cotangent of the image, likewise."""
+    if not (g.dtype == np.float32 and g.flags.c_contiguous and indices.flags.c_contiguous and g.size):
+        return None
+    size, out_size = prod(space), prod(g.shape[2:])
+    out = np.zeros((*g.shape[:2], *space), g.dtype)
+    numbers = (size, out_size, 0, 0, 0, 0, g.shape[0] * g.shape[1])
+    threads.start()
+    compiled(gradient_function)((ctypes.c_int64 * len(numbers))(*numbers), id(g), id(indices), id(out))
+    return out

@@ -1,0 +1,414 @@
+"""The verdict: of all that a witness saw, what is wrong.
+
+A parameter that ought to learn and can't, memory that grows, a number that is none: each is a `Finding`, with the line
+to blame. What is merely unusual, and may well be meant, becomes a note. A cut that costs no gradient is the program's
+own business.
+"""
+
+import re
+from itertools import pairwise
+
+from wengert.lens import source
+from wengert.lens.sites import short
+from wengert.lens.why import NEVER_ASKED, Reason, at, no_grad_asked, shown
+
+
+class Finding:
+    """One thing that is wrong: its kind (one of `KINDS` or "error"), the sentence, and the line to blame."""
+
+    def __init__(self, kind, sentence, file=None, line=None):
+        self.kind, self.sentence, self.file, self.line = kind, sentence, file, line
+
+    @property
+    def where(self):
+        return f"{short(self.file)}:{self.line}" if self.file else None
+
+
+class Judge:
+    """Judges what `seen`, a `Witness`, has seen.
+
+    `notes` are (reason, stories) of what is worth a word but no finding.
+    """
+
+    def __init__(self, seen):
+        self.seen = seen
+        self.notes = []
+
+    def findings(self, ended_early=False):
+        """Everything that is wrong, the worst first; little is sure where the program ended before its time."""
+        found = self.of_fault() + self.of_parameters(ended_early)
+        if not ended_early:
+            found += self.of_leaks()
+        found += self.of_hazards()
+        lines = [(f.file, f.line) for f in found]
+        return [f for i, f in enumerate(found) if lines[i] == (None, None) or lines[i] not in lines[:i]]
+
+    def of_fault(self):
+        if self.seen.fault is None:
+            return []
+        reason, number, what, _ = self.seen.fault
+        subject = (
+            f"`{self.seen.loss_name}`"
+            if what == "loss" and self.seen.loss_name
+            else "The loss"
+            if what == "loss"
+            else "A gradient"
+        )
+        sentence = f"{subject} is infinite or NaN from backward pass {number} on: {reason.tail}."
+        return [Finding("nan", sentence, reason.file, reason.line)]
+
+    def of_hazards(self):
+        """Writes behind the graph's back; where nothing is trained they are the program's own business."""
+        return (
+            []
+            if not self.seen.holders
+            else [
+                Finding(
+                    "in-place",
+                    f"{at(place)} writes through .data into a value that {site.operation} (made at {at(site.place)}) "
+                    "had saved for its derivative: autograd can't see it, and the gradient is wrong without an error.",
+                    place.file,
+                    place.line,
+                )
+                for place, _, site in self.seen.hazards.values()
+            ]
+        )
+
+    def of_leaks(self):
+        found = {}
+        for calls in self.seen.callers.values():
+            for how in ("kept", "carried"):
+                samples = [s for s in calls.samples if s["how"] == how]
+                if how == "kept":
+                    samples = [s for s in samples if not any(site.visited > s["pass"] for site in s["sites"])]
+                    grown = samples and max(s["graphs"] for s in samples) >= 3
+                else:
+                    sizes = [s["graphs"] for s in samples]
+                    grown = len(sizes) >= 2 and sizes[-1] >= 3 and all(a < b for a, b in pairwise(sizes))
+                if not grown:
+                    continue
+                with_leak = [s for s in samples if "leak" in s]
+                if not with_leak:
+                    continue
+                leak = max(with_leak, key=lambda s: s["graphs"])["leak"]
+                key = (leak.file, leak.line)
+                if key not in found or found[key][1].graphs < leak.graphs:
+                    found[key] = (samples, leak)
+        for last, leak, sites in self.seen.unfinished:
+            if last == self.seen.passes > 0 and not any(site.visited for site in sites):
+                found[leak.file, leak.line] = ([{"graphs": leak.graphs}], leak)
+        return [
+            Finding(
+                "leak",
+                f"Memory grows: {leak}."
+                + f" Graphs of past steps alive: {', then '.join(str(s['graphs']) for s in thinned(samples))}.",
+                leak.file,
+                leak.line,
+            )
+            for samples, leak in found.values()
+        ]
+
+    def of_parameters(self, ended_early=False):
+        """The leaves that do not learn, those with the same reason together."""
+        groups = {}
+        for story in self.seen.stories.values():
+            reason = self.verdict(story)
+            if reason is None or (ended_early and not (reason.kind in CERTAIN and story.steps)):
+                continue
+            key = (reason.kind, reason.file, reason.line, reason.tail if reason.file is None else None)
+            groups.setdefault(key, (reason, []))[1].append(story)
+        self.notes = [group for group in groups.values() if group[0].kind in MEANT]
+        groups = [group for group in groups.values() if group[0].kind not in MEANT]
+        blamed = {(r.file, r.line) for r, _ in groups if r.kind == "not held"}
+        groups = [  # what an optimizer holds that was given the wrong parameters follows from that
+            (r, stories)
+            for r, stories in groups
+            if r.kind != "frozen" or not any((h.place.file, h.place.line) in blamed for h in stories[0].holders)
+        ]
+        lost = {(r.file, r.line) for r, _ in groups if r.kind == "zero"}
+        groups = [
+            (r, stories) for r, stories in groups if not (r.kind == "zero" and ((r.behind - {(r.file, r.line)}) & lost))
+        ]
+        found = self.of_wrong_optimizer(groups)
+        for reason, stories in groups:
+            loss = f"`{self.seen.loss_name}`" if self.seen.loss_name else "the loss"
+            names = [s.said for s in stories]
+            found.append(Finding("no-grad", reason.said_of(names, loss), reason.file, reason.line))
+        for place, passes in self.seen.gone.items():
+            if len(passes) >= 2 and self.seen.holders:
+                sentence = (
+                    f"The module made at {at(place)} is made anew in every step: its parameters get gradients, but no "
+                    "optimizer ever holds them. Make it once, in __init__."
+                )
+                found.append(Finding("no-grad", sentence, place.file, place.line))
+        return found
+
+    def of_wrong_optimizer(self, groups):
+        """An optimizer that was given another network than the one in use, or not all: taken out of `groups`."""
+        roots = {root_name(s) for s in self.seen.stories.values() if s.held}
+        left_out = [g for g in groups if g[0].kind == "not held" and root_name(g[1][0]) not in roots]
+        if not left_out or not self.seen.holders:
+            return []
+        idle = [g for g in groups if g[0].kind in ("never used", "unused")]
+        stories = [s for _, members in left_out for s in members]
+        names = f"{listing([s.said for s in stories])} {'get' if len(stories) > 1 else 'gets'}"
+        places = self.makers([s for _, members in idle for s in members], root_name(stories[0]))
+        place = places[0]
+        if idle and STAND_IN.search(root_name(stories[0])) and stories[0].used_at is not None:
+            place = stories[0].used_at  # not the optimizer is wrong: this network is not meant to be trained
+        for group in left_out + idle:
+            groups.remove(group)
+        sentence = f"{names} gradients, but no optimizer holds {'them' if len(stories) > 1 else 'it'}"
+        if idle:
+            unused = [s.said for _, members in idle for s in members]
+            sentence += (
+                f". The one made at {at(places[0])} holds {listing(unused)}, of which nothing enters the loss"
+                if place is places[0]
+                else f", and what is used at {at(place)} stands in for {listing(unused)}, which the one made at "
+                f"{at(places[0])} holds"
+            )
+        else:
+            sentence += f": the one made at {at(place)} was not given {'them' if len(stories) > 1 else 'it'}"
+        return [Finding("no-grad", sentence + ".", place.file, place.line)]
+
+    def makers(self, idle, wanted):
+        """The places where optimizers were made, first those that hold `idle` leaves, or ones that others hold."""
+        holders = {}
+        for story in self.seen.stories.values():
+            for holder in story.holders:
+                holders.setdefault(holder, []).append(story)
+
+        def suspicion(item):
+            holder, stories = item
+            doubled = sum(len(s.holders) > 1 for s in stories)
+            later = self.seen.holders.index(holder) if doubled else 0
+            return (sum(s in idle for s in stories), doubled, doubled and is_called_after(holder.name, wanted), later)
+
+        ranked = sorted(holders.items(), key=suspicion, reverse=True)
+        if ranked and not any(suspicion(ranked[0])):
+            ranked = ranked[::-1]
+        return [holder.place for holder, _ in ranked] or [holder.place for holder in self.seen.holders]
+
+    def verdict(self, story):
+        """The reason why a leaf does not learn; None if it does, or is not meant to."""
+        tensor = story.tensor()
+        if not story.held:
+            return self.verdict_unheld(story, tensor)
+        if self.seen.passes == 0:
+            if not self.seen.steps:
+                return None
+            place = self.seen.steps[-1][0]
+            tail = f"never {{gets}} a gradient: the optimizer steps at {at(place)}, but backward is never called"
+            return Reason("no backward", tail.replace("never {gets}", "{gets} never"), place)
+        if not story.ever_required and not (tensor is not None and tensor.requires_grad):
+            return self.verdict_frozen(story, tensor)
+        if tensor is not None and not tensor.requires_grad and not story.reached:
+            whole = any(h.steps and all(is_still(s) for s in self.stories if h in s.holders) for h in story.holders)
+            return no_grad_asked(tensor) if whole else None  # a part may be frozen on purpose, not all of it
+        if not story.reached:
+            return self.renewed(story, tensor) or self.verdict_unreached(story, tensor)
+        if story.zero == story.reached and (story.zero >= 2 or self.seen.passes == 1):
+            return story.zero_reason
+        if story.faulty or self.seen.fault is not None:
+            return None
+        if story.lost and len(story.lost) >= min(story.steps, 2) and not story.moved:
+            place = next((p for p in story.lost if p is not None), None)
+            line = (place.file, place.line) if place is not None else source.reset_of_grad(self.files())
+            by = f"it is dropped at {shown(*line)}" if line is not None else "it is dropped"
+            tail = f"{{gets}} a gradient, but {by}, before the optimizer steps: {{it}} never {{moves}}"
+            return Reason("reset", tail, at=line)
+        if not story.steps and not story.has_moved:
+            place = self.made(story)
+            where = f" (made at {at(place)})" if place is not None else ""
+            backward = story.reached_at
+            tail = f"{{gets}} a gradient, but the optimizer that holds {{them}}{where} never steps"
+            if backward is not None:
+                tail += f" after backward at {shown(backward[0].co_filename, backward[1])}"
+            return Reason("no step", tail, at=(backward[0].co_filename, backward[1]) if backward else None)
+        if story.steps and not story.moved and story.empty_steps == story.steps:
+            place = self.seen.steps[-1][0]
+            tail = f"{{gets}} a gradient, but {{its}} gradient is None at every step of the optimizer, at {at(place)}"
+            return Reason("reset", tail, place)
+        if story.unmoved and not story.moved:
+            place = self.made(story)
+            where = f" made at {at(place)}" if place is not None else ""
+            tail = (
+                f"{{gets}} a gradient, but the steps of the optimizer{where} leave {{them}} as {{it}} {{is}}: lr is 0"
+            )
+            schedule = source.scheduler_in(self.files(story))
+            if schedule is not None and any(holder.lr_at_first for holder in story.holders):
+                return Reason("not moved", f"{tail}, as scheduled at {shown(*schedule)}", at=schedule)
+            return Reason("not moved", tail, place)
+        return None
+
+    def verdict_unreached(self, story, tensor):
+        """The reason of a leaf that no pass has reached: it is out of the way, or the way was not taken."""
+        reason = story.reason or Reason("never used", "{gets} no gradient: no recorded operation used {them}")
+        used = self.seen.inside.get(id(tensor))
+        if reason.kind == "never used" and used is not None and used[0]() is tensor:
+            tail = (
+                f"{{gets}} no gradient: {{it}} {{is}} used at {at(used[1])} inside of the forward of a Function, none "
+                "of whose inputs requires grad (a reentrant checkpoint is one: use_reentrant=False sees more)"
+            )
+            return Reason("cut", tail, used[1])
+        discarded = reason.kind == "unused" and reason.part is not None
+        if discarded and source.discards(self.files(), set(reason.part.path.split("."))):
+            return Reason("left aside", reason.tail, at=(reason.file, reason.line))
+        if reason.kind == "never used" and self.is_optional(story):
+            return Reason("left aside", reason.tail + " in this run, though the program would, some other time")
+        return reason
+
+    def is_optional(self, story):
+        """Whether a leaf that was not used is one of several to choose from, or stands in a branch not taken."""
+        name = story.name or ""
+        kind = re.sub(r"\d+", "#", name)
+        if kind != name and any(s.reached and re.sub(r"\d+", "#", s.name or "") == kind for s in self.stories):
+            return True
+        parts = [part for part in re.split(r"[.\[\]]", name)[1:] if part.isidentifier()]
+        made = [part for part in parts if source.attribute_is_made(self.files(story), part)]
+        return bool(made) and all(source.attribute_is_used(self.files(story), part) for part in made)
+
+    @property
+    def stories(self):
+        return self.seen.stories.values()
+
+    def verdict_unheld(self, story, tensor):
+        if not self.seen.holders or story.reached < 2 or story.changed or story.has_moved:
+            return None
+        if tensor is None and not story.is_parameter:
+            return None
+        held = [s for s in self.seen.stories.values() if s.held]
+        of_modules = [s for s in held if s.is_parameter and (s.of_module or not (s.reached and story.of_module))]
+        if story.is_parameter and not of_modules:
+            return None  # nothing of a module is trained: an image, or an input, is
+        if story.zero == story.reached or story.asked:
+            return None
+        if not story.is_parameter and not self.is_forgotten(story):
+            return None
+        if story.resting or self.seen.is_resting(tensor):
+            return None
+        if story.beside_chosen and all(s.reached for s in held):
+            tail = (
+                f"{{gets}} a gradient in {story.reached} passes and no optimizer holds {{them}}: it was given some "
+                "parameters of the same modules, by choice it seems. Then requires_grad_(False) saves the work"
+            )
+            return Reason("by choice", tail)
+        separate = story.feeds and self.seen.is_set_apart(story)  # trained in turn, it seems, not left as it is
+        if story.feeds and not separate and not any(len(s.holders) > 1 for s in held):
+            tail = (
+                f"{{gets}} a gradient in {story.reached} passes and no optimizer holds {{them}}: {{it}} only "
+                "{computes} features for what is trained. If that is meant, requires_grad_(False) saves the work"
+            )
+            return Reason("features", tail)
+        holder = self.holder_beside(story)
+        if holder is not None:
+            tail = (
+                f"{{gets}} a gradient in {story.reached} passes, but no optimizer holds {{them}}: the one made at "
+                f"{at(holder.place)} was given other parameters, so {{it}} never {{moves}}"
+            )
+            return Reason("not held", tail, holder.place)
+        place = self.place_of_list(story) or (story.site.place if story.site.place.frames else None)
+        made = f" (made at {at(place)})" if place is not None else ""
+        tail = f"{{gets}} a gradient in {story.reached} passes, but no optimizer holds {{them}}{made}, so {{it}} never "
+        return Reason("not held", f"{tail}{{moves}}", place)
+
+    def holder_beside(self, story):
+        """The optimizer that holds parameters of the same network and was made when this one was there already."""
+        if story.unregistered or not story.of_module:
+            return None
+        root = root_name(story)
+        beside = [h for s in self.stories if s.held and root_name(s) == root for h in s.holders if h.place.frames]
+        return next((holder for holder in beside if story.site.seq <= holder.made), None)
+
+    def place_of_list(self, story):
+        """The place where a plain list (tuple, dictionary) of modules was made, of which their owner does not know."""
+        if not story.unregistered or "[" not in (story.name or "") or not story.site.place.frames:
+            return None
+        attribute = story.name.partition("[")[0].rpartition(".")[2]
+        filename = story.site.place.file
+        line = source.assignment_of(filename, f"self.{attribute}") or source.assignment_of(filename, attribute)
+        return None if line is None else story.site.place.at_line(line)
+
+    def is_forgotten(self, story):
+        """Whether a plain leaf that gets gradients and never moves looks like a parameter: small, named, used often."""
+        return (
+            story.reached >= 3
+            and story.name is not None
+            and "[" not in story.name
+            and story.last_reached == self.seen.passes
+        )
+
+    def made(self, story):
+        return next((holder.place for holder in story.holders if holder.place.frames), None)
+
+    def verdict_frozen(self, story, tensor):
+        """An optimizer holds what never asked for gradients: meant so for a frozen part, not for a whole optimizer."""
+        if story.is_parameter:
+            return None
+        reason = no_grad_asked(tensor) if tensor is not None else Reason("frozen", NEVER_ASKED, rank=2)
+        if reason.file is None and story.name is not None:
+            for filename in self.files():
+                line = source.assignment_of(filename, story.name)
+                if line is not None:
+                    where = shown(filename, line)
+                    tail = f"{{gets}} no gradient: {{it}} {{is}} made without requires_grad=True at {where}"
+                    return Reason("frozen", tail, at=(filename, line))
+        return reason
+
+    def files(self, story=None):
+        """The files of the program that called backward, and the one in which the module of a leaf was made."""
+        found = [code.co_filename for code, _ in self.seen.callers]
+        if story is not None and story.site.place.frames:
+            found.append(story.site.place.file)
+        return list(dict.fromkeys(found))
+
+    def renewed(self, story, tensor):
+        """The reason of a parameter that the model replaced after the optimizer was made."""
+        if story.name is None or "." not in story.name:
+            return None
+        for other in self.seen.stories.values():
+            if other is not story and other.name == story.name and other.reached and not other.held:
+                place = other.site.place if other.site.place.frames else None
+                where = f" at {at(place)}" if place is not None else ""
+                tail = f"{{gets}} no gradient: the model replaced {{them}}{where} after the optimizer was made"
+                return Reason("replaced", tail, place)
+        return None
+
+
+# Kinds of reasons that may well be meant: they make notes.
+MEANT = ("features", "by choice", "left aside")
+
+# What networks are called that are not trained themselves.
+STAND_IN = re.compile("target|teacher|ema|old|frozen|reference|average|swa|momentum", re.IGNORECASE)
+
+CERTAIN = ("cut", "zero", "replaced")  # what may be said of a parameter though the program ended before its time
+
+
+def is_still(story):
+    """Whether a leaf does not require grad, and never got a gradient."""
+    tensor = story.tensor()
+    return not story.reached and tensor is not None and not tensor.requires_grad
+
+
+def is_called_after(variable, name):
+    """Whether an optimizer's variable seems to speak of a network's, as `opt_g` does of `gen`."""
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]", variable.rpartition(".")[2])]
+    name = name.lower()
+    return any((name.startswith(word) or name.endswith(word)) for word in words)
+
+
+def root_name(story):
+    return (story.name or "?").removeprefix("self.").partition(".")[0]
+
+
+def listing(names):
+    shown_names = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
+    return ", ".join(shown_names[:-1]) + (" and " if len(names) > 1 else "") + shown_names[-1]
+
+
+def thinned(samples):
+    return (
+        samples
+        if len(samples) <= 4
+        else [samples[0], samples[len(samples) // 3], samples[2 * len(samples) // 3], samples[-1]]
+    )
