@@ -236,7 +236,7 @@ def windows_found(function, shape, kernel, stride, padding, dilation, ceil_mode,
     padding = extents(function, "padding", padding, axes)
     dilation = extents(function, "dilation", dilation, axes)
     if function == "max_pool1d":
-        return along_a_line(input, kernel, stride, padding, dilation, ceil_mode)
+        return along_a_line(shape[2], kernel, stride, padding, dilation, ceil_mode)
     if min(stride) <= 0:
         raise RuntimeError("stride should not be zero" if min(stride) == 0 else "stride must be greater than zero")
     if min(kernel) <= 0:
@@ -262,7 +262,7 @@ def windows_found(function, shape, kernel, stride, padding, dilation, ceil_mode,
     return kernel, stride, padding, dilation, out
 
 
-def along_a_line(input, kernel, stride, padding, dilation, ceil_mode):
+def along_a_line(length, kernel, stride, padding, dilation, ceil_mode):
     """The same for `max_pool1d`, which has its own words for what is wrong."""
     (k,), (s,), (p,), (d,) = kernel, stride, padding, dilation
     for name, value in (("kernel_size", k), ("stride", s)):
@@ -276,7 +276,7 @@ def along_a_line(input, kernel, stride, padding, dilation, ceil_mode):
         )
     if d <= 0:
         raise RuntimeError(f"max_pool1d() dilation must be greater than zero, but got {d}")
-    out = pooled_size(input.shape[2], k, s, p, d, ceil_mode)
+    out = pooled_size(length, k, s, p, d, ceil_mode)
     if out <= 0:
         raise RuntimeError(f"max_pool1d() Invalid computed output size: {out}")
     return kernel, stride, padding, dilation, (out,)
