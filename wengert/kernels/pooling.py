@@ -10,6 +10,7 @@ unpooling scatter by it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -274,6 +275,15 @@ def _first_taps(kernel, stride, padding, dilation, out_space):
 
 def _flat_positions(which, space, kernel, stride, padding, dilation, out_space):
     """Turn the number of the winning tap into a flat position in the unpadded plane."""
+    tap_offsets, window_starts = _starts(space, kernel, stride, padding, dilation, out_space)
+    positions = tap_offsets.take(which)
+    positions += window_starts
+    return positions
+
+
+@lru_cache(maxsize=64)
+def _starts(space, kernel, stride, padding, dilation, out_space):
+    """How far each tap lies from the first of its window, and the first taps of the windows from that of the plane."""
     tap_offsets = np.zeros(kernel, np.int64)
     window_starts = np.zeros(out_space, np.int64)
     weight = prod(space)
@@ -282,9 +292,7 @@ def _flat_positions(which, space, kernel, stride, padding, dilation, out_space):
         shape = [-1 if a == axis else 1 for a in range(len(space))]
         tap_offsets += (np.arange(kernel[axis]) * dilation[axis] * weight).reshape(shape)
         window_starts += ((np.arange(out_space[axis]) * stride[axis] - padding[axis]) * weight).reshape(shape)
-    positions = np.take(tap_offsets.ravel(), which)
-    positions += window_starts
-    return positions
+    return tap_offsets.ravel(), window_starts
 
 
 def _absolute(indices, plane_size):

@@ -453,14 +453,17 @@ def lies(array, order):
 def stack(tensors, dim=0):
     """Arrays of one shape as the slices of a new dimension."""
     shape = tensors[0].shape
-    for position, array in enumerate(tensors):
-        if array.shape != shape:
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
-                f"{list(array.shape)} at entry "
-                f"{position}"
-            )
+    shapes = [array.shape for array in tensors]
+    if shapes.count(shape) != len(shapes):
+        position = next(position for position, other in enumerate(shapes) if other != shape)
+        raise RuntimeError(
+            f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+            f"{list(shapes[position])} at entry {position}"
+        )
     axis = axis_of(dim, len(shape) + 1)
+    if not axis and shape:  # one after the other in memory
+        joined = np.concatenate(tensors)
+        return np.ascontiguousarray(joined).reshape(len(tensors), *shape)
     within = (slice(None),) * axis + (None,)
     joined = np.concatenate([array[within] for array in tensors], axis)
     return joined if joined.flags.c_contiguous else np.ascontiguousarray(joined)

@@ -384,6 +384,8 @@ class Record:
 
         Returns (the first tensor among the results, or None; its node).
         """
+        if getattr(operation, "name", "").endswith("_like"):  # takes a shape, no value
+            return None, None
         first = node = None
         bare = []
         for tensor in result if isinstance(result, (tuple, list)) else (result,):
@@ -444,7 +446,8 @@ class Record:
         self.windows.append([])
         if len(self.windows) > KEPT_PASSES:
             for site in self.windows.pop(0):
-                site.parents = ()
+                if site.operation != "requires_grad_(False)":  # its parent is a leaf, and says which
+                    site.parents = ()
                 if site.cut is not None:
                     site.cut.took.clear()
 

@@ -154,8 +154,24 @@ def missing(leaf, root, record):
     if leaf in sites:
         _, cuts = frontier(leaf, sites)
         if cuts:
-            return of_cuts(cuts, sites, root)
+            return other_loss(leaf, sites, record) or of_cuts(cuts, sites, root)
     return unused(leaf, root, sites, record)
+
+
+def other_loss(leaf, sites, record):
+    """The reason where a number that nothing uses was computed from the parameter, uncut: backward is missing on it."""
+    later = record.sites if record is not None else ()
+    attached, _ = frontier(leaf, [site for site in later if site.seq > leaf.seq])
+    used = {parent for site in later for parent in site.parents}
+    ends = [s for s in attached if s.shape == () and s not in used and s not in sites and not s.visited]
+    if not ends or not all(cut.kind == "detach" for cut in record.cuts if cut.site in sites):
+        return None
+    end = max(ends, key=lambda site: site.seq)
+    tail = (
+        f"{{gets}} no gradient: what {{loss}} is computed from is cut off from {{them}}, and on the result of "
+        f"{near(end)}, which is not, backward is never called"
+    )
+    return Reason("unused", tail, end.place, rank=6)
 
 
 def of_cuts(cuts, sites, root):
@@ -580,7 +596,7 @@ def reason_for(parameter, loss, record, optimizer=None):
     return Reason("arrives", norm, rank=0)
 
 
-NEVER_ASKED = "{gets} no gradient: {it} does not require grad, so nothing that uses it is recorded"
+NEVER_ASKED = "{gets} no gradient: without requires_grad, nothing that uses {them} is recorded"
 
 
 def no_grad_asked(parameter):

@@ -81,7 +81,7 @@ class Witness(Record):
         """The `Holder` of an optimizer."""
         found = self.holder_of.get(optimizer)
         if found is None:
-            found = Holder(type(optimizer).__name__, self.optimizers.get(optimizer, NOWHERE))
+            found = Holder(type(optimizer).__name__, self.optimizers.get(optimizer, NOWHERE), self.count)
             self.holder_of[optimizer] = found
             self.holders.append(found)
         return found
@@ -247,7 +247,7 @@ class Witness(Record):
             if tensor is None or not story.held or story.reached or tensor._node in leaves:
                 continue
             if tensor._node is not None:
-                story.blame(missing(story.site, root, self))
+                story.blame(missing(story.site, root, self), self.passes)
 
     def end(self, nodes, wanted):
         order, leaves, place = self.now
@@ -271,7 +271,7 @@ class Witness(Record):
             if unknown and all(s is None for s in sizes):
                 reason = zero_reason(leaf, order)
                 if reason.kind == "cut":
-                    story.blame(reason)
+                    story.blame(reason, self.passes)
                     continue
             story.reached += 1
             story.reached_at = story.reached_at or place.shown[:2]
@@ -362,6 +362,7 @@ class Witness(Record):
         super().before_step(optimizer, args, kwargs)
         holder = self.holder(optimizer)
         holder.steps = count = holder.steps + 1
+        closed = len(args) > 1 or kwargs.get("closure") is not None  # then the gradients are made inside of the step
         holder.lr = float(optimizer.param_groups[0].get("lr", 0))
         frames = user_frames(2) if is_sampled(count) else ()
         if frames:
@@ -375,9 +376,13 @@ class Witness(Record):
                 story = self.story(p)
                 story.held = True
                 story.steps += 1
+                if not story.reached:
+                    story.settle(self.passes)
                 grad = p.grad
                 got = story.last_got > story.last_step
-                if grad is None or (got and not grad._array.any()):
+                if closed:
+                    self.previous_print[id(p)] = fingerprint(p)
+                elif grad is None or (got and not grad._array.any()):
                     story.empty_steps += 1
                     if got:
                         self.note_loss_of_gradient(story, grad)
@@ -404,6 +409,8 @@ class Witness(Record):
                     story = self.story(p)
                     if fingerprint(p) != before:
                         story.moved += 1
+                    elif p.grad is None:
+                        story.empty_steps += 1
                     elif p.grad is not None and p.grad._array.any() and not group.get("lr", 1):
                         story.unmoved += 1
 

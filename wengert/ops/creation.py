@@ -373,7 +373,8 @@ def logspace(
     if dtype.category <= dtypes.INTEGER:
         start, end = int(start), int(end)
     exact = dtypes.float64 if dtype.category <= dtypes.INTEGER or dtype.itemsize < 8 else dtype
-    array = np.power(np.asarray(base, exact.numpy), spaced(start, end, steps, exact, fused=False)).astype(dtype.numpy)
+    exponents = spaced(start, end, steps, dtype if dtype.is_half and steps > 1 else exact, fused=False)
+    array = np.power(np.asarray(base, exact.numpy), exponents.astype(exact.numpy, copy=False)).astype(dtype.numpy)
     return finish(array, dtype, requires_grad, device, layout, pin_memory, out, "logspace")
 
 

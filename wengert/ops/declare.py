@@ -576,9 +576,10 @@ class Pointwise(Primitive):
 
     def __init__(
         self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None,
-        numbers=True, **options
+        numbers=True, mostly_numbers=(), **options
     ):
         super().__init__(name, kernel, derivatives, **options)
+        self.mostly_numbers = mostly_numbers  # operands that are numbers, or None, in most programs
         self.numbers = numbers  # which operands may be numbers: all (True), none, or those named
         self.check = check  # refuses arguments that the kernel could take and PyTorch does not
         self.unpromoted = unpromoted
@@ -677,18 +678,18 @@ class Pointwise(Primitive):
 
     def numbered(self, values):
         return self.scalar_node != self.node_name and not any(
-            isinstance(values[name], Tensor) for name in self.tensors[1:]
+            isinstance(values[name], Tensor) for name in self.mostly_numbers or self.tensors[1:]
         )
 
-    def with_number(self, tensor, number):
-        """The common path for a floating tensor and a Python number; replaced by its generated self on first use."""
-        self.with_number = self.generate("body", self.tensors[1:])
-        return self.with_number(tensor, number)
+    def with_number(self, *operands):
+        """The common path for floating tensors and Python numbers; replaced by its generated self on first use."""
+        self.with_number = self.generate("body", self.mostly_numbers or self.tensors[1:])
+        return self.with_number(*operands)
 
-    def with_number_inplace(self, tensor, number):
+    def with_number_inplace(self, *operands):
         """Likewise for the in-place form."""
-        self.with_number_inplace = self.generate("inplace body", self.tensors[1:])
-        return self.with_number_inplace(tensor, number)
+        self.with_number_inplace = self.generate("inplace body", self.mostly_numbers or self.tensors[1:])
+        return self.with_number_inplace(*operands)
 
     def prepare_inplace(self, values):
         self.check_types(values)
@@ -841,7 +842,7 @@ Tensor._tangent = None
 def pointwise(name, kernel, *, promote="same", function=True, method=True, inplace=True, alias=(), namespace="",
               doc=None,
               tensors=None, unpromoted=(), check=None, residuals=(), holomorphic=True, node=None, scalar_node=None,
-              numbers=True, **derivatives):  # fmt: skip
+              numbers=True, mostly_numbers=(), **derivatives):  # fmt: skip
     """Declare an operation on corresponding elements.
 
     Args:
@@ -849,11 +850,13 @@ def pointwise(name, kernel, *, promote="same", function=True, method=True, inpla
         kernel: a ufunc, or a function of arrays whose parameters become the operation's.
         promote: the dtype of the result: "same" as the promoted inputs, at least "float", or "bool".
         numbers: which operands may be numbers: all (True), none (False), or those named.
+        mostly_numbers: operands that are numbers in most programs, where there are more than two.
         derivatives: for each differentiable parameter, a formula whose parameter names say what it needs.
     """
     operation = Pointwise(
         name, kernel, derivatives, promote=promote, tensors=tensors, residuals=residuals, holomorphic=holomorphic,
-        node=node, scalar_node=scalar_node, unpromoted=unpromoted, check=check, numbers=numbers, doc=doc,
+        node=node, scalar_node=scalar_node, unpromoted=unpromoted, check=check, numbers=numbers,
+        mostly_numbers=mostly_numbers, doc=doc,
     )  # fmt: skip
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
@@ -962,15 +965,17 @@ class Variadic(Operation):
         except Exception as error:
             r = recover(self, error, (arrays, *rest), self.kernel)
         t = wrap(r, tensors[0].dtype if r.dtype is arrays[0].dtype else None)
-        if grad_mode.enabled and self.formula is not None and any(x._node is not None for x in tensors):
-            t._node = self.record(t, tensors, rest)
+        if self.formula is not None and grad_mode.enabled:
+            edges = [x._node for x in tensors]
+            if edges.count(None) != len(edges):
+                t._node = self.record(t, tensors, edges, rest)
         return t
 
-    def record(self, t, tensors, rest):
+    def record(self, t, tensors, edges, rest):
         if self._node_class is None:
             self._node_class = variadic_node_class(self)
         node = new(self._node_class)
-        node.edges = tuple(x._node for x in tensors)
+        node.edges = tuple(edges)
         node.seq = next_seq()
         node.shape = t._array.shape
         node.hooks = None
@@ -986,11 +991,10 @@ def alike(tensors):
     """Whether these are plain tensors of one dtype, in a list or a tuple."""
     if (type(tensors) is not list and type(tensors) is not tuple) or not tensors:
         return False
-    dtype = getattr(tensors[0], "dtype", None)
-    for tensor in tensors:
-        if (type(tensor) is not Tensor and type(tensor) is not Parameter) or tensor.dtype is not dtype:
-            return False
-    return True
+    return PLAIN_TENSORS.issuperset(map(type, tensors)) and len({tensor.dtype for tensor in tensors}) == 1
+
+
+PLAIN_TENSORS = frozenset({Tensor, Parameter})
 
 
 def variadic_node_class(op):

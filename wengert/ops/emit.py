@@ -343,6 +343,9 @@ class Emitter:
     def number_case(self):
         """``tensor op number``: as quick as two tensors, if the number fits the dtype as it is."""
         op = self.op
+        if op.promote and op.mostly_numbers:
+            self.numbers_case()
+            return
         if not op.takes_number or len(op.tensors) != 2 or len(op.signature) != 2:
             return
         if self.inplace and (op.promote == "bool" or not isinstance(op.kernel, np.ufunc)):
@@ -356,6 +359,21 @@ class Emitter:
         rest = "".join([" and out is None" if self.has_out() else "", " and not rare.active"])
         self.add(f"if {fits}{rest}:")
         self.add(f"return op.with_number{'_inplace' if self.inplace else ''}({tensor}, {number})", 2)
+
+    def numbers_case(self):
+        """Likewise for operations of more operands, some of which are mostly numbers (or None)."""
+        op = self.op
+        first, *others = (name for name in op.tensors if name not in op.mostly_numbers)
+        tests = [f"(type({name}) is Tensor or type({name}) is Parameter)" for name in (first, *others)]
+        tests += [f"{first}.dtype is {name}.dtype" for name in others]
+        tests.append(f"{first}.dtype.takes_numbers")
+        for name in op.mostly_numbers:
+            missing = f" or {name} is None" if name in self.saved.optional else ""
+            tests.append(f"(type({name}) is float or type({name}) is int{missing})")
+        if self.has_out():
+            tests.append("out is None")
+        self.add(f"if {' and '.join(tests)} and not rare.active:")
+        self.add(f"return op.with_number{'_inplace' if self.inplace else ''}({', '.join(op.signature)})", 2)
 
     def defaults(self, parameters, namespace):
         for parameter in parameters:

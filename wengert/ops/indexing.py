@@ -458,8 +458,10 @@ def nonzero(input, *, as_tuple=False, out=None):
     if not isinstance(input, Tensor):
         raise TypeError(f"nonzero(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     if as_tuple:
-        if out is not None:
+        if isinstance(out, Tensor):
             raise RuntimeError("nonzero does not support the out kwarg when as_tuple is True")
+        if out is not None:
+            raise TypeError(f"nonzero(): argument 'out' must be Tensor, not {type(out).__name__}")
         return tuple(wrap(column) for column in kernels.nonzero(input._array, as_tuple=True))
     return coordinates(input) if out is None else nonzero.write(out, {"input": input})
 

@@ -483,6 +483,8 @@ where = choice("where", _where, inplace=False, method=False)
 where_method = choice(
     "where", lambda input, condition, other: _where(condition, input, other), inplace=False, function=False
 )
+
+
 def refuse_unlike_limits(values):
     """Two limits are two tensors or two numbers."""
     low, high = values["min"], values["max"]
@@ -497,8 +499,7 @@ def refuse_unlike_limits(values):
 
 clamp = pointwise(
     "clamp", kernels.clamp, numbers=("min", "max"), tensors=("input", "min", "max"), alias=("clip",),
-    check=refuse_unlike_limits,
-    scalar_node="ClampBackward1",
+    check=refuse_unlike_limits, mostly_numbers=("min", "max"), scalar_node="ClampBackward1",
     input=lambda g, input, min, max: clamp_gradient(g, input, min, max),
     min=lambda g, input, min, max: select(input < min if max is None else (input < min) & (min < max), g, 0),
     max=lambda g, input, min, max: select(input > max if min is None else (input > max) | (max < min), g, 0),
@@ -512,8 +513,10 @@ clamp_max = choice(
 
 
 def refuse_mixture(values):
-    """Here PyTorch promotes nothing."""
+    """Here PyTorch promotes nothing, and knows no integers."""
     wanted = values["input"].dtype
+    if not wanted.differentiable:
+        raise NotImplementedError(f'"lerp_kernel" not implemented for \'{SCALAR_NAMES[wanted]}\'')
     for name in ("end", "weight"):
         value = values[name]
         if isinstance(value, Tensor) and value.dtype is not wanted:
@@ -521,7 +524,8 @@ def refuse_mixture(values):
 
 
 lerp = pointwise(
-    "lerp", kernels.lerp, tensors=("input", "end", "weight"), check=refuse_mixture,
+    "lerp", kernels.lerp, tensors=("input", "end", "weight"), check=refuse_mixture, mostly_numbers=("weight",),
+    node="LerpBackward1", scalar_node="LerpBackward0",
     input=lambda g, weight: g * (1 - weight), end=lambda g, weight: g * weight,
     weight=lambda g, input, end: g * (end - input),
 )  # fmt: skip

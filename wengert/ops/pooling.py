@@ -5,6 +5,7 @@ A pool of maxima reads its input at the positions of the maxima; its derivative 
 follow.  Averages are linear themselves, with a transpose that spreads (`spread_average`).
 """
 
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -198,6 +199,16 @@ def batched(function, input, axes):
 
 def windows(function, input, kernel, stride, padding, dilation, ceil_mode, axes):
     """The options of a pool with windows of given extent, one int per axis each, and the extent of its result."""
+    given = (kernel, stride, padding, dilation)
+    find = windows_found if WRITTEN.issuperset(map(type, given)) else windows_found.__wrapped__
+    return find(function, input._array.shape, *given, ceil_mode, axes)
+
+
+WRITTEN = frozenset({int, tuple, type(None)})  # options that say the same whenever they are given
+
+
+@lru_cache(maxsize=256)
+def windows_found(function, shape, kernel, stride, padding, dilation, ceil_mode, axes):
     kernel = extents(function, "kernel_size", kernel, axes)
     no_stride = stride is None or (isinstance(stride, (tuple, list)) and not stride)
     stride = kernel if no_stride else extents(function, "stride", stride, axes)
@@ -217,7 +228,6 @@ def windows(function, input, kernel, stride, padding, dilation, ceil_mode, axes)
                 "pad should be at most half of effective kernel size, but got "
                 f"pad={p}, kernel_size={k} and dilation={d}"
             )
-    shape = input.shape
     out = tuple(
         pooled_size(*along, ceil_mode) for along in zip(shape[2:], kernel, stride, padding, dilation, strict=True)
     )
