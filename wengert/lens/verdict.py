@@ -113,7 +113,7 @@ class Judge:
         groups = {}
         for story in self.seen.stories.values():
             reason = self.verdict(story)
-            if reason is None or (ended_early and reason.kind not in CERTAIN):
+            if reason is None or (ended_early and not (reason.kind in CERTAIN and story.steps)):
                 continue
             key = (reason.kind, reason.file, reason.line, reason.tail if reason.file is None else None)
             groups.setdefault(key, (reason, []))[1].append(story)
@@ -318,7 +318,7 @@ class Judge:
             return None
         root = root_name(story)
         beside = [h for s in self.stories if s.held and root_name(s) == root for h in s.holders if h.place.frames]
-        return next((holder for holder in beside if story.site.seq < holder.made), None)
+        return next((holder for holder in beside if story.site.seq <= holder.made), None)
 
     def place_of_list(self, story):
         """The place where a plain list (tuple, dictionary) of modules was made, of which their owner does not know."""

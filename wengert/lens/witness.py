@@ -247,7 +247,7 @@ class Witness(Record):
             if tensor is None or not story.held or story.reached or tensor._node in leaves:
                 continue
             if tensor._node is not None:
-                story.blame(missing(story.site, root, self))
+                story.blame(missing(story.site, root, self), self.passes)
 
     def end(self, nodes, wanted):
         order, leaves, place = self.now
@@ -271,7 +271,7 @@ class Witness(Record):
             if unknown and all(s is None for s in sizes):
                 reason = zero_reason(leaf, order)
                 if reason.kind == "cut":
-                    story.blame(reason)
+                    story.blame(reason, self.passes)
                     continue
             story.reached += 1
             story.reached_at = story.reached_at or place.shown[:2]
@@ -376,6 +376,8 @@ class Witness(Record):
                 story = self.story(p)
                 story.held = True
                 story.steps += 1
+                if not story.reached:
+                    story.settle(self.passes)
                 grad = p.grad
                 got = story.last_got > story.last_step
                 if closed:
