@@ -347,22 +347,22 @@ def rising_rows(n, r, repeats):
     return rows
 
 
-def triangle(name, indices):
+def triangle(name, within):
     def function(row, col, offset=0, *, dtype=dtypes.int64, device=None, layout=None, pin_memory=False):
         check_device(device)
         for value, what in ((row, "row"), (col, "col")):
             if value < 0:
                 raise RuntimeError(f"{what} must be non-negative, got{value}")
-        rows, columns = indices(row, offset, col)
-        return wrap(np.stack([rows, columns]).astype(dtype.numpy), dtype)
+        places = within(np.arange(row)[:, None] + offset, np.arange(col)).nonzero()
+        return wrap(np.array(places, dtype.numpy), dtype)
 
     which = "lower" if name[2] == "i" else "upper"
     doc = f"Rows and columns (2, N) of the {which} triangle of a matrix of this size."
     return named(function, "wengert", name, doc)
 
 
-tril_indices = triangle("tril_indices", lambda n, k, m: np.tril_indices(n, k, m))
-triu_indices = triangle("triu_indices", lambda n, k, m: np.triu_indices(n, k, m))
+tril_indices = triangle("tril_indices", np.greater_equal)
+triu_indices = triangle("triu_indices", np.less_equal)
 
 
 @composite(method=False)
