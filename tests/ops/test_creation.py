@@ -88,6 +88,7 @@ def test_rows_must_be_of_one_length_and_numbers_of_64_bits():
         torch.tensor([1, 2**63])
 
 
+@pytest.mark.parametrize(
     "make",
     [
         lambda: torch.Tensor(1.5),
