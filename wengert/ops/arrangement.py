@@ -206,8 +206,7 @@ def cutting(name, least, dim_of):
     def function(input, indices_or_sections):
         if input.ndim < least:
             raise RuntimeError(
-                f"torch.{name} requires a tensor with at least {least} dimension{'s' * (least > 1)}, but got a "
-                "tensor with "
+                f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with "
                 f"{input.ndim} dimensions!"
             )
         dim = dim_of(input.ndim)
@@ -561,5 +560,5 @@ def as_strided_(self, size, stride, storage_offset=None):
 
 Tensor.as_strided_ = as_strided_
 Tensor.broadcast_to = lambda self, *size: expand_op(self, shape.dims_given(size))
-adjoint = composite(lambda input: transpose(input, -2, -1).conj(), name="adjoint", method=False)
+adjoint = composite(lambda input: input.adjoint(), name="adjoint", method=False)
 FUNCTIONS[""]["adjoint"].__doc__ = "The conjugate transpose of the last two dimensions."
