@@ -49,7 +49,7 @@ _global_is_full_backward_hook = None
 _global_call_hooks = OrderedDict()
 _watcher = None
 
-_EXTRA_STATE_KEY = "_extra_state"
+_EXTRA_STATE_KEY = _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 TORCHSCRIPT_ONLY = {
     "save", "save_to_buffer", "graph", "inlined_graph", "code", "code_with_constants", "graph_for", "original_name",
     "_c", "get_debug_state",
@@ -193,6 +193,7 @@ class Module:
     call_super_init = False
     _compiled_call_impl = None
     T_destination = dict
+    training: bool
 
     forward = _forward_unimplemented
 

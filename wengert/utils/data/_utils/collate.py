@@ -5,6 +5,7 @@ inheritance in the map's order; programs may add to it.
 """
 
 import copy
+import re
 from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 
 import numpy as np
@@ -13,12 +14,13 @@ import wengert
 
 __all__ = ["collate", "default_collate", "default_collate_fn_map", "default_convert"]
 
+np_str_obj_array_pattern = re.compile(r"[SaUO]")
 UNKNOWN = "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"
 default_collate_err_msg_format = UNKNOWN
 
 
 def _is_text_or_object(array):
-    return array.dtype.kind in "SUaO"
+    return np_str_obj_array_pattern.search(array.dtype.kind) is not None
 
 
 def _is_namedtuple(value):
