@@ -836,9 +836,11 @@ def new_empty_strided(
 Tensor.new_full, Tensor.new_tensor, Tensor.new_empty_strided = new_full, new_tensor, new_empty_strided
 
 
-def construct(cls, *args, dtype=None, device=None):
+def construct(cls, *args, dtype=None, device=None, size=None):
     """``torch.Tensor(2, 3)``: unfilled of this shape; ``torch.Tensor([1, 2])``: of these data; in the default dtype."""
     check_device(device)
+    if size is not None and not args:
+        args = (Size(size),)
     if len(args) == 1 and isinstance(args[0], Tensor):
         if dtype not in (None, args[0].dtype):
             raise TypeError(f"expected a tensor of {dtype} (got one of {args[0].dtype})")
@@ -850,6 +852,10 @@ def construct(cls, *args, dtype=None, device=None):
         result = empty(*args[0], dtype=dtype)
     elif all(isinstance(a, int) and not isinstance(a, bool) for a in args):
         result = empty(*args, dtype=dtype)
+    elif len(args) == 1 and isinstance(args[0], (float, complex)):
+        raise TypeError(f"new(): data must be a sequence (got {type(args[0]).__name__})")
+    elif len(args) == 1 and hasattr(args[0], "line"):
+        result = on_storage(args[0], dtype)
     elif len(args) == 1:
         result = tensor(args[0], dtype=dtype)
     else:
@@ -860,7 +866,21 @@ def construct(cls, *args, dtype=None, device=None):
 
 
 sys.modules[Tensor.__new__.__module__].construct = construct
-Tensor.new = of_its_class(lambda self, *args: construct(Tensor, *args, dtype=self.dtype))
+Tensor.new = of_its_class(
+    lambda self, *args, size=None, device=None: construct(Tensor, *args, dtype=self.dtype, device=device, size=size)
+)
+
+
+def on_storage(storage, dtype):
+    """A vector on the memory of a storage, which must hold elements of this dtype, or bytes."""
+    held = getattr(storage, "dtype", dtype)
+    if held is not dtype:
+        names = dtypes.SCALAR_NAMES
+        raise RuntimeError(
+            f"Expected a Storage of type {names[dtype]} or an UntypedStorage, but got type {names[held]} for argument "
+            "1 'storage'"
+        )
+    return wrap(storage.line(dtype), dtype)
 
 
 def set_(self, source=None, storage_offset=0, size=None, stride=None):

@@ -1,5 +1,7 @@
 """Padding: by a constant, by reflection, by repeating the border, or around in a circle; negative padding crops."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from wengert.kernels import resampling as kernels
@@ -23,9 +25,22 @@ constant = primitive(
 NUMPY_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
+@lru_cache(maxsize=256)
+def sources(mode, size, before, after):
+    """Which element of an axis each element of the padded one is."""
+    return np.pad(np.arange(size), (before, after), NUMPY_MODES[mode])
+
+
 def _repeat(input, mode, pads):
-    if min(min(pad) for pad in pads) >= 0:
+    crops = min(min(pad) for pad in pads) < 0
+    if not crops and input.size >= 1 << 17:  # by slices, after long preparations
         padded = np.pad(input, ((0, 0), (0, 0), *pads), NUMPY_MODES[mode])
+    elif not crops and input.size:
+        padded = input
+        for axis, pad in enumerate(pads, 2):
+            if pad != (0, 0):
+                padded = padded.take(sources(mode, input.shape[axis], *pad), axis)
+        padded = input.copy() if padded is input else padded
     else:
         taps = [kernels.padding_taps(mode, size, *pad) for size, pad in zip(input.shape[2:], pads, strict=True)]
         padded = kernels.resample(input, taps)

@@ -506,7 +506,7 @@ def bounded(place, size, padding_mode, align_corners):
             return place * 0
         away = (place - low).abs()
         # fold back and forth: an odd number of whole spans away, the axis runs the other way
-        turns = wrap(np.floor(away._array / span))
+        turns = wrap(np.floor(away._array / span).astype(away._array.dtype))
         rest = away - turns * span
         odd = wrap((turns._array % 2).astype(away._array.dtype))
         place = rest + odd * (span - 2 * rest) + low
