@@ -194,7 +194,7 @@ def test_a_module_is_called_what_the_program_calls_it():
 def test_what_runs_in_modules_of_the_library_is_placed_where_the_program_called_them():
     model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Sequential(nn.Linear(3, 1), nn.Sigmoid()))
     with lens.record() as record:
-        out = model(torch.ones(1, 2))
+        model(torch.ones(1, 2))
         here = line() - 1
     assert [site.line for site in record.sites] == [here] * 4
 

@@ -62,7 +62,9 @@ class Rare:
     `wengert.amp.autocast_mode`).
     """
 
-    __slots__ = ("active", "reasons", "lookers", "on_record", "on_composite", "on_result", "on_pass", "inside", "recast")
+    __slots__ = (
+        "active", "reasons", "lookers", "on_record", "on_composite", "on_result", "on_pass", "inside", "recast",
+    )  # fmt: skip
 
     def __init__(self):
         self.active = False
