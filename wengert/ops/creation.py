@@ -36,7 +36,16 @@ def factory(function):
             asked = overriding((*args, *kwargs.values()), None)
             if asked:
                 return overrides.handle(public, asked, args, kwargs)
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except AttributeError:
+            given = kwargs.get("dtype")
+            if given is None or type(given) is dtype_class:
+                raise
+            if type(given) is type and given in dtypes.BY_PYTHON:
+                return function(*args, **{**kwargs, "dtype": dtypes.BY_PYTHON[given]})
+            kind = type(given).__name__
+            raise TypeError(f"{function.__name__}(): argument 'dtype' must be torch.dtype, not {kind}") from None
 
     FACTORIES[function.__name__] = public
     public.__module__ = function.__module__ = "wengert"
@@ -637,9 +646,11 @@ def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=Fa
             dtype = first.dtype
         elif isinstance(first, dtype_class):
             dtype = first
+        elif type(first) is type and first in dtypes.BY_PYTHON:
+            dtype = dtypes.BY_PYTHON[first]
         else:
             device = first if first is not None else device
-            if args and (isinstance(args[0], dtype_class) or args[0] is None):
+            if args and (isinstance(args[0], dtype_class) or args[0] is None or args[0] in dtypes.BY_PYTHON):
                 dtype = args.pop(0)
         if args:
             args.pop(0)  # non_blocking: there is nothing to wait for
@@ -650,7 +661,7 @@ def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=Fa
             f"to() received an invalid combination of arguments: {type(device).__name__} is neither dtype nor device"
         )
     check_device(device)
-    return dtype, copy, memory_format
+    return dtypes.from_python(dtype), copy, memory_format
 
 
 Tensor.to = to

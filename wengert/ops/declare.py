@@ -167,6 +167,8 @@ class Operation:
                 return forward_mode(self, plain, kind)
             return observed(self, plain, self.run(values, plain))
         except UNFORESEEN as error:
+            if kind == "function" and not any(isinstance(value, Tensor) for value in values.values()):
+                return self.again(self.function, error, tuple(values.values()), {}, out)
             raise self.misplaced(error, tuple(values.values()), {}) from None
 
     @cached_property

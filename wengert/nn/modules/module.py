@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 import wengert
 from wengert.autograd.graph import rare
+from wengert.dtypes import from_python
 from wengert.tensor import Tensor
 from wengert.utils.hooks import RemovableHandle
 
@@ -1138,8 +1139,8 @@ def _parse_to(*args, **kwargs):
         TypeError: they fit none of its forms.
         RuntimeError: they ask for a copy, which no module makes.
     """
-    keywords = dict(kwargs)
-    memory_format = keywords.pop("memory_format", None)
+    args, keywords = map(from_python, args), {name: from_python(value) for name, value in kwargs.items()}
+    args, memory_format = tuple(args), keywords.pop("memory_format", None)
     given = next(filter(None, (_fitted(form | OTHERS_OF_TO, args, keywords) for form in FORMS_OF_TO)), None)
     if given is None and (args or keywords):
         named = [f"{name}={_kind(value)}" for name, value in kwargs.items()]
