@@ -75,10 +75,11 @@ def test_the_types_of_python_stand_for_dtypes(kind):
 
 def test_the_types_of_python_stand_for_dtypes_in_operations():
     one = torch.ones(2, requires_grad=True)
-    for result in (one.sum(dtype=float), one.cumsum(0, dtype=float), one.mean(dtype=float), one.softmax(0, dtype=float)):
+    for result in (one.sum(dtype=float), one.cumsum(0, dtype=float), one.mean(dtype=float), one.softmax(0, float)):
         assert result.dtype is torch.float64 and result.requires_grad
     assert torch.arange(3, dtype=float).dtype is torch.rand(3, dtype=float).dtype is torch.float64
-    assert torch.nn.Linear(1, 1).to(float).weight.dtype is torch.nn.Linear(1, 1, dtype=float).bias.dtype is torch.float64
+    for layer in (torch.nn.Linear(1, 1).to(float), torch.nn.Linear(1, 1, dtype=float)):
+        assert layer.weight.dtype is layer.bias.dtype is torch.float64
 
 
 @pytest.mark.parametrize("given", [object, "float32", 3])

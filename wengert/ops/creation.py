@@ -1,6 +1,7 @@
 """New tensors: from data, from numbers, like other tensors; and conversions of dtype."""
 
 import functools
+import importlib
 import math
 import operator
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 from wengert import dtypes, interop, overrides
 from wengert.autograd import views
 from wengert.autograd.graph import AccumulateGrad, Version, grad_mode, rare
+from wengert.devices import MetaAsked, cpu
 from wengert.devices import check as check_device
 from wengert.devices import device as device_class
 from wengert.dtypes import FROM_NUMPY, strided
@@ -38,6 +40,8 @@ def factory(function):
                 return overrides.handle(public, asked, args, kwargs)
         try:
             return function(*args, **kwargs)
+        except MetaAsked:
+            return importlib.import_module("wengert.meta").make(public, args, kwargs)
         except AttributeError:
             given = kwargs.get("dtype")
             if given is None or type(given) is dtype_class:
@@ -616,7 +620,11 @@ def to(self, *args, **kwargs):
 
     Args: ``to(dtype)``, ``to(device)``, ``to(other)``, with ``non_blocking``, ``copy`` and ``memory_format``.
     """
-    dtype, copy, memory_format = conversion_given(*args, **kwargs)
+    try:
+        dtype, copy, memory_format = conversion_given(*args, **kwargs)
+    except MetaAsked:
+        dtype = conversion_given(*(cpu if names_device(a) else a for a in args), **{**kwargs, "device": None})[0]
+        return importlib.import_module("wengert.meta").like(self, dtype)
     if dtype is None or dtype is self.dtype:
         if copy and memory_format is None:
             return to_copy.function(self, self.dtype, self.dtype, "K")
@@ -634,6 +642,10 @@ def to(self, *args, **kwargs):
     if memory_format is not None and memory_format.name != "preserve_format":
         return result.contiguous(memory_format=memory_format)
     return result
+
+
+def names_device(value):
+    return isinstance(value, (str, device_class))
 
 
 def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=False, copy=False, memory_format=None):

@@ -51,7 +51,8 @@ def with_our_dtypes(operation, args, kwargs):
 
 
 def with_a_tensor_for_a_number(operation, args, kwargs):
-    if operation.name not in OF_NUMBERS or len(args) != 2 or not all(isinstance(a, (int, float, complex)) for a in args):
+    numbers = [value for value in args if isinstance(value, (int, float, complex))]
+    if operation.name not in OF_NUMBERS or len(args) != 2 or len(numbers) != 2:
         return None
     return (wrap(np.asarray(args[0], of_scalar(args[0]).numpy)), args[1]), kwargs
 

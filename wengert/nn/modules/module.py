@@ -57,6 +57,13 @@ TORCHSCRIPT_ONLY = {
 }  # fmt: skip
 
 
+NO_OP = (
+    "for {}: copying from a non-meta parameter in the checkpoint to a meta parameter in the current model, which is a "
+    "no-op. (Did you mean to pass `assign=True` to assign items in the state dictionary to their corresponding key in "
+    "the module instead of copying them in place?)"
+)
+
+
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
     """What `load_state_dict(strict=False)` did not match."""
 
@@ -735,6 +742,8 @@ class Module:
                     setattr(self, name, _like_the_old(own, given))
                 else:
                     own.copy_(given)
+                    if own.is_meta and not given.is_meta:
+                        warnings.warn(NO_OP.format(key), stacklevel=2)
         except Exception as e:
             action = "swapping" if swaps() else "copying"
             error_msgs.append(
@@ -903,7 +912,7 @@ class Module:
                 if grad is not None:
                     wengert.utils.swap_tensors(grad, grad_data.requires_grad_(grad.requires_grad))
                     param.grad = grad
-            elif overwrites():
+            elif overwrites() or data.is_meta is not param.is_meta:  # on another device: another object
                 self._parameters[name] = new = Parameter(data, param.requires_grad)
                 if grad is not None:
                     new.grad = grad_data.requires_grad_(grad.requires_grad)
