@@ -27,7 +27,7 @@ from wengert.autograd.graph import (
     warn_non_leaf_grad,
 )
 from wengert.devices import cpu
-from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES, TENSOR_TYPE_NAMES, strided
+from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES, TENSOR_TYPE_NAMES, default, strided
 from wengert.kernels import choices
 from wengert.size import Size
 
@@ -162,7 +162,7 @@ class Tensor:
             if dtype not in by_name:
                 raise ValueError(f"invalid type: '{dtype}'")
             dtype = by_name[dtype]
-        return self.to(dtype=getattr(dtype, "dtype", dtype))
+        return self.to(dtype=default.dtype if dtype is Tensor else getattr(dtype, "dtype", dtype))
 
     def data_ptr(self):
         """The address of the first element; 0 for an empty tensor."""

@@ -318,3 +318,10 @@ def test_a_hook_on_several_waits_only_for_those_that_are_reached():
     torch.autograd.graph.register_multi_grad_hook((a, b), calls.append)
     b.sum().backward(inputs=(a, b))
     assert len(calls) == 1 and calls[0][0] is None
+
+
+def test_only_inputs_is_ignored_with_a_warning():
+    x, other = leaf(), leaf()
+    with pytest.warns(FutureWarning, match="only_inputs argument is deprecated"):
+        torch.autograd.grad((x * other).sum(), x, only_inputs=False)
+    assert other.grad is None

@@ -515,12 +515,18 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         grad_outputs: for each output the gradient that arrives at it; None means 1 for a single element.
         allow_unused: return None for an input that the outputs do not depend on, rather than raise.
         materialize_grads: return zeros instead of None for such inputs.
+        only_inputs: has no effect; False warns of that, as in PyTorch.
         is_grads_batched: the first dimension of each of `grad_outputs` is a batch; results have it too.
     Raises:
         RuntimeError: an input does not require grad or is not used, or as for `backward`.
     """
     if not only_inputs:
-        raise ValueError("only_inputs=False is not supported: use backward() to accumulate in leaves")
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for "
+            "other parts of the graph, please use torch.autograd.backward.",
+            FutureWarning,
+            stacklevel=2,
+        )
     outputs = (outputs,) if isinstance(outputs, Tensor) or is_edge(outputs) else tuple(outputs)
     inputs = (inputs,) if isinstance(inputs, Tensor) or is_edge(inputs) else tuple(inputs)
     if materialize_grads:

@@ -152,6 +152,7 @@ def window_counts(space, kernel, stride, padding, out_space, count_include_pad):
 # Adaptive pools: the number of windows is given, their borders follow
 
 
+@lru_cache(maxsize=256)
 def adaptive_bounds(size, count):
     """Start and end of each of `count` windows that together cover an axis of `size` elements."""
     index = np.arange(count)
@@ -165,6 +166,7 @@ def adaptive_sum(x, out_space):
     return x
 
 
+@lru_cache(maxsize=256)
 def adaptive_counts(space, out_space):
     """Number of elements of each adaptive window, broadcasting over (*out_space)."""
     counts = np.ones((1,) * len(space), np.int64)
@@ -328,6 +330,6 @@ def _first_maximum(values):
 
 
 def _box_maximum(box, plane):
-    flat = box.reshape(*box.shape[:2], -1)
+    flat = box.reshape(*box.shape[:2], plane.size)
     best = _first_maximum(flat)
     return np.take_along_axis(flat, best[..., None], -1)[..., 0], plane.ravel()[best]

@@ -6,6 +6,7 @@ import math
 import operator
 import sys
 import warnings
+from itertools import chain
 
 import numpy as np
 
@@ -491,7 +492,39 @@ def array_of(data, dtype=None):
     return array_of_sequence(data, dtype)
 
 
+NUMBERS = {bool, int, float}
+ROWS = {list, tuple}
+
+
+def array_of_plain_numbers(data, dtype):
+    """What `array_of_sequence` does, for rows of Python's own numbers with nothing unusual about them, else None.
+
+    It looks at the types of all elements at once, and leaves every one of them to NumPy.
+    """
+    shape, flat = [len(data)], data
+    while (kinds := set(map(type, flat))) and kinds <= ROWS:
+        width = len(flat[0])
+        if any(len(row) != width for row in flat):
+            return None
+        shape.append(width)
+        flat = list(chain.from_iterable(flat))
+    if not kinds or not kinds <= NUMBERS:
+        return None
+    if dtype is None:
+        dtype = dtypes.default.dtype if float in kinds else dtypes.int64 if int in kinds else dtypes.bool_
+    if dtype.is_floating_point:
+        return np.array(flat, np.float64).astype(dtype.numpy, copy=False).reshape(shape), dtype
+    if (dtype is dtypes.int64 and kinds == {int}) or (dtype is dtypes.bool_ and kinds == {bool}):
+        try:
+            return np.array(flat, dtype.numpy).reshape(shape), dtype
+        except OverflowError:
+            raise ValueError("Overflow when unpacking long long") from None
+    return None
+
+
 def array_of_sequence(data, dtype):
+    if type(data) in ROWS and (found := array_of_plain_numbers(data, dtype)) is not None:
+        return found
     shape, leaves = [], data
     while hasattr(leaves, "__len__") and hasattr(leaves, "__getitem__") and not isinstance(leaves, (str, bytes, dict)):
         if isinstance(leaves, (Tensor, np.ndarray)):
@@ -511,12 +544,10 @@ def array_of_sequence(data, dtype):
         elif all(type(x) is int for x in flat):
             info = np.iinfo(dtype.numpy)
             low, high = min(flat), max(flat)
+            if low < -(2**63) or high >= 2**64:
+                raise ValueError("Overflow when unpacking long long")
             if low < info.min or high > info.max:
-                raise RuntimeError(
-                    "Overflow when unpacking long long"
-                    if dtype is dtypes.int64
-                    else f"value cannot be converted to type {dtype.name} without overflow"
-                )
+                raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
             array = np.array(flat, dtype.numpy)
         else:
             array = np.array([int(x) for x in flat]).astype(dtype.numpy)
@@ -859,9 +890,11 @@ def new_empty_strided(
 Tensor.new_full, Tensor.new_tensor, Tensor.new_empty_strided = new_full, new_tensor, new_empty_strided
 
 
-def construct(cls, *args, dtype=None, device=None):
+def construct(cls, *args, dtype=None, device=None, size=None):
     """``torch.Tensor(2, 3)``: unfilled of this shape; ``torch.Tensor([1, 2])``: of these data; in the default dtype."""
     check_device(device)
+    if size is not None and not args:
+        args = (Size(size),)
     if len(args) == 1 and isinstance(args[0], Tensor):
         if dtype not in (None, args[0].dtype):
             raise TypeError(f"expected a tensor of {dtype} (got one of {args[0].dtype})")
@@ -873,6 +906,10 @@ def construct(cls, *args, dtype=None, device=None):
         result = empty(*args[0], dtype=dtype)
     elif all(isinstance(a, int) and not isinstance(a, bool) for a in args):
         result = empty(*args, dtype=dtype)
+    elif len(args) == 1 and isinstance(args[0], (float, complex)):
+        raise TypeError(f"new(): data must be a sequence (got {type(args[0]).__name__})")
+    elif len(args) == 1 and hasattr(args[0], "line"):
+        result = on_storage(args[0], dtype)
     elif len(args) == 1:
         result = tensor(args[0], dtype=dtype)
     else:
@@ -883,7 +920,21 @@ def construct(cls, *args, dtype=None, device=None):
 
 
 sys.modules[Tensor.__new__.__module__].construct = construct
-Tensor.new = of_its_class(lambda self, *args: construct(Tensor, *args, dtype=self.dtype))
+Tensor.new = of_its_class(
+    lambda self, *args, size=None, device=None: construct(Tensor, *args, dtype=self.dtype, device=device, size=size)
+)
+
+
+def on_storage(storage, dtype):
+    """A vector on the memory of a storage, which must hold elements of this dtype, or bytes."""
+    held = getattr(storage, "dtype", dtype)
+    if held is not dtype:
+        names = dtypes.SCALAR_NAMES
+        raise RuntimeError(
+            f"Expected a Storage of type {names[dtype]} or an UntypedStorage, but got type {names[held]} for argument "
+            "1 'storage'"
+        )
+    return wrap(storage.line(dtype), dtype)
 
 
 def set_(self, source=None, storage_offset=0, size=None, stride=None):

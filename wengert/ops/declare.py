@@ -403,7 +403,8 @@ class Choice(Operation):
                 return self.again(function, error, args, kwargs, out)
 
         function.__name__ = function.__qualname__ = f"{self.name}_" if kind == "inplace" else self.name
-        function.__doc__ = self.doc or choose.__doc__
+        called = f"{self.name}({', '.join(inspect.signature(choose).parameters)})"
+        function.__doc__ = self.doc or choose.__doc__ or called
         function.__module__ = self.module
         function.__wrapped__ = choose
         function.operation = self

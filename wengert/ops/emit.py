@@ -20,7 +20,7 @@ from wengert.autograd import graph, views
 from wengert.autograd.graph import FREED, Node, Output, Version, grad_mode, next_seq, rare, verify
 from wengert.dtypes import FROM_NUMPY, from_python
 from wengert.errors import explain
-from wengert.interop import adopt
+from wengert.interop import adopt, writable
 from wengert.kernels import choices, sums
 from wengert.ops import halves
 from wengert.tensor import Parameter, Tensor, new, wrap
@@ -112,6 +112,8 @@ def recover(operation, error, arrays, kernel):
     if isinstance(error, RuntimeWarning):
         with np.errstate(all="ignore"):
             return kernel(*arrays)
+    if isinstance(error, ValueError) and "read-only" in str(error) and is_single(arrays[0]):
+        return kernel(writable(arrays[0]), *arrays[1:])
     for name, value in zip(operation.signature, arrays, strict=False):
         if value is NEEDED:
             raise missing(operation, name) from None
@@ -123,6 +125,13 @@ def recover(operation, error, arrays, kernel):
 
 def keyword_of(argument):
     return argument.split("=", 1)[0]
+
+
+def is_single(array):
+    """Whether each element of a read-only array has memory of its own: it is a part of one where they share it."""
+    return isinstance(array, np.ndarray) and not any(
+        step == 0 and extent > 1 for step, extent in zip(array.strides, array.shape, strict=True)
+    )
 
 
 NEEDED = type("NEEDED", (), {"__repr__": lambda self: "(needed)"})()  # the default of what has none
@@ -329,7 +338,7 @@ class Emitter:
         function = compile_source(
             "\n".join(self.lines) + "\n", name, namespace, f"{self.kind} {name} {scalars}".strip()
         )
-        function.__doc__ = op.doc
+        function.__doc__ = op.doc or f"{name}({', '.join(op.signature)})"
         function.__module__ = op.module
         function.operation = op
         if self.needed():
@@ -706,7 +715,7 @@ class Emitter:
         positional = [a for a in arguments if "=" not in a.split("(")[0]]
         keywords = [a for a in arguments if "=" in a.split("(")[0]]
         called = "kernel" if writes_in_place(op.kernel) else "kernel_inplace"
-        options = [f"out={first}._array", "casting='unsafe'"] if writes_in_place(op.kernel) else keywords
+        options = ["out=a[0]", "casting='unsafe'"] if writes_in_place(op.kernel) else keywords
         run = f"lambda *a: {called}({', '.join(['*a', *options])})"
         self.add(
             f"{'_' if not residuals else target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1

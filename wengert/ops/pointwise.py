@@ -483,9 +483,23 @@ where = choice("where", _where, inplace=False, method=False)
 where_method = choice(
     "where", lambda input, condition, other: _where(condition, input, other), inplace=False, function=False
 )
+
+
+def refuse_unlike_limits(values):
+    """Two limits are two tensors or two numbers."""
+    low, high = values["min"], values["max"]
+    if low is not None and high is not None and isinstance(low, Tensor) != isinstance(high, Tensor):
+        kinds = f"Tensor, {type(low).__name__}, {type(high).__name__}"
+        raise TypeError(
+            f"clamp() received an invalid combination of arguments - got ({kinds}), but expected one of:\n"
+            " * (Tensor input, Tensor min = None, Tensor max = None, *, Tensor out = None)\n"
+            " * (Tensor input, Number min = None, Number max = None, *, Tensor out = None)\n"
+        )
+
+
 clamp = pointwise(
     "clamp", kernels.clamp, numbers=("min", "max"), tensors=("input", "min", "max"), alias=("clip",),
-    mostly_numbers=("min", "max"), scalar_node="ClampBackward1",
+    check=refuse_unlike_limits, mostly_numbers=("min", "max"), scalar_node="ClampBackward1",
     input=lambda g, input, min, max: clamp_gradient(g, input, min, max),
     min=lambda g, input, min, max: select(input < min if max is None else (input < min) & (min < max), g, 0),
     max=lambda g, input, min, max: select(input > max if min is None else (input > max) | (max < min), g, 0),
