@@ -1,9 +1,10 @@
 """Datasets, samplers and the loader."""
 
+import numpy as np
 import pytest
 
 import wengert as torch
-from wengert.utils.data import DataLoader, IterableDataset, TensorDataset, random_split
+from wengert.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate, random_split
 
 
 @pytest.fixture
@@ -94,3 +95,11 @@ def test_a_stream_longer_than_announced_is_noticed():
     assert len(loader) == 2
     with pytest.warns(UserWarning, match="was reported to be 2"):
         list(loader)
+
+
+def test_arrays_are_stacked_at_once_or_one_by_one():
+    arrays = [np.full((2, 3), i, np.float32) for i in range(4)]
+    assert default_collate(arrays).tolist() == [a.tolist() for a in arrays]
+    assert default_collate([np.ones(2), np.ones(2, np.float32)]).dtype is torch.float64
+    with pytest.raises(RuntimeError, match="stack expects each tensor to be equal size"):
+        default_collate([np.ones(2), np.ones(3)])
