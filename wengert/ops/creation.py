@@ -50,6 +50,10 @@ PLAIN_FIRST = frozenset({int, float, tuple, list, Size, Tensor, Parameter, np.nd
 def finish(array, dtype=None, requires_grad=False, device=None, layout=None, pin_memory=False, out=None, name="full"):
     """The common end of all that make tensors."""
     check_device(device)
+    if layout is dtypes.sparse_coo and name in ("zeros", "empty") and out is None:
+        from wengert.ops.sparse import without_elements  # rarely needed, so not loaded before
+
+        return without_elements(array.shape, dtype or dtypes.default.dtype, requires_grad)
     if layout is not None and layout is not strided:
         raise NotImplementedError(f"{name}: wengert has no {layout} layout; only torch.strided")
     if pin_memory:
