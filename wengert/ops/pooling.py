@@ -179,8 +179,6 @@ def batched(function, input, axes):
         single = False
     elif len(shape) == axes + 1:
         input, single = input.unsqueeze(0), True
-    elif function.startswith("adaptive") and axes > 1 and len(shape) < axes + 1:
-        raise ValueError(f"Input dimension should be at least {axes + 1}")
     else:
         raise RuntimeError(
             f"{function}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size for "
@@ -194,6 +192,22 @@ def batched(function, input, axes):
             f"but got:{list(shape)}"
         )
     return input, single
+
+
+def adaptively_batched(function, input, axes, output_size):
+    """`batched`, refusing as the adaptive pools do."""
+    found, least = list(input.shape), axes + 1
+    if len(found) not in (least, least + 1):
+        if axes == 1:
+            raise RuntimeError(
+                f"Expected 2 to 3 dimensions, but got {len(found)}-dimensional tensor for argument #1 'self' (while "
+                f"checking arguments for {function})"
+            )
+        if len(found) < least and isinstance(output_size, (tuple, list)):
+            raise ValueError(f"Input dimension should be at least {least}")
+        got = "got:" if "max" in function else "got"
+        raise RuntimeError(f"{function}(): Expected {least}D or {least + 1}D tensor, but {got} {found}")
+    return batched(function, input, axes)
 
 
 def windows(function, input, kernel, stride, padding, dilation, ceil_mode, axes):
@@ -307,7 +321,7 @@ def declare_pools(n):
         return avg_pool(input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
     def adaptive_avg_pool(input, output_size):
-        input, single = batched(f"adaptive_avg_pool{n}d", input, n)
+        input, single = adaptively_batched(f"adaptive_avg_pool{n}d", input, n, output_size)
         out_space = adaptive_extent(f"adaptive_avg_pool{n}d", output_size, input, n)
         if max(out_space) == 1 == min(out_space) and input.dtype.differentiable:
             out = input.mean(tuple(range(2, n + 2)), True)
@@ -316,7 +330,7 @@ def declare_pools(n):
         return out.squeeze(0) if single else out
 
     def adaptive_max_pool(input, output_size, return_indices=False):
-        input, single = batched(f"adaptive_max_pool{n}d", input, n)
+        input, single = adaptively_batched(f"adaptive_max_pool{n}d", input, n, output_size)
         out_space = adaptive_extent(f"adaptive_max_pool{n}d", output_size, input, n)
         return run_maximum(ADAPTIVE_MAX[n], input, single, (out_space,), return_indices)
 
