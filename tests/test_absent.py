@@ -1,5 +1,6 @@
 """What is not here answers truthfully: devices, compilers, exporters, process groups."""
 
+import importlib
 import warnings
 
 import pytest
@@ -60,6 +61,72 @@ def test_answers_are_not_shared():
 def test_what_is_refused_says_its_name(call):
     with pytest.raises(NotImplementedError, match=r"^torch\.[\w.]+: wengert "):
         call()
+
+
+@pytest.mark.parametrize(
+    "module, name",
+    [
+        ("distributed.checkpoint", "save"), ("distributed.tensor.parallel", "parallelize_module"), ("fx.node", "Node"),
+        ("distributed.fsdp.wrap", "transformer_auto_wrap_policy"), ("_subclasses.fake_tensor", "FakeTensorMode"),
+        ("_functorch.vmap", "_add_batch_dim"), ("nested._internal.nested_tensor", "NestedTensor"),
+    ],
+)  # fmt: skip
+def test_a_module_of_names_is_imported_and_its_names_refuse(module, name):
+    value = getattr(importlib.import_module(f"wengert.{module}"), name)
+    with pytest.raises(NotImplementedError, match=rf"^torch\.{module}\.{name}: wengert "):
+        value()
+    if isinstance(value, type):
+        assert not isinstance(torch.ones(1), value)
+
+
+def test_what_modules_of_names_are_asked_they_answer():
+    from wengert._subclasses.fake_tensor import is_fake
+    from wengert.distributed import rpc
+
+    assert rpc.is_available() is False and is_fake(torch.ones(1)) is False
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("wengert.distributed.no_such_module")
+
+
+def test_exporters_may_be_told_what_nobody_will_ask():
+    from wengert.onnx.symbolic_helper import parse_args
+
+    symbol = parse_args("v", "i")(len)
+    torch.onnx.register_custom_op_symbolic("mine::len", symbol, 11)
+    assert symbol is len
+
+
+def test_dispatch_keys_are_named_and_excluding_them_changes_nothing():
+    keys = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU) | torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
+    assert keys.has(torch._C.DispatchKey.CPU) and not keys.has(torch._C.DispatchKey.CUDA)
+    with torch._C._ExcludeDispatchKeyGuard(keys):
+        assert torch.ones(2).sum() == 2
+    assert torch._C._get_tracing_state() is None
+
+
+def test_a_range_of_the_profiler_is_refused_when_it_is_entered():
+    @torch.cuda.nvtx.range("a")
+    def marked():
+        return 1
+
+    with pytest.raises(RuntimeError, match="NVTX functions not installed"):
+        marked()
+
+
+def test_classes_in_another_language_are_not_here():
+    with pytest.raises(RuntimeError, match=r"class 'mine\.Map', but it does not exist"):
+        torch.classes.mine.Map()
+
+
+@pytest.mark.parametrize("name", ["complex32", "quint8", "qint32"])
+def test_a_dtype_without_elements_can_be_named_and_makes_no_tensor(name):
+    dtype = getattr(torch, name)
+    assert isinstance(dtype, torch.dtype) and repr(dtype) == f"torch.{name}" and {dtype: 1}[dtype] == 1
+    for make in (torch.zeros, torch.empty, torch.ones, torch.rand):
+        with pytest.raises(NotImplementedError, match=rf"torch\.{name}: wengert has no "):
+            make(2, dtype=dtype)
+    with pytest.raises(NotImplementedError, match=rf"torch\.{name}: wengert"):
+        torch.ones(2).to(dtype)
 
 
 def test_there_are_no_process_groups():

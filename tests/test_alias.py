@@ -78,7 +78,7 @@ import work
 with multiprocessing.get_context("spawn").Pool(1) as pool:
     print(pool.apply(work.name))
 """
-        assert python(program, tmp_path) == ["wengert"]
+        assert python(program, tmp_path) == ["torch"]
 
 
 class TestPyTorchItself:
@@ -106,7 +106,7 @@ except RuntimeError as error:
 import torch, importlib.util, importlib.metadata
 print(torch.__name__, importlib.util.find_spec("torch.extra"), importlib.metadata.version("torch").split("+")[0])
 """
-        assert python(INSTALL + program, tmp_path) == ["wengert None 2.13.0"]
+        assert python(INSTALL + program, tmp_path) == ["torch None 2.13.0"]
 
 
 class TestWhatLibrariesAsk:

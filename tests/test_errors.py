@@ -10,6 +10,7 @@ import inspect
 import re
 import warnings
 
+import numpy as np
 import pytest
 
 import wengert as torch
@@ -312,3 +313,16 @@ def test_every_operation_refuses_unknown_keywords():
         if parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters):
             with pytest.raises(TypeError, match="colour"):
                 function(x, colour=1)
+
+
+def test_a_result_that_is_not_finite_is_no_warning_but_to_the_users_own_numpy():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        x = torch.zeros(2, requires_grad=True)
+        (x.log() / x + x.sqrt()).sum().backward()
+        assert not x.grad.isfinite().any()
+        with pytest.raises(RuntimeWarning, match="divide by zero encountered in log"):
+            np.log(np.zeros(2))
+    with pytest.warns(RuntimeWarning, match="invalid value encountered in divide") as given:
+        np.zeros(2) / np.zeros(2)
+    assert given[0].filename == __file__

@@ -31,6 +31,7 @@ from wengert.dtypes import (
     finfo,
     get_default_dtype,
     iinfo,
+    jagged,
     layout,
     memory_format,
     preserve_format,
@@ -62,6 +63,7 @@ from wengert.tensor import Tensor
 from wengert.torch_version import __version__
 
 globals().update(_dtypes.BY_NAME)
+DeviceObjType = device  # the name of its class in annotations
 torch = _sys.modules[__name__]  # PyTorch holds itself too, and some annotations say torch.torch.Tensor
 legacy_contiguous_format = contiguous_format
 
@@ -82,7 +84,8 @@ _SUBMODULES = (
     "multiprocessing", "distributed", "jit", "onnx", "masked", "signal", "sparse", "library", "compiler", "profiler",
     "hub", "fx", "__config__",
     "accelerator", "mtia", "storage", "functional", "fast", "_C", "cpu", "mps", "xpu", "package", "quantization", "ao",
-    "_dynamo", "_utils", "__future__", "monitor", "export", "nested",
+    "_dynamo", "_utils", "__future__", "monitor", "export", "nested", "classes", "_tensor_str",
+    "_custom_ops", "_functorch", "_guards", "_higher_order_ops", "_inductor", "_ops", "_subclasses",
 )  # fmt: skip
 
 
@@ -118,6 +121,11 @@ _AUTOCAST = """
     get_autocast_xla_dtype set_autocast_xla_dtype
     """
 _ATTRIBUTES |= dict.fromkeys(_AUTOCAST.split(), "wengert.amp.autocast_mode")
+_CHECKS = """
+    _assert _assert_async _check _check_index _check_is_size _check_not_implemented _check_tensor_all
+    _check_tensor_all_with _check_type _check_value _check_with
+    """
+_ATTRIBUTES |= dict.fromkeys(_CHECKS.split(), "wengert.checks")
 _RECURRENT = "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"
 _ATTRIBUTES |= dict.fromkeys(_RECURRENT.split(), "wengert.nn.modules.rnn")
 _ATTRIBUTES |= {

@@ -6,6 +6,10 @@ functions here make names that answer (`answers`), and names that refuse (`refus
 """
 
 import copy
+import importlib
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 
 
 def answers(module, values):
@@ -59,3 +63,29 @@ def named(function, module, name, doc):
 
 
 refuses(globals(), classes=("Event", "Stream"), why="has no devices whose work could be queued", place="torch")
+
+
+class NamesOnly(Loader):
+    """Loads a module of which there are only the names."""
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        importlib.import_module("wengert.absent_modules").fill(module)
+
+
+class Finder(MetaPathFinder):
+    """Finds the modules of `wengert.absent_modules`. It stands behind Python's own finders: what exists comes first.
+
+    A module file that has such a module below it says ``__path__ = []``, which is what makes it a package.
+    """
+
+    def find_spec(self, fullname, path=None, target=None):
+        if not fullname.startswith("wengert."):
+            return None
+        listed = importlib.import_module("wengert.absent_modules").MODULES
+        return ModuleSpec(fullname, NamesOnly(), is_package=True) if fullname[len("wengert.") :] in listed else None
+
+
+sys.meta_path.append(Finder())

@@ -116,9 +116,9 @@ class TorchFinder(DistributionFinder):
             if spec is not None and spec.loader is not None:
                 spec.loader = TellingChildren(spec.loader)
             return spec
-        if not fullname.startswith("torch."):
+        if not fullname.startswith("torch.") and fullname != "functorch":  # the other package that PyTorch brings
             return None
-        ours = "wengert" + fullname.removeprefix("torch")
+        ours = "wengert" + (".functorch" if fullname == "functorch" else fullname.removeprefix("torch"))
         found = importlib.util.find_spec(ours)
         if found is not None:
             return ModuleSpec(
@@ -144,6 +144,7 @@ def install_as_torch() -> ModuleType:
         RuntimeError: PyTorch itself has been imported already.
     """
     package = importlib.import_module("wengert")
+    importlib.import_module("wengert.absent")  # finds the modules of which there are only the names
     present = sys.modules.get("torch")
     if present is package:
         return package
@@ -153,6 +154,7 @@ def install_as_torch() -> ModuleType:
             f"(from {getattr(present, '__file__', 'an unknown place')}); "
             "call install_as_torch() before anything imports torch, or start the program with `wengert run`"
         )
+    package.__name__ = "torch"  # libraries that patch PyTorch check whom they patch
     sys.meta_path.insert(0, TorchFinder())
     if (spawn := sys.modules.get("multiprocessing.spawn")) is not None:  # loaded before we could see to it
         tell_children(spawn)
@@ -171,9 +173,9 @@ def what_is_missing(error: BaseException) -> str | None:
         module, name = error.name, str(error).split("'")[1]
     else:
         return None
-    if module is None or module.partition(".")[0] != "wengert":
+    if module is None or module.partition(".")[0] not in ("wengert", "torch"):
         return None
-    return absence(f"torch{module.removeprefix('wengert')}.{name}")
+    return absence(f"torch{module.removeprefix('wengert').removeprefix('torch')}.{name}")
 
 
 def absence(name: str) -> str:

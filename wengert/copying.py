@@ -16,7 +16,9 @@ from wengert.kernels.shape import address, extent_of, root_of, strided_window
 from wengert.tensor import Parameter, Tensor, wrap
 
 # Entries of a tensor's dict that are the machinery's own.
-INTERNAL = frozenset({"_retained", "_view_kind", "_ended", "_is_param", "_detach", "_origin"})
+INTERNAL = frozenset(
+    {"_retained", "_view_kind", "_ended", "_is_param", "_detach", "_origin", "_is_number", "_uncalled_hooks"}
+)
 
 
 def _place(array):
@@ -99,6 +101,15 @@ def __setstate__(self, state):
     self.requires_grad_(requires_grad)
 
 
+def copy_of_memory(root, memo):
+    """The copy of an array that owns its memory, the same for all that look at it."""
+    own = memo.get(id(root))
+    if own is None:
+        own = memo[id(root)] = root.copy(order="A")
+        memo.setdefault(id(memo), []).append(root)  # alive as long as its id stands in the memo
+    return own
+
+
 def __deepcopy__(self, memo):
     """A leaf with memory of its own, which it shares with the copies of the tensors that shared it here.
 
@@ -113,10 +124,7 @@ def __deepcopy__(self, memo):
             "see https://github.com/pytorch/pytorch/pull/103001"
         )
     root, offset, shape, strides = _place(self._array)
-    own = memo.get(id(root))
-    if own is None:
-        own = memo[id(root)] = root.copy(order="A")
-        memo.setdefault(id(memo), []).append(root)  # alive as long as its id stands in the memo
+    own = copy_of_memory(root, memo)
     result = wrap(_at(own, offset, shape, strides, self._array.dtype), self.dtype)
     result.__class__ = type(self)
     memo[id(self)] = result

@@ -90,6 +90,28 @@ complex128 = dtype("complex128", np.complex128, COMPLEX)
 float8_e4m3fn = dtype("float8_e4m3fn", ml_dtypes.float8_e4m3fn, FLOATING)
 float8_e5m2 = dtype("float8_e5m2", ml_dtypes.float8_e5m2, FLOATING)
 
+
+class Named(dtype):
+    """A type that programs name (in tables of sizes, in tests of dtype), and of whose elements wengert makes none."""
+
+    __slots__ = ("why",)
+    category, plain, differentiable, takes_numbers, is_half = FLOATING, False, False, False, False
+
+    def __init__(self, name, itemsize, is_floating_point, is_complex, is_signed, why):
+        self.name, self.itemsize, self.why = name, itemsize, why
+        self.is_floating_point, self.is_complex, self.is_signed = is_floating_point, is_complex, is_signed
+
+    @property
+    def numpy(self):
+        raise NotImplementedError(f"{self}: wengert has {self.why}")
+
+
+NAMED = (
+    Named("complex32", 4, False, True, True, "no complex numbers of half precision"),
+    *(Named(name, size, False, False, name.startswith("qi"), "no quantised tensors")
+      for name, size in (("qint8", 1), ("quint8", 1), ("qint32", 4), ("quint4x2", 1), ("quint2x4", 1))),
+)  # fmt: skip
+
 ALL = (
     bool_, uint8, int8, int16, int32, int64, uint16, uint32, uint64, float16, bfloat16, float32, float64,
     complex64, complex128, float8_e4m3fn, float8_e5m2,
@@ -97,8 +119,10 @@ ALL = (
 FROM_NUMPY = {t.numpy: t for t in ALL}
 BY_NAME = {t.name: t for t in ALL} | {
     "half": float16, "float": float32, "double": float64, "cfloat": complex64, "cdouble": complex128,
-    "short": int16, "int": int32, "long": int64,
+    "short": int16, "int": int32, "long": int64, "chalf": NAMED[0], **{t.name: t for t in NAMED},
 }  # fmt: skip
+# Python's types stand for dtypes too: `zeros(3, dtype=bool)`.
+BY_PYTHON = {bool: bool_, int: int64, float: float64, complex: complex128}
 TO_REAL = {complex64: float32, complex128: float64}
 TO_COMPLEX = {float32: complex64, float64: complex128, bfloat16: complex64, float16: complex64}
 # The names PyTorch's C++ side uses in its sentences ("Promotion ... attempted to promote Int and UInt64").
@@ -108,6 +132,12 @@ SCALAR_NAMES = {
     complex64: "ComplexFloat", complex128: "ComplexDouble", float8_e4m3fn: "Float8_e4m3fn", float8_e5m2: "Float8_e5m2",
 }  # fmt: skip
 TENSOR_TYPE_NAMES = {t: f"torch.{SCALAR_NAMES[t]}Tensor" for t in ALL}
+
+
+def from_python(value):
+    """The dtype that one of Python's types stands for; any other value is itself."""
+    return BY_PYTHON.get(value, value) if type(value) is type else value
+
 
 _UNPROMOTED = (uint16, uint32, uint64)
 _FLOAT8 = (float8_e4m3fn, float8_e5m2)
@@ -292,4 +322,4 @@ channels_last_3d = memory_format("channels_last_3d")
 preserve_format = memory_format("preserve_format")
 strided = layout("strided")
 sparse_coo, sparse_csr, sparse_csc = layout("sparse_coo"), layout("sparse_csr"), layout("sparse_csc")
-sparse_bsr, sparse_bsc = layout("sparse_bsr"), layout("sparse_bsc")
+sparse_bsr, sparse_bsc, jagged = layout("sparse_bsr"), layout("sparse_bsc"), layout("jagged")

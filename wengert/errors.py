@@ -1,6 +1,8 @@
 """What went wrong, in PyTorch's words: NumPy's exceptions turned into the class and sense that PyTorch users know."""
 
 import re
+import sys
+import warnings
 
 import numpy as np
 
@@ -124,3 +126,21 @@ def broadcast_message(shapes, text=""):
                 )
         result = tuple(y if x == 1 else x for x, y in zip(a, b, strict=True))
     return f"shapes {', '.join(str(list(s)) for s in shapes)} cannot be broadcast together"
+
+
+class Complaints:
+    """Where NumPy writes that a result is not finite: passed on as the warning it would have been, but for results of
+    our own.
+    """
+
+    def write(self, message):
+        if not sys._getframe(1).f_globals.get("__name__", "").startswith("wengert"):
+            warnings.warn(message.removeprefix("Warning: ").rstrip(), RuntimeWarning, stacklevel=2)
+
+
+def hush():
+    """Have NumPy's warnings about non-finite results pass through `Complaints`, where it would have warned."""
+    warned = {kind: "log" for kind, mode in np.geterr().items() if mode == "warn"}
+    if np.geterrcall() is None and warned:
+        np.seterrcall(Complaints())
+        np.seterr(**warned)

@@ -3,6 +3,7 @@
 from wengert.absent import refuses
 from wengert.outside import outside
 
+__path__: list[str] = []  # a package: see absent.Finder
 refuses(
     globals(),
     ("symbolic_trace", "replace_pattern", "map_arg", "has_side_effect"),

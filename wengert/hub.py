@@ -22,7 +22,35 @@ from wengert import serialization
 __all__ = ["download_url_to_file", "get_dir", "help", "list", "load", "load_state_dict_from_url", "set_dir"]
 
 _chosen_dir = None
-HASH_IN_NAME = re.compile(r"-([a-f0-9]*)\.")
+try:
+    from tqdm.auto import tqdm
+except ImportError:
+
+    class tqdm:  # type: ignore[no-redef]
+        """Shows no progress, where the package tqdm is not installed."""
+
+        def __init__(self, iterable=None, *args, **kwargs):
+            self.iterable = iterable
+
+        def __iter__(self):
+            return iter(self.iterable)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exc):
+            return None
+
+        def update(self, n=1):
+            """Count `n` more."""
+
+        set_description = set_postfix = update
+
+        def close(self):
+            """End the bar."""
+
+
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")
 HUBCONF = "hubconf.py"
 
 
@@ -85,7 +113,7 @@ def load_state_dict_from_url(
     file = folder / (file_name or os.path.basename(urlparse(url).path))
     if not file.exists():
         print(f'Downloading: "{url}" to {file}\n', file=sys.stderr)
-        found = HASH_IN_NAME.search(file.name) if check_hash else None
+        found = HASH_REGEX.search(file.name) if check_hash else None
         download_url_to_file(url, file, found[1] if found else None, progress)
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:

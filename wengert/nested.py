@@ -3,6 +3,7 @@
 from wengert.absent import refuses
 from wengert.outside import outside
 
+__path__: list[str] = []  # a package: see absent.Finder
 refuses(
     globals(),
     ("as_nested_tensor", "narrow", "nested_tensor", "nested_tensor_from_jagged", "to_padded_tensor"),

@@ -1,6 +1,6 @@
 """What of PyTorch stays outside of wengert, by name, and why: one table.
 
-Programs ask whether a name is there (`hasattr(torch, "quint8")`) as often as they use it, and the answer must be true:
+Programs ask whether a name is there (`hasattr(torch, "int4")`) as often as they use it, and the answer must be true:
 such a name raises an AttributeError. But whoever did mean to use it is told what is missing, why, and what there is
 instead; and since the error is a NotImplementedError as well, whoever prepared for that is served too.
 
@@ -39,11 +39,10 @@ ABSENT = (
                 fbgemm_linear_int8_weight_fp32_activation fbgemm_linear_quantize_weight fbgemm_pack_gemm_matrix_fp16
                 fbgemm_pack_quantized_matrix fused_moving_avg_obs_fake_quant int_repr per_channel_affine
                 per_channel_affine_float_qparams per_channel_symmetric per_tensor_affine per_tensor_symmetric
-                q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qint32 qint8
-                qscheme quantize_per_channel quantize_per_tensor quantize_per_tensor_dynamic quantized_batch_norm
+                q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qscheme
+                quantize_per_channel quantize_per_tensor quantize_per_tensor_dynamic quantized_batch_norm
                 quantized_gru quantized_gru_cell quantized_lstm quantized_lstm_cell quantized_max_pool1d
-                quantized_max_pool2d quantized_max_pool3d quantized_rnn_relu_cell quantized_rnn_tanh_cell quint2x4
-                quint4x2 quint8
+                quantized_max_pool2d quantized_max_pool3d quantized_rnn_relu_cell quantized_rnn_tanh_cell
                 """,
             "Tensor": """
                 dequantize int_repr q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale
@@ -74,13 +73,12 @@ ABSENT = (
     Absence(
         "a complex dtype of half precision",
         "the narrowest complex dtype is torch.complex64",
-        {"torch": "chalf complex32", "Tensor": "chalf"},
+        {"Tensor": "chalf"},
     ),
     Absence(
         "nested tensors",
         "torch.nn.utils.rnn pads and packs sequences of different lengths",
         {
-            "torch": "jagged",
             "Tensor": "to_padded_tensor",
             "autograd": "NestedIOFunction",
             "nested": "masked_select",
@@ -136,7 +134,7 @@ ABSENT = (
                 AVG AggregationType AliasDb AnyType Argument ArgumentSpec AwaitType BenchmarkConfig
                 BenchmarkExecutionStats Block BoolType BufferDict CallStack Capsule ClassType Code CompilationUnit
                 CompleteArgumentSpec ComplexType ConcreteModuleType ConcreteModuleTypeBuilder DeepCopyMemoTable
-                DeserializationStorageContext DeviceObjType DictType DispatchKey DispatchKeySet EnumType ErrorReport
+                DeserializationStorageContext DictType DispatchKey DispatchKeySet EnumType ErrorReport
                 ExcludeDispatchKeyGuard ExecutionPlan FatalError FileCheck FloatType FunctionSchema FutureType
                 Gradient Graph GraphExecutorState IODescriptor InferredType IntType InterfaceType JITException
                 ListType LiteScriptModule LockingLogger LoggerBase ModuleDict Node NoneType NoopLogger NumberType
@@ -145,11 +143,11 @@ ABSENT = (
                 ScriptListIterator ScriptMethod ScriptModuleSerializer ScriptObject ScriptObjectProperty
                 SerializationStorageContext StaticModule StringType SymBoolType SymIntType TYPE_CHECKING Tag
                 TensorType ThroughputBenchmark TracingState TupleType Type USE_GLOBAL_DEPS
-                USE_RTLD_GLOBAL_WITH_LIBTORCH UnionType Use Value classes classproperty cond fork get_file_path
+                USE_RTLD_GLOBAL_WITH_LIBTORCH UnionType Use Value classproperty cond fork get_file_path
                 import_ir_module import_ir_module_from_buffer init_num_threads merge_type_from_type_comment parse_ir
                 parse_schema parse_type_comment prepare_multiprocessing_environment sym_constrain_range
                 sym_constrain_range_for_size sym_fresh_size thread_safe_generator unify_type_list wait while_loop
-                _decomp _export _functorch _guards _higher_order_ops _inductor _logging _prims _refs _subclasses
+                _decomp _export _logging _prims _refs
                 contrib nativert
                 """,
             "nn.functional": """
@@ -179,11 +177,6 @@ ABSENT = (
                 CheckpointPolicy DefaultDeviceType GraphExecGroup SAC_IGNORED_OPS SelectiveCheckpointContext
                 """,
         },
-    ),
-    Absence(
-        "process groups",
-        "torch.distributed.is_available() is False",
-        {"distributed": "checkpoint device_mesh elastic fsdp pipelining rpc tensor"},
     ),
     Absence(
         "DataPipes, which PyTorch no longer develops",

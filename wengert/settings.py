@@ -265,6 +265,11 @@ def compiled_with_cxx11_abi():
 
 
 class _TypedTensorMeta(type):
+    def __new__(cls, name, bases, body):
+        if "dtype" not in body and any(getattr(base, "dtype", None) for base in bases):
+            raise TypeError(f"type 'torch.{bases[0].__name__}' is not an acceptable base type")
+        return super().__new__(cls, name, bases, body)
+
     def __instancecheck__(cls, instance):
         return isinstance(instance, Tensor) and instance.dtype is cls.dtype
 

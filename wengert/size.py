@@ -3,6 +3,17 @@
 from math import prod
 
 
+def whole(extents):
+    """Extents as ints, whatever stands for one; raises TypeError for what doesn't."""
+    for position, extent in enumerate(extents):
+        try:
+            yield extent.__index__() if type(extent) is not int else extent
+        except (AttributeError, TypeError):
+            raise TypeError(
+                f"torch.Size() takes an iterable of 'int' (item {position} is '{type(extent).__name__}')"
+            ) from None
+
+
 class Size(tuple):
     """The extents of a tensor's dimensions; slicing, adding and multiplying give a Size again."""
 
@@ -11,10 +22,8 @@ class Size(tuple):
     def __new__(cls, iterable=()):
         self = tuple.__new__(cls, iterable)
         for extent in self:
-            if type(extent) is not int and not hasattr(extent, "__index__"):
-                raise TypeError(
-                    f"torch.Size() takes an iterable of 'int' (item {self.index(extent)} is '{type(extent).__name__}')"
-                )
+            if type(extent) is not int:
+                return tuple.__new__(cls, whole(self))
         return self
 
     def numel(self):

@@ -4,6 +4,8 @@ There is no storage object behind an array; one is made when asked for. Two are 
 share memory.
 """
 
+import sys
+
 import numpy as np
 
 from wengert.dtypes import BY_NAME, SCALAR_NAMES
@@ -118,7 +120,15 @@ class UntypedStorage:
         return self.clone()
 
     def __deepcopy__(self, memo):
-        return memo.setdefault(id(self), self.clone())
+        from wengert.copying import copy_of_memory
+
+        if id(self) not in memo:
+            memo[id(self)] = self._like(copy_of_memory(self._root, memo))
+        return memo[id(self)]
+
+    def _like(self, root):
+        """A storage of this kind on other memory."""
+        return UntypedStorage(root)
 
     def __reduce__(self):
         return type(self)._of_bytes, (self.bytes().tobytes(),)
@@ -190,9 +200,22 @@ class UntypedStorage:
 class TypedStorage(UntypedStorage):
     """A storage counted in elements of a dtype; what `tensor.storage()` gives."""
 
-    def __init__(self, root, dtype):
-        super().__init__(root)
-        self.dtype = dtype
+    def __init__(self, content=0, dtype=None):
+        from wengert.dtypes import default
+
+        self.dtype = dtype = default.dtype if dtype is None else dtype
+        if isinstance(content, int):
+            content = np.zeros(content, dtype.numpy)
+        elif not isinstance(content, np.ndarray):
+            content = np.array(list(content), dtype.numpy)
+        super().__init__(content)
+
+    def __repr__(self):
+        lines = "\n".join(f" {element}" for element in self.line(self.dtype)[:20].tolist())
+        return f"{lines}\n[torch.storage.TypedStorage(dtype={self.dtype}, device=cpu) of size {self.size()}]"
+
+    def _like(self, root):
+        return TypedStorage(root, self.dtype)
 
     def size(self):
         return self.nbytes() // self.dtype.itemsize
@@ -238,16 +261,56 @@ class LegacyStorage(type):
     """The classes that storages had before there was one for all: ``torch.FloatStorage`` makes a `TypedStorage`."""
 
     def __call__(cls, content=0):
-        if isinstance(content, int):
-            return TypedStorage(np.zeros(content * cls.dtype.itemsize, np.uint8), cls.dtype)
-        return TypedStorage(np.array(list(content), cls.dtype.numpy).view(np.uint8), cls.dtype)
+        if cls.dtype is None:
+            raise RuntimeError("Only child classes of _LegacyStorage can be instantiated")
+        return TypedStorage(content, cls.dtype)
 
     def __instancecheck__(cls, instance):
         return isinstance(instance, TypedStorage) and instance.dtype is cls.dtype
 
 
+class _LegacyStorage(metaclass=LegacyStorage):
+    """What these classes share: storages on memory that is there already."""
+
+    dtype = None
+
+    @classmethod
+    def from_buffer(cls, buffer, byte_order=None, count=-1, offset=0):
+        """A storage with the elements of a buffer.
+
+        Args:
+            byte_order: "native", "little" or "big"; needed where an element has several bytes.
+            count: how many elements (-1: all); offset: the bytes to leave out before.
+        Raises:
+            ValueError: the buffer is not a whole number of elements, or too short.
+        """
+        size = cls.dtype.itemsize
+        if byte_order is None and size > 1:
+            raise RuntimeError("function missing required argument 'byte_order' (pos 2)")
+        if byte_order not in (None, "native", "little", "big"):
+            raise ValueError(f"invalid byte_order '{byte_order}' (expected 'big', 'little', or 'native')")
+        content = np.frombuffer(buffer, np.uint8)[offset:]
+        if count < 0 and content.size % size:
+            raise ValueError(f"buffer size ({content.size}) must be a multiple of element size ({size})")
+        if count * size > content.size:
+            raise ValueError(f"buffer has only {content.size // size} elements after offset {offset}, but specified a "
+                             f"size of {count}")  # fmt: skip
+        content = content if count < 0 else content[: count * size]
+        swapped = byte_order not in (None, "native", sys.byteorder)
+        part = cls.dtype.itemsize // 2 if cls.dtype.is_complex else size
+        content = content.reshape(-1, part)[:, ::-1].reshape(-1) if swapped else content
+        if cls.dtype.name == "bool":
+            content = content.astype(bool)
+        return TypedStorage(content.copy().view(np.uint8), cls.dtype)
+
+    @classmethod
+    def from_file(cls, filename, shared=False, size=0):
+        """`UntypedStorage.from_file` of so many elements."""
+        return TypedStorage(UntypedStorage.from_file(filename, shared, size * cls.dtype.itemsize)._root, cls.dtype)
+
+
 LEGACY = {
-    name: LegacyStorage(name, (), {"dtype": dtype, "__module__": "wengert"})
+    name: LegacyStorage(name, (_LegacyStorage,), {"dtype": dtype, "__module__": "wengert"})
     for dtype, scalar in SCALAR_NAMES.items()
     if dtype.name in LEGACY_DTYPES
     for name in (f"{scalar}Storage",)

@@ -27,7 +27,7 @@ from wengert.autograd.graph import (
     warn_non_leaf_grad,
 )
 from wengert.devices import cpu
-from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES, TENSOR_TYPE_NAMES, strided
+from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES, TENSOR_TYPE_NAMES, default, strided
 from wengert.kernels import choices
 from wengert.size import Size
 
@@ -45,8 +45,9 @@ class Tensor:
     _retained = None  # the .grad of a tensor that does not require grad, or that retains it
     _uncalled_hooks = None  # set as `_backward_hooks` where no gradient comes
     _detached_at = None  # when `detach_` cut it: what had kept it before can't find its place in the graph any more
+    _is_number = False  # an operand that was a number
     _ended = None  # its node while it was a leaf that required grad, weakly
-    _view_kind = None  # "no_grad" or "multi" for views that in-place operations must treat with care
+    _view_kind = None  # "no_grad", "inference", "multi", "custom": views that in-place operations treat with care
     _origin = None  # the site that made it, while `wengert.lens` records
     name = None
     names_ = None
@@ -161,7 +162,7 @@ class Tensor:
             if dtype not in by_name:
                 raise ValueError(f"invalid type: '{dtype}'")
             dtype = by_name[dtype]
-        return self.to(dtype=getattr(dtype, "dtype", dtype))
+        return self.to(dtype=default.dtype if dtype is Tensor else getattr(dtype, "dtype", dtype))
 
     def data_ptr(self):
         """The address of the first element; 0 for an empty tensor."""
@@ -173,7 +174,9 @@ class Tensor:
     def requires_grad(self):
         """Whether operations on this tensor are recorded; a view made where nothing was recorded says what its base
         says."""
-        return self._node is not None or (self._base is not None and self._base._node is not None)
+        if self._node is not None or self._base is None:
+            return self._node is not None
+        return self._base._node is not None and self._counter is not INFERENCE
 
     @requires_grad.setter
     def requires_grad(self, value):
@@ -370,6 +373,11 @@ class Tensor:
     def data(self, value):
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if value.is_sparse != self.is_sparse:
+            raise RuntimeError(
+                "Attempted to call `variable.set_data(tensor)`, but `variable` and `tensor` have incompatible tensor "
+                "type."
+            )
         if self.dtype is not value.dtype and self._node is not None and not value.dtype.differentiable:
             raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         self._array, self.dtype = value._array, value.dtype

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Sequence
-from typing import IO, Any, TypeAlias, Union
+from typing import IO, TypeAlias, Union
 
 from wengert.devices import device
+from wengert.dtypes import dtype, layout
 from wengert.size import Size
 from wengert.storage import UntypedStorage as Storage
 from wengert.tensor import Tensor
@@ -33,4 +34,4 @@ BoolLikeType: TypeAlias = Union[bool, SymBool]  # noqa: UP007
 _int, _float, _bool, _complex = int, float, bool, complex
 _size: TypeAlias = Union[Size, list[int], tuple[int, ...]]  # noqa: UP007
 _TensorOrTensors: TypeAlias = Union[Tensor, Sequence[Tensor]]  # noqa: UP007
-_dtype: TypeAlias = Any
+_device, _dtype, _layout = device, dtype, layout

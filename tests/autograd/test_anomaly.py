@@ -60,3 +60,15 @@ def test_without_the_mode_in_forward_there_is_no_line_to_name():
         with pytest.raises(RuntimeError, match="nan values"):
             y.backward()
     assert any("No forward pass information available" in str(w.message) for w in caught)
+
+
+def test_each_pass_that_led_to_the_failing_node_is_a_warning_of_its_own():
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        with pytest.raises(RuntimeError, match="nan values"), torch.autograd.detect_anomaly():
+            x = torch.zeros(2, requires_grad=True)
+            (g,) = torch.autograd.grad(x.pow(1.5).sum(), x, create_graph=True)
+            torch.autograd.grad((g * g / g).sum(), x)
+    texts = [str(w.message) for w in given]
+    assert texts[0].startswith("Anomaly Detection has been enabled")
+    assert texts[1].startswith("Error detected in ")

@@ -300,3 +300,28 @@ def test_the_variance_and_the_mean_are_two_results_of_one_node():
     assert mean.grad_fn is variance.grad_fn
     (variance + 3 * mean).backward()
     np.testing.assert_allclose(x.grad.numpy(), [0, 1, 2])
+
+
+def test_passes_are_numbered():
+    seen = []
+    x = leaf().clone()
+    x.register_hook(lambda g: seen.append(torch._C._current_graph_task_id()))
+    x.sum().backward(retain_graph=True)
+    x.sum().backward()
+    assert seen[1] == seen[0] + 1
+    assert torch._C._current_graph_task_id() == -1
+
+
+def test_a_hook_on_several_waits_only_for_those_that_are_reached():
+    calls = []
+    a, b = leaf().mul(2), leaf().mul(2)
+    torch.autograd.graph.register_multi_grad_hook((a, b), calls.append)
+    b.sum().backward(inputs=(a, b))
+    assert len(calls) == 1 and calls[0][0] is None
+
+
+def test_only_inputs_is_ignored_with_a_warning():
+    x, other = leaf(), leaf()
+    with pytest.warns(FutureWarning, match="only_inputs argument is deprecated"):
+        torch.autograd.grad((x * other).sum(), x, only_inputs=False)
+    assert other.grad is None

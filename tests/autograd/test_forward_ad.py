@@ -208,3 +208,28 @@ def test_where_forward_writes_in_place_jvp_does(in_place):
         else:
             with pytest.raises(RuntimeError, match="not modifying the forward mode gradients inplace"):
                 Double.apply(dual)
+
+
+def test_tangents_are_not_pushed_where_forward_mode_is_off():
+    with fw.dual_level():
+        dual = fw.make_dual(torch.ones(2), torch.ones(2))
+        with fw._set_fwd_grad_enabled(False):
+            assert not fw._is_fwd_grad_enabled()
+            assert fw.unpack_dual(dual * 2).tangent is None
+        assert fw.unpack_dual(dual * 2).tangent.tolist() == [2, 2]
+
+
+def test_the_number_of_the_level():
+    assert fw._current_level == -1
+    with fw.dual_level():
+        assert fw._current_level == 0
+
+
+def test_tangents_go_neither_into_out_nor_upon_tangents():
+    with fw.dual_level():
+        dual, plain = fw.make_dual(torch.ones(2), torch.ones(2)), torch.ones(2)
+        for given, out in ((dual, plain), (plain, dual)):
+            with pytest.raises(RuntimeError, match="out= function"):
+                torch.add(given, plain, out=out)
+        with pytest.raises(RuntimeError, match="has a forward gradient at the same level"):
+            fw.make_dual(plain, dual)

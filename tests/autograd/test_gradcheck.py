@@ -120,6 +120,46 @@ def test_inputs_are_looked_at():
         gradcheck(torch.sin, (real(1).detach().expand(3).requires_grad_(),))
 
 
+def test_hooks_that_falsify_a_gradient_are_found():
+    def f(x):
+        y = x.clone()
+        y.register_hook(lambda g: g + 1e-2)
+        return y
+
+    for fast_mode in (True, False):
+        with pytest.raises(GradcheckError, match=r"^Jacobian mismatch for output 0 with respect to input 0"):
+            gradcheck(f, (real(2),), fast_mode=fast_mode)
+        with pytest.raises(GradcheckError, match="While considering the imaginary part of complex outputs only, Jac"):
+            gradcheck(lambda x: f(torch.complex(x, x)), (real(2),), fast_mode=fast_mode)
+
+
+@pytest.mark.parametrize(
+    ("other", "what"), [(lambda x: torch.cat([x, x]), "shape"), (lambda x: x.to(torch.float32), "dtype")]
+)
+def test_results_keep_their_shape_and_dtype_when_inputs_move(other, what):
+    with pytest.raises(AssertionError, match=f"same {what} when inputs are perturbed"):
+        gradcheck(lambda x: other(x) if (x >= 1).all() else x, (torch.ones(1, dtype=torch.float64).requires_grad_(),))
+
+
+def test_every_input_has_a_tangent_in_forward_mode():
+    from wengert.autograd import forward_ad as fw
+
+    def f(x, y):
+        if fw._current_level >= 0:
+            primal, tangent = fw.unpack_dual(y)
+            y = fw.make_dual(primal, tangent * 1.1)
+        return x + y
+
+    with pytest.raises(GradcheckError, match="forward mode mismatch for output 0 with respect to input 1"):
+        gradcheck(f, (real(2), real(2)), check_forward_ad=True)
+
+
+def test_the_function_is_found_under_the_name_of_its_module():
+    import wengert.autograd.gradcheck  # noqa: F401 - the module takes the function's name
+
+    assert torch.autograd.gradcheck(torch.sin, (real(2),))
+
+
 def test_in_fast_mode_every_element_may_be_off_by_the_tolerance():
     def nearly(x):
         return x + (x.detach() * 1e-6) ** 2 * 1e6

@@ -99,3 +99,24 @@ def test_an_array_is_given_where_nothing_is_recorded():
         x.numpy()
     with torch.no_grad():
         assert x.numpy().tolist() == [1, 1]
+
+
+def test_views_made_in_inference_mode():
+    base = torch.ones(3, requires_grad=True).clone()
+    with torch.inference_mode():
+        view = base.view(3)
+        own = torch.ones(2, requires_grad=True)
+        assert view.requires_grad and not own.view(2).requires_grad
+        assert own.view(2).is_inference() and not own.view(2)._is_view()
+    with pytest.raises(RuntimeError, match="A view was created in inference mode and is being modified inplace in nor"):
+        view.add_(1)
+    base.add_(1)
+    with pytest.raises(RuntimeError, match="in inference mode and its base or another view of its base has been"):
+        _ = view.grad_fn
+
+
+def test_whether_threads_are_allowed_is_remembered():
+    asked = torch._C._is_multithreading_enabled
+    with torch.autograd.set_multithreading_enabled(False):
+        assert not asked()
+    assert asked()

@@ -120,3 +120,40 @@ def test_mutation_of_saved_tensors_can_be_allowed():
 def test_saved_results_of_several_outputs_keep_their_place():
     a = torch.tensor([[2.0, 1.0], [1.0, 3.0]], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(lambda m: torch.linalg.eigh(m + m.T)[0], (a,))
+
+
+def test_a_number_is_no_tensor_that_is_packed():
+    def refuse(t):
+        raise AssertionError
+
+    with graph.saved_tensors_hooks(refuse, refuse):
+        x = leaf(1.0, 2.0)
+        y = (x * 3).sum()
+    y.backward()
+    assert x.grad.tolist() == [3, 3]
+
+
+def test_a_function_may_keep_what_it_computed_under_hooks():
+    class Exp(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x.exp().detach().requires_grad_())
+            return x.exp()
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.saved_tensors[0]
+
+    x = leaf(0.0)
+    with graph.saved_tensors_hooks(lambda t: 2 * t, lambda t: t):
+        y = Exp.apply(x)
+    y.backward()
+    assert x.grad.item() == 2.0
+
+
+def test_whether_hooks_may_be_set_can_be_asked():
+    enabled = torch._C._autograd._saved_tensors_hooks_is_enabled
+    assert enabled()
+    with graph.disable_saved_tensors_hooks("not here"):
+        assert not enabled()
+    assert enabled()

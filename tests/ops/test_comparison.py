@@ -56,3 +56,14 @@ def test_heaviside_takes_its_value_at_0_from_the_second():
     np.testing.assert_array_equal(result.numpy(), [0, 0.5, 1])
     with pytest.raises(TypeError, match="argument 'values'"):
         wengert.heaviside(wengert.ones(2), 1)
+
+
+def test_tolerances_may_be_tensors():
+    x = wengert.ones(2)
+    assert wengert.isclose(x, x + 0.5, wengert.tensor(1), wengert.tensor(1.0)).all()
+
+
+def test_two_limits_are_two_tensors_or_two_numbers():
+    for low, high in ((0, wengert.ones(1)), (wengert.zeros(1), 1)):
+        with pytest.raises(TypeError, match="received an invalid combination of arguments"):
+            wengert.ones(2).clamp(low, high)

@@ -67,3 +67,47 @@ def test_new_tensors_are_of_the_class_of_the_old():
 def test_strides_of_nothing_are_those_of_something():
     assert torch.zeros(0, 3, 4).stride() == (12, 4, 1)
     assert torch.empty(2, 0).stride() == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        ([1, 2], "int64"), ([1, 2.0], "float32"), ([True, False], "bool"), ([True, 2], "int64"),
+        ([[1, 2], (3, 4.0)], "float32"), ([[[True]], [[False]]], "bool"), ([[], []], "float32"),
+    ],
+)  # fmt: skip
+def test_numbers_in_rows_say_the_dtype(data, dtype):
+    made = torch.tensor(data)
+    assert made.dtype is getattr(torch, dtype) and made.tolist() == [list(x) if type(x) is tuple else x for x in data]
+
+
+def test_rows_must_be_of_one_length_and_numbers_of_64_bits():
+    with pytest.raises(ValueError, match="expected sequence of length 2 at dim 1"):
+        torch.tensor([[1, 2], [3]])
+    with pytest.raises(ValueError, match="Overflow when unpacking long long"):
+        torch.tensor([1, 2**63])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.Tensor(1.5),
+        lambda: torch.ones((torch.tensor(3.0), 2)),
+        lambda: torch.Size([1.0]),
+        lambda: torch.Size(torch.ones(2)),
+        lambda: type("Own", (torch.FloatTensor,), {}),
+    ],
+)
+def test_what_is_no_shape_and_no_data(make):
+    with pytest.raises(TypeError):
+        make()
+
+
+def test_shapes_by_name_and_by_tensor():
+    assert torch.Tensor(size=(2, 3)).shape == torch.ones(1).new(size=(2, 3)).shape == (2, 3)
+    size = torch.Size(torch.tensor([1, 2]))
+    assert size == (1, 2) and type(size[0]) is int
+
+
+def test_the_type_named_tensor_is_the_default_one():
+    assert torch.ones(1, dtype=torch.int32).type(torch.Tensor).dtype is torch.float32

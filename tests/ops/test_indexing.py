@@ -320,3 +320,21 @@ def test_index_tensors_of_two_widths_read_alike(places):
     wide = torch.tensor(places)
     np.testing.assert_array_equal(x[wide].numpy(), x.numpy()[places])
     np.testing.assert_array_equal(x[wide.int()].numpy(), x.numpy()[places])
+
+
+def test_elements_are_not_deleted():
+    x = torch.ones(3)
+    with pytest.raises(TypeError, match="Tensor does not support deleting items"):
+        del x[0]
+
+
+@pytest.mark.parametrize("index", [slice("0", "1"), slice(1.5, 2)])
+def test_the_bounds_of_a_slice_are_whole(index):
+    with pytest.raises(TypeError, match="slice indices must be integers or None or have an __index__ method"):
+        torch.ones(3)[index]
+
+
+def test_no_more_index_tensors_than_dimensions():
+    zero = torch.tensor([0])
+    with pytest.raises(IndexError, match=r"too many indices for tensor of dimension 1 \(got 2\)"):
+        torch.zeros(3).index_put_((zero, zero), torch.ones(1))

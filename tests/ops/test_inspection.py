@@ -41,3 +41,15 @@ def test_functions_named_as_methods():
     assert wengert.zero_(x).tolist() == [0, 0]
     assert not wengert.detach(x.clone().requires_grad_()).requires_grad
     assert wengert.empty_permuted((2, 3, 4), (0, 2, 1)).stride() == (12, 1, 3)
+
+
+def test_map_broadcasts_to_the_tensor_alone():
+    x = wengert.zeros(2, 3)
+    assert x.map_(wengert.tensor([1.0, 2.0, 3.0]), lambda a, b: a + b).tolist() == [[1, 2, 3], [1, 2, 3]]
+    with pytest.raises(RuntimeError, match="The expanded size of the tensor"):
+        wengert.zeros(1).map_(wengert.ones(2), lambda a, b: a)
+
+
+def test_every_operation_says_how_it_is_called():
+    for function in (wengert.add, wengert.Tensor.add, wengert.exp, wengert.Tensor.exp_):
+        assert function.__doc__

@@ -86,3 +86,33 @@ def test_elements_that_share_their_memory_divide_its_gradient():
         to_wide, to_x = torch.autograd.grad((seen * weights).sum(), (wide, x), create_graph=recorded)
         assert to_wide.tolist() == [[0.0, 1.5, 1.5]] * 2 and to_x.tolist() == [0.0, 3.0, 3.0]
     assert torch.autograd.gradgradcheck(lambda x: window(x)[1] ** 2, x)
+
+
+def test_new_dimensions_of_one_element_step_over_what_is_inside():
+    x = torch.ones(5)
+    assert x.expand(1, 1, 5).stride() == (5, 5, 1)
+    assert x.expand(2, 1, 5).stride() == (0, 5, 1)
+
+
+def test_one_element_of_an_expanded_tensor_can_be_written():
+    x = torch.ones(3, 1)
+    x.expand(3, 4)[1, 2] = 0
+    assert x.tolist() == [[1], [0], [1]]
+    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
+        x.expand(3, 4)[1].add_(1)
+
+
+@pytest.mark.parametrize("name", ["view", "reshape"])
+def test_a_shape_has_no_negative_extents(name):
+    with pytest.raises(RuntimeError, match=r"invalid shape dimension -2 at index 0 of shape \[-2, 3\]"):
+        getattr(torch.ones(2, 3), name)(-2, 3)
+
+
+def test_transposes_say_what_they_are_for():
+    for name in ("H", "mT", "mH"):
+        with pytest.raises(RuntimeError, match=rf"tensor.{name} is only supported on matrices"):
+            getattr(torch.ones(3), name)
+    with pytest.raises(RuntimeError, match="Got 3-D tensor"):
+        _ = torch.ones(1, 2, 3).H
+    scalar = torch.tensor(1 + 2j)
+    assert scalar.adjoint() == scalar.H == scalar.mH == 1 - 2j

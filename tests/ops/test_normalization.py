@@ -105,3 +105,10 @@ def test_parameters_have_the_dtype_of_the_input_or_more_than_its_16_bits(input, 
         else:
             with pytest.raises(RuntimeError, match=words):
                 call()
+
+
+def test_a_bias_without_weight_over_several_dimensions():
+    x = wengert.randn(2, 3, 4, dtype=wengert.float64, requires_grad=True)
+    bias = wengert.randn(3, 4, dtype=wengert.float64, requires_grad=True)
+    F.layer_norm(x, (3, 4), None, bias).sum().backward()
+    assert bias.grad.shape == (3, 4) and bias.grad.tolist() == wengert.full((3, 4), 2.0).tolist()

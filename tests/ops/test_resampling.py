@@ -113,3 +113,11 @@ def test_what_lies_outside(padding_mode, expected):
     x = wengert.tensor([[[[0.0, 1.0, 2.0]]]])
     place = wengert.tensor([[[[2.0, 0.0]]]])  # one element to the right of the last one
     assert F.grid_sample(x, place, "nearest", padding_mode, True).item() == expected
+
+
+@pytest.mark.parametrize("dtype", [wengert.bfloat16, wengert.float16])
+@pytest.mark.parametrize("padding_mode", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+def test_a_grid_of_16_bits_gives_16_bits(mode, padding_mode, dtype):
+    image, grid = wengert.randn(1, 2, 4, 4).to(dtype), wengert.randn(1, 3, 3, 2).to(dtype)
+    assert F.grid_sample(image, grid, mode, padding_mode, align_corners=False).dtype is dtype

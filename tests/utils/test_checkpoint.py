@@ -157,3 +157,41 @@ def test_misuse_is_refused():
         checkpoint(torch.sin, x)
     with pytest.warns(UserWarning, match="None of the inputs have requires_grad=True"):
         assert not checkpoint(torch.sin, x.detach(), use_reentrant=True).requires_grad
+
+
+@pytest.mark.parametrize("early_stop", [True, False])
+def test_gradients_are_taken_inside_of_a_checkpoint_and_through_it(early_stop):
+    def checkpointed(f):
+        return lambda x: checkpoint(f, x, use_reentrant=False)
+
+    def derivative(f):
+        def wrapped(x):
+            with torch.enable_grad():
+                return torch.autograd.grad(f(x), x, create_graph=True)[0]
+
+        return wrapped
+
+    def f(x):
+        return x.sin().exp().sin()
+
+    x = torch.tensor(0.3, requires_grad=True)
+    with module.set_checkpoint_early_stop(early_stop):
+        for plain, tried in [
+            (derivative(f), derivative(checkpointed(f))),
+            (derivative(derivative(f)), derivative(checkpointed(derivative(f)))),
+            (derivative(derivative(f)), checkpointed(derivative(derivative(checkpointed(f))))),
+        ]:
+            np.testing.assert_allclose(plain(x).item(), tried(x).item(), rtol=1e-6)
+
+
+def test_more_tensors_saved_in_the_second_run_are_an_error():
+    runs = []
+
+    def f(x):
+        runs.append(1)
+        return x.sin().exp() if len(runs) == 1 else x.sin().exp().sin()
+
+    with module.set_checkpoint_early_stop(False):
+        y = checkpoint(f, torch.ones(1, requires_grad=True), use_reentrant=False)
+        with pytest.raises(RuntimeError, match="trying to save more tensors during recomputation"):
+            y.sum().backward()

@@ -23,6 +23,7 @@ _HOMES = {
     "detect_anomaly": "anomaly",
     "set_detect_anomaly": "anomaly",
     "Variable": "variable",
+    "_profiler_enabled": "profiler",
 }
 _MODULES = (
     "graph",

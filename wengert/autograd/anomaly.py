@@ -83,7 +83,8 @@ def watch(node, g, keep, on_tensors):
             check_numbers(node, results)
         return results
     except Exception:
-        warnings.warn(explanation(node), UserWarning, stacklevel=4)
+        for text in explanation(node):
+            warnings.warn(text, UserWarning, stacklevel=4)
         raise
     finally:
         evaluating.nodes.pop()
@@ -97,28 +98,24 @@ def check_numbers(node, results):
 
 
 def explanation(node):
-    """The forward calls that led to a node, the nearest first."""
+    """The forward calls that led to a node, the nearest first: a text for each."""
     where = node.metadata.get("traceback_")
     if not where:
-        return (
+        yield (
             f"Error detected in {node.name()}. No forward pass information available. Enable detect anomaly during "
-            "forward "
-            "pass for more information."
+            "forward pass for more information."
         )
-    text = f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{''.join(where)}"
+        return
+    yield f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{''.join(where)}"
     parent = node.metadata.get("parent_")
     while parent is not None:
         where = parent.metadata.get("traceback_")
+        induced = f"\n\nPrevious calculation was induced by {parent.name()}. "
         if not where:
-            text += f"\n\nPrevious calculation was induced by {parent.name()}. No forward pass information available."
-            break
-        text += (
-            f"\n\nPrevious calculation was induced by {parent.name()}. Traceback of forward call that induced the "
-            "previous "
-            f"calculation:\n{''.join(where)}"
-        )
+            yield f"{induced}No forward pass information available."
+            return
+        yield f"{induced}Traceback of forward call that induced the previous calculation:\n{''.join(where)}"
         parent = parent.metadata.get("parent_")
-    return text
 
 
 class set_detect_anomaly:

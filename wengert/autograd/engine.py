@@ -10,6 +10,7 @@ The pass runs on raw arrays, or, under ``create_graph=True``, on Tensors, so tha
 import threading
 import warnings
 from heapq import heappop, heappush
+from itertools import count
 from math import prod
 from sys import getrefcount
 
@@ -38,20 +39,24 @@ anomaly = None  # while anomaly mode is on: runs a node in place of the pass, se
 recorder = None  # likewise while `wengert.lens` records
 
 
+next_pass = count().__next__
+
+
 class Pass:
     """One running backward pass, for whoever asks from inside of it."""
 
-    __slots__ = ("roots", "reach", "wanted", "callbacks", "_reachable", "__weakref__")
+    __slots__ = ("roots", "reach", "wanted", "callbacks", "number", "_reachable", "__weakref__")
 
     def __init__(self, roots, reach, wanted):
         self.roots, self.reach, self.wanted = roots, reach, wanted
         self.callbacks = None  # what is to be called when the pass is over
+        self.number = next_pass()
         self._reachable = None
 
     def will_run(self, node):
         """Whether this pass computes the gradient that arrives at `node`."""
-        if self.reach is not None:
-            return node in self.reach or node in self.wanted
+        if self.reach is not None and node not in self.reach and node not in self.wanted:
+            return False
         if self._reachable is None:
             self._reachable = seen = set(self.roots)
             stack = list(seen)
@@ -193,6 +198,11 @@ def queue_callback(callback):
     if running.callbacks is None:
         running.callbacks = []
     running.callbacks.append(callback)
+
+
+def current_pass():
+    """The number of the pass that is running in this thread; -1 where none is."""
+    return state.passes[-1].number if state.passes else -1
 
 
 def will_execute(node):
@@ -505,12 +515,18 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         grad_outputs: for each output the gradient that arrives at it; None means 1 for a single element.
         allow_unused: return None for an input that the outputs do not depend on, rather than raise.
         materialize_grads: return zeros instead of None for such inputs.
+        only_inputs: has no effect; False warns of that, as in PyTorch.
         is_grads_batched: the first dimension of each of `grad_outputs` is a batch; results have it too.
     Raises:
         RuntimeError: an input does not require grad or is not used, or as for `backward`.
     """
     if not only_inputs:
-        raise ValueError("only_inputs=False is not supported: use backward() to accumulate in leaves")
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for "
+            "other parts of the graph, please use torch.autograd.backward.",
+            FutureWarning,
+            stacklevel=2,
+        )
     outputs = (outputs,) if isinstance(outputs, Tensor) or is_edge(outputs) else tuple(outputs)
     inputs = (inputs,) if isinstance(inputs, Tensor) or is_edge(inputs) else tuple(inputs)
     if materialize_grads:

@@ -42,11 +42,40 @@ class Level:
 
 
 class _State(threading.local):
+    enabled = True  # whether operations push tangents along
+
     def __init__(self):
         self.levels = []
 
 
 state = _State()
+
+
+def __getattr__(name):
+    if name == "_current_level":  # as PyTorch numbers them: -1 outside of any
+        return len(state.levels) - 1
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _is_fwd_grad_enabled():
+    return state.enabled
+
+
+class _set_fwd_grad_enabled(ContextDecorator):
+    """Whether operations push tangents along: at once, and until the end of the block as a context manager."""
+
+    def __init__(self, mode):
+        self.mode, self.previous = mode, state.enabled
+        state.enabled = bool(mode)
+
+    def clone(self):
+        return _set_fwd_grad_enabled(self.mode)
+
+    def __enter__(self):
+        return None
+
+    def __exit__(self, *exc):
+        state.enabled = self.previous
 
 
 class Dual(Tensor):
@@ -134,6 +163,11 @@ def make_dual(tensor, tangent, *, level=None):
         if not value.dtype.differentiable:
             raise ValueError(f"Expected {what} to be floating point or complex, but got: {value.dtype}")
     newest = state.levels[-1]
+    if newest_level((tangent,)) is newest:
+        raise RuntimeError(
+            "Setting a forward grad that itself has a forward gradient at the same level "
+            f"{newest.depth} is not supported."
+        )
     if newest_level((tensor,)) is newest:
         raise RuntimeError(
             "Making a dual Tensor based on a Tensor that already has a forward gradient at the same level "
@@ -218,6 +252,13 @@ def stripped(tensor, level):
     return twin
 
 
+def bare(tensor):
+    """`tensor` without any tangent."""
+    while (level := newest_level((tensor,))) is not None:
+        tensor = stripped(tensor, level)
+    return tensor
+
+
 def mapped(function, value):
     """`function` on each tensor of an argument."""
     if isinstance(value, Tensor):
@@ -238,6 +279,8 @@ def primals(args):
 
 def apply(operation, values, kind):
     """Run an operation one or more of whose arguments are dual."""
+    if not state.enabled:
+        return operation.general({name: mapped(bare, value) for name, value in values.items()}, None, kind)
     if kind == "cast":
         return cast(values["input"], values["result"])
     if kind == "inplace":

@@ -14,7 +14,7 @@ from types import ModuleType
 import numpy as np
 
 from wengert.autograd import engine
-from wengert.autograd.modes import enable_grad, no_grad
+from wengert.autograd.modes import enable_grad
 from wengert.tensor import Tensor, wrap
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
@@ -130,11 +130,8 @@ class Check:
         return [o for o in self.run() if isinstance(o, Tensor) and o.requires_grad]
 
     def values(self):
-        """The differentiable outputs as real vectors, without recording."""
-        with no_grad():
-            result = self.func(*self.inputs)
-        result = result if isinstance(result, (tuple, list)) else (result,)
-        return [reals(o._array).copy() for o in result if isinstance(o, Tensor) and o.dtype.differentiable]
+        """Copies of the differentiable outputs' arrays."""
+        return [o._array.copy() for o in self.run() if isinstance(o, Tensor) and o.dtype.differentiable]
 
     # --- differences --------------------------------------------------------------------------------------------------
 
@@ -149,7 +146,14 @@ class Check:
             before = self.values()
         finally:
             x._array[...] = original
-        return [(a - b) / (2 * self.eps) for a, b in zip(after, before, strict=True)]
+        for number, (a, b) in enumerate(zip(after, before, strict=True)):
+            for what in ("shape", "dtype"):
+                if getattr(a, what) != getattr(b, what):
+                    raise AssertionError(
+                        f"Expected `func` to return outputs with the same {what} when inputs are perturbed on index "
+                        f"{number}, but got: {getattr(a, what)} and {getattr(b, what)}"
+                    )
+        return [(reals(a) - reals(b)) / (2 * self.eps) for a, b in zip(after, before, strict=True)]
 
     def directions(self, x):
         size = reals(x._array).size
@@ -185,15 +189,19 @@ class Check:
     def compare_backward(self, number, i, x, directions, columns):
         output = self.outputs()[number]
         size = reals(output._array).size
+        parts = PARTS if output.dtype.is_complex else WHOLE
         if self.fast:
-            # vᵀJu adds up every element of the Jacobian, and with them what each may be off by.
-            v, u = self.direction(size), directions[0]
-            analytical, numerical = np.array([self.row(output, x, v) @ u]), np.array([v @ columns[:, 0]])
-            self.must_agree(analytical, numerical, number, i, "in fast mode ", u.sum() * v.sum())
+            for part, those in parts:
+                # vᵀJu adds up every element of the Jacobian, and with them what each may be off by.
+                v, u = np.zeros(size), directions[0]
+                v[those] = self.direction(len(v[those]))
+                analytical, numerical = np.array([self.row(output, x, v) @ u]), np.array([v @ columns[:, 0]])
+                self.must_agree(analytical, numerical, number, i, "", u.sum() * v.sum(), part)
             return
         rows = [self.row(output, x, unit) for unit in np.eye(size)]
         analytical = np.array(rows) if rows else np.zeros((0, reals(x._array).size))
-        self.must_agree(analytical, columns, number, i, "")
+        for part, those in parts:
+            self.must_agree(analytical[those], columns[those], number, i, "", part=part)
 
     def row(self, output, x, v):
         """vᵀJ by a backward pass."""
@@ -212,9 +220,13 @@ class Check:
         x = self.inputs[i]
         level = forward_ad.push_level()
         try:
-            t = wrap(complexes(direction, x).astype(x.dtype.numpy), x.dtype)
-            dual = forward_ad.dual_at(level, x.detach(), t)
-            result = self.func(*self.inputs[:i], dual, *self.inputs[i + 1 :])
+            inputs = list(self.inputs)
+            for k, other in self.checked:
+                t = complexes(direction, x) if k == i else np.zeros(other._array.shape)
+                inputs[k] = forward_ad.dual_at(
+                    level, other.detach(), wrap(t.astype(other.dtype.numpy), other.dtype)
+                )  # fmt: skip
+            result = self.func(*inputs)
             result = result if isinstance(result, (tuple, list)) else (result,)
             floating = [o for o in result if isinstance(o, Tensor) and o.dtype.differentiable]
             found = forward_ad.tangent_at(floating[place], level)
@@ -222,14 +234,14 @@ class Check:
         finally:
             forward_ad.pop_level(level)
 
-    def must_agree(self, analytical, numerical, output, i, mode, scale=1):
+    def must_agree(self, analytical, numerical, output, i, mode, scale=1, part=""):
         if analytical.shape == numerical.shape and np.allclose(
             analytical, numerical, self.rtol, self.atol * scale, equal_nan=True
         ):
             return
         raise GradcheckError(
-            f"Jacobian {mode}mismatch for output {output} with respect to input {i},\nnumerical:{wrap(numerical.T)}\n"
-            f"analytical:{wrap(analytical.T)}\n"
+            f"{part}Jacobian {mode}mismatch for output {output} with respect to input {i},\n"
+            f"numerical:{wrap(numerical.T)}\nanalytical:{wrap(analytical.T)}\n"
         )
 
     # --- other rules --------------------------------------------------------------------------------------------------
@@ -344,6 +356,14 @@ class Check:
                     raise GradcheckError(
                         f"Numerical gradient for function expected to be zero, but it depends on input {i}"
                     )
+
+
+# The rows of a Jacobian, an element's real part before its imaginary one; what is compared first comes first.
+WHOLE = (("", slice(None)),)
+PARTS = (
+    ("While considering the imaginary part of complex outputs only, ", slice(1, None, 2)),
+    ("While considering the real part of complex outputs only, ", slice(0, None, 2)),
+)
 
 
 def reals(array):

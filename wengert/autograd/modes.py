@@ -149,10 +149,14 @@ class inference_mode(ContextDecorator):
 
 
 class set_multithreading_enabled(ContextDecorator):
-    """Accepted for compatibility of programs: backward runs in the calling thread, whatever the mode."""
+    """Say whether backward may use threads of its own: at once, and until the end of the block as a context manager.
+
+    It is remembered and can be asked; backward runs in the calling thread, whatever the mode.
+    """
 
     def __init__(self, mode):
-        self.mode = mode
+        self.mode, self.previous = mode, grad_mode.multithreading
+        grad_mode.multithreading = bool(mode)
 
     def clone(self):
         return set_multithreading_enabled(self.mode)
@@ -161,7 +165,7 @@ class set_multithreading_enabled(ContextDecorator):
         return None
 
     def __exit__(self, *exc):
-        return None
+        grad_mode.multithreading = self.previous
 
 
 def is_grad_enabled():

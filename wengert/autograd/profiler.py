@@ -21,6 +21,11 @@ _running: list = []  # recordings that are under way
 _said = False
 
 
+def _profiler_enabled():
+    """Whether a profile is being made."""
+    return bool(_running)
+
+
 class FunctionEvent:
     """One call: its name, when it began and ended (µs), on which thread, and how long its inner calls took."""
 

@@ -67,7 +67,7 @@ class Packed:
 
 def packed(value, owner, hooks):
     """`value`, kept by `owner`, as a Packed; None and what is packed already stay as they are."""
-    if value is None or not isinstance(value, Tensor):
+    if value is None or not isinstance(value, Tensor) or value._is_number:
         return value
     if getattr(value, "_is_saved_output", False):
         return Packed(value, hooks, number=value.number_in(owner))
@@ -95,7 +95,9 @@ rare.on_record.append(pack_recorded)
 
 
 def slots_of(node):
-    """The slots of `node` that hold tensors, or tuples of them."""
+    """The slots of `node` that hold tensors, or tuples of them; a user's Function sees to its own."""
+    if isinstance(type(node).saved_tensors, property):
+        return ()
     return type(node).saved_tensors or tuple(
         s for s in ("s_indices", "s_tensors") if isinstance(getattr(node, s, None), (tuple, list))
     )

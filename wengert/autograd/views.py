@@ -44,17 +44,17 @@ def check_inplace(tensor):
         if type(node) is AccumulateGrad:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         return
-    if tensor._view_kind == "no_grad" and base._node is not None:
-        raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
+    kind = tensor._view_kind
+    if kind in UNRECORDED and base._node is not None:
+        raise RuntimeError(made_unrecorded(kind, "is being modified inplace"))
     if type(node) is AccumulateGrad:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    kind = tensor._view_kind
     if kind in FRAGILE:
         raise RuntimeError(fragile(node, kind, "is being modified inplace"))
     if base._node is None and starts_at_view(node, base):
         raise RuntimeError(
             f"Output {getattr(node, 'nr', 0)} of {bare_name(node)} is a view of a view which was created in no_grad "
-            f"mode and is being modified inplace with grad mode enabled. {AMBIGUOUS}"
+            f"mode and is being modified inplace with grad mode enabled. {AMBIGUOUS.format(block='no_grad')}"
         )
     # A base without a place in the graph, under a view that has one, was cut off after the view was made.
     if type(base._node) is AccumulateGrad or (base._node is None and node is not None):
@@ -68,9 +68,9 @@ def check_unrecorded(tensor):
     base_node = tensor._base._node
     if base_node is None or tensor._node is not None or not tensor.dtype.differentiable:
         return
-    if type(base_node) is AccumulateGrad and tensor._view_kind != "no_grad":
+    if type(base_node) is AccumulateGrad and tensor._view_kind not in UNRECORDED:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    raise RuntimeError(VIEW_MADE_UNRECORDED.format(change="is being modified inplace"))
+    raise RuntimeError(made_unrecorded(tensor._view_kind, "is being modified inplace"))
 
 
 def leave_unrecorded(view):
@@ -115,7 +115,7 @@ FRAGILE = {
 }
 
 
-STRANDED = {*FRAGILE, "no_grad"}  # after a write to their base these have no history
+STRANDED = {*FRAGILE, "no_grad", "inference"}  # after a write to their base these have no history
 
 
 def fragile(node, kind, what):
@@ -126,10 +126,18 @@ def fragile(node, kind, what):
 
 AMBIGUOUS = (
     "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both "
-    "the view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or "
+    "the view and the inplace either both inside the {block} block (if you don't want the inplace to be tracked) or "
     "both outside (if you want the inplace to be tracked)."
 )
-VIEW_MADE_UNRECORDED = f"A view was created in no_grad mode and {{change}} with grad mode enabled. {AMBIGUOUS}"
+UNRECORDED = {  # kind of view: (the mode that made it, the mode in which it must not be written, the former's block)
+    "no_grad": ("no_grad mode", "with grad mode enabled", "no_grad"),
+    "inference": ("inference mode", "in normal mode", "inference_mode"),
+}
+
+
+def made_unrecorded(kind, change):
+    made, written, block = UNRECORDED.get(kind, UNRECORDED["no_grad"])
+    return f"A view was created in {made} and {change} {written}. {AMBIGUOUS.format(block=block)}"
 
 
 def starts_at_view(node, base):
@@ -298,8 +306,8 @@ class Stranded(AsStridedBackward0):
         change = "its base or another view of its base has been modified inplace"
         # Of the operation that made the view, however often its base was written since.
         self.refusal = getattr(view._node, "refusal", None) or (
-            VIEW_MADE_UNRECORDED.format(change=change)
-            if view._view_kind == "no_grad"
+            made_unrecorded(view._view_kind, change)
+            if view._view_kind in UNRECORDED
             else fragile(view._node, view._view_kind, change)
         )
 

@@ -3,10 +3,11 @@
 Programs that ask `is_available` and `is_initialized` first run as on one machine; those that need a group are told so.
 """
 
+import importlib
 import os
 
 from wengert.absent import answers, refuses
-from wengert.outside import outside
+from wengert.outside import missing
 
 NO_GROUP = ValueError(
     "Default process group has not been initialized, please make sure to call init_process_group. (wengert has no "
@@ -88,4 +89,13 @@ def get_node_local_rank(fallback_rank=None):
                            "LOCAL_RANK.")  # fmt: skip
     return int(rank)
 
-__getattr__ = outside(__name__)
+
+def __getattr__(name):
+    home = f"{__name__}.{name}"
+    if not name.startswith("__"):
+        try:
+            return importlib.import_module(home)
+        except ModuleNotFoundError as error:
+            if error.name != home:
+                raise
+    raise missing(__name__, name)

@@ -2,12 +2,15 @@
 
 from wengert.absent import refuses
 
+__path__: list[str] = []  # a package: see absent.Finder
 refuses(
     globals(),
-    ("fully_shard",),
+    ("fully_shard", "register_fsdp_forward_method"),
     (
-        "BackwardPrefetch", "CPUOffload", "FSDPModule", "FullStateDictConfig", "FullyShardedDataParallel",
-        "MixedPrecision", "ShardingStrategy", "StateDictType",
+        "BackwardPrefetch", "CPUOffload", "CPUOffloadPolicy", "FSDPModule", "FullOptimStateDictConfig",
+        "FullStateDictConfig", "FullyShardedDataParallel", "LocalStateDictConfig", "MixedPrecision",
+        "MixedPrecisionPolicy", "OffloadPolicy", "OptimStateKeyType", "ShardedOptimStateDictConfig",
+        "ShardedStateDictConfig", "ShardingStrategy", "StateDictType",
     ),
     why="has no process groups: torch.distributed.is_available() is False",
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from wengert.absent import refuses
 
+__path__: list[str] = []  # a package: see absent.Finder
 refuses(
     globals(),
     classes=("DistributedOptimizer", "PostLocalSGDOptimizer", "ZeroRedundancyOptimizer"),

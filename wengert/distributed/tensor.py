@@ -2,6 +2,7 @@
 
 from wengert.absent import refuses
 
+__path__: list[str] = []  # a package: see absent.Finder
 refuses(
     globals(),
     ("distribute_module", "distribute_tensor", "empty", "full", "ones", "rand", "randn", "zeros"),

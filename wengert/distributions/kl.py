@@ -15,7 +15,6 @@ from wengert.distributions.categorical import Categorical
 from wengert.distributions.cauchy import Cauchy
 from wengert.distributions.continuous_bernoulli import ContinuousBernoulli
 from wengert.distributions.dirichlet import Dirichlet
-from wengert.distributions.distribution import Distribution
 from wengert.distributions.exp_family import ExponentialFamily
 from wengert.distributions.exponential import Exponential
 from wengert.distributions.gamma import Gamma
@@ -37,17 +36,18 @@ from wengert.nn.functional import softplus
 
 __all__ = ["kl_divergence", "register_kl"]
 
-_REGISTRY = {}
+_REGISTRY = _KL_REGISTRY = {}
 _FOUND = {}  # what the search found, by the classes that were asked for
 
 
 def register_kl(type_p, type_q):
-    """Decorator that enters ``formula(p, q)`` for two subclasses of `Distribution`; raises TypeError for others.
+    """Decorator that enters ``formula(p, q)`` for two classes, subclasses of `Distribution` as a rule; raises TypeError
+    for what is no class.
 
     The pair nearest by inheritance is used; where the two orders of comparison disagree, a RuntimeWarning says so.
     """
     for name, kind in (("type_p", type_p), ("type_q", type_q)):
-        if not (isinstance(kind, type) and issubclass(kind, Distribution)):
+        if not isinstance(kind, type):
             raise TypeError(f"Expected {name} to be a Distribution subclass but got {kind}")
 
     def enter(formula):

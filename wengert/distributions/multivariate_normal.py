@@ -38,9 +38,14 @@ def factor_of(name, matrix):
         return matrix
     if name == "covariance_matrix":
         return wengert.linalg.cholesky(matrix)
+    return _precision_to_scale_tril(matrix)
+
+
+def _precision_to_scale_tril(P):
+    """The lower Cholesky factor of the inverse of `P`."""
     # P = U U^T with upper U makes P^-1 = U^-T U^-1, and U is the factor of P read backward
-    upper = wengert.linalg.cholesky(matrix.flip((-2, -1))).flip((-2, -1)).mT
-    identity = wengert.eye(matrix.shape[-1], dtype=matrix.dtype)
+    upper = wengert.linalg.cholesky(P.flip((-2, -1))).flip((-2, -1)).mT
+    identity = wengert.eye(P.shape[-1], dtype=P.dtype)
     return wengert.linalg.solve_triangular(upper, identity, upper=False)
 
 

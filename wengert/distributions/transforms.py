@@ -442,6 +442,10 @@ def _within_unit(y):
     return y.clamp(min=limits.tiny, max=1.0 - limits.eps)
 
 
+def _clipped_sigmoid(x):
+    return _within_unit(x.sigmoid())
+
+
 class SigmoidTransform(Plain):
     """y = 1 / (1 + exp(-x)), kept within (0, 1)."""
 
@@ -451,7 +455,7 @@ class SigmoidTransform(Plain):
     sign = 1
 
     def _call(self, x):
-        return _within_unit(x.sigmoid())
+        return _clipped_sigmoid(x)
 
     def _inverse(self, y):
         y = _within_unit(y)

@@ -53,6 +53,9 @@ stand_in(
     },
 )  # fmt: skip
 CHOICES["sums.add_rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.reductions:add_rows")
+CHOICES |= {
+    f"reductions.{name}": Choice(1 << 14, "llvm", f"wengert.kernels.cpu.scans:{name}") for name in ("cumsum", "cumprod")
+}
 stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "gradients")
 stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "cross_entropy_gradient"})
 stand_in("llvm", "indexing", 1 << 15, "accumulate_rows", "masked_fill")
@@ -77,12 +80,15 @@ OFFERS = {
         Choice(50_000_000, "llvm", "wengert.kernels.cpu.convolution:Winograd.correlate_weight"),
         Choice(1_000_000, "onednn", "wengert.kernels.cpu.convolution:OneDNN.correlate_weight"),
     ),
+    "matmul.of_halves": (Choice(1_000_000, "onednn", "wengert.kernels.cpu.onednn:times"),),
     "pooling.max_pool_with_indices": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.pooling:max_pool_with_indices"),),
     "pooling.max_pool_backward": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.pooling:max_pool_backward"),),
     "recurrence.lstm_forward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:lstm_forward"),),
     "recurrence.lstm_backward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:lstm_backward"),),
     "reductions.running_squares": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.squares:running_squares"),),
     "random.words": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:words"),),
+    "random.box_muller_in_groups": (Choice(4096, "llvm", "wengert.kernels.cpu.normals:box_muller_in_groups"),),
+    "random.shuffled": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:shuffled"),),
     "random.bernoulli": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:bernoulli"),),
 }
 

@@ -3,6 +3,7 @@ exponential) in blocks of matrix products. All of them take batches: matrices in
 """
 
 import math
+import sys
 
 import numpy as np
 
@@ -27,6 +28,18 @@ def checked(A, name, square=False, least=2):
             f"{name}: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices"
         )
     return A
+
+
+LARGE = 256  # rows or columns from which several threads are of use
+
+
+def decomposed(function, A, *rest, **options):
+    """NumPy's function of matrices; of large ones with all threads of BLAS, where it was left with one."""
+    fast = sys.modules.get("wengert.kernels.cpu.blas")
+    if fast is None or min(A.shape[-2:]) < LARGE:
+        return function(A, *rest, **options)
+    with fast.all_threads():
+        return function(A, *rest, **options)
 
 
 def H(A):
@@ -87,7 +100,7 @@ def lu_in_place(a, pivots):
             a[j + 1 :, j + 1 : stop] -= np.multiply.outer(a[j + 1 :, j], a[j, j + 1 : stop])
         if stop < n:
             lower = np.tril(a[start:stop, start:stop], -1) + np.eye(stop - start, dtype=a.dtype)
-            a[start:stop, stop:] = np.linalg.solve(lower, a[start:stop, stop:])
+            a[start:stop, stop:] = decomposed(np.linalg.solve, lower, a[start:stop, stop:])
             a[stop:, stop:] -= a[stop:, start:stop] @ a[start:stop, stop:]
     return info
 
@@ -111,7 +124,7 @@ def permutation(pivots, m):
 def inv(A):
     checked(A, "linalg.inv", square=True)
     try:
-        return columns(np.linalg.inv(A))
+        return columns(decomposed(np.linalg.inv, A))
     except np.linalg.LinAlgError:
         failed(
             "linalg.inv",
@@ -125,14 +138,14 @@ def inv_ex(A, *, check_errors=False):
     """(inverse, info): info is 0, or the number of the pivot that is 0."""
     checked(A, "linalg.inv_ex", square=True)
     try:
-        return columns(np.linalg.inv(A)), np.zeros(A.shape[:-2], np.int32)
+        return columns(decomposed(np.linalg.inv, A)), np.zeros(A.shape[:-2], np.int32)
     except np.linalg.LinAlgError:
         if check_errors:
             inv(A)
         info = lu_factor(A)[2]
         result = np.full_like(A, np.inf)
         fine = info == 0
-        result[fine] = np.linalg.inv(A[fine])
+        result[fine] = decomposed(np.linalg.inv, A[fine])
         return result, info
 
 
@@ -141,7 +154,7 @@ def solve(A, B, left=True, vector=False):
     if not left:
         return solve(A.mT, B.mT).mT
     try:
-        X = np.linalg.solve(A, B[..., None] if vector else B)
+        X = decomposed(np.linalg.solve, A, B[..., None] if vector else B)
     except np.linalg.LinAlgError:
         failed("torch.linalg.solve", lu_factor(A)[2], "The solver failed because the input matrix is singular.")
     X = X[..., 0] if vector else X
@@ -157,7 +170,7 @@ def solve_triangular(A, B, upper, unitriangular, left=True):
     else:
         triangle = np.triu(A) if upper else np.tril(A)
     try:
-        return columns(np.linalg.solve(triangle, B))
+        return columns(decomposed(np.linalg.solve, triangle, B))
     except np.linalg.LinAlgError:  # divided by 0, as BLAS does
         return columns(substituted(triangle, B, upper))
 
@@ -176,12 +189,12 @@ def substituted(T, B, upper):
 
 def det(A):
     checked(A, "linalg.det", square=True)
-    return np.linalg.det(A).astype(A.dtype, copy=False)
+    return decomposed(np.linalg.det, A).astype(A.dtype, copy=False)
 
 
 def slogdet(A):
     checked(A, "linalg.slogdet", square=True)
-    sign, size = np.linalg.slogdet(A)
+    sign, size = decomposed(np.linalg.slogdet, A)
     return np.asarray(sign, A.dtype), np.asarray(size, real_of(A.dtype))
 
 
@@ -190,11 +203,11 @@ def pinv(A, rtol, atol, hermitian):
     if not A.size:
         return np.zeros(A.mT.shape, A.dtype)
     if hermitian:
-        values, vectors = np.linalg.eigh(A)
+        values, vectors = decomposed(np.linalg.eigh, A)
         used = np.abs(values) > tolerance(np.abs(values), A, rtol, atol)
         inverted = np.where(used, 1 / np.where(used, values, 1), 0)
         return ((vectors * inverted[..., None, :]) @ H(vectors)).astype(A.dtype)
-    U, S, Vh = np.linalg.svd(A, full_matrices=False)
+    U, S, Vh = decomposed(np.linalg.svd, A, full_matrices=False)
     used = tolerance(S, A, rtol, atol) < S
     inverted = np.where(used, 1 / np.where(used, S, 1), 0)
     return ((H(Vh) * inverted[..., None, :]) @ H(U)).astype(A.dtype)
@@ -217,7 +230,7 @@ def lstsq(A, B, rcond, driver):
     k = B.shape[-1]
     As, Bs = (np.broadcast_to(x, (*batch, *x.shape[-2:])).reshape(-1, *x.shape[-2:]) for x in (A, B))
     rcond = np.finfo(A.dtype).eps * max(m, n) if rcond is None else rcond
-    found = [np.linalg.lstsq(a, b, rcond=rcond) for a, b in zip(As, Bs, strict=True)]
+    found = [decomposed(np.linalg.lstsq, a, b, rcond=rcond) for a, b in zip(As, Bs, strict=True)]
     # LAPACK writes the solution over the right-hand side, which may be the longer of the two.
     workspace = np.zeros((*batch, k, max(m, n)), A.dtype)
     solution = workspace[..., :n].mT
@@ -247,7 +260,7 @@ def cholesky_or_info(A, upper, raise_errors):
     """(factor, info): info is 0, or the order of the leading minor that isn't positive definite."""
     A = H(A) if upper else A
     try:
-        L, info = np.linalg.cholesky(A), np.zeros(A.shape[:-2], np.int32)
+        L, info = decomposed(np.linalg.cholesky, A), np.zeros(A.shape[:-2], np.int32)
     except np.linalg.LinAlgError:
         stack = A.reshape(-1, *A.shape[-2:])
         each = [first_minor(a) for a in stack]
@@ -260,7 +273,7 @@ def cholesky_or_info(A, upper, raise_errors):
                 "(the leading minor of order {} is not positive-definite).",
             )
         L = np.array(
-            [np.linalg.cholesky(a) if not i else np.tril(a) for a, i in zip(stack, each, strict=True)]
+            [decomposed(np.linalg.cholesky, a) if not i else np.tril(a) for a, i in zip(stack, each, strict=True)]
         ).reshape(A.shape)
     return (H(L) if upper else columns(L)), info
 
@@ -269,7 +282,7 @@ def first_minor(a):
     """The order of the first leading minor that isn't positive definite; 0 if none."""
     for order in range(1, len(a) + 1):
         try:
-            np.linalg.cholesky(a[:order, :order])
+            decomposed(np.linalg.cholesky, a[:order, :order])
         except np.linalg.LinAlgError:
             return order
     return 0
@@ -287,8 +300,8 @@ def cholesky_inverse(input, upper):
 
 def qr(A, mode):
     if mode == "r":
-        return np.zeros(0, A.dtype), columns(np.linalg.qr(A, "r"))
-    Q, R = np.linalg.qr(A, mode)
+        return np.zeros(0, A.dtype), columns(decomposed(np.linalg.qr, A, "r"))
+    Q, R = decomposed(np.linalg.qr, A, mode)
     return columns(Q), columns(R)
 
 
@@ -297,27 +310,27 @@ def geqrf(input):
     m, n = input.shape[-2:]
     if not input.size:
         return columns(input.copy()), np.zeros((*input.shape[:-2], min(m, n)), input.dtype)
-    raw = [np.linalg.qr(a, "raw") for a in input.reshape(-1, m, n)]
+    raw = [decomposed(np.linalg.qr, a, "raw") for a in input.reshape(-1, m, n)]
     a = np.array([h.T for h, _ in raw], input.dtype).reshape(input.shape)
     return columns(a), np.array([tau for _, tau in raw], input.dtype).reshape(*input.shape[:-2], min(m, n))
 
 
 def eigh(A, UPLO):
-    values, vectors = np.linalg.eigh(A, UPLO)
+    values, vectors = decomposed(np.linalg.eigh, A, UPLO)
     return values, columns(vectors)
 
 
 def eig(A):
     if not np.isfinite(A).all():
         raise RuntimeError("torch.linalg.eig: input tensor should not contain infs or NaNs.")
-    values, vectors = np.linalg.eig(A)
+    values, vectors = decomposed(np.linalg.eig, A)
     kind = np.complex64 if real_of(A.dtype) == np.float32 else np.complex128
     return values.astype(kind), columns(vectors.astype(kind))
 
 
 def svd(A, full_matrices):
     try:
-        U, S, Vh = np.linalg.svd(A, full_matrices=full_matrices)
+        U, S, Vh = decomposed(np.linalg.svd, A, full_matrices=full_matrices)
         return columns(U), S, columns(Vh)
     except np.linalg.LinAlgError:
         raise LinAlgError(
@@ -328,7 +341,7 @@ def svd(A, full_matrices):
 
 
 def svdvals(A):
-    return np.linalg.svd(A, compute_uv=False)
+    return decomposed(np.linalg.svd, A, compute_uv=False)
 
 
 # --- the exponential --------------------------------------------------------------------------------------------------
@@ -365,7 +378,7 @@ def matrix_exp(A):
     X6 = X2 @ X4
     U = X @ (X6 @ (b[13] * X6 + b[11] * X4 + b[9] * X2) + b[7] * X6 + b[5] * X4 + b[3] * X2 + b[1] * one)
     V = X6 @ (b[12] * X6 + b[10] * X4 + b[8] * X2) + b[6] * X6 + b[4] * X4 + b[2] * X2 + b[0] * one
-    R = np.linalg.solve(V - U, V + U)
+    R = decomposed(np.linalg.solve, V - U, V + U)
     for _ in range(squarings):
         R = R @ R
     return R.astype(A.dtype)

@@ -227,8 +227,16 @@ def smooth_shares(target, ignore_index, weight, reduction, dtype):
 def nll(input, target, weight=None, ignore_index=-100, reduction="mean"):
     """Minus the given log-probability of the target class, weighted by class."""
     refuse("nll_loss_out_frame" if input.ndim < 3 else "nll_loss2d_forward_out_frame", input.dtype)
-    rows = class_last(input)
-    flat, share = shares(target, rows.shape[1], weight, ignore_index, reduction, input.dtype)
+    rows, dtype = class_last(input), input.dtype
+    if weight is None and (dtype is F32 or dtype is F64) and target.size:
+        flat, mask = counted(target, rows.shape[1], ignore_index)
+        if mask is None:  # all count the same
+            losses = np.negative(rows[np.arange(len(flat)), flat])
+            if reduction == "none":
+                return losses.reshape(target.shape)
+            total = np.add.reduce(losses)
+            return np.asarray(total / dtype.type(len(flat)) if reduction == "mean" else total)
+    flat, share = shares(target, rows.shape[1], weight, ignore_index, reduction, dtype)
     picked = rows[np.arange(len(flat)), flat]
     losses = np.where(share == 0, 0, -picked * share).astype(input.dtype, copy=False)
     if reduction == "none":

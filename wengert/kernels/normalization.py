@@ -79,7 +79,7 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
     if needs[1]:
         d_weight = sums.add(g * standard.reshape(x.shape), over).reshape(weight.shape).astype(weight.dtype, copy=False)
     if needs[2]:
-        d_bias = sums.add(g, over).reshape(-1 if weight is None else weight.shape).astype(dtype, copy=False)
+        d_bias = sums.add(g, over).reshape(shape_of_bias(weight, x.ndim, axes, affine)).astype(dtype, copy=False)
     if needs[0]:
         if scale is not None:
             g = g * scale.reshape(affine)
@@ -94,6 +94,13 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
             d_input *= rstd
         d_input = laid_out_like(d_input.reshape(input.shape).astype(dtype, copy=False), input)
     return d_input, d_weight, d_bias
+
+
+def shape_of_bias(weight, ndim, axes, affine):
+    """That of the weight; without one, the last dimensions' shape if it goes over these, else a vector of channels."""
+    if weight is not None:
+        return weight.shape
+    return affine if tuple(axes) == tuple(range(ndim - len(affine), ndim)) else (-1,)
 
 
 def affine_axis(affine, ndim, axis):

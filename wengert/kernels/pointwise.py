@@ -63,6 +63,8 @@ def trunc_divide(input, other):
     if input.dtype.kind in "iu":
         _refuse_zero(other)
         quotient = np.floor_divide(input, other)
+        if quotient.dtype.kind == "u" or not quotient.size or quotient.min() >= 0:
+            return quotient
         return quotient + ((quotient < 0) & (quotient * other != input)).astype(quotient.dtype)
     return np.trunc(np.true_divide(input, other))
 

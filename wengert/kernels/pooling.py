@@ -10,6 +10,7 @@ unpooling scatter by it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -151,6 +152,7 @@ def window_counts(space, kernel, stride, padding, out_space, count_include_pad):
 # Adaptive pools: the number of windows is given, their borders follow
 
 
+@lru_cache(maxsize=256)
 def adaptive_bounds(size, count):
     """Start and end of each of `count` windows that together cover an axis of `size` elements."""
     index = np.arange(count)
@@ -164,6 +166,7 @@ def adaptive_sum(x, out_space):
     return x
 
 
+@lru_cache(maxsize=256)
 def adaptive_counts(space, out_space):
     """Number of elements of each adaptive window, broadcasting over (*out_space)."""
     counts = np.ones((1,) * len(space), np.int64)
@@ -274,6 +277,15 @@ def _first_taps(kernel, stride, padding, dilation, out_space):
 
 def _flat_positions(which, space, kernel, stride, padding, dilation, out_space):
     """Turn the number of the winning tap into a flat position in the unpadded plane."""
+    tap_offsets, window_starts = _starts(space, kernel, stride, padding, dilation, out_space)
+    positions = tap_offsets.take(which)
+    positions += window_starts
+    return positions
+
+
+@lru_cache(maxsize=64)
+def _starts(space, kernel, stride, padding, dilation, out_space):
+    """How far each tap lies from the first of its window, and the first taps of the windows from that of the plane."""
     tap_offsets = np.zeros(kernel, np.int64)
     window_starts = np.zeros(out_space, np.int64)
     weight = prod(space)
@@ -282,9 +294,7 @@ def _flat_positions(which, space, kernel, stride, padding, dilation, out_space):
         shape = [-1 if a == axis else 1 for a in range(len(space))]
         tap_offsets += (np.arange(kernel[axis]) * dilation[axis] * weight).reshape(shape)
         window_starts += ((np.arange(out_space[axis]) * stride[axis] - padding[axis]) * weight).reshape(shape)
-    positions = np.take(tap_offsets.ravel(), which)
-    positions += window_starts
-    return positions
+    return tap_offsets.ravel(), window_starts
 
 
 def _absolute(indices, plane_size):
@@ -320,6 +330,6 @@ def _first_maximum(values):
 
 
 def _box_maximum(box, plane):
-    flat = box.reshape(*box.shape[:2], -1)
+    flat = box.reshape(*box.shape[:2], plane.size)
     best = _first_maximum(flat)
     return np.take_along_axis(flat, best[..., None], -1)[..., 0], plane.ravel()[best]

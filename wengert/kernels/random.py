@@ -266,6 +266,8 @@ def box_muller_float64(u1: np.ndarray, u2: np.ndarray) -> tuple[np.ndarray, np.n
 
 def box_muller_in_groups(units: np.ndarray) -> None:
     """Turns uniforms into standard normals in place, each group of 16 by itself; the length is a multiple of 16."""
+    if choices.offered("random.box_muller_in_groups", units.size, units) is not None:
+        return
     transform = box_muller_float32 if units.dtype == FLOAT32 else box_muller_float64
     groups = units.reshape(-1, 2, 8)
     for start in range(0, len(groups), 1024):
@@ -687,9 +689,16 @@ class Stream:
         """The numbers 0 … n-1 in random order."""
         if n < 2:
             return np.arange(n).astype(dtype)
+        short = n < 0xFFFFFFFF // 20  # one word is enough for PyTorch to pick an item with
+        words = self._bulk(n - 1) if short else None
+        if words is not None:
+            items = choices.offered("random.shuffled", n, words)
+            if items is not None:
+                return items.astype(dtype, copy=False)
+            words = words.astype(np.uint64)
+        if words is None:
+            words = self.words(n - 1) if short else self.words64(n - 1)
         left = np.arange(n, 1, -1, dtype=np.uint64)
-        # Below this length one word is enough for PyTorch to pick an item with.
-        words = self.words(n - 1) if n < 0xFFFFFFFF // 20 else self.words64(n - 1)
         picks = words % left
         if n > 256:
             picks = np.append(picks, np.uint64(0)).view(np.int64)

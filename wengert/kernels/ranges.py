@@ -25,21 +25,21 @@ def counted(start, step, count, kind):
 
 def spaced(start, end, steps, kind, fused=True):
     """`steps` numbers from `start` to `end`, counted from the nearer end so that both are exact; `fused` says that
-    product and sum are rounded once, not each.
+    product and sum are rounded once, not each. In 16 bits each step is.
     """
     work = np.dtype(np.float32) if kind.itemsize == 2 else kind
     wider = WIDER[work.char] if fused else work
-    a, b = np.asarray(start, work), np.asarray(end, work)
-    step = ((b - a) / np.asarray(steps - 1, work) if steps else a).astype(wider)
+    a, b = (np.asarray(x, kind).astype(work) for x in (start, end))
+    step = (b - a) / np.asarray(steps - 1, work) if steps else a
+    step = (step.astype(kind) if kind.itemsize == 2 else step).astype(wider)
     a, b = a.astype(wider), b.astype(wider)
     line, half, places = np.empty(steps, kind), steps // 2, np.arange(BLOCK, dtype=np.float64)
     for start, end in ((0, half), (half, steps)):
         for low in range(start, end, BLOCK):
             part = line[low : min(low + BLOCK, end)]
             i = places[: part.size]
-            if end == half:
-                numbers = a + step * (low + i).astype(wider, copy=False)
-            else:
-                numbers = b - step * (steps - 1 - low - i).astype(wider, copy=False)
-            part[...] = numbers.astype(work)
+            way = step * (low + i if end == half else steps - 1 - low - i).astype(wider, copy=False)
+            if kind.itemsize == 2:
+                way = way.astype(kind).astype(wider)
+            part[...] = (a + way if end == half else b - way).astype(work)
     return line

@@ -14,7 +14,7 @@ def resolve_shape(shape, size):
         raise RuntimeError("only one dimension can be inferred")
     for n in shape:
         if n < -1:
-            raise RuntimeError(f"invalid shape dimension {n}")
+            raise RuntimeError(f"invalid shape dimension {n} at index {shape.index(n)} of shape {list(shape)}")
     known = 1
     for n in shape:
         if n != -1:
@@ -137,6 +137,9 @@ def expand(input, size):
                 f"dimension {i}.  "
                 f"Target sizes: {list(size)}.  Tensor sizes: {list(input.shape)}"
             )
+    for i in range(extra - 1, -1, -1):  # a new dimension of one element steps over all that is inside of it
+        if full[i] == 1:
+            strides[i] = full[i + 1] * strides[i + 1] if i + 1 < len(full) else input.itemsize
     # One element in several places may be read, not written; without such a place it is a view like any other.
     repeats = 0 not in full and any(s == 0 and n > 1 for s, n in zip(strides, full, strict=True))
     return strided_window(input, tuple(full), tuple(strides), writeable=not repeats and input.flags.writeable)
@@ -312,12 +315,11 @@ def imag(input):
 def complex_of(real, imag):
     """The complex array with these parts."""
     dtype = np.complex64 if real.dtype.itemsize <= 4 else np.complex128
-    if real.shape == imag.shape:
-        result = real.astype(dtype)  # laid out as it is
+    if real.shape == imag.shape and 0 not in real.strides:
+        result = np.empty_like(real, dtype)  # laid out as the real part is
     else:
         result = np.empty(np.broadcast_shapes(real.shape, imag.shape), dtype)
-        result.real = real
-    result.imag = imag
+    result.real, result.imag = real, imag
     return result
 
 
@@ -355,6 +357,8 @@ def flip(input, dims):
 
 
 def roll(input, shifts, dims=None):
+    if isinstance(shifts, (tuple, list)) and not shifts:
+        raise RuntimeError("`shifts` required")
     if dims is None or dims == ():
         if isinstance(shifts, (tuple, list)):
             if len(shifts) != 1:
@@ -448,14 +452,17 @@ def lies(array, order):
 def stack(tensors, dim=0):
     """Arrays of one shape as the slices of a new dimension."""
     shape = tensors[0].shape
-    for position, array in enumerate(tensors):
-        if array.shape != shape:
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
-                f"{list(array.shape)} at entry "
-                f"{position}"
-            )
+    shapes = [array.shape for array in tensors]
+    if shapes.count(shape) != len(shapes):
+        position = next(position for position, other in enumerate(shapes) if other != shape)
+        raise RuntimeError(
+            f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+            f"{list(shapes[position])} at entry {position}"
+        )
     axis = axis_of(dim, len(shape) + 1)
+    if not axis and shape:  # one after the other in memory
+        joined = np.concatenate(tensors)
+        return np.ascontiguousarray(joined).reshape(len(tensors), *shape)
     within = (slice(None),) * axis + (None,)
     joined = np.concatenate([array[within] for array in tensors], axis)
     return joined if joined.flags.c_contiguous else np.ascontiguousarray(joined)

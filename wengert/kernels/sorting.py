@@ -51,8 +51,9 @@ def _order(input, dim, descending):
     if not descending:
         return np.argsort(keys, axis=dim, kind="stable")
     # Sorting the mirrored array upwards and mirroring the result sorts downwards, NaN first, and keeps ties in place.
-    mirrored = np.argsort(np.flip(keys, dim), axis=dim, kind="stable")
-    return np.ascontiguousarray(input.shape[dim] - 1 - np.flip(mirrored, dim))
+    mirror = (*(slice(None),) * (dim % keys.ndim), slice(None, None, -1))
+    mirrored = keys[mirror].argsort(axis=dim, kind="stable")
+    return np.ascontiguousarray(input.shape[dim] - 1 - mirrored[mirror])
 
 
 @_along_dim

@@ -291,7 +291,7 @@ def reason_of_none(witness, tensor, name, where):
     story = witness.story(tensor)
     if not story.reached:
         if story.reason is None and witness.last_walk is not None:
-            story.blame(missing(story.site, witness.site(witness.last_walk[0][0]), witness))
+            story.blame(missing(story.site, witness.site(witness.last_walk[0][0]), witness), witness.passes)
         return story.reason
     resets = [place for place, passes, _ in witness.resets if passes >= witness.passes]
     if resets:

@@ -232,6 +232,7 @@ class Record:
         for listeners, listener in self.listeners:
             listeners.append(listener)
         rare.enter()
+        rare.lookers += 1
         engine.recorder = self.watch
         watch_calls(watcher_of(self))
         self.handles = [
@@ -246,6 +247,7 @@ class Record:
             handle.remove()
         watch_calls(None)
         engine.recorder = None
+        rare.lookers -= 1
         rare.leave()
         for listeners, listener in self.listeners:
             listeners.remove(listener)
@@ -384,6 +386,8 @@ class Record:
 
         Returns (the first tensor among the results, or None; its node).
         """
+        if getattr(operation, "name", "").endswith("_like"):  # takes a shape, no value
+            return None, None
         first = node = None
         bare = []
         for tensor in result if isinstance(result, (tuple, list)) else (result,):
@@ -444,7 +448,8 @@ class Record:
         self.windows.append([])
         if len(self.windows) > KEPT_PASSES:
             for site in self.windows.pop(0):
-                site.parents = ()
+                if site.operation != "requires_grad_(False)":  # its parent is a leaf, and says which
+                    site.parents = ()
                 if site.cut is not None:
                     site.cut.took.clear()
 

@@ -35,6 +35,8 @@ class Story:
         self.reached_at = None  # the place of the first backward pass that reached it
         self.resting = False  # its module was seen in evaluation mode
         self.reason = None
+        self.latest = -1, None  # the number of the last pass that was asked why it did not come here, and the answer
+        self.settled = False  # the reason is that of a pass after which its optimizer stepped
         self.zero_reason = None
         self.print = fingerprint(tensor)
         self.size_at_first = size_of(tensor._array)
@@ -51,9 +53,16 @@ class Story:
         tensor = self.tensor()
         return tensor is not None and fingerprint(tensor) != self.print
 
-    def blame(self, reason):
-        if reason is not None and (self.reason is None or reason.rank > self.reason.rank):
+    def blame(self, reason, passes):
+        """Note why the pass of this number did not reach the leaf; of several reasons the strongest is kept."""
+        self.latest = (passes, reason)
+        if not self.settled and (self.reason is None or reason.rank > self.reason.rank):
             self.reason = reason
+
+    def settle(self, passes):
+        """An optimizer that holds the leaf steps: it was the pass before that should have reached it."""
+        if not self.settled and self.latest[0] == passes:
+            self.reason, self.settled = self.latest[1], True
 
 
 def fingerprint(tensor):
@@ -69,8 +78,9 @@ def is_sampled(number):
 class Holder:
     """What is remembered of an optimizer, which most programs make in a function and drop at its end."""
 
-    def __init__(self, kind, place):
+    def __init__(self, kind, place, made):
         self.kind, self.place = kind, place
+        self.made = made  # how many sites there were when it was met first
         self.name = ""
         self.lr = self.lr_at_first = None
         self.steps = 0

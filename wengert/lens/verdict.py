@@ -113,12 +113,18 @@ class Judge:
         groups = {}
         for story in self.seen.stories.values():
             reason = self.verdict(story)
-            if reason is None or (ended_early and reason.kind not in CERTAIN):
+            if reason is None or (ended_early and not (reason.kind in CERTAIN and story.steps)):
                 continue
             key = (reason.kind, reason.file, reason.line, reason.tail if reason.file is None else None)
             groups.setdefault(key, (reason, []))[1].append(story)
         self.notes = [group for group in groups.values() if group[0].kind in MEANT]
         groups = [group for group in groups.values() if group[0].kind not in MEANT]
+        blamed = {(r.file, r.line) for r, _ in groups if r.kind == "not held"}
+        groups = [  # what an optimizer holds that was given the wrong parameters follows from that
+            (r, stories)
+            for r, stories in groups
+            if r.kind != "frozen" or not any((h.place.file, h.place.line) in blamed for h in stories[0].holders)
+        ]
         lost = {(r.file, r.line) for r, _ in groups if r.kind == "zero"}
         groups = [
             (r, stories) for r, stories in groups if not (r.kind == "zero" and ((r.behind - {(r.file, r.line)}) & lost))
@@ -143,7 +149,9 @@ class Judge:
         left_out = [g for g in groups if g[0].kind == "not held" and root_name(g[1][0]) not in roots]
         if not left_out or not self.seen.holders:
             return []
-        idle = [g for g in groups if g[0].kind in ("never used", "unused")]
+        held = [s for s in self.stories if s.held]
+        idlers = {h for s in held for h in s.holders if not any(other.reached for other in held if h in other.holders)}
+        idle = [g for g in groups if g[0].kind in NO_WAY and all(s.held and idlers.issuperset(s.holders) for s in g[1])]
         stories = [s for _, members in left_out for s in members]
         names = f"{listing([s.said for s in stories])} {'get' if len(stories) > 1 else 'gets'}"
         places = self.makers([s for _, members in idle for s in members], root_name(stories[0]))
@@ -197,7 +205,8 @@ class Judge:
         if not story.ever_required and not (tensor is not None and tensor.requires_grad):
             return self.verdict_frozen(story, tensor)
         if tensor is not None and not tensor.requires_grad and not story.reached:
-            return None  # frozen on purpose
+            whole = any(h.steps and all(is_still(s) for s in self.stories if h in s.holders) for h in story.holders)
+            return no_grad_asked(tensor) if whole else None  # a part may be frozen on purpose, not all of it
         if not story.reached:
             return self.renewed(story, tensor) or self.verdict_unreached(story, tensor)
         if story.zero == story.reached and (story.zero >= 2 or self.seen.passes == 1):
@@ -247,6 +256,10 @@ class Judge:
         discarded = reason.kind == "unused" and reason.part is not None
         if discarded and source.discards(self.files(), set(reason.part.path.split("."))):
             return Reason("left aside", reason.tail, at=(reason.file, reason.line))
+        owner = (story.name or "").rpartition(".")[0]
+        beside = owner and any(s.reached and (s.name or "").rpartition(".")[0] == owner for s in self.stories)
+        if reason.kind == "unused" and beside:  # as a last bias in the derivative of an energy
+            return Reason("left aside", reason.tail, at=(reason.file, reason.line))
         if reason.kind == "never used" and self.is_optional(story):
             return Reason("left aside", reason.tail + " in this run, though the program would, some other time")
         return reason
@@ -293,16 +306,33 @@ class Judge:
                 "{computes} features for what is trained. If that is meant, requires_grad_(False) saves the work"
             )
             return Reason("features", tail)
+        holder = self.holder_beside(story)
+        if holder is not None:
+            tail = (
+                f"{{gets}} a gradient in {story.reached} passes, but no optimizer holds {{them}}: the one made at "
+                f"{at(holder.place)} was given other parameters, so {{it}} never {{moves}}"
+            )
+            return Reason("not held", tail, holder.place)
         place = self.place_of_list(story) or (story.site.place if story.site.place.frames else None)
         made = f" (made at {at(place)})" if place is not None else ""
         tail = f"{{gets}} a gradient in {story.reached} passes, but no optimizer holds {{them}}{made}, so {{it}} never "
         return Reason("not held", f"{tail}{{moves}}", place)
+
+    def holder_beside(self, story):
+        """The optimizer that holds parameters of the same network and was made when this one was there already."""
+        if story.unregistered or not story.of_module:
+            return None
+        root = root_name(story)
+        beside = [h for s in self.stories if s.held and root_name(s) == root for h in s.holders if h.place.frames]
+        return next((holder for holder in beside if story.site.seq <= holder.made), None)
 
     def place_of_list(self, story):
         """The place where a plain list (tuple, dictionary) of modules was made, of which their owner does not know."""
         if not story.unregistered or "[" not in (story.name or "") or not story.site.place.frames:
             return None
         attribute = story.name.partition("[")[0].rpartition(".")[2]
+        if re.search(rf"\b{attribute}\b", story.site.place.text):  # born where it is put there
+            return None
         filename = story.site.place.file
         line = source.assignment_of(filename, f"self.{attribute}") or source.assignment_of(filename, attribute)
         return None if line is None else story.site.place.at_line(line)
@@ -359,7 +389,16 @@ MEANT = ("features", "by choice", "left aside")
 # What networks are called that are not trained themselves.
 STAND_IN = re.compile("target|teacher|ema|old|frozen|reference|average|swa|momentum", re.IGNORECASE)
 
+# Kinds of reasons why no gradient came to a leaf.
+NO_WAY = ("never used", "unused", "cut")
+
 CERTAIN = ("cut", "zero", "replaced")  # what may be said of a parameter though the program ended before its time
+
+
+def is_still(story):
+    """Whether a leaf does not require grad, and never got a gradient."""
+    tensor = story.tensor()
+    return not story.reached and tensor is not None and not tensor.requires_grad
 
 
 def is_called_after(variable, name):

@@ -81,7 +81,7 @@ class Witness(Record):
         """The `Holder` of an optimizer."""
         found = self.holder_of.get(optimizer)
         if found is None:
-            found = Holder(type(optimizer).__name__, self.optimizers.get(optimizer, NOWHERE))
+            found = Holder(type(optimizer).__name__, self.optimizers.get(optimizer, NOWHERE), self.count)
             self.holder_of[optimizer] = found
             self.holders.append(found)
         return found
@@ -148,7 +148,8 @@ class Witness(Record):
         nodes = [n for n in live_nodes() if n.site_ is not None and n.site_.seq > starts[0] and n.site_.place.frames]
         if len({bisect(starts, n.site_.seq) for n in nodes}) >= 6:
             leak = leak_of(nodes, user_frames(3), of=lambda node: bisect(starts, node.site_.seq))
-            if leak.name is not None and leak.graphs >= 6:
+            enough = 6 if leak.several else 64  # a state handed on from call to call may well be forgotten in the end
+            if leak.name is not None and leak.graphs >= enough:
                 self.unfinished.append((self.passes, leak, [node.site_ for node in nodes[:64]]))
 
     def begin(self, nodes, wanted):
@@ -247,7 +248,7 @@ class Witness(Record):
             if tensor is None or not story.held or story.reached or tensor._node in leaves:
                 continue
             if tensor._node is not None:
-                story.blame(missing(story.site, root, self))
+                story.blame(missing(story.site, root, self), self.passes)
 
     def end(self, nodes, wanted):
         order, leaves, place = self.now
@@ -271,7 +272,7 @@ class Witness(Record):
             if unknown and all(s is None for s in sizes):
                 reason = zero_reason(leaf, order)
                 if reason.kind == "cut":
-                    story.blame(reason)
+                    story.blame(reason, self.passes)
                     continue
             story.reached += 1
             story.reached_at = story.reached_at or place.shown[:2]
@@ -362,6 +363,7 @@ class Witness(Record):
         super().before_step(optimizer, args, kwargs)
         holder = self.holder(optimizer)
         holder.steps = count = holder.steps + 1
+        closed = len(args) > 1 or kwargs.get("closure") is not None  # then the gradients are made inside of the step
         holder.lr = float(optimizer.param_groups[0].get("lr", 0))
         frames = user_frames(2) if is_sampled(count) else ()
         if frames:
@@ -375,9 +377,13 @@ class Witness(Record):
                 story = self.story(p)
                 story.held = True
                 story.steps += 1
+                if not story.reached:
+                    story.settle(self.passes)
                 grad = p.grad
                 got = story.last_got > story.last_step
-                if grad is None or (got and not grad._array.any()):
+                if closed:
+                    self.previous_print[id(p)] = fingerprint(p)
+                elif grad is None or (got and not grad._array.any()):
                     story.empty_steps += 1
                     if got:
                         self.note_loss_of_gradient(story, grad)
@@ -404,6 +410,10 @@ class Witness(Record):
                     story = self.story(p)
                     if fingerprint(p) != before:
                         story.moved += 1
+                    elif p.grad is None:
+                        story.empty_steps += 1
+                        if story.last_reached == self.passes:
+                            self.note_loss_of_gradient(story, None)
                     elif p.grad is not None and p.grad._array.any() and not group.get("lr", 1):
                         story.unmoved += 1
 
@@ -460,9 +470,29 @@ def beside_chosen(modules, chosen):
         for part in module.modules():
             some = any(id(p) in chosen for p in part._parameters.values())
             if some and any(p.requires_grad and id(p) not in chosen for p in part.parameters()):
-                found |= {id(p) for p in module.parameters() if id(p) not in chosen}
                 break
+        else:
+            if not is_chosen_by_class(module, chosen):
+                continue
+        found |= {id(p) for p in module.parameters() if id(p) not in chosen}
     return found
+
+
+def is_chosen_by_class(module, chosen):
+    """Whether `chosen` are the parameters of all modules, two or more, of one class inside of a module."""
+    picked, waiting = [], [module]
+    while waiting:
+        part = waiting.pop()
+        own = [id(p) for p in part.parameters()]
+        if own and all(p in chosen for p in own):
+            picked.append(part)
+        elif any(p in chosen for p in own):
+            waiting += part.children()
+    kinds = {type(part) for part in picked}
+    if len(picked) < 2 or len(kinds) != 1 or module in picked:
+        return False
+    (kind,) = kinds
+    return sum(type(part) is kind for part in module.modules()) == len(picked)
 
 
 def layout(order, trained):

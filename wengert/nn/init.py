@@ -274,3 +274,23 @@ kaiming_uniform = _without_underscore(kaiming_uniform_)
 kaiming_normal = _without_underscore(kaiming_normal_)
 orthogonal = _without_underscore(orthogonal_)
 sparse = _without_underscore(sparse_)
+
+
+def _no_grad_uniform_(tensor, a, b, generator=None):
+    return uniform_(tensor, a, b, generator)
+
+
+def _no_grad_normal_(tensor, mean, std, generator=None):
+    return normal_(tensor, mean, std, generator)
+
+
+def _no_grad_trunc_normal_(tensor, mean, std, a, b, generator=None):
+    return trunc_normal_(tensor, mean, std, a, b, generator)
+
+
+def _no_grad_fill_(tensor, val):
+    return constant_(tensor, val)
+
+
+def _no_grad_zero_(tensor):
+    return zeros_(tensor)

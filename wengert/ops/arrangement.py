@@ -206,8 +206,7 @@ def cutting(name, least, dim_of):
     def function(input, indices_or_sections):
         if input.ndim < least:
             raise RuntimeError(
-                f"torch.{name} requires a tensor with at least {least} dimension{'s' * (least > 1)}, but got a "
-                "tensor with "
+                f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with "
                 f"{input.ndim} dimensions!"
             )
         dim = dim_of(input.ndim)
@@ -348,22 +347,22 @@ def rising_rows(n, r, repeats):
     return rows
 
 
-def triangle(name, indices):
+def triangle(name, within):
     def function(row, col, offset=0, *, dtype=dtypes.int64, device=None, layout=None, pin_memory=False):
         check_device(device)
         for value, what in ((row, "row"), (col, "col")):
             if value < 0:
                 raise RuntimeError(f"{what} must be non-negative, got{value}")
-        rows, columns = indices(row, offset, col)
-        return wrap(np.stack([rows, columns]).astype(dtype.numpy), dtype)
+        places = within(np.arange(row)[:, None] + offset, np.arange(col)).nonzero()
+        return wrap(np.array(places, dtype.numpy), dtype)
 
     which = "lower" if name[2] == "i" else "upper"
     doc = f"Rows and columns (2, N) of the {which} triangle of a matrix of this size."
     return named(function, "wengert", name, doc)
 
 
-tril_indices = triangle("tril_indices", lambda n, k, m: np.tril_indices(n, k, m))
-triu_indices = triangle("triu_indices", lambda n, k, m: np.triu_indices(n, k, m))
+tril_indices = triangle("tril_indices", np.greater_equal)
+triu_indices = triangle("triu_indices", np.less_equal)
 
 
 @composite(method=False)
@@ -561,5 +560,5 @@ def as_strided_(self, size, stride, storage_offset=None):
 
 Tensor.as_strided_ = as_strided_
 Tensor.broadcast_to = lambda self, *size: expand_op(self, shape.dims_given(size))
-adjoint = composite(lambda input: transpose(input, -2, -1).conj(), name="adjoint", method=False)
+adjoint = composite(lambda input: input.adjoint(), name="adjoint", method=False)
 FUNCTIONS[""]["adjoint"].__doc__ = "The conjugate transpose of the last two dimensions."

@@ -1,16 +1,19 @@
 """New tensors: from data, from numbers, like other tensors; and conversions of dtype."""
 
 import functools
+import importlib
 import math
 import operator
 import sys
 import warnings
+from itertools import chain
 
 import numpy as np
 
 from wengert import dtypes, interop, overrides
 from wengert.autograd import views
 from wengert.autograd.graph import AccumulateGrad, Version, grad_mode, rare
+from wengert.devices import MetaAsked, cpu
 from wengert.devices import check as check_device
 from wengert.devices import device as device_class
 from wengert.dtypes import FROM_NUMPY, strided
@@ -36,7 +39,18 @@ def factory(function):
             asked = overriding((*args, *kwargs.values()), None)
             if asked:
                 return overrides.handle(public, asked, args, kwargs)
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except MetaAsked:
+            return importlib.import_module("wengert.meta").make(public, args, kwargs)
+        except AttributeError:
+            given = kwargs.get("dtype")
+            if given is None or type(given) is dtype_class:
+                raise
+            if type(given) is type and given in dtypes.BY_PYTHON:
+                return function(*args, **{**kwargs, "dtype": dtypes.BY_PYTHON[given]})
+            kind = type(given).__name__
+            raise TypeError(f"{function.__name__}(): argument 'dtype' must be torch.dtype, not {kind}") from None
 
     FACTORIES[function.__name__] = public
     public.__module__ = function.__module__ = "wengert"
@@ -373,7 +387,8 @@ def logspace(
     if dtype.category <= dtypes.INTEGER:
         start, end = int(start), int(end)
     exact = dtypes.float64 if dtype.category <= dtypes.INTEGER or dtype.itemsize < 8 else dtype
-    array = np.power(np.asarray(base, exact.numpy), spaced(start, end, steps, exact, fused=False)).astype(dtype.numpy)
+    exponents = spaced(start, end, steps, dtype if dtype.is_half and steps > 1 else exact, fused=False)
+    array = np.power(np.asarray(base, exact.numpy), exponents.astype(exact.numpy, copy=False)).astype(dtype.numpy)
     return finish(array, dtype, requires_grad, device, layout, pin_memory, out, "logspace")
 
 
@@ -477,7 +492,39 @@ def array_of(data, dtype=None):
     return array_of_sequence(data, dtype)
 
 
+NUMBERS = {bool, int, float}
+ROWS = {list, tuple}
+
+
+def array_of_plain_numbers(data, dtype):
+    """What `array_of_sequence` does, for rows of Python's own numbers with nothing unusual about them, else None.
+
+    It looks at the types of all elements at once, and leaves every one of them to NumPy.
+    """
+    shape, flat = [len(data)], data
+    while (kinds := set(map(type, flat))) and kinds <= ROWS:
+        width = len(flat[0])
+        if any(len(row) != width for row in flat):
+            return None
+        shape.append(width)
+        flat = list(chain.from_iterable(flat))
+    if not kinds or not kinds <= NUMBERS:
+        return None
+    if dtype is None:
+        dtype = dtypes.default.dtype if float in kinds else dtypes.int64 if int in kinds else dtypes.bool_
+    if dtype.is_floating_point:
+        return np.array(flat, np.float64).astype(dtype.numpy, copy=False).reshape(shape), dtype
+    if (dtype is dtypes.int64 and kinds == {int}) or (dtype is dtypes.bool_ and kinds == {bool}):
+        try:
+            return np.array(flat, dtype.numpy).reshape(shape), dtype
+        except OverflowError:
+            raise ValueError("Overflow when unpacking long long") from None
+    return None
+
+
 def array_of_sequence(data, dtype):
+    if type(data) in ROWS and (found := array_of_plain_numbers(data, dtype)) is not None:
+        return found
     shape, leaves = [], data
     while hasattr(leaves, "__len__") and hasattr(leaves, "__getitem__") and not isinstance(leaves, (str, bytes, dict)):
         if isinstance(leaves, (Tensor, np.ndarray)):
@@ -497,12 +544,10 @@ def array_of_sequence(data, dtype):
         elif all(type(x) is int for x in flat):
             info = np.iinfo(dtype.numpy)
             low, high = min(flat), max(flat)
+            if low < -(2**63) or high >= 2**64:
+                raise ValueError("Overflow when unpacking long long")
             if low < info.min or high > info.max:
-                raise RuntimeError(
-                    "Overflow when unpacking long long"
-                    if dtype is dtypes.int64
-                    else f"value cannot be converted to type {dtype.name} without overflow"
-                )
+                raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
             array = np.array(flat, dtype.numpy)
         else:
             array = np.array([int(x) for x in flat]).astype(dtype.numpy)
@@ -606,7 +651,11 @@ def to(self, *args, **kwargs):
 
     Args: ``to(dtype)``, ``to(device)``, ``to(other)``, with ``non_blocking``, ``copy`` and ``memory_format``.
     """
-    dtype, copy, memory_format = conversion_given(*args, **kwargs)
+    try:
+        dtype, copy, memory_format = conversion_given(*args, **kwargs)
+    except MetaAsked:
+        dtype = conversion_given(*(cpu if names_device(a) else a for a in args), **{**kwargs, "device": None})[0]
+        return importlib.import_module("wengert.meta").like(self, dtype)
     if dtype is None or dtype is self.dtype:
         if copy and memory_format is None:
             return to_copy.function(self, self.dtype, self.dtype, "K")
@@ -626,6 +675,10 @@ def to(self, *args, **kwargs):
     return result
 
 
+def names_device(value):
+    return isinstance(value, (str, device_class))
+
+
 def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=False, copy=False, memory_format=None):
     args = list(args)
     if other is not None:
@@ -636,9 +689,11 @@ def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=Fa
             dtype = first.dtype
         elif isinstance(first, dtype_class):
             dtype = first
+        elif type(first) is type and first in dtypes.BY_PYTHON:
+            dtype = dtypes.BY_PYTHON[first]
         else:
             device = first if first is not None else device
-            if args and (isinstance(args[0], dtype_class) or args[0] is None):
+            if args and (isinstance(args[0], dtype_class) or args[0] is None or args[0] in dtypes.BY_PYTHON):
                 dtype = args.pop(0)
         if args:
             args.pop(0)  # non_blocking: there is nothing to wait for
@@ -649,7 +704,7 @@ def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=Fa
             f"to() received an invalid combination of arguments: {type(device).__name__} is neither dtype nor device"
         )
     check_device(device)
-    return dtype, copy, memory_format
+    return dtypes.from_python(dtype), copy, memory_format
 
 
 Tensor.to = to
@@ -835,9 +890,11 @@ def new_empty_strided(
 Tensor.new_full, Tensor.new_tensor, Tensor.new_empty_strided = new_full, new_tensor, new_empty_strided
 
 
-def construct(cls, *args, dtype=None, device=None):
+def construct(cls, *args, dtype=None, device=None, size=None):
     """``torch.Tensor(2, 3)``: unfilled of this shape; ``torch.Tensor([1, 2])``: of these data; in the default dtype."""
     check_device(device)
+    if size is not None and not args:
+        args = (Size(size),)
     if len(args) == 1 and isinstance(args[0], Tensor):
         if dtype not in (None, args[0].dtype):
             raise TypeError(f"expected a tensor of {dtype} (got one of {args[0].dtype})")
@@ -849,6 +906,10 @@ def construct(cls, *args, dtype=None, device=None):
         result = empty(*args[0], dtype=dtype)
     elif all(isinstance(a, int) and not isinstance(a, bool) for a in args):
         result = empty(*args, dtype=dtype)
+    elif len(args) == 1 and isinstance(args[0], (float, complex)):
+        raise TypeError(f"new(): data must be a sequence (got {type(args[0]).__name__})")
+    elif len(args) == 1 and hasattr(args[0], "line"):
+        result = on_storage(args[0], dtype)
     elif len(args) == 1:
         result = tensor(args[0], dtype=dtype)
     else:
@@ -859,7 +920,21 @@ def construct(cls, *args, dtype=None, device=None):
 
 
 sys.modules[Tensor.__new__.__module__].construct = construct
-Tensor.new = of_its_class(lambda self, *args: construct(Tensor, *args, dtype=self.dtype))
+Tensor.new = of_its_class(
+    lambda self, *args, size=None, device=None: construct(Tensor, *args, dtype=self.dtype, device=device, size=size)
+)
+
+
+def on_storage(storage, dtype):
+    """A vector on the memory of a storage, which must hold elements of this dtype, or bytes."""
+    held = getattr(storage, "dtype", dtype)
+    if held is not dtype:
+        names = dtypes.SCALAR_NAMES
+        raise RuntimeError(
+            f"Expected a Storage of type {names[dtype]} or an UntypedStorage, but got type {names[held]} for argument "
+            "1 'storage'"
+        )
+    return wrap(storage.line(dtype), dtype)
 
 
 def set_(self, source=None, storage_offset=0, size=None, stride=None):

@@ -19,6 +19,7 @@ written, under ``create_graph=True``. It is written for real numbers: where the 
 holomorphic, the machinery conjugates what goes in and what comes out.
 """
 
+import importlib
 import inspect
 import sys
 import types
@@ -27,9 +28,10 @@ from functools import cached_property
 
 import numpy as np
 
-from wengert import dtypes
+from wengert import dtypes, errors
 from wengert.autograd import graph
 from wengert.autograd.graph import FREED, Cast, Node, Version, grad_mode, next_seq, no_recast, rare
+from wengert.devices import MetaAsked
 from wengert.dtypes import FROM_NUMPY
 from wengert.errors import reworded
 from wengert.ops import halves
@@ -45,9 +47,10 @@ from wengert.ops.emit import (
 )
 from wengert.tensor import Parameter, Tensor, new, wrap
 
-# Non-finite results are values here, as in PyTorch. The filter names our modules only: the user's own NumPy code warns
-# as ever.
+# Non-finite results are values here, as in PyTorch. The filter, for threads that come later, and which a program may
+# well replace, names our modules only: the user's own NumPy code warns as ever.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"wengert\.")
+errors.hush()
 
 # namespace ("" is torch itself, "linalg", "nn.functional", ...) -> name -> operation
 FUNCTIONS: dict[str, dict[str, "Operation"]] = {}
@@ -56,7 +59,7 @@ DECLARED: list["Operation"] = []  # every operation, those without a public name
 
 
 # What Python and NumPy raise where no check of ours spoke first; see `wengert.errors.reworded`.
-UNFORESEEN = (AttributeError, ValueError, TypeError, IndexError, KeyError, ZeroDivisionError)
+UNFORESEEN = (AttributeError, ValueError, TypeError, IndexError, KeyError, ZeroDivisionError, MetaAsked)
 
 
 class Operation:
@@ -143,6 +146,8 @@ class Operation:
         """Call `function` with the arguments in their usual spelling, if `error` came of another one; else raise."""
         from wengert.ops.spelling import respelled  # rarely needed, so not loaded before
 
+        if isinstance(error, MetaAsked):
+            return importlib.import_module("wengert.meta").make(function, args, kwargs)
         usual = respelled(self, args, kwargs)
         if usual is None:
             raise self.misplaced(error, args, kwargs) from None
@@ -166,6 +171,8 @@ class Operation:
                 return forward_mode(self, plain, kind)
             return observed(self, plain, self.run(values, plain))
         except UNFORESEEN as error:
+            if kind == "function" and not any(isinstance(value, Tensor) for value in values.values()):
+                return self.again(self.function, error, tuple(values.values()), {}, out)
             raise self.misplaced(error, tuple(values.values()), {}) from None
 
     @cached_property
@@ -226,6 +233,11 @@ class Operation:
                 f"{self.name}(): functions with out=... arguments don't support automatic differentiation, but one of "
                 "the "
                 "arguments requires grad."
+            )
+        if forward_ad is not None and has_dual((*inputs, *targets)):
+            raise RuntimeError(
+                f"Trying to use forward AD with {self.name}'s out= function, that is not supported: tangents cannot be "
+                "written into a given tensor"
             )
         key = destinations.key_of(self, values)
         if key in destinations.COMPUTED_IN_OUT:
@@ -391,7 +403,8 @@ class Choice(Operation):
                 return self.again(function, error, args, kwargs, out)
 
         function.__name__ = function.__qualname__ = f"{self.name}_" if kind == "inplace" else self.name
-        function.__doc__ = self.doc or choose.__doc__
+        called = f"{self.name}({', '.join(inspect.signature(choose).parameters)})"
+        function.__doc__ = self.doc or choose.__doc__ or called
         function.__module__ = self.module
         function.__wrapped__ = choose
         function.operation = self
@@ -569,9 +582,10 @@ class Pointwise(Primitive):
 
     def __init__(
         self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None,
-        numbers=True, **options
+        numbers=True, mostly_numbers=(), **options
     ):
         super().__init__(name, kernel, derivatives, **options)
+        self.mostly_numbers = mostly_numbers  # operands that are numbers, or None, in most programs
         self.numbers = numbers  # which operands may be numbers: all (True), none, or those named
         self.check = check  # refuses arguments that the kernel could take and PyTorch does not
         self.unpromoted = unpromoted
@@ -670,18 +684,18 @@ class Pointwise(Primitive):
 
     def numbered(self, values):
         return self.scalar_node != self.node_name and not any(
-            isinstance(values[name], Tensor) for name in self.tensors[1:]
+            isinstance(values[name], Tensor) for name in self.mostly_numbers or self.tensors[1:]
         )
 
-    def with_number(self, tensor, number):
-        """The common path for a floating tensor and a Python number; replaced by its generated self on first use."""
-        self.with_number = self.generate("body", self.tensors[1:])
-        return self.with_number(tensor, number)
+    def with_number(self, *operands):
+        """The common path for floating tensors and Python numbers; replaced by its generated self on first use."""
+        self.with_number = self.generate("body", self.mostly_numbers or self.tensors[1:])
+        return self.with_number(*operands)
 
-    def with_number_inplace(self, tensor, number):
+    def with_number_inplace(self, *operands):
         """Likewise for the in-place form."""
-        self.with_number_inplace = self.generate("inplace body", self.tensors[1:])
-        return self.with_number_inplace(tensor, number)
+        self.with_number_inplace = self.generate("inplace body", self.mostly_numbers or self.tensors[1:])
+        return self.with_number_inplace(*operands)
 
     def prepare_inplace(self, values):
         self.check_types(values)
@@ -763,8 +777,15 @@ def observed(operation, values, result):
 
 def mark_inference(result):
     for tensor in result if isinstance(result, (tuple, list)) else (result,):
-        if isinstance(tensor, Tensor) and tensor._base is None and tensor._counter is None:
-            tensor._counter = graph.INFERENCE
+        if not isinstance(tensor, Tensor):
+            continue
+        if tensor._base is None:
+            if tensor._counter is None:
+                tensor._counter = graph.INFERENCE
+        elif tensor._counter is graph.INFERENCE:
+            tensor._base = tensor._node = None  # nothing of these is followed, not even who is whose view
+        elif tensor._view_kind == "no_grad":
+            tensor._view_kind = "inference"
 
 
 forward_ad = None  # `wengert.autograd.forward_ad` puts itself here when it loads; it alone makes dual tensors
@@ -781,7 +802,10 @@ def convert(value, dtype):
     if value is None:
         return None
     if not isinstance(value, Tensor):
-        return wrap(scalar_array(value, dtype), dtype)
+        number = wrap(scalar_array(value, dtype), dtype)
+        if rare.active:
+            number._is_number = True  # those who look at what a node keeps leave it alone
+        return number
     return value if value.dtype is dtype else cast(value, dtype)
 
 
@@ -824,7 +848,7 @@ Tensor._tangent = None
 def pointwise(name, kernel, *, promote="same", function=True, method=True, inplace=True, alias=(), namespace="",
               doc=None,
               tensors=None, unpromoted=(), check=None, residuals=(), holomorphic=True, node=None, scalar_node=None,
-              numbers=True, **derivatives):  # fmt: skip
+              numbers=True, mostly_numbers=(), **derivatives):  # fmt: skip
     """Declare an operation on corresponding elements.
 
     Args:
@@ -832,11 +856,13 @@ def pointwise(name, kernel, *, promote="same", function=True, method=True, inpla
         kernel: a ufunc, or a function of arrays whose parameters become the operation's.
         promote: the dtype of the result: "same" as the promoted inputs, at least "float", or "bool".
         numbers: which operands may be numbers: all (True), none (False), or those named.
+        mostly_numbers: operands that are numbers in most programs, where there are more than two.
         derivatives: for each differentiable parameter, a formula whose parameter names say what it needs.
     """
     operation = Pointwise(
         name, kernel, derivatives, promote=promote, tensors=tensors, residuals=residuals, holomorphic=holomorphic,
-        node=node, scalar_node=scalar_node, unpromoted=unpromoted, check=check, numbers=numbers, doc=doc,
+        node=node, scalar_node=scalar_node, unpromoted=unpromoted, check=check, numbers=numbers,
+        mostly_numbers=mostly_numbers, doc=doc,
     )  # fmt: skip
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
@@ -945,15 +971,17 @@ class Variadic(Operation):
         except Exception as error:
             r = recover(self, error, (arrays, *rest), self.kernel)
         t = wrap(r, tensors[0].dtype if r.dtype is arrays[0].dtype else None)
-        if grad_mode.enabled and self.formula is not None and any(x._node is not None for x in tensors):
-            t._node = self.record(t, tensors, rest)
+        if self.formula is not None and grad_mode.enabled:
+            edges = [x._node for x in tensors]
+            if edges.count(None) != len(edges):
+                t._node = self.record(t, tensors, edges, rest)
         return t
 
-    def record(self, t, tensors, rest):
+    def record(self, t, tensors, edges, rest):
         if self._node_class is None:
             self._node_class = variadic_node_class(self)
         node = new(self._node_class)
-        node.edges = tuple(x._node for x in tensors)
+        node.edges = tuple(edges)
         node.seq = next_seq()
         node.shape = t._array.shape
         node.hooks = None
@@ -969,11 +997,10 @@ def alike(tensors):
     """Whether these are plain tensors of one dtype, in a list or a tuple."""
     if (type(tensors) is not list and type(tensors) is not tuple) or not tensors:
         return False
-    dtype = getattr(tensors[0], "dtype", None)
-    for tensor in tensors:
-        if (type(tensor) is not Tensor and type(tensor) is not Parameter) or tensor.dtype is not dtype:
-            return False
-    return True
+    return PLAIN_TENSORS.issuperset(map(type, tensors)) and len({tensor.dtype for tensor in tensors}) == 1
+
+
+PLAIN_TENSORS = frozenset({Tensor, Parameter})
 
 
 def variadic_node_class(op):

@@ -327,8 +327,10 @@ def lstsq(A, B, rcond=None, *, driver=None):
     rhs = B.unsqueeze(-1) if vector else B
     if rhs.ndim < 2 or A.shape[-2] != rhs.shape[-2]:
         raise RuntimeError("torch.linalg.lstsq: input.size(-2) should match other.size(-2)")
-    result = lstsq_op(A, rhs, rcond, driver or "gelsy")
-    return type(result)(result[0].squeeze(-1), *result[1:]) if vector else result
+    solution, residuals, *rest = result = lstsq_op(A, rhs, rcond, driver or "gelsy")
+    if residuals.numel() and solution.requires_grad:
+        residuals = (A @ solution - rhs).abs().square().sum(-2)
+    return type(result)(solution.squeeze(-1) if vector else solution, residuals, *rest)
 
 
 @composite(**LINALG)

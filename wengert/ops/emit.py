@@ -18,9 +18,9 @@ import numpy as np
 from wengert import dtypes
 from wengert.autograd import graph, views
 from wengert.autograd.graph import FREED, Node, Output, Version, grad_mode, next_seq, rare, verify
-from wengert.dtypes import FROM_NUMPY
+from wengert.dtypes import FROM_NUMPY, from_python
 from wengert.errors import explain
-from wengert.interop import adopt
+from wengert.interop import adopt, writable
 from wengert.kernels import choices, sums
 from wengert.ops import halves
 from wengert.tensor import Parameter, Tensor, new, wrap
@@ -112,10 +112,26 @@ def recover(operation, error, arrays, kernel):
     if isinstance(error, RuntimeWarning):
         with np.errstate(all="ignore"):
             return kernel(*arrays)
+    if isinstance(error, ValueError) and "read-only" in str(error) and is_single(arrays[0]):
+        return kernel(writable(arrays[0]), *arrays[1:])
     for name, value in zip(operation.signature, arrays, strict=False):
         if value is NEEDED:
             raise missing(operation, name) from None
+    if isinstance(error, AttributeError) and type(error.obj) is type and error.obj in dtypes.BY_PYTHON:
+        options = getattr(kernel, "__kwdefaults__", None) or {}
+        return kernel(*map(from_python, arrays), **{name: from_python(value) for name, value in options.items()})
     raise explain(operation, error, arrays) from None
+
+
+def keyword_of(argument):
+    return argument.split("=", 1)[0]
+
+
+def is_single(array):
+    """Whether each element of a read-only array has memory of its own: it is a part of one where they share it."""
+    return isinstance(array, np.ndarray) and not any(
+        step == 0 and extent > 1 for step, extent in zip(array.strides, array.shape, strict=True)
+    )
 
 
 NEEDED = type("NEEDED", (), {"__repr__": lambda self: "(needed)"})()  # the default of what has none
@@ -322,7 +338,7 @@ class Emitter:
         function = compile_source(
             "\n".join(self.lines) + "\n", name, namespace, f"{self.kind} {name} {scalars}".strip()
         )
-        function.__doc__ = op.doc
+        function.__doc__ = op.doc or f"{name}({', '.join(op.signature)})"
         function.__module__ = op.module
         function.operation = op
         if self.needed():
@@ -334,6 +350,9 @@ class Emitter:
     def number_case(self):
         """``tensor op number``: as quick as two tensors, if the number fits the dtype as it is."""
         op = self.op
+        if op.promote and op.mostly_numbers:
+            self.numbers_case()
+            return
         if not op.takes_number or len(op.tensors) != 2 or len(op.signature) != 2:
             return
         if self.inplace and (op.promote == "bool" or not isinstance(op.kernel, np.ufunc)):
@@ -347,6 +366,21 @@ class Emitter:
         rest = "".join([" and out is None" if self.has_out() else "", " and not rare.active"])
         self.add(f"if {fits}{rest}:")
         self.add(f"return op.with_number{'_inplace' if self.inplace else ''}({tensor}, {number})", 2)
+
+    def numbers_case(self):
+        """Likewise for operations of more operands, some of which are mostly numbers (or None)."""
+        op = self.op
+        first, *others = (name for name in op.tensors if name not in op.mostly_numbers)
+        tests = [f"(type({name}) is Tensor or type({name}) is Parameter)" for name in (first, *others)]
+        tests += [f"{first}.dtype is {name}.dtype" for name in others]
+        tests.append(f"{first}.dtype.takes_numbers")
+        for name in op.mostly_numbers:
+            missing = f" or {name} is None" if name in self.saved.optional else ""
+            tests.append(f"(type({name}) is float or type({name}) is int{missing})")
+        if self.has_out():
+            tests.append("out is None")
+        self.add(f"if {' and '.join(tests)} and not rare.active:")
+        self.add(f"return op.with_number{'_inplace' if self.inplace else ''}({', '.join(op.signature)})", 2)
 
     def defaults(self, parameters, namespace):
         for parameter in parameters:
@@ -453,7 +487,10 @@ class Emitter:
         self.add("except Exception as error:", indent)
         positional = [a for a in arguments if "=" not in a.split("(")[0]]
         keywords = [a for a in arguments if "=" in a.split("(")[0]]
-        run = "kernel" if not keywords else f"lambda *a: kernel(*a, {', '.join(keywords)})"
+        run = "kernel"
+        if keywords:
+            kept = ", ".join(keywords)
+            run = f"lambda *a, {kept}: kernel(*a, {', '.join(f'{k}={k}' for k in map(keyword_of, keywords))})"
         self.add(f"{target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1)
 
     def called(self):
@@ -678,7 +715,7 @@ class Emitter:
         positional = [a for a in arguments if "=" not in a.split("(")[0]]
         keywords = [a for a in arguments if "=" in a.split("(")[0]]
         called = "kernel" if writes_in_place(op.kernel) else "kernel_inplace"
-        options = [f"out={first}._array", "casting='unsafe'"] if writes_in_place(op.kernel) else keywords
+        options = ["out=a[0]", "casting='unsafe'"] if writes_in_place(op.kernel) else keywords
         run = f"lambda *a: {called}({', '.join(['*a', *options])})"
         self.add(
             f"{'_' if not residuals else target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1

@@ -458,6 +458,8 @@ def nonzero(input, *, as_tuple=False, out=None):
     if not isinstance(input, Tensor):
         raise TypeError(f"nonzero(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     if as_tuple:
+        if isinstance(out, Tensor):
+            raise RuntimeError("nonzero does not support the out kwarg when as_tuple is True")
         if out is not None:
             raise TypeError(f"nonzero(): argument 'out' must be Tensor, not {type(out).__name__}")
         return tuple(wrap(column) for column in kernels.nonzero(input._array, as_tuple=True))
@@ -786,6 +788,10 @@ class IndexPut(Operation):
         for position, entry in enumerate(values["indices"]):
             if entry is not None and not isinstance(entry, Tensor):
                 raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(entry).__name__}")
+        if len(values["indices"]) > input._array.ndim:
+            raise IndexError(
+                f"too many indices for tensor of dimension {input._array.ndim} (got {len(values['indices'])})"
+            )
         check_put_dtypes(input, values["indices"], source, values["accumulate"])
 
     def body_of(self, input, indices, values, accumulate):
@@ -935,21 +941,21 @@ def sliced(tensor, dim, piece):
     """The view of one slice along `dim`, recorded with PyTorch's numbers for open ends."""
     if piece.step is not None:
         kernels.positive_step(piece)
-    start = 0 if piece.start is None else operator.index(piece.start)
-    end = sys.maxsize if piece.stop is None else operator.index(piece.stop)
-    step = 1 if piece.step is None else operator.index(piece.step)
+    try:
+        start = 0 if piece.start is None else operator.index(piece.start)
+        end = sys.maxsize if piece.stop is None else operator.index(piece.stop)
+        step = 1 if piece.step is None else operator.index(piece.step)
+    except TypeError:
+        raise TypeError("slice indices must be integers or None or have an __index__ method") from None
     return slice_along(tensor, dim, start, end, step)
 
 
 def planned(self, index):
     """The index split into its basic part, the index arrays, and these as the tensors that the graph keeps."""
     originals = {}
-    try:
-        basic, arrays = kernels.plan(self._array.shape, array_of(index, originals))
-    except TypeError as error:
-        if isinstance(index, str):
-            raise TypeError("new(): invalid data type 'str'") from None
-        raise error
+    if isinstance(index, str):
+        raise TypeError("new(): invalid data type 'str': only integers, slices and tensors are indices")
+    basic, arrays = kernels.plan(self._array.shape, array_of(index, originals))
     tensors = tuple(None if a is None else originals[id(a)] if id(a) in originals else wrap(a) for a in arrays)
     return basic, arrays, tensors
 
@@ -1162,3 +1168,11 @@ getitem.__name__ = getitem.__qualname__ = "__getitem__"
 setitem.__name__ = setitem.__qualname__ = "__setitem__"
 Tensor.__getitem__ = getitem
 Tensor.__setitem__ = setitem
+
+
+def delitem(self, index):
+    """Refused: a tensor keeps its elements."""
+    raise TypeError("Tensor does not support deleting items")
+
+
+Tensor.__delitem__ = delitem

@@ -6,6 +6,7 @@ from wengert.absent import named
 from wengert.autograd import views
 from wengert.dtypes import SCALAR_NAMES
 from wengert.ops.creation import empty
+from wengert.ops.shape import expand
 from wengert.tensor import Tensor, wrap
 
 # --- questions --------------------------------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ def with_elements(name, function, *tensors):
             raise TypeError(
                 f"{name}: expected a tensor of {SCALAR_NAMES[target.dtype]} but got {SCALAR_NAMES[other.dtype]}"
             )
-    others = [np.broadcast_to(t._array, target._array.shape) for t in tensors[1:]]
+    others = [expand(t.detach(), target._array.shape)._array for t in tensors[1:]]
     results = [
         function(*(x.item() for x in values))
         for values in zip(*(a.flat for a in (target._array, *others)), strict=True)

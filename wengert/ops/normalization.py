@@ -32,7 +32,7 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
         d_weight = (product.sum(over) if over else product).reshape(weight.shape)
     if needs[2]:
         total = g.sum(over) if over else g
-        d_bias = total.reshape(-1 if weight is None else weight.shape)
+        d_bias = total.reshape(kernels.shape_of_bias(weight, input.ndim, axes, affine))
     if needs[0]:
         along = (g if weight is None else g * weight.reshape(affine)).reshape(shape)
         if not fixed:
@@ -190,13 +190,13 @@ def trailing(normalized_shape, input, weight, bias, comma=", "):
             f"normalized_shape = {list(normalized)}"
         )
     for name, value in (("weight", weight), ("bias", bias)):
-        if value is not None and tuple(value.shape) != normalized:
+        if value is not None and value._array.shape != normalized:
             raise RuntimeError(
                 f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
                 f"{list(value.shape)} and "
                 f"normalized_shape = {list(normalized)}"
             )
-    if tuple(input.shape[-len(normalized) :]) != normalized:
+    if input._array.shape[-len(normalized) :] != normalized:
         wanted = comma + ", ".join(map(str, normalized))
         raise RuntimeError(
             f"Given normalized_shape={list(normalized)}, expected input with shape [*{wanted}], but got input of size"
@@ -222,7 +222,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     normalized = trailing(normalized_shape, input, weight, bias)
     one_dtype(input, weight, bias)
     floating("LayerNormKernelImpl", input)
-    shape = tuple(input.shape)
+    shape = input._array.shape
     axes = tuple(range(len(shape) - len(normalized), len(shape)))
     return standardized(by_layer, input, weight, bias, shape, axes, normalized, eps)
 

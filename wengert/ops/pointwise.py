@@ -313,6 +313,9 @@ sigmoid = pointwise("sigmoid", kernels.sigmoid, promote="float", input=lambda g,
 relu = pointwise("relu", kernels.relu, input=lambda g, out: gate(g, out))
 gate = pointwise("threshold_backward", kernels.gate, input=lambda g, other: gate(g, other), other=lambda g: zeros_of(g),
                  **HIDDEN)
+# A slope that was chosen by where the input lies changes nowhere with it. PyTorch's gradients of such functions depend
+# on the input all the same, with derivative 0: a second derivative may be asked for.
+chosen_by = pointwise("chosen_by", lambda input, other: input, input=lambda g: g, other=lambda g: zeros_of(g), **HIDDEN)
 erf = pointwise("erf", kernels.erf, promote="float",
                 input=lambda g, input: g * (2 / math.sqrt(PI) * exp(-input * input)))
 erfc = pointwise("erfc", kernels.erfc, promote="float",
@@ -344,7 +347,7 @@ softplus = pointwise(
 )  # fmt: skip
 threshold = pointwise(
     "threshold", kernels.threshold, method=False, inplace=False,
-    input=lambda g, input, threshold: select(input <= threshold, 0, g),
+    input=lambda g, input, threshold: chosen_by(select(input <= threshold, 0, g), input),
 )  # fmt: skip
 clone_of = pointwise("clone", kernels.clone, input=lambda g: g, **HIDDEN)
 
@@ -483,9 +486,23 @@ where = choice("where", _where, inplace=False, method=False)
 where_method = choice(
     "where", lambda input, condition, other: _where(condition, input, other), inplace=False, function=False
 )
+
+
+def refuse_unlike_limits(values):
+    """Two limits are two tensors or two numbers."""
+    low, high = values["min"], values["max"]
+    if low is not None and high is not None and isinstance(low, Tensor) != isinstance(high, Tensor):
+        kinds = f"Tensor, {type(low).__name__}, {type(high).__name__}"
+        raise TypeError(
+            f"clamp() received an invalid combination of arguments - got ({kinds}), but expected one of:\n"
+            " * (Tensor input, Tensor min = None, Tensor max = None, *, Tensor out = None)\n"
+            " * (Tensor input, Number min = None, Number max = None, *, Tensor out = None)\n"
+        )
+
+
 clamp = pointwise(
     "clamp", kernels.clamp, numbers=("min", "max"), tensors=("input", "min", "max"), alias=("clip",),
-    scalar_node="ClampBackward1",
+    check=refuse_unlike_limits, mostly_numbers=("min", "max"), scalar_node="ClampBackward1",
     input=lambda g, input, min, max: clamp_gradient(g, input, min, max),
     min=lambda g, input, min, max: select(input < min if max is None else (input < min) & (min < max), g, 0),
     max=lambda g, input, min, max: select(input > max if min is None else (input > max) | (max < min), g, 0),
@@ -499,8 +516,10 @@ clamp_max = choice(
 
 
 def refuse_mixture(values):
-    """Here PyTorch promotes nothing."""
+    """Here PyTorch promotes nothing, and knows no integers."""
     wanted = values["input"].dtype
+    if not wanted.differentiable:
+        raise NotImplementedError(f'"lerp_kernel" not implemented for \'{SCALAR_NAMES[wanted]}\'')
     for name in ("end", "weight"):
         value = values[name]
         if isinstance(value, Tensor) and value.dtype is not wanted:
@@ -508,7 +527,8 @@ def refuse_mixture(values):
 
 
 lerp = pointwise(
-    "lerp", kernels.lerp, tensors=("input", "end", "weight"), check=refuse_mixture,
+    "lerp", kernels.lerp, tensors=("input", "end", "weight"), check=refuse_mixture, mostly_numbers=("weight",),
+    node="LerpBackward1", scalar_node="LerpBackward0",
     input=lambda g, weight: g * (1 - weight), end=lambda g, weight: g * weight,
     weight=lambda g, input, end: g * (end - input),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Views, rearrangements and joins. The derivative of a view is the adjoint of looking: put back where it was seen."""
 
 import numbers
+import operator
 from functools import cache
 from weakref import ref
 
@@ -11,6 +12,7 @@ from wengert.autograd import views
 from wengert.autograd.graph import Node, Output, Version, grad_mode, next_seq
 from wengert.dtypes import INTEGER, contiguous_format
 from wengert.dtypes import dtype as dtype_class
+from wengert.interop import warn_once
 from wengert.kernels import shape as kernels
 from wengert.kernels import sums
 from wengert.kernels.reductions import axis_of
@@ -163,7 +165,7 @@ def dims_given(args):
 def index_of(n):
     """An extent or dimension as an int; integer tensors of one element count."""
     if isinstance(n, Tensor):
-        return int(n.item())
+        return operator.index(n.item())
     try:
         return n.__index__()
     except AttributeError:
@@ -188,8 +190,8 @@ def view(self, *size, dtype=None):
         if isinstance(first, (tuple, list)):
             size = first
     for n in size:
-        if type(n) is not int:
-            size = dims_given(size)
+        if type(n) is not int or n < -1:
+            size = kernels.resolve_shape(dims_given(size), self._array.size)
             break
     return view_op.function(self, size)
 
@@ -442,9 +444,22 @@ Tensor.imag = property(imag, lambda self, value: imag(self).copy_(value))
 def matrices_transposed(self, name):
     """The last two dimensions exchanged; a 0-d tensor is its own transpose."""
     ndim = self._array.ndim
-    if ndim == 1:
-        raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    if ndim == 1 or (name == "H" and ndim > 2):
+        which = "matrices (2-D tensors)" if name == "H" else "matrices or batches of matrices"
+        raise RuntimeError(f"tensor.{name} is only supported on {which}. Got {ndim}-D tensor.")
     return transpose.function(self, -2, -1) if ndim else self
+
+
+def all_transposed(self):
+    """The matrix transposed; of other tensors, the dimensions in reverse order, which PyTorch advises against."""
+    ndim = self._array.ndim
+    if ndim not in (0, 2):
+        warn_once(
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will "
+            "throw an error in a future release. Consider `x.mT` to transpose batches of matrices or "
+            "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor."
+        )
+    return permute_op.function(self, tuple(range(ndim))[::-1])
 
 
 def rearranged(name, operation, node_name):
@@ -465,6 +480,8 @@ def rearranged(name, operation, node_name):
         elif self._node is not None and self._base is not None and self._base._node is not None:
             self._node = views.AsStridedBackward0(self._base, self)  # a view finds its place anew, recorded or not
         views.bump(self)
+        if recorded and self._base is None and self._counter.views:
+            views.refresh_views(self._counter, self, self)
         return self
 
     in_place.__name__ = in_place.__qualname__ = f"{name}_"
@@ -488,11 +505,11 @@ for _name, _function, _node in (
     ("squeeze", lambda *a, **k: squeeze(*a, **k), "SqueezeBackward3"),
 ):
     setattr(Tensor, f"{_name}_", rearranged(_name, _function, _node))
-Tensor.T = property(lambda self: permute_op.function(self, tuple(range(self._array.ndim))[::-1]))
+Tensor.T = property(all_transposed)
 Tensor.mT = property(lambda self: matrices_transposed(self, "mT"))
-Tensor.H = property(lambda self: transpose.function(self, 0, 1).conj())
+Tensor.H = property(lambda self: matrices_transposed(self, "H").conj())
 Tensor.mH = property(lambda self: matrices_transposed(self, "mH").conj())
-Tensor.adjoint = lambda self: transpose.function(self, -2, -1).conj()
+Tensor.adjoint = lambda self: matrices_transposed(self, "adjoint()").conj()
 Tensor.view_as = lambda self, other: view(self, *other._array.shape)
 Tensor.reshape_as = lambda self, other: reshape(self, other._array.shape)
 Tensor.expand_as = lambda self, other: expand(self, *other._array.shape)

@@ -54,6 +54,7 @@ stable_sort = primitive(
     "sort", _sort, **PICKING, **INNER, node="SortBackward1",
     input=lambda g, indices, input_shape, dim: picked(g, indices, input_shape, dim),
 )  # fmt: skip
+sort_op.result_type = stable_sort.result_type  # one class under the one name
 
 
 def _choose_sort(input, dim=-1, descending=False, *, stable=None):

@@ -7,12 +7,14 @@ Tensors is what makes a step cheap: no recording, no promotion, no allocation (`
 """
 
 import itertools
+import math
 import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from copy import deepcopy
 from functools import partial, wraps
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -608,3 +610,65 @@ def add_square(total, g, decay, weight, out):
 # A subclass that never calls __init__, as those that wrap another optimizer may not, has no hooks.
 for _table in _HOOK_TABLES:
     setattr(Optimizer, _table, MappingProxyType({}))
+
+
+# --- what optimizers that are written after PyTorch's own import from there -------------------------------------------
+
+ParamsT = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+
+
+def _use_grad_for_differentiable(step):
+    """Record what `step` computes if the optimizer was made with ``differentiable=True``, and otherwise not."""
+
+    @wraps(step)
+    def recording_as_asked(self, *args, **kwargs):
+        with wengert.set_grad_enabled(self.defaults["differentiable"]):
+            return step(self, *args, **kwargs)
+
+    return recording_as_asked
+
+
+def _default_to_fused_or_foreach(params, differentiable, use_fused=False):
+    """(fused, foreach) for parameters on these devices: neither pays on a CPU."""
+    return False, False
+
+
+def _get_value(x):
+    """A number, or the value of a tensor of one element."""
+    return scalar(x)
+
+
+_to_scalar = _get_value
+
+
+def _stack_if_compiling(x):
+    return x
+
+
+def _dispatch_sqrt(x):
+    """The square root of a number or a tensor."""
+    return x.sqrt() if isinstance(x, Tensor) else math.sqrt(x)
+
+
+def _view_as_real(params, *state_and_grads):
+    """Replace, in each of these lists, complex tensors by views of their parts."""
+    for i, param in enumerate(params):
+        if param.is_complex():
+            params[i] = wengert.view_as_real(param)
+            for tensors in state_and_grads:
+                tensors[i] = wengert.view_as_real(tensors[i])
+
+
+def _get_scalar_dtype(is_fused=None):
+    """The dtype of step counters."""
+    return wengert.float64 if wengert.get_default_dtype() is wengert.float64 and not is_fused else wengert.float32
+
+
+def _get_capturable_supported_devices(supports_xla=True):
+    """The devices on which a step can be captured as a whole: none is here."""
+    return []
+
+
+def _disable_dynamo_if_unsupported(single_tensor_fn=None):
+    """Leave a function out of compilation, which there is none of; used as a decorator."""
+    return lambda function: function

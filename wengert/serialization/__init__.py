@@ -44,6 +44,8 @@ __all__ = [
     "set_default_mmap_options",
 ]  # fmt: skip
 
+DEFAULT_PROTOCOL = 2  # of pickles
+
 FileLike: TypeAlias = str | os.PathLike[str] | IO[bytes]
 FILE_LIKE = FileLike
 MAP_LOCATION: TypeAlias = Callable[[UntypedStorage, str], UntypedStorage] | device | str | dict[str, str] | None

@@ -267,6 +267,18 @@ def _dict_flatten_with_keys(d):
     return [(MappingKey(key), value) for key, value in d.items()], list(d)
 
 
+def _list_flatten(d):
+    return list(d), None
+
+
+def _list_unflatten(values, context):
+    return list(values)
+
+
+def _list_flatten_with_keys(d):
+    return list(zip(map(SequenceKey, range(len(d))), d, strict=True)), None
+
+
 def keyed_children(node):
     """(key, child) for each child of an inner node; None for a leaf."""
     kind = _get_node_type(node)

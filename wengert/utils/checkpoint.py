@@ -152,12 +152,15 @@ class Frame:
         self.check, self.early_stop = determinism_check == "default", early_stop
         self.rng_state = random.get_rng_state() if preserve_rng_state else None
         self.autocast = autocast_in_force()
+        self.complete = False  # whether the first run is over
         self.metadata = []  # of each kept tensor: shape and dtype
         self.recomputed = WeakKeyDictionary()  # backward pass -> kept tensors by number
 
     def first_run(self):
         with self.forward_context, saved.saved_tensors_hooks(self.pack, self.unpack):
-            return self.function(*self.args, **self.kwargs)
+            result = self.function(*self.args, **self.kwargs)
+        self.complete = True
+        return result
 
     def pack(self, tensor):
         self.metadata.append((tensor.shape, tensor.dtype, tensor.device))
@@ -178,20 +181,17 @@ class Frame:
         kept = {}
 
         def pack(tensor):
+            if len(kept) == len(self.metadata) and not self.complete:
+                return detach_plain(tensor)  # a backward pass inside of the function, which has more to do afterwards
             if len(kept) == len(self.metadata):
                 raise CheckpointError(
                     "torch.utils.checkpoint: trying to save more tensors during recomputation than during the original "
                     f"forward pass, which saved {len(kept)}."
                 )
-            kept[len(kept)] = detach_plain(tensor)
+            again = kept[len(kept)] = detach_plain(tensor)
             if self.early_stop and len(kept) == len(self.metadata):
                 raise StopRecomputation
-            return len(kept) - 1
-
-        def unpack(number):
-            raise CheckpointError(
-                "backward inside of a checkpointed function, on what it computed itself, is not supported"
-            )
+            return again  # for a backward pass inside of the function
 
         with contextlib.ExitStack() as stack:
             if self.rng_state is not None:
@@ -200,7 +200,7 @@ class Frame:
             stack.enter_context(enable_grad())
             stack.enter_context(self.autocast())
             stack.enter_context(self.recompute_context)
-            stack.enter_context(saved.saved_tensors_hooks(pack, unpack))
+            stack.enter_context(saved.saved_tensors_hooks(pack, lambda again: again))
             with contextlib.suppress(StopRecomputation):
                 self.function(*self.args, **self.kwargs)
         self.compare(kept)

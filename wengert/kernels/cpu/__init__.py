@@ -10,6 +10,7 @@
     pointwise     elementwise kernels
     rows          row programs: softmax, normalization, losses, reductions along the last dimension
     columns       reductions along other dimensions
+    scans         running sums and products
     updates       formulas that write in place: optimisers' steps
     function      functions in LLVM's language, written instruction by instruction
     products      small products of matrices, as parts of those
@@ -18,7 +19,8 @@
     pooling       the greatest of each window
     convolution   which of winograd and onednn takes a convolution
     recurrence    an LSTM's loop over time
-    mersenne      the random engine's words in bulk
+    mersenne      the random engine's words in bulk, and shuffles
+    normals       normal numbers
     recorded      what stands for a reference kernel that can't be recorded as it is
 """
 
@@ -32,4 +34,4 @@ def begin():
         raise RuntimeError("this Python lays out arrays in a way that compiled kernels don't know")
     threads.start()
     pool.install()
-    blas.use_one_thread()
+    blas.use(1)

@@ -5,6 +5,7 @@ processors that others' threads then have to share. So it is told to use one thr
 are `gemm`'s; those of other types are parted here: each thread has some rows of the result.
 """
 
+import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -17,15 +18,31 @@ from wengert.kernels.cpu import threads
 FEWEST = 64  # rows for each thread
 
 
-def use_one_thread():
-    """Tell NumPy's OpenBLAS to compute in the thread that calls it; needs threadpoolctl."""
+@cache
+def libraries():
+    """NumPy's OpenBLAS, as threadpoolctl finds it; nothing without that package, or with another BLAS."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:
-        return
-    for library in ThreadpoolController().lib_controllers:
-        if library.internal_api == "openblas" and "numpy" in library.filepath:
-            library.set_num_threads(1)
+        return ()
+    found = ThreadpoolController().lib_controllers
+    return tuple(one for one in found if one.internal_api == "openblas" and "numpy" in one.filepath)
+
+
+def use(number):
+    """Tell NumPy's OpenBLAS how many threads to take."""
+    for library in libraries():
+        library.set_num_threads(number)
+
+
+@contextlib.contextmanager
+def all_threads():
+    """Within this, OpenBLAS may take all threads: for LAPACK's factorisations, which aren't shared out here."""
+    use(threads.number())
+    try:
+        yield
+    finally:
+        use(1)
 
 
 @cache

@@ -88,15 +88,31 @@ def below_function(lanes):
     return f
 
 
+def shuffle_function():
+    """``shuffle(items, words, count)``: swap each of the `count` items in turn with one of those from it on."""
+    f = Function("@@shuffle", "ptr items, ptr words, i64 count", 1, internal=False)
+    with f.loop(0, f.sub("%count", 1)) as i:
+        left = f.op(f"trunc i64 {f.sub('%count', i)} to i32")
+        pick = f.op(f"urem i32 {f.load(f.at('%words', i), 'i32')}, {left}")
+        here = f.op(f"getelementptr i64, ptr %items, i64 {i}")
+        there = f.op(f"getelementptr i64, ptr {here}, i64 {f.op(f'zext i32 {pick} to i64')}")
+        mine, other = f.load(here, "i64"), f.load(there, "i64")
+        f.store(mine, there, "i64")
+        f.store(other, here, "i64")
+    return f
+
+
 @cache
 def compiled():
-    """The two functions, to be called with addresses."""
+    """The three functions, to be called with addresses."""
     lanes = native.target().vector_bytes // 4
-    found = native.compile_text(module([renewal_function(lanes), below_function(lanes)]), ["words", "below"])
+    functions = [renewal_function(lanes), below_function(lanes), shuffle_function()]
+    found = native.compile_text(module(functions), ["words", "below", "shuffle"])
     pointer, count = ctypes.c_void_p, ctypes.c_int64
     words = ctypes.CFUNCTYPE(None, pointer, pointer, count)(found["words"])
     below = ctypes.CFUNCTYPE(None, pointer, count, pointer, count)(found["below"])
-    return words, below
+    shuffle = ctypes.CFUNCTYPE(None, pointer, pointer, count)(found["shuffle"])
+    return words, below, shuffle
 
 
 def words(engine, out):
@@ -119,3 +135,10 @@ def bernoulli(words, p):
     limit = min(1 << 53, -int(-(p * 2**53) // 1))
     compiled()[1](words.ctypes.data, limit, out.ctypes.data, out.size)
     return out
+
+
+def shuffled(words):
+    """The numbers 0 … n-1 after Fisher and Yates' shuffle by n-1 `words` (uint32)."""
+    items = np.arange(len(words) + 1)
+    compiled()[2](items.ctypes.data, words.ctypes.data, len(items))
+    return items

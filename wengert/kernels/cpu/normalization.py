@@ -1,8 +1,8 @@
 """Normalization of large arrays, in the place of `wengert.kernels.normalization`.
 
 Where an array is standardized over its last axes (by layer), statistics and cotangents are row programs; where it is
-over all but the channels (by batch), they are reductions and elementwise kernels. What is neither goes to the
-reference.
+over all but the channels (by batch) or over groups of them, they are reductions and elementwise kernels. What is none
+of these goes to the reference.
 """
 
 from math import prod
@@ -52,6 +52,10 @@ BATCH_BACK = Kernel(
     "batch_norm/input",
     lambda g, x, mean, rstd, scale, total, product: scale * (g - total - ((x - mean) * rstd) * product),
 )
+GROUP_BACK = Kernel(
+    "group_norm/input",
+    lambda g, x, mean, rstd, weight, total, product: rstd * (g * weight - total - ((x - mean) * rstd) * product),
+)
 FIXED_BACK = Kernel("batch_norm/input", lambda g, scale: g * scale)
 
 
@@ -83,9 +87,25 @@ def statistics(x, shape, axes):
     return (total[0] / n).astype(x.dtype), (squares[0] / n).astype(x.dtype)
 
 
+def by_groups(input, shape, axes, fixed):
+    """Whether `shape` is (images, groups of channels, elements of a group), and not the input's own."""
+    if fixed or input.ndim < 3 or len(shape) != 3 or tuple(axes) != (2,) or tuple(shape) == input.shape:
+        return False
+    return shape[0] == input.shape[0] and input.shape[1] % shape[1] == 0
+
+
+def for_channels(values, input):
+    """What each group has, (images, groups, 1), as (images, channels, 1, ...)."""
+    images, groups = values.shape[:2]
+    each = np.repeat(values.reshape(images, groups), input.shape[1] // groups, 1)
+    return each.reshape(images, -1, *(1,) * (input.ndim - 2))
+
+
 def normalize(input, weight=None, bias=None, mean=None, rstd=None, shape=None, axes=(), affine=(), fixed=False):
     given = (input, weight, bias, mean, rstd)
-    if tuple(shape) != input.shape or not plain(*given):
+    if plain(*given) and by_groups(input, shape, axes, fixed):
+        mean, rstd = for_channels(mean, input), for_channels(rstd, input)
+    elif tuple(shape) != input.shape or not plain(*given):
         return reference.normalize.reference(*given, shape, axes, affine, fixed)
     weight, bias = (None if a is None else a.reshape(affine) for a in (weight, bias))
     return STANDARDIZE(input, mean, rstd, weight, bias)
@@ -95,6 +115,9 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
     given = (g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs)
     fallback = reference.gradients.reference
     ndim = input.ndim
+    if plain(g, input, weight, mean, rstd) and input.flags.c_contiguous and by_groups(input, shape, axes, fixed):
+        found = group_gradients(np.ascontiguousarray(g), input, weight, mean, rstd, shape, affine, needs)
+        return fallback(*given) if found is None else found
     if tuple(shape) != input.shape or not plain(g, input, weight, mean, rstd) or not input.flags.c_contiguous:
         return fallback(*given)
     g = np.ascontiguousarray(g)
@@ -107,7 +130,7 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
         sums = PARAMETERS(over, g, input, mean, rstd)
         if sums is None:
             return fallback(*given)
-        parameter = (-1,) if weight is None else weight.shape
+        parameter = reference.shape_of_bias(weight, ndim, axes, affine)
         d_weight, d_bias = (s.astype(input.dtype).reshape(parameter) if need else None
                             for s, need in zip(sums, needs[1:], strict=True))  # fmt: skip
     if needs[0]:
@@ -130,4 +153,26 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
             n = prod(shape[a] for a in axes)
             total, product = ((s / n).astype(input.dtype) for s in (sums[1], sums[0]))
             d_input = BATCH_BACK(g, input, mean, rstd, rstd if scale is None else rstd * scale, total, product)
+    return d_input, d_weight, d_bias
+
+
+def group_gradients(g, input, weight, mean, rstd, shape, affine, needs):
+    """The cotangents of group normalization, by way of two sums for each image and channel; None without a kernel."""
+    images, channels = input.shape[:2]
+    groups, size = shape[1:]
+    wide_mean, wide_rstd = for_channels(mean, input), for_channels(rstd, input)
+    sums = PARAMETERS(tuple(range(2, input.ndim)), g, input, wide_mean, wide_rstd)
+    if sums is None:
+        return None
+    products, totals = (s.reshape(images, channels) for s in sums)
+    parameter = (channels,) if weight is None else weight.shape
+    d_weight, d_bias = (s.sum(0).astype(input.dtype).reshape(parameter) if need else None
+                        for s, need in zip((products, totals), needs[1:], strict=True))  # fmt: skip
+    d_input = None
+    if needs[0]:
+        scale = np.ones(affine, input.dtype) if weight is None else weight.reshape(affine)
+        shares = ((s * scale.reshape(channels)).reshape(images, groups, -1).sum(2, keepdims=True) / size
+                  for s in (totals, products))  # fmt: skip
+        total, product = (for_channels(s.astype(input.dtype), input) for s in shares)
+        d_input = GROUP_BACK(g, input, wide_mean, wide_rstd, scale, total, product)
     return d_input, d_weight, d_bias

@@ -10,6 +10,8 @@ import multiprocessing
 import os
 import warnings
 import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from wengert.utils.data._utils.collate import default_collate, default_convert
 from wengert.utils.data._utils.crew import Crew
@@ -19,6 +21,10 @@ from wengert.utils.data.dataset import IterableDataset
 from wengert.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
 
 __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
+
+_T = TypeVar("_T")
+_collate_fn_t = Callable[[list[_T]], Any]
+_worker_init_fn_t = Callable[[int], None]
 
 
 class _DatasetKind:

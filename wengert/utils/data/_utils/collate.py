@@ -5,6 +5,7 @@ inheritance in the map's order; programs may add to it.
 """
 
 import copy
+import re
 from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 
 import numpy as np
@@ -13,12 +14,13 @@ import wengert
 
 __all__ = ["collate", "default_collate", "default_collate_fn_map", "default_convert"]
 
+np_str_obj_array_pattern = re.compile(r"[SaUO]")
 UNKNOWN = "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"
 default_collate_err_msg_format = UNKNOWN
 
 
 def _is_text_or_object(array):
-    return array.dtype.kind in "SUaO"
+    return np_str_obj_array_pattern.search(array.dtype.kind) is not None
 
 
 def _is_namedtuple(value):
@@ -114,6 +116,9 @@ def collate_numpy_array_fn(batch, *, collate_fn_map=None):
     """Arrays of one shape, stacked as a tensor; raises TypeError for text and objects."""
     if _is_text_or_object(batch[0]):
         raise TypeError(UNKNOWN.format(batch[0].dtype))
+    first = batch[0]
+    if all(type(a) is np.ndarray and a.dtype == first.dtype and a.shape == first.shape for a in batch):
+        return wengert.as_tensor(np.stack(batch))  # in one step, where nothing has to be converted or refused
     return collate([wengert.as_tensor(array) for array in batch], collate_fn_map=collate_fn_map)
 
 

@@ -104,6 +104,14 @@ class ExceptionWrapper:
         raise exception
 
 
+def _generate_state(base_seed, worker_id):
+    """The seed of NumPy's generator in a worker: neighbouring seeds would give it and Python's the same numbers, so it
+    gets mixed ones.
+    """
+    mixed = np.random.SeedSequence([worker_id, base_seed & 0xFFFFFFFF, base_seed >> 32, 0])
+    return [int(word) for word in mixed.generate_state(4)]
+
+
 @dataclass
 class Duty:
     """What a worker is started with: how to fetch, and how to seed."""
@@ -129,9 +137,7 @@ class Duty:
         seed = self.base_seed + self.id
         random.seed(seed)
         wengert.manual_seed(seed)
-        # Neighbouring seeds would give NumPy's legacy generator and Python's the same numbers: it gets mixed ones.
-        mixed = np.random.SeedSequence([self.id, self.base_seed & 0xFFFFFFFF, self.base_seed >> 32, 0])
-        np.random.seed(mixed.generate_state(4))  # noqa: NPY002 - the generator that programs use
+        np.random.seed(_generate_state(self.base_seed, self.id))  # noqa: NPY002 - the generator that programs use
         _worker_info = WorkerInfo(self.id, self.num_workers, seed, self.dataset)
         if self.init_fn is not None:
             self.init_fn(self.id)

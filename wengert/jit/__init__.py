@@ -79,7 +79,7 @@ def same(function):
     return function
 
 
-script_method = script_if_tracing = export = interface = _overload = _overload_method = same
+script_method = script_if_tracing = _script_if_tracing = export = interface = _overload = _overload_method = same
 
 
 def ignore(drop=False, **kwargs):

@@ -1,12 +1,21 @@
-"""What programs ask of PyTorch's binary module by its name, where wengert has it elsewhere."""
+"""What programs ask of PyTorch's binary module by its name, where wengert has it elsewhere.
 
+PyTorch sends an operation through a stack of dispatch keys; wengert has none, so a set of keys can be built and
+excluded (libraries do it when they are imported) and nothing changes. There is no tracer, no fuser and no batched
+tensor either, and whoever asks is told so.
+"""
+
+import contextlib
+import enum
 import importlib
 
 from wengert.absent import answers
 from wengert.autograd import engine, function, graph
+from wengert.autograd.graph import grad_mode
 from wengert.autograd.modes import is_grad_enabled, is_inference_mode_enabled
 from wengert.devices import device
 from wengert.dtypes import dtype, layout, memory_format
+from wengert.kernels.decompositions import LinAlgError as _LinAlgError
 from wengert.overrides import (
     DisableTorchFunction,
     DisableTorchFunctionSubclass,
@@ -19,13 +28,43 @@ from wengert.tensor import Tensor as TensorBase
 _TensorMeta = type(TensorBase)
 
 __all__ = [
-    "DisableTorchFunction", "DisableTorchFunctionSubclass", "Generator", "Size", "TensorBase",
+    "DispatchKey", "DispatchKeySet", "DisableTorchFunction", "DisableTorchFunctionSubclass", "Generator", "Size",
+    "TensorBase",
     "_disabled_torch_function_impl", "default_generator", "device", "dtype", "is_grad_enabled",
     "is_inference_mode_enabled", "layout", "memory_format",
 ]  # fmt: skip
 
 
 _will_engine_execute_node = engine.will_execute
+_current_graph_task_id = engine.current_pass
+
+
+def _is_multithreading_enabled():
+    """What `set_multithreading_enabled` was told last."""
+    return grad_mode.multithreading
+
+
+def _set_fwd_grad_enabled(mode):
+    """Whether operations push tangents along, from now on."""
+    from wengert.autograd import forward_ad
+
+    forward_ad._set_fwd_grad_enabled(mode)
+
+
+class _autograd:
+    """What is asked of its part for the graph."""
+
+    @staticmethod
+    def _saved_tensors_hooks_is_enabled():
+        from wengert.autograd import saved
+
+        return saved.state.disabled is None
+
+    @staticmethod
+    def _profiler_enabled():
+        from wengert.autograd import profiler
+
+        return profiler._profiler_enabled()
 
 
 class _functions:
@@ -87,3 +126,52 @@ answers(globals(), {
         "_get_tracing_state",
     )),
 })  # fmt: skip
+
+
+DispatchKey = enum.Enum(
+    "DispatchKey",
+    """Undefined CPU CUDA XPU MPS Meta SparseCPU BackendSelect Python Functionalize ADInplaceOrView AutogradOther
+    AutogradCPU AutogradCUDA AutogradXPU Autograd AutocastCPU AutocastCUDA AutocastXPU Tracer FuncTorchBatched Batched
+    CompositeImplicitAutograd CompositeExplicitAutograd""",
+    start=0,
+)
+
+
+class DispatchKeySet(frozenset):
+    """A set of dispatch keys: `DispatchKeySet(key)`, `a | b`, `a & b`, `a - b`, `has(key)`."""
+
+    def __new__(cls, keys=()):
+        return super().__new__(cls, (keys,) if isinstance(keys, DispatchKey) else keys)
+
+    def __or__(self, other):
+        return DispatchKeySet(frozenset(self) | other)
+
+    def has(self, key):
+        return key in self
+
+
+class _ExcludeDispatchKeyGuard(contextlib.nullcontext):
+    """Leave these keys out of dispatch, of which there is none."""
+
+
+answers(globals(), {
+    "_are_functorch_transforms_active": False, "_jit_can_fuse_on_cpu": False, "_jit_can_fuse_on_gpu": False,
+    "_get_privateuse1_backend_name": "privateuseone",
+})  # fmt: skip
+
+
+def _get_accelerator(check=None):
+    """The device that an accelerator would be; the CPU, as there is none."""
+    return device("cpu")
+
+
+def _get_default_device():
+    """The name of the device that new tensors are on."""
+    from wengert.settings import get_default_device
+
+    return str(get_default_device())
+
+
+def _is_alias_of(a, b):
+    """Whether two tensors share memory."""
+    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()

@@ -1,0 +1,41 @@
+"""Running sums and products are those of the reference, along every dimension and however the array lies."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wengert.kernels import cpu
+from wengert.kernels import reductions as reference
+from wengert.kernels.cpu import scans
+
+cpu.begin()
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(st.sampled_from([1, 2, 3, 7, 8, 9, 17, 600]), min_size=1, max_size=3), st.integers(-3, 2),
+       st.sampled_from([np.float32, np.float64]), st.sampled_from(["rows", "reversed", "swapped", "apart"]),
+       st.integers(0, 99))  # fmt: skip
+def test_equal_to_the_reference(shape, dim, dtype, how, seed):
+    dim = max(-len(shape), min(dim, len(shape) - 1))
+    x = np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+    lays = {"rows": x, "reversed": np.flip(x, dim), "swapped": np.ascontiguousarray(x.T).T}
+    x = lays.get(how, np.repeat(x, 2, -1)[..., ::2])
+    rtol = 1e-6 if dtype == np.float32 else 1e-13
+    np.testing.assert_allclose(scans.cumsum(x, dim), reference.cumsum(x, dim), rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(scans.cumprod(x, dim), reference.cumprod(x, dim), rtol=rtol, atol=0)
+
+
+def test_rounded_once():
+    """The running totals of float32 are kept in float64, so a million tenths are as exact as one."""
+    x = np.full(1_000_000, 0.1, np.float32)
+    exact = np.cumsum(x.astype(np.float64)).astype(np.float32)
+    np.testing.assert_array_equal(scans.cumsum(x, 0), exact)
+    np.testing.assert_array_equal(scans.cumsum(np.tile(x[:999, None], (1, 9)), 0), np.tile(exact[:999, None], (1, 9)))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float16, np.complex64])
+def test_other_types_are_the_references(dtype):
+    x = np.arange(1, 7).astype(dtype).reshape(2, 3)
+    np.testing.assert_array_equal(scans.cumsum(x, 1), reference.cumsum(x, 1))
+    np.testing.assert_array_equal(scans.cumprod(x, 0), reference.cumprod(x, 0))
