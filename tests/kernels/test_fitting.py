@@ -17,7 +17,7 @@ def test_what_does_not_fit_is_refused(dtype, value):
         lambda: x.index_fill(0, torch.tensor([0]), value),
         lambda: torch.full_like(x, value),
     ):
-        with pytest.raises(RuntimeError, match="value cannot be converted to type .* without overflow"):
+        with pytest.raises(RuntimeError, match="value cannot be converted to type"):
             write()
 
 
