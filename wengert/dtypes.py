@@ -121,6 +121,8 @@ BY_NAME = {t.name: t for t in ALL} | {
     "half": float16, "float": float32, "double": float64, "cfloat": complex64, "cdouble": complex128,
     "short": int16, "int": int32, "long": int64, "chalf": NAMED[0], **{t.name: t for t in NAMED},
 }  # fmt: skip
+# Python's types stand for dtypes too: `zeros(3, dtype=bool)`.
+BY_PYTHON = {bool: bool_, int: int64, float: float64, complex: complex128}
 TO_REAL = {complex64: float32, complex128: float64}
 TO_COMPLEX = {float32: complex64, float64: complex128, bfloat16: complex64, float16: complex64}
 # The names PyTorch's C++ side uses in its sentences ("Promotion ... attempted to promote Int and UInt64").
@@ -130,6 +132,12 @@ SCALAR_NAMES = {
     complex64: "ComplexFloat", complex128: "ComplexDouble", float8_e4m3fn: "Float8_e4m3fn", float8_e5m2: "Float8_e5m2",
 }  # fmt: skip
 TENSOR_TYPE_NAMES = {t: f"torch.{SCALAR_NAMES[t]}Tensor" for t in ALL}
+
+
+def from_python(value):
+    """The dtype that one of Python's types stands for; any other value is itself."""
+    return BY_PYTHON.get(value, value) if type(value) is type else value
+
 
 _UNPROMOTED = (uint16, uint32, uint64)
 _FLOAT8 = (float8_e4m3fn, float8_e5m2)

@@ -1,6 +1,7 @@
 """New tensors: from data, from numbers, like other tensors; and conversions of dtype."""
 
 import functools
+import importlib
 import math
 import operator
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 from wengert import dtypes, interop, overrides
 from wengert.autograd import views
 from wengert.autograd.graph import AccumulateGrad, Version, grad_mode, rare
+from wengert.devices import MetaAsked, cpu
 from wengert.devices import check as check_device
 from wengert.devices import device as device_class
 from wengert.dtypes import FROM_NUMPY, strided
@@ -19,6 +21,7 @@ from wengert.dtypes import dtype as dtype_class
 from wengert.interop import check_array, entered, from_numpy, frombuffer
 from wengert.kernels import ranges
 from wengert.kernels import shape as shape_kernels
+from wengert.kernels.fitting import fitting
 from wengert.ops.declare import Pointwise, overriding, primitive
 from wengert.ops.pointwise import zeros_of
 from wengert.ops.shape import broadcast_shapes, clone, dims_given
@@ -37,7 +40,18 @@ def factory(function):
             asked = overriding((*args, *kwargs.values()), None)
             if asked:
                 return overrides.handle(public, asked, args, kwargs)
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except MetaAsked:
+            return importlib.import_module("wengert.meta").make(public, args, kwargs)
+        except AttributeError:
+            given = kwargs.get("dtype")
+            if given is None or type(given) is dtype_class:
+                raise
+            if type(given) is type and given in dtypes.BY_PYTHON:
+                return function(*args, **{**kwargs, "dtype": dtypes.BY_PYTHON[given]})
+            kind = type(given).__name__
+            raise TypeError(f"{function.__name__}(): argument 'dtype' must be torch.dtype, not {kind}") from None
 
     FACTORIES[function.__name__] = public
     public.__module__ = function.__module__ = "wengert"
@@ -198,19 +212,8 @@ def full(
 
 
 def scalar_of(value, dtype):
-    """A number as an element of `dtype`; raises RuntimeError if an integer dtype cannot hold it."""
-    if isinstance(value, complex) and not dtype.is_complex:
-        if value.imag:
-            raise RuntimeError("value cannot be converted to type without loss: it has an imaginary part")
-        value = value.real
-    if dtype.category == dtypes.INTEGER and not isinstance(value, (bool, np.bool_)):
-        if value != value or value in (float("inf"), float("-inf")):
-            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
-        value = int(value)
-        info = np.iinfo(dtype.numpy)
-        if not info.min <= value <= info.max and not (dtype is dtypes.uint8 and -255 <= value < 0):
-            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
-    return np.array(value).astype(dtype.numpy)
+    """A number as an element of `dtype`; raises RuntimeError if it doesn't fit."""
+    return np.asarray(fitting(value, dtype.numpy))
 
 
 def _like(name, fill):
@@ -409,7 +412,8 @@ def empty_strided(size, stride, *, dtype=None, layout=None, device=None, require
 def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """A tensor of no dimensions holding the number `s`, of the default dtype unless told otherwise."""
     dtype = dtype or (dtypes.default.complex if isinstance(s, complex) else dtypes.default.dtype)
-    return finish(scalar_of(s, dtype), dtype, requires_grad, device, layout, pin_memory)
+    array = np.asarray(s).astype(dtype.numpy) if dtype.is_half else scalar_of(s, dtype)
+    return finish(array, dtype, requires_grad, device, layout, pin_memory)
 
 
 # --- from data --------------------------------------------------------------------------------------------------------
@@ -642,7 +646,11 @@ def to(self, *args, **kwargs):
 
     Args: ``to(dtype)``, ``to(device)``, ``to(other)``, with ``non_blocking``, ``copy`` and ``memory_format``.
     """
-    dtype, copy, memory_format = conversion_given(*args, **kwargs)
+    try:
+        dtype, copy, memory_format = conversion_given(*args, **kwargs)
+    except MetaAsked:
+        dtype = conversion_given(*(cpu if names_device(a) else a for a in args), **{**kwargs, "device": None})[0]
+        return importlib.import_module("wengert.meta").like(self, dtype)
     if dtype is None or dtype is self.dtype:
         if copy and memory_format is None:
             return to_copy.function(self, self.dtype, self.dtype, "K")
@@ -662,6 +670,10 @@ def to(self, *args, **kwargs):
     return result
 
 
+def names_device(value):
+    return isinstance(value, (str, device_class))
+
+
 def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=False, copy=False, memory_format=None):
     args = list(args)
     if other is not None:
@@ -672,9 +684,11 @@ def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=Fa
             dtype = first.dtype
         elif isinstance(first, dtype_class):
             dtype = first
+        elif type(first) is type and first in dtypes.BY_PYTHON:
+            dtype = dtypes.BY_PYTHON[first]
         else:
             device = first if first is not None else device
-            if args and (isinstance(args[0], dtype_class) or args[0] is None):
+            if args and (isinstance(args[0], dtype_class) or args[0] is None or args[0] in dtypes.BY_PYTHON):
                 dtype = args.pop(0)
         if args:
             args.pop(0)  # non_blocking: there is nothing to wait for
@@ -685,7 +699,7 @@ def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=Fa
             f"to() received an invalid combination of arguments: {type(device).__name__} is neither dtype nor device"
         )
     check_device(device)
-    return dtype, copy, memory_format
+    return dtypes.from_python(dtype), copy, memory_format
 
 
 Tensor.to = to
