@@ -226,7 +226,8 @@ def test_an_ensemble():
 
 
 def test_functions_that_return_no_tensors_are_refused_by_name():
-    for transform, caller in ((torch.func.jacrev, r"vjp\(f, \*primals\)"), (torch.func.jacfwd, r"jvp\(f, primals, .*\)")):
+    callers = {torch.func.jacrev: r"vjp\(f, \*primals\)", torch.func.jacfwd: r"jvp\(f, primals, .*\)"}
+    for transform, caller in callers.items():
         with pytest.raises(RuntimeError, match=rf"{caller}: expected f\(\*primals\) to return only tensors, got .*int"):
             transform(lambda x: 3)(torch.ones(2))
     with pytest.raises(RuntimeError, match="at least one Tensor"):

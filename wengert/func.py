@@ -469,7 +469,8 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
             for leaf in leaves:
                 if not isinstance(leaf, Tensor):
                     raise ValueError(
-                        f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(leaf)}. Did you mean to set out_dims= to None for output?"
+                        f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(leaf)}. "
+                        "Did you mean to set out_dims= to None for output?"
                     )
             rows.append(leaves)
         places = pytree.broadcast_to(out_dims, output_spec)
