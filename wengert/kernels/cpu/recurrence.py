@@ -16,6 +16,7 @@ from wengert.kernels.cpu.function import Fields, Function, module
 from wengert.kernels.cpu.products import accumulate
 
 GATES = 4  # i, f, g, o
+BACKWARD_VECTORS = 2  # of units at once: a broadcast element of dz then serves two products
 
 # What a task reads: numbers, then addresses; a step is the distance in elements from one time to the next.
 NUMBERS = ("time", "batch", "units", "tasks", "gate_step", "unit_step", "has_outputs", "has_h", "has_c")
@@ -97,24 +98,26 @@ def backward_function(name, lanes, rows):
         later = f.at(places["dz"], f.mul(f.add(t, 1), gate_step))
         depth = f.op(f"select i1 {newest}, i64 0, i64 {wide}")
         before = f.op(f"select i1 {oldest}, ptr {places['c0']}, ptr {f.at(places['cells'], f.sub(now, unit_step))}")
-        with f.loop(0, units, lanes) as unit:
-            mask = f.first(f.sub(units, unit))
+        with f.loop(0, units, BACKWARD_VECTORS * lanes) as unit:
+            masks = [f.first(f.sub(units, f.add(unit, v * lanes))) for v in range(BACKWARD_VECTORS)]
             panel = f.at(places["weight"], f.mul(unit, wide))
             for first, last, count in shares:
                 with f.loop(first, last, count) as row:
-                    sums = {(r, 0): f.variable() for r in range(count)}
-                    heres = [f.add(f.mul(f.add(row, r), units), unit) for r in range(count)]
-                    for r, here in enumerate(heres):
-                        arrived = optional(given["outputs"], f.at(places["g_outputs"], now, here), mask)
-                        at_end = optional(both(newest, given["h"]), f.at(places["g_h"], here), mask)
-                        f.store(f.plus(arrived, at_end), sums[r, 0])
-                    accumulate(f, sums, f.at(later, f.mul(row, wide)), wide, 1, panel, lanes, depth)
-                    for r, here in enumerate(heres):
+                    sums = {(r, v): f.variable() for r in range(count) for v in range(BACKWARD_VECTORS)}
+                    heres = {(r, v): f.add(f.mul(f.add(row, r), units), f.add(unit, v * lanes)) for r, v in sums}
+                    for (r, v), here in heres.items():
+                        arrived = optional(given["outputs"], f.at(places["g_outputs"], now, here), masks[v])
+                        at_end = optional(both(newest, given["h"]), f.at(places["g_h"], here), masks[v])
+                        f.store(f.plus(arrived, at_end), sums[r, v])
+                    accumulate(f, sums, f.at(later, f.mul(row, wide)), wide, 1, panel, BACKWARD_VECTORS * lanes, depth)
+                    for (r, v), here in heres.items():
+                        mask = masks[v]
                         line = f.add(f.mul(t, gate_step), f.mul(f.add(row, r), wide))
-                        kept = f.at(places["activations"], line, unit)
+                        column = f.add(unit, v * lanes)
+                        kept = f.at(places["activations"], line, column)
                         i, forget, g, o = (f.load_some(f.at(kept, f.mul(k, units)), mask) for k in range(GATES))
                         bent = f.load_some(f.at(places["tanhs"], now, here), mask)
-                        dh = f.load(sums[r, 0])
+                        dh = f.load(sums[r, v])
                         at_end = optional(both(newest, given["c"]), f.at(places["g_c"], here), mask)
                         carried = f.op(f"select i1 {newest}, {f.mask} zeroinitializer, {f.mask} {mask}")
                         dc = f.plus(at_end, f.load_some(f.at(places["dc"], here), carried))
@@ -128,7 +131,7 @@ def backward_function(name, lanes, rows):
                             f.product(f.product(dh, bent), of_sigmoid(o)),
                         )
                         for k, value in enumerate(slopes):
-                            f.store_some(value, f.at(places["dz"], line, f.mul(k, units), unit), mask)
+                            f.store_some(value, f.at(places["dz"], line, f.mul(k, units), column), mask)
                         f.store_some(f.product(dc, forget), f.at(places["dc"], here), mask)
     return f
 
@@ -138,7 +141,7 @@ def compiled():
     """The two tasks' addresses."""
     lanes = native.target().vector_bytes // 4
     rows = 4 if lanes == 16 else 2  # with four gates each, as many sums as there are registers for
-    functions = [forward_function("@@forward", lanes, rows), backward_function("@@backward", lanes, 2 * rows)]
+    functions = [forward_function("@@forward", lanes, rows), backward_function("@@backward", lanes, rows)]
     return native.compile_text(module(functions), ["forward", "backward"])
 
 
@@ -148,14 +151,14 @@ def run(name, numbers, arrays):
     threads.share(compiled()[name], argument, numbers[3])
 
 
-def panels(weight, gates, units):
-    """Columns of ``weight`` (depth, gates × units) in panels of one vector of units, zeros where units run out."""
-    lanes = native.target().vector_bytes // 4
-    depth, short = len(weight), -units % lanes
+def panels(weight, gates, units, vectors=1):
+    """Columns of ``weight`` (depth, gates × units) in panels of some vectors of units, zeros where units run out."""
+    width = vectors * native.target().vector_bytes // 4
+    depth, short = len(weight), -units % width
     split = weight.reshape(depth, gates, units)
     if short:
         split = np.pad(split, ((0, 0), (0, 0), (0, short)))
-    split = split.reshape(depth, gates, -1, lanes).transpose(2, 0, 1, 3)
+    split = split.reshape(depth, gates, -1, width).transpose(2, 0, 1, 3)
     return np.ascontiguousarray(split)
 
 
@@ -197,7 +200,7 @@ def lstm_backward(g_outputs, g_h, g_c, h0, c0, w_hh, outputs, cells, activations
     if any(a.dtype != np.float32 for a in given):
         return None
     units = h0.shape[1]
-    packed = panels(w_hh, 1, units).reshape(-1)
+    packed = panels(w_hh, 1, units, BACKWARD_VECTORS).reshape(-1)
     dz, dc = np.empty(activations.shape, np.float32), np.empty(c0.shape, np.float32)
     arrived = [None if a is None else np.ascontiguousarray(a) for a in (g_outputs, g_h, g_c)]
     if arrived[0] is not None:
