@@ -142,6 +142,14 @@ def test_halves_are_rounded_once_to_nearest_even(dtype):
     assert np.isnan(got[~finite].astype(np.float32)).all()
 
 
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16])
+def test_a_number_in_float32_beside_halves_leaves_them_halves(dtype):
+    a = numbers(100, np.float32).astype(dtype)
+    got = Kernel("mul", np.multiply)(a, np.array(0.3, np.float32))
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got.view(np.uint16), (a.astype(np.float32) * np.float32(0.3)).astype(dtype).view(np.uint16))
+
+
 def test_what_cannot_be_recorded_stays_with_the_reference():
     kernel = Kernel("branch", lambda x: x if x.shape[0] > 3 else -x)
     x = numbers(10, np.float32)

@@ -375,7 +375,9 @@ class Kernel:
         if not isinstance(tree, Symbol) or tree.op in ("argument", "constant"):
             raise Unrecordable("nothing to compute")
         dtype = tree.dtype
-        floats = {args[k].dtype for k in takes if args[k].dtype.kind in "fV"}
+        # A number beside an array, in float32 so that it isn't rounded first, leaves the array's 16 bits.
+        beside = [k for k in takes if args[k].ndim] or takes
+        floats = {args[k].dtype for k in beside if args[k].dtype.kind in "fV"}
         if dtype == F32 and floats and all(t in HALVES for t in floats):
             dtype = floats.pop() if len(floats) == 1 else F32
         return leaves, tree, dtype

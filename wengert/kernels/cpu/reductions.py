@@ -139,6 +139,7 @@ MAX = Reduction(("max",), lambda x: (x,), OTHERS)
 MIN = Reduction(("min",), lambda x: (x,), OTHERS)
 LARGEST = Reduction(("max",), lambda x: (absolute(x),), OTHERS)
 ATTAINED = Reduction(("sum",), lambda x, best: (cast(attained(x, best), x.dtype),))
+EQUAL = Reduction(("sum",), lambda x, best: (cast(eq(x, best), x.dtype),))
 EXPONENTIALS = Reduction(("sum",), lambda x, peak: (m.exp(x - peak),))
 
 
@@ -270,24 +271,31 @@ def share(g, x, best):
     return np.where((x == best) | ((x != x) & (best != best)), g, 0)
 
 
-SHARE = Kernel("amax/input", share)
+SHARE = Kernel("max/input", share)
+EQUAL_SHARE = Kernel("amax/input", lambda g, x, best: np.where(x == best, g, g * 0))
 DEVIATION = Kernel("var/input", lambda g, x, mean: g * (x - mean))
 EXPONENTIAL = Kernel("logsumexp/input", lambda g, x, out: g * np.exp(x - out))
 SCALED = Kernel("linalg_vector_norm/input", lambda g, x: g * x)
 SIGNED = Kernel("linalg_vector_norm/input", lambda g, x: np.where(x > 0, g, np.where(x < 0, -g, 0)))
 
 
-def extreme_gradient(g, input, out, dim, keepdim):
-    """Shared equally among the elements that attain the extreme."""
+def equal_shares(g, input, out, dim, keepdim):
+    """Shared equally among the elements that equal the extreme; NaN for all where it is NaN, which nothing equals."""
     axes = reference.axes_of(dim, input.ndim)
     out, g = kept(np.asarray(out), input.shape, dim, keepdim), kept(np.asarray(g), input.shape, dim, keepdim)
-    found = ATTAINED(axes, input, out)
-    number = found[0] if found else np.add.reduce(share(1, input, out), axis=axes, keepdims=True, dtype=np.float64)
-    return SHARE((g / number).astype(input.dtype), input, out)
+    found = EQUAL(axes, input, out)
+    number = found[0] if found else np.add.reduce(input == out, axis=axes, keepdims=True, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        return EQUAL_SHARE((g / number).astype(input.dtype), input, out)
 
 
 def whole_extreme_gradient(g, input, out):
-    return extreme_gradient(g, input, out, None, False)
+    """Shared equally among the elements that attain the extreme: NaN attains NaN."""
+    axes = tuple(range(input.ndim))
+    out, g = kept(np.asarray(out), input.shape, None, False), kept(np.asarray(g), input.shape, None, False)
+    found = ATTAINED(axes, input, out)
+    number = found[0] if found else np.add.reduce(share(1, input, out), axis=axes, keepdims=True, dtype=np.float64)
+    return SHARE((g / number).astype(input.dtype), input, out)
 
 
 def var_gradient(g, input, dim, correction, keepdim):
@@ -304,7 +312,7 @@ def std_gradient(g, input, out, dim, correction, keepdim):
 
 def logsumexp_gradient(g, input, out, dim, keepdim):
     out, g = kept(np.asarray(out), input.shape, dim, keepdim), kept(np.asarray(g), input.shape, dim, keepdim)
-    return EXPONENTIAL(g, input, np.where(np.isinf(out), 0, out).astype(input.dtype))
+    return EXPONENTIAL(g, input, out.astype(input.dtype))
 
 
 class norm_gradient:
