@@ -292,6 +292,20 @@ def clamp(input, min=None, max=None):
     return np.maximum(input, min) if max is None else np.minimum(input, max)
 
 
+def clamp_min(input, min):
+    """No less than `min`; NaN stays."""
+    if input.dtype.kind == "c":
+        refuse_unordered(input, "clamp_min")
+    return np.maximum(input, min)
+
+
+def clamp_max(input, max):
+    """No greater than `max`; NaN stays."""
+    if input.dtype.kind == "c":
+        refuse_unordered(input, "clamp_max")
+    return np.minimum(input, max)
+
+
 def limited(input, min, max):
     """The smaller of `max` and the larger of `min` and `input`: in one pass where that pays for NumPy's preparations.
     """
