@@ -131,6 +131,17 @@ SCALAR_NAMES = {
 }  # fmt: skip
 TENSOR_TYPE_NAMES = {t: f"torch.{SCALAR_NAMES[t]}Tensor" for t in ALL}
 
+OF_PYTHON = {bool: bool_, int: int64, float: float64, complex: complex128}  # what a type of Python's is as `dtype=`
+
+
+def dtype_meant(name, given):
+    """The dtype that a Python type stands for; raises TypeError for what is neither."""
+    found = OF_PYTHON.get(given) if isinstance(given, type) else None
+    if found is None:
+        raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(given).__name__}")
+    return found
+
+
 _UNPROMOTED = (uint16, uint32, uint64)
 _FLOAT8 = (float8_e4m3fn, float8_e5m2)
 _PROMOTED: dict[tuple[dtype, dtype], dtype] = {}

@@ -13,7 +13,7 @@ from wengert.autograd import views
 from wengert.autograd.graph import AccumulateGrad, Version, grad_mode, rare
 from wengert.devices import check as check_device
 from wengert.devices import device as device_class
-from wengert.dtypes import FROM_NUMPY, strided
+from wengert.dtypes import FROM_NUMPY, dtype_meant, strided
 from wengert.dtypes import dtype as dtype_class
 from wengert.interop import check_array, entered, from_numpy, frombuffer
 from wengert.kernels import ranges
@@ -36,7 +36,13 @@ def factory(function):
             asked = overriding((*args, *kwargs.values()), None)
             if asked:
                 return overrides.handle(public, asked, args, kwargs)
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except (AttributeError, TypeError):
+            given = kwargs.get("dtype")
+            if given is None or isinstance(given, dtype_class):
+                raise
+        return function(*args, **{**kwargs, "dtype": dtype_meant(function.__name__, given)})
 
     FACTORIES[function.__name__] = public
     public.__module__ = function.__module__ = "wengert"
@@ -177,7 +183,11 @@ def full(
     names=None,
 ):
     """A tensor of shape `size` filled with `fill_value`, whose kind decides the dtype unless given."""
-    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
+    value = fill_value.item() if isinstance(fill_value, Tensor) and not fill_value._array.ndim else fill_value
+    if not isinstance(value, (int, float, complex, np.number, np.bool_)):
+        raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}")
     if dtype is None:
         dtype = (
             fill_value.dtype
@@ -269,6 +279,8 @@ def arange(
             if all(isinstance(x, (int, np.integer)) for x in (start, end, step))
             else dtypes.default.dtype
         )
+    if dtype is dtypes.bool_ or dtype.is_complex:
+        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{dtypes.SCALAR_NAMES[dtype]}'")
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if not (math.isfinite(start) and math.isfinite(end)):
@@ -307,12 +319,21 @@ def inclusive_range(start=0, end=None, step=1, *, out=None, dtype=None, layout=N
 FACTORIES["range"] = inclusive_range
 
 
+def ends_given(name, start, end):
+    """The ends of a range as numbers; raises RuntimeError for tensors of dimensions."""
+    given = {what: x._array.ndim for what, x in (("start", start), ("end", end)) if isinstance(x, Tensor)}
+    if any(given.values()):
+        ranks = " and ".join(f"{what} with {ndim} dimension(s)" for what, ndim in given.items())
+        raise RuntimeError(f"{name} only supports 0-dimensional start and end tensors, but got {ranks}.")
+    return tuple(x.item() if isinstance(x, Tensor) else x for x in (start, end))
+
+
 @factory
 def linspace(
     start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
 ):
     """`steps` numbers from `start` to `end`, both included, evenly spaced."""
-    start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
+    start, end = ends_given("linspace", start, end)
     steps = steps_given("linspace", steps)
     if dtype is None:
         dtype = (
@@ -367,7 +388,7 @@ def logspace(
     pin_memory=False,
 ):
     """`base` to the powers of `linspace(start, end, steps)`."""
-    start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
+    start, end = ends_given("logspace", start, end)
     steps = steps_given("logspace", steps)
     dtype = dtype or (dtypes.default.dtype if out is None else out.dtype)
     if dtype.category <= dtypes.INTEGER:
@@ -457,7 +478,7 @@ def array_of(data, dtype=None):
     if kind is float or kind is int or kind is bool or kind is complex:
         dtype = dtype or dtypes.of_scalar(data)
         if kind is int and dtype is dtypes.int64 and not -(2**63) <= data < 2**63:
-            raise RuntimeError("Overflow when unpacking long long")
+            raise ValueError("Overflow when unpacking long long")
         return np.asarray(scalar_of(data, dtype) if dtype.category < 2 else np.array(data, dtype.numpy)), dtype
     if isinstance(data, np.ndarray | np.generic):
         check_array(np.asarray(data))
@@ -481,7 +502,9 @@ def array_of(data, dtype=None):
 def array_of_sequence(data, dtype):
     shape, leaves = [], data
     while hasattr(leaves, "__len__") and hasattr(leaves, "__getitem__") and not isinstance(leaves, (str, bytes, dict)):
-        if isinstance(leaves, (Tensor, np.ndarray)):
+        if isinstance(leaves, Tensor):  # it stands for its one element
+            break
+        if isinstance(leaves, np.ndarray):
             shape.extend(leaves.shape)
             break
         shape.append(len(leaves))
@@ -499,11 +522,9 @@ def array_of_sequence(data, dtype):
             info = np.iinfo(dtype.numpy)
             low, high = min(flat), max(flat)
             if low < info.min or high > info.max:
-                raise RuntimeError(
-                    "Overflow when unpacking long long"
-                    if dtype is dtypes.int64
-                    else f"value cannot be converted to type {dtype.name} without overflow"
-                )
+                if dtype is dtypes.int64:
+                    raise ValueError("Overflow when unpacking long long")
+                raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
             array = np.array(flat, dtype.numpy)
         else:
             array = np.array([int(x) for x in flat]).astype(dtype.numpy)
@@ -522,8 +543,8 @@ def collect(data, shape, depth, flat, found):
     """Append the numbers of nested sequences to `flat`; return the dtype they suggest together."""
     if isinstance(data, (Tensor, np.ndarray, np.generic)):
         array = data._array if isinstance(data, Tensor) else np.asarray(data)
-        if array.shape != shape[depth:]:
-            if (array.ndim == 0 or depth == len(shape)) and array.size != 1:
+        if array.shape != shape[depth:] and (depth < len(shape) or array.size != 1):
+            if depth == len(shape):
                 raise ValueError("only one element tensors can be converted to Python scalars")
             raise ValueError(mismatch(shape, depth, array.shape[0] if array.ndim else 1))
         flat.extend(array.reshape(-1).tolist() if array.dtype.kind != "V" else [float(x) for x in array.reshape(-1)])
@@ -536,6 +557,8 @@ def collect(data, shape, depth, flat, found):
                 pass
             elif hasattr(data, "__index__"):
                 data = data.__index__()
+            elif isinstance(data, str):
+                raise TypeError("new(): invalid data type 'str'")
             elif hasattr(data, "__len__"):
                 raise ValueError(mismatch(shape, depth, 1))
             elif hasattr(data, "__float__"):
@@ -637,6 +660,8 @@ def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=Fa
             dtype = first.dtype
         elif isinstance(first, dtype_class):
             dtype = first
+        elif isinstance(first, type):
+            dtype = dtype_meant("to", first)
         else:
             device = first if first is not None else device
             if args and (isinstance(args[0], dtype_class) or args[0] is None):
@@ -650,6 +675,8 @@ def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=Fa
             f"to() received an invalid combination of arguments: {type(device).__name__} is neither dtype nor device"
         )
     check_device(device)
+    if dtype is not None and not isinstance(dtype, dtype_class):
+        dtype = dtype_meant("to", dtype)
     return dtype, copy, memory_format
 
 

@@ -296,6 +296,9 @@ class Emitter:
         name = f"{op.name}_" if self.inplace else op.name
         if self.checked:
             self.lines.append(f"def {name}({self.header(parameters)}):")
+            if "dtype" in op.signature and "dtype" not in op.tensors:
+                self.add(f"if dtype is not None and dtype.__class__ is type: dtype = dtype_meant({name!r}, dtype)")
+                namespace["dtype_meant"] = dtypes.dtype_meant
             self.add(f"if {self.test()}:")
             self.body(2)
             self.number_case()

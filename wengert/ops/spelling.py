@@ -6,6 +6,7 @@ NumPy's names for arguments (`axis`, `keepdims`, `x1`); numbers between the tens
 
 import warnings
 
+from wengert.dtypes import OF_PYTHON
 from wengert.tensor import Tensor
 
 NUMPYS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
@@ -20,11 +21,18 @@ NUMBERS = {"alpha", "beta", "value", "negative_slope", "threshold", "lambd", "ep
 
 def respelled(operation, args, kwargs):
     """(args, kwargs) in the usual spelling; None if they are in it already."""
-    for change in (with_our_names, with_numbers_last, with_numbers_for_tensors):
+    for change in (with_our_names, with_dtypes, with_numbers_last, with_numbers_for_tensors):
         changed = change(operation, args, kwargs)
         if changed is not None:
             return changed
     return None
+
+
+def with_dtypes(operation, args, kwargs):
+    """``dtype=float`` is ``dtype=torch.float64``."""
+    given = kwargs.get("dtype")
+    found = OF_PYTHON.get(given) if isinstance(given, type) else None
+    return None if found is None else (args, {**kwargs, "dtype": found})
 
 
 def with_our_names(operation, args, kwargs):
