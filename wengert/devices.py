@@ -53,15 +53,24 @@ class device:
         return (device, (self.type,) if self.index is None else (self.type, self.index))
 
     def __enter__(self):
-        check(self)
+        if self.type == "meta":
+            importlib.import_module("wengert.meta").enter()
+        else:
+            check(self)
         return self
 
     def __exit__(self, *exc):
+        if self.type == "meta":
+            importlib.import_module("wengert.meta").leave()
         return False
 
 
 device.__module__ = "wengert"
 cpu = device("cpu")
+
+
+class MetaAsked(NotImplementedError):
+    """Memory is wanted on the device "meta", which has none: whoever makes tensors turns to `wengert.meta`."""
 
 
 def check(place):
@@ -71,6 +80,8 @@ def check(place):
     place = device(place)
     if place.type == "cuda":
         raise AssertionError("Torch not compiled with CUDA enabled: wengert computes on the CPU only")
+    if place.type == "meta":
+        raise MetaAsked("there are no tensors on the 'meta' device for this: it computes nothing")
     if place.type != "cpu":
         raise NotImplementedError(f"wengert has no tensors on the '{place.type}' device; it computes on the CPU only")
 

@@ -121,6 +121,8 @@ BY_NAME = {t.name: t for t in ALL} | {
     "half": float16, "float": float32, "double": float64, "cfloat": complex64, "cdouble": complex128,
     "short": int16, "int": int32, "long": int64, "chalf": NAMED[0], **{t.name: t for t in NAMED},
 }  # fmt: skip
+# Python's types stand for dtypes too: `zeros(3, dtype=bool)`.
+BY_PYTHON = {bool: bool_, int: int64, float: float64, complex: complex128}
 TO_REAL = {complex64: float32, complex128: float64}
 TO_COMPLEX = {float32: complex64, float64: complex128, bfloat16: complex64, float16: complex64}
 # The names PyTorch's C++ side uses in its sentences ("Promotion ... attempted to promote Int and UInt64").
@@ -131,15 +133,10 @@ SCALAR_NAMES = {
 }  # fmt: skip
 TENSOR_TYPE_NAMES = {t: f"torch.{SCALAR_NAMES[t]}Tensor" for t in ALL}
 
-OF_PYTHON = {bool: bool_, int: int64, float: float64, complex: complex128}  # what a type of Python's is as `dtype=`
 
-
-def dtype_meant(name, given):
-    """The dtype that a Python type stands for; raises TypeError for what is neither."""
-    found = OF_PYTHON.get(given) if isinstance(given, type) else None
-    if found is None:
-        raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(given).__name__}")
-    return found
+def from_python(value):
+    """The dtype that one of Python's types stands for; any other value is itself."""
+    return BY_PYTHON.get(value, value) if type(value) is type else value
 
 
 _UNPROMOTED = (uint16, uint32, uint64)

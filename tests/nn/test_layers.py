@@ -142,3 +142,28 @@ def test_adaptive_softmax_is_a_distribution():
     out, loss = softmax(x, target)
     np.testing.assert_allclose(out.detach().numpy(), full.detach().numpy()[np.arange(4), target.numpy()], rtol=1e-5)
     assert loss.item() == pytest.approx(-out.mean().item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("masks", "error", "words"),
+    [
+        ({"key_padding_mask": torch.ones(3, 1, dtype=torch.bool)}, AssertionError, "to be 1, but got 3"),
+        ({"key_padding_mask": torch.ones(1, 3, dtype=torch.int64)}, AssertionError, "types of key_padding_mask are"),
+        ({"attn_mask": torch.ones(2, 3)}, RuntimeError, r"shape of the 2D attn_mask .* should be \(3, 3\)"),
+        ({"attn_mask": torch.ones(3, 3, 3)}, RuntimeError, r"shape of the 3D attn_mask .* should be \(2, 3, 3\)"),
+        ({"attn_mask": torch.ones(3)}, AssertionError, "2-D or 3-D but found 1-D tensor instead"),
+        ({"is_causal": True}, RuntimeError, "Need attn_mask if specifying the is_causal hint"),
+    ],
+)
+def test_masks_of_attention_must_fit(masks, error, words):
+    x = torch.ones(3, 1, 4)
+    with pytest.raises(error, match=words):
+        nn.MultiheadAttention(4, 2)(x, x, x, **masks)
+
+
+def test_lists_of_sequences_to_pad():
+    pad = nn.utils.rnn.pad_sequence
+    with pytest.raises(RuntimeError, match="Expected iterable for input sequences, but got arg of type: <class 'int'>"):
+        pad(5)
+    with pytest.raises(RuntimeError, match="received an empty list of sequences"):
+        pad([])

@@ -28,3 +28,9 @@ def test_the_gradient_through_an_untouched_real_view():
     z = torch.tensor([1 + 2j, 3 - 1j], requires_grad=True)
     torch.view_as_real(z).sum().backward()
     assert z.grad.tolist() == [1 + 1j, 1 + 1j]
+
+
+def test_the_derivative_of_a_part_of_a_single_number():
+    z = torch.tensor(1 + 2j, requires_grad=True)
+    z.imag.backward()
+    assert z.grad.item() == 1j

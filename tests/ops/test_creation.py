@@ -70,6 +70,25 @@ def test_strides_of_nothing_are_those_of_something():
 
 
 @pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        ([1, 2], "int64"), ([1, 2.0], "float32"), ([True, False], "bool"), ([True, 2], "int64"),
+        ([[1, 2], (3, 4.0)], "float32"), ([[[True]], [[False]]], "bool"), ([[], []], "float32"),
+    ],
+)  # fmt: skip
+def test_numbers_in_rows_say_the_dtype(data, dtype):
+    made = torch.tensor(data)
+    assert made.dtype is getattr(torch, dtype) and made.tolist() == [list(x) if type(x) is tuple else x for x in data]
+
+
+def test_rows_must_be_of_one_length_and_numbers_of_64_bits():
+    with pytest.raises(ValueError, match="expected sequence of length 2 at dim 1"):
+        torch.tensor([[1, 2], [3]])
+    with pytest.raises(ValueError, match="Overflow when unpacking long long"):
+        torch.tensor([1, 2**63])
+
+
+@pytest.mark.parametrize(
     "make",
     [
         lambda: torch.Tensor(1.5),

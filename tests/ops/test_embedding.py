@@ -100,3 +100,31 @@ def test_dropout_in_evaluation_is_the_identity():
     assert all(plane.unique().numel() == 1 for plane in channels.reshape(32, 9))
     with pytest.raises(ValueError, match="between 0 and 1"):
         F.dropout(x, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"mode": "max", "scale_grad_by_freq": True}, ValueError, "max mode does not support scaling the gradient"),
+        ({"mode": "max", "sparse": True}, ValueError, "max mode does not support sparse weights"),
+        ({"padding_idx": 9}, RuntimeError, "padding_idx must be within the number of embeddings, -3 through 2"),
+        ({"mode": "median"}, ValueError, "mode has to be one of sum, mean or max"),
+    ],
+)
+def test_options_of_bags_that_do_not_fit(options, error, words):
+    with pytest.raises(error, match=words):
+        F.embedding_bag(wengert.tensor([[0, 1]]), wengert.ones(3, 2), **options)
+
+
+def test_factors_of_another_dtype_are_refused():
+    factors = wengert.ones(1, 2, dtype=wengert.float64)
+    with pytest.raises(RuntimeError, match=r"torch\.FloatTensor does not equal torch\.DoubleTensor"):
+        F.embedding_bag(wengert.tensor([[0, 1]]), wengert.ones(3, 2), mode="sum", per_sample_weights=factors)
+
+
+def test_no_bags_at_all():
+    weight = wengert.ones(3, 2, requires_grad=True)
+    out = F.embedding_bag(wengert.tensor([0, 1]), weight, wengert.tensor([], dtype=wengert.int64))
+    assert out.shape == (0, 2)
+    out.sum().backward()
+    assert weight.grad.tolist() == [[0, 0]] * 3

@@ -171,3 +171,16 @@ def test_binary_cross_entropy_of_a_single_number_has_a_gradient():
 def test_targets_of_logits_are_probabilities():
     with pytest.raises(RuntimeError, match="result type Float can't be cast to the desired output type Long"):
         F.binary_cross_entropy_with_logits(wengert.ones(2), wengert.ones(2).long())
+
+
+def test_an_index_to_ignore_means_nothing_for_probabilities():
+    with pytest.raises(RuntimeError, match="ignore_index is not supported for floating point target"):
+        F.cross_entropy(wengert.ones(2, 3), wengert.ones(2, 3), ignore_index=1)
+
+
+def test_lengths_are_whole_numbers_within_the_targets():
+    scores, targets = wengert.ones(5, 1, 3).log_softmax(-1), wengert.ones(1, 2, dtype=wengert.int64)
+    with pytest.raises(RuntimeError, match="input_lengths must be integral"):
+        F.ctc_loss(scores, targets, wengert.tensor([5.0]), wengert.tensor([2]))
+    with pytest.raises(RuntimeError, match="at least 7 at dimension 1, but got size 2 for argument #2 'targets'"):
+        F.ctc_loss(scores, targets, wengert.tensor([5]), wengert.tensor([7]))

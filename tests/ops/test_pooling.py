@@ -66,7 +66,7 @@ def test_fractional_windows_follow_their_samples():
         (lambda x: F.max_pool2d(x, 2, padding=2), "pad should be at most half of effective kernel size"),
         (lambda x: F.max_pool2d(x, 2, stride=0), "stride should not be zero"),
         (lambda x: F.max_pool2d(x, 6), r"Given input size: \(2x5x5\). Calculated output size: \(2x0x0\)"),
-        (lambda x: F.max_pool2d(x, (1, 2, 3)), "must be either a single int, or a tuple of two ints"),
+        (lambda x: F.max_pool2d(x, (1, 2, 3)), "must either be a single int, or a tuple of two ints"),
         (lambda x: F.avg_pool2d(x, 2, divisor_override=0), "divisor must be not zero"),
         (lambda x: F.adaptive_avg_pool2d(x, (1, 2, 3)), "output_size must be 2"),
         (lambda x: F.max_pool1d(x, 2), "Expected 2D or 3D"),
@@ -75,3 +75,30 @@ def test_fractional_windows_follow_their_samples():
 def test_what_does_not_fit_is_refused(call, words):
     with pytest.raises(RuntimeError, match=words):
         call(wengert.ones(1, 2, 5, 5))
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_batches_of_no_images(axes):
+    x = wengert.empty(0, 2, *[4] * axes, requires_grad=True)
+    for pool in ("max", "avg"):
+        out = getattr(F, f"adaptive_{pool}_pool{axes}d")(x, 2)
+        assert out.shape == (0, 2, *[2] * axes)
+        out.sum().backward()
+    with pytest.raises(RuntimeError, match="with dimension 2 being empty"):
+        getattr(F, f"adaptive_max_pool{axes}d")(wengert.empty(1, 2, *[0] * axes), 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((2, 0), "stride must be greater than zero, but got 0"),
+        ((0, 1), "kernel_size must be greater than zero, but got 0"),
+        ((2, 1, -1), "padding must be non-negative, but got -1"),
+        ((1, 1, 2), "padding should be at most half of kernel size, but got padding=2 and kernel_size=1"),
+        ((1, 1, 0, 0), "dilation must be greater than zero, but got 0"),
+        ((5, 1), "Invalid computed output size: -1"),
+    ],
+)
+def test_the_pool_along_a_line_has_its_own_words(arguments, words):
+    with pytest.raises(RuntimeError, match=rf"max_pool1d\(\) {words}"):
+        F.max_pool1d(wengert.ones(1, 3), *arguments)

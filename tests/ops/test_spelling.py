@@ -55,3 +55,42 @@ def test_tensors_of_one_element_stand_for_numbers():
     assert x.add(y, alpha=two).equal(x + 2 * y)
     assert x.clone().add_(y, alpha=-two).equal(x - 2 * y)
     assert torch.addcmul(x, x, y, value=two).equal(x + 2 * (x * y))
+
+
+PYTHONS = {bool: "bool", int: "int64", float: "float64", complex: "complex128"}
+
+
+@pytest.mark.parametrize("kind", PYTHONS)
+def test_the_types_of_python_stand_for_dtypes(kind):
+    dtype = getattr(torch, PYTHONS[kind])
+    one = torch.ones(2)
+    made = [
+        torch.zeros(2, dtype=kind), torch.empty(2, dtype=kind), torch.full((2,), 1, dtype=kind),
+        torch.tensor([1], dtype=kind), torch.as_tensor([1], dtype=kind), torch.zeros_like(one, dtype=kind),
+        one.new_zeros(2, dtype=kind), one.new_tensor([1], dtype=kind), one.to(kind), one.to("cpu", kind),
+        one.to(dtype=kind), torch.eye(2, dtype=kind),
+    ]  # fmt: skip
+    assert {tensor.dtype for tensor in made} == {dtype}
+
+
+def test_the_types_of_python_stand_for_dtypes_in_operations():
+    one = torch.ones(2, requires_grad=True)
+    for result in (one.sum(dtype=float), one.cumsum(0, dtype=float), one.mean(dtype=float), one.softmax(0, float)):
+        assert result.dtype is torch.float64 and result.requires_grad
+    assert torch.arange(3, dtype=float).dtype is torch.rand(3, dtype=float).dtype is torch.float64
+    for layer in (torch.nn.Linear(1, 1).to(float), torch.nn.Linear(1, 1, dtype=float)):
+        assert layer.weight.dtype is layer.bias.dtype is torch.float64
+
+
+@pytest.mark.parametrize("given", [object, "float32", 3])
+def test_what_is_no_dtype_is_refused(given):
+    with pytest.raises(TypeError, match=r"zeros\(\): argument 'dtype' must be torch\.dtype, not "):
+        torch.zeros(2, dtype=given)
+
+
+def test_arithmetic_of_two_numbers_gives_a_tensor():
+    assert torch.div(5, 2).equal(torch.tensor(2.5)) and torch.mul(2, 3).equal(torch.tensor(6))
+    assert torch.div(5, 2, rounding_mode="trunc").equal(torch.tensor(2)) and torch.add(1, 2, alpha=3).item() == 7
+    assert torch.sub(1, 2).dtype is torch.int64 and torch.floor_divide(-5, 2).item() == -3
+    with pytest.raises(TypeError, match=r"remainder\(\): argument 'input'"):
+        torch.remainder(5, 2)

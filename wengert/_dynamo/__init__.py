@@ -49,5 +49,15 @@ def mark_dynamic(t, index, **options):
     """Say that a size may change: all may."""
 
 
-maybe_mark_dynamic = mark_static = mark_static_address = mark_dynamic
+maybe_mark_dynamic = mark_dynamic
+
+
+def mark_static(t, index=None):
+    """Say that a size stays: nothing is made of it."""
+
+
+def mark_static_address(t, guard=False):
+    """Say that a tensor stays where it is: nothing is made of it."""
+
+
 refuses(globals(), ("export", "explain", "optimize", "optimize_assert"), why="has no compiler yet")

@@ -110,7 +110,7 @@ def logsigmoid(input):
 @floating("glu_cpu")
 def glu(input, dim=-1):
     if not input.ndim:
-        raise RuntimeError("glu does not support 0-dimensional tensors")
+        raise RuntimeError("glu does not support scalars because halving size must be even")
     if input.shape[dim] % 2:
         dim %= input.ndim
         raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {input.shape[dim]}")

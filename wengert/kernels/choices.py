@@ -80,6 +80,7 @@ OFFERS = {
         Choice(50_000_000, "llvm", "wengert.kernels.cpu.convolution:Winograd.correlate_weight"),
         Choice(1_000_000, "onednn", "wengert.kernels.cpu.convolution:OneDNN.correlate_weight"),
     ),
+    "matmul.of_halves": (Choice(1_000_000, "onednn", "wengert.kernels.cpu.onednn:times"),),
     "pooling.max_pool_with_indices": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.pooling:max_pool_with_indices"),),
     "pooling.max_pool_backward": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.pooling:max_pool_backward"),),
     "recurrence.lstm_forward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:lstm_forward"),),

@@ -7,13 +7,13 @@ from wengert.kernels.choices import offered, state
 
 def times(a, b, bias=None, out=None):
     """``a @ b + bias`` for arrays of at least one dimension, in `out` if given; large ones by a fast kernel."""
-    if state.active and b.ndim > 1:
+    if state.active and a.ndim > 1 < b.ndim:
         fast = offered("matmul.times", a.size * b.shape[-1], a, b, bias, out)
         if fast is not None:
             return fast
-    if b.ndim != 2 or out is not None:
+    if b.ndim != 2 or out is not None or not a.size:
         out = np.matmul(a, b, out)
-    elif a.ndim == 2:
+    elif a.ndim <= 2:
         out = a.dot(b)  # a third of the overhead of `matmul`
     else:
         out = a.reshape(-1, a.shape[-1]).dot(b).reshape(*a.shape[:-1], b.shape[1])
@@ -22,13 +22,24 @@ def times(a, b, bias=None, out=None):
     return out
 
 
+def of_halves(a, b, dtype):
+    """``a @ b`` of 16-bit floats, summed in 32 bits, in this dtype; None unless there is a fast kernel."""
+    if not state.active or a.ndim < 2 or b.ndim < 2:
+        return None
+    return offered("matmul.of_halves", a.size * b.shape[-1], a, b, dtype)
+
+
 def product(a, b):
     """``a @ b`` with the result in the dtype of `a`."""
     dtype = a.dtype
     if dtype is not b.dtype and dtype != b.dtype:
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {c_name(dtype)} != {c_name(b.dtype)}")
     if dtype.itemsize == 2 and dtype.kind in "fV":
-        return np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(dtype)
+        fast = of_halves(a, b, dtype)
+        if fast is not None:
+            return fast
+        a, b = a.astype(np.float32), b.astype(np.float32)
+        return np.asarray(times(a, b) if a.ndim > 1 else np.matmul(a, b)).astype(dtype)
     if dtype.kind == "b":
         raise NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'")
     return times(a, b) if a.ndim > 1 else np.matmul(a, b)

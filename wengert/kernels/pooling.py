@@ -330,6 +330,6 @@ def _first_maximum(values):
 
 
 def _box_maximum(box, plane):
-    flat = box.reshape(*box.shape[:2], -1)
+    flat = box.reshape(*box.shape[:2], plane.size)
     best = _first_maximum(flat)
     return np.take_along_axis(flat, best[..., None], -1)[..., 0], plane.ravel()[best]

@@ -315,12 +315,11 @@ def imag(input):
 def complex_of(real, imag):
     """The complex array with these parts."""
     dtype = np.complex64 if real.dtype.itemsize <= 4 else np.complex128
-    if real.shape == imag.shape:
-        result = real.astype(dtype)  # laid out as it is
+    if real.shape == imag.shape and 0 not in real.strides:
+        result = np.empty_like(real, dtype)  # laid out as the real part is
     else:
         result = np.empty(np.broadcast_shapes(real.shape, imag.shape), dtype)
-        result.real = real
-    result.imag = imag
+    result.real, result.imag = real, imag
     return result
 
 

@@ -106,7 +106,7 @@ def check(query, key, value, attn_mask, is_causal):
     if query.ndim < 2 or key.ndim < 2 or value.ndim < 2:
         raise RuntimeError(
             "Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: "
-            f"{query.ndim}, key.dim: {key.ndim} and value.dim: {value.ndim} instead."
+            f"{query.ndim} key.dim: {key.ndim} and value.dim: {value.ndim} instead."
         )
     if attn_mask is not None:
         if is_causal:
@@ -135,7 +135,10 @@ def multi_head_attention_forward(
     single = query.ndim == 2
     check_heads(query, key, value, key_padding_mask, attn_mask, num_heads)
     if is_causal and attn_mask is None:
-        raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
+        raise RuntimeError(
+            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module method "
+            "`generate_square_subsequent_mask` to create this mask."
+        )
     if single:
         query, key, value = query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1)
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
@@ -153,15 +156,19 @@ def multi_head_attention_forward(
         weights = in_proj_weight.chunk(3)
     biases = (None, None, None) if in_proj_bias is None else in_proj_bias.chunk(3)
     q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True))
-    mask, key_mask = added(attn_mask, q.dtype), added(key_padding_mask, q.dtype)
+    mask = added(attn_mask, q.dtype, "attn_mask")
+    key_mask = added(key_padding_mask, q.dtype, "key_padding_mask")
     if mask is not None:
+        shape = (length, k.shape[0]) if mask.ndim == 2 else (batch * num_heads, length, k.shape[0])
+        if mask.shape != shape:
+            raise RuntimeError(f"The shape of the {mask.ndim}D attn_mask is {mask.shape}, but should be {shape}.")
         mask = mask.unsqueeze(0) if mask.ndim == 2 else mask
-        shape = (length, k.shape[0])
-        if tuple(mask.shape) not in ((1, *shape), (batch * num_heads, *shape)):
-            raise RuntimeError(
-                f"The shape of the {mask.ndim}D attn_mask is {tuple(mask.shape)}, but should be "
-                f"{(batch * num_heads, *shape)}."
-            )
+    if key_mask is not None:
+        for axis, extent in enumerate((batch, k.shape[0])):
+            if key_mask.shape[axis] != extent:
+                raise AssertionError(
+                    f"Expected key_padded_mask.shape[{axis}] to be {extent}, but got {key_mask.shape[axis]}"
+                )
     if bias_k is not None and bias_v is not None:
         k, v = joined(k, bias_k.expand(1, batch, -1)), joined(v, bias_v.expand(1, batch, -1))
         mask, key_mask = one_more(mask), one_more(key_mask)
@@ -209,15 +216,16 @@ def check_heads(query, key, value, key_padding_mask, attn_mask, num_heads):
         )
     if attn_mask is not None and attn_mask.ndim not in (2, 3):
         raise AssertionError(
-            f"expected `attn_mask` to be `None`, 2-D or 3-D but found {attn_mask.ndim}-D tensor instead"
+            f"For {'batched (3-D)' if query.ndim == 3 else 'unbatched (2-D)'} `query`, expected `attn_mask` to be "
+            f"`None`, 2-D or 3-D but found {attn_mask.ndim}-D tensor instead"
         )
 
 
-def added(mask, dtype):
+def added(mask, dtype, name):
     """A mask as numbers to add to scores: -inf where a bool mask says not to look."""
     if mask is None or mask.dtype is not dtypes.bool_:
         if mask is not None and not mask.dtype.is_floating_point:
-            raise AssertionError("only bool and floating types of masks are supported")
+            raise AssertionError(f"only bool and floating types of {name} are supported")
         return mask
     return mask.new_zeros(mask.shape, dtype=dtype).masked_fill(mask, -math.inf)
 

@@ -1,23 +1,27 @@
 """New tensors: from data, from numbers, like other tensors; and conversions of dtype."""
 
 import functools
+import importlib
 import math
 import operator
 import sys
 import warnings
+from itertools import chain
 
 import numpy as np
 
 from wengert import dtypes, interop, overrides
 from wengert.autograd import views
 from wengert.autograd.graph import AccumulateGrad, Version, grad_mode, rare
+from wengert.devices import MetaAsked, cpu
 from wengert.devices import check as check_device
 from wengert.devices import device as device_class
-from wengert.dtypes import FROM_NUMPY, dtype_meant, strided
+from wengert.dtypes import FROM_NUMPY, strided
 from wengert.dtypes import dtype as dtype_class
 from wengert.interop import check_array, entered, from_numpy, frombuffer
 from wengert.kernels import ranges
 from wengert.kernels import shape as shape_kernels
+from wengert.kernels.fitting import fitting
 from wengert.ops.declare import Pointwise, overriding, primitive
 from wengert.ops.pointwise import zeros_of
 from wengert.ops.shape import broadcast_shapes, clone, dims_given
@@ -38,11 +42,16 @@ def factory(function):
                 return overrides.handle(public, asked, args, kwargs)
         try:
             return function(*args, **kwargs)
-        except (AttributeError, TypeError):
+        except MetaAsked:
+            return importlib.import_module("wengert.meta").make(public, args, kwargs)
+        except AttributeError:
             given = kwargs.get("dtype")
-            if given is None or isinstance(given, dtype_class):
+            if given is None or type(given) is dtype_class:
                 raise
-        return function(*args, **{**kwargs, "dtype": dtype_meant(function.__name__, given)})
+            if type(given) is type and given in dtypes.BY_PYTHON:
+                return function(*args, **{**kwargs, "dtype": dtypes.BY_PYTHON[given]})
+            kind = type(given).__name__
+            raise TypeError(f"{function.__name__}(): argument 'dtype' must be torch.dtype, not {kind}") from None
 
     FACTORIES[function.__name__] = public
     public.__module__ = function.__module__ = "wengert"
@@ -55,6 +64,10 @@ PLAIN_FIRST = frozenset({int, float, tuple, list, Size, Tensor, Parameter, np.nd
 def finish(array, dtype=None, requires_grad=False, device=None, layout=None, pin_memory=False, out=None, name="full"):
     """The common end of all that make tensors."""
     check_device(device)
+    if layout is dtypes.sparse_coo and name in ("zeros", "empty") and out is None:
+        from wengert.ops.sparse import without_elements  # rarely needed, so not loaded before
+
+        return without_elements(array.shape, dtype or dtypes.default.dtype, requires_grad)
     if layout is not None and layout is not strided:
         raise NotImplementedError(f"{name}: wengert has no {layout} layout; only torch.strided")
     if pin_memory:
@@ -203,19 +216,8 @@ def full(
 
 
 def scalar_of(value, dtype):
-    """A number as an element of `dtype`; raises RuntimeError if an integer dtype cannot hold it."""
-    if isinstance(value, complex) and not dtype.is_complex:
-        if value.imag:
-            raise RuntimeError("value cannot be converted to type without loss: it has an imaginary part")
-        value = value.real
-    if dtype.category == dtypes.INTEGER and not isinstance(value, (bool, np.bool_)):
-        if value != value or value in (float("inf"), float("-inf")):
-            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
-        value = int(value)
-        info = np.iinfo(dtype.numpy)
-        if not info.min <= value <= info.max and not (dtype is dtypes.uint8 and -255 <= value < 0):
-            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
-    return np.array(value).astype(dtype.numpy)
+    """A number as an element of `dtype`; raises RuntimeError if it doesn't fit."""
+    return np.asarray(fitting(value, dtype.numpy))
 
 
 def _like(name, fill):
@@ -425,7 +427,8 @@ def empty_strided(size, stride, *, dtype=None, layout=None, device=None, require
 def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """A tensor of no dimensions holding the number `s`, of the default dtype unless told otherwise."""
     dtype = dtype or (dtypes.default.complex if isinstance(s, complex) else dtypes.default.dtype)
-    return finish(scalar_of(s, dtype), dtype, requires_grad, device, layout, pin_memory)
+    array = np.asarray(s).astype(dtype.numpy) if dtype.is_half else scalar_of(s, dtype)
+    return finish(array, dtype, requires_grad, device, layout, pin_memory)
 
 
 # --- from data --------------------------------------------------------------------------------------------------------
@@ -499,7 +502,39 @@ def array_of(data, dtype=None):
     return array_of_sequence(data, dtype)
 
 
+NUMBERS = {bool, int, float}
+ROWS = {list, tuple}
+
+
+def array_of_plain_numbers(data, dtype):
+    """What `array_of_sequence` does, for rows of Python's own numbers with nothing unusual about them, else None.
+
+    It looks at the types of all elements at once, and leaves every one of them to NumPy.
+    """
+    shape, flat = [len(data)], data
+    while (kinds := set(map(type, flat))) and kinds <= ROWS:
+        width = len(flat[0])
+        if any(len(row) != width for row in flat):
+            return None
+        shape.append(width)
+        flat = list(chain.from_iterable(flat))
+    if not kinds or not kinds <= NUMBERS:
+        return None
+    if dtype is None:
+        dtype = dtypes.default.dtype if float in kinds else dtypes.int64 if int in kinds else dtypes.bool_
+    if dtype.is_floating_point:
+        return np.array(flat, np.float64).astype(dtype.numpy, copy=False).reshape(shape), dtype
+    if (dtype is dtypes.int64 and kinds == {int}) or (dtype is dtypes.bool_ and kinds == {bool}):
+        try:
+            return np.array(flat, dtype.numpy).reshape(shape), dtype
+        except OverflowError:
+            raise ValueError("Overflow when unpacking long long") from None
+    return None
+
+
 def array_of_sequence(data, dtype):
+    if type(data) in ROWS and (found := array_of_plain_numbers(data, dtype)) is not None:
+        return found
     shape, leaves = [], data
     while hasattr(leaves, "__len__") and hasattr(leaves, "__getitem__") and not isinstance(leaves, (str, bytes, dict)):
         if isinstance(leaves, Tensor):  # it stands for its one element
@@ -521,6 +556,8 @@ def array_of_sequence(data, dtype):
         elif all(type(x) is int for x in flat):
             info = np.iinfo(dtype.numpy)
             low, high = min(flat), max(flat)
+            if low < -(2**63) or high >= 2**64:
+                raise ValueError("Overflow when unpacking long long")
             if low < info.min or high > info.max:
                 if dtype is dtypes.int64:
                     raise ValueError("Overflow when unpacking long long")
@@ -630,7 +667,11 @@ def to(self, *args, **kwargs):
 
     Args: ``to(dtype)``, ``to(device)``, ``to(other)``, with ``non_blocking``, ``copy`` and ``memory_format``.
     """
-    dtype, copy, memory_format = conversion_given(*args, **kwargs)
+    try:
+        dtype, copy, memory_format = conversion_given(*args, **kwargs)
+    except MetaAsked:
+        dtype = conversion_given(*(cpu if names_device(a) else a for a in args), **{**kwargs, "device": None})[0]
+        return importlib.import_module("wengert.meta").like(self, dtype)
     if dtype is None or dtype is self.dtype:
         if copy and memory_format is None:
             return to_copy.function(self, self.dtype, self.dtype, "K")
@@ -650,6 +691,10 @@ def to(self, *args, **kwargs):
     return result
 
 
+def names_device(value):
+    return isinstance(value, (str, device_class))
+
+
 def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=False, copy=False, memory_format=None):
     args = list(args)
     if other is not None:
@@ -660,11 +705,11 @@ def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=Fa
             dtype = first.dtype
         elif isinstance(first, dtype_class):
             dtype = first
-        elif isinstance(first, type):
-            dtype = dtype_meant("to", first)
+        elif type(first) is type and first in dtypes.BY_PYTHON:
+            dtype = dtypes.BY_PYTHON[first]
         else:
             device = first if first is not None else device
-            if args and (isinstance(args[0], dtype_class) or args[0] is None):
+            if args and (isinstance(args[0], dtype_class) or args[0] is None or args[0] in dtypes.BY_PYTHON):
                 dtype = args.pop(0)
         if args:
             args.pop(0)  # non_blocking: there is nothing to wait for
@@ -675,9 +720,7 @@ def conversion_given(*args, device=None, dtype=None, other=None, non_blocking=Fa
             f"to() received an invalid combination of arguments: {type(device).__name__} is neither dtype nor device"
         )
     check_device(device)
-    if dtype is not None and not isinstance(dtype, dtype_class):
-        dtype = dtype_meant("to", dtype)
-    return dtype, copy, memory_format
+    return dtypes.from_python(dtype), copy, memory_format
 
 
 Tensor.to = to

@@ -19,6 +19,7 @@ written, under ``create_graph=True``. It is written for real numbers: where the 
 holomorphic, the machinery conjugates what goes in and what comes out.
 """
 
+import importlib
 import inspect
 import sys
 import types
@@ -30,6 +31,7 @@ import numpy as np
 from wengert import dtypes, errors
 from wengert.autograd import graph
 from wengert.autograd.graph import FREED, Cast, Node, Version, grad_mode, next_seq, no_recast, rare
+from wengert.devices import MetaAsked
 from wengert.dtypes import FROM_NUMPY
 from wengert.errors import reworded
 from wengert.ops import halves
@@ -57,7 +59,7 @@ DECLARED: list["Operation"] = []  # every operation, those without a public name
 
 
 # What Python and NumPy raise where no check of ours spoke first; see `wengert.errors.reworded`.
-UNFORESEEN = (AttributeError, ValueError, TypeError, IndexError, KeyError, ZeroDivisionError)
+UNFORESEEN = (AttributeError, ValueError, TypeError, IndexError, KeyError, ZeroDivisionError, MetaAsked)
 
 
 class Operation:
@@ -144,6 +146,8 @@ class Operation:
         """Call `function` with the arguments in their usual spelling, if `error` came of another one; else raise."""
         from wengert.ops.spelling import respelled  # rarely needed, so not loaded before
 
+        if isinstance(error, MetaAsked):
+            return importlib.import_module("wengert.meta").make(function, args, kwargs)
         usual = respelled(self, args, kwargs)
         if usual is None:
             raise self.misplaced(error, args, kwargs) from None
@@ -167,6 +171,8 @@ class Operation:
                 return forward_mode(self, plain, kind)
             return observed(self, plain, self.run(values, plain))
         except UNFORESEEN as error:
+            if kind == "function" and not any(isinstance(value, Tensor) for value in values.values()):
+                return self.again(self.function, error, tuple(values.values()), {}, out)
             raise self.misplaced(error, tuple(values.values()), {}) from None
 
     @cached_property

@@ -21,7 +21,7 @@ def _rows(weight, indices, padding_idx=-1, scale_grad_by_freq=False):
 
 def _spread(c, indices, count, padding_idx, scale_grad_by_freq):
     flat = indices.reshape(-1)
-    rows = c.reshape(len(flat), -1)
+    rows = c.reshape(len(flat), c.shape[-1])
     if scale_grad_by_freq and len(flat):
         rows = rows / np.bincount(flat, minlength=count)[flat][:, None].astype(rows.dtype)
     if padding_idx >= 0:
@@ -116,15 +116,24 @@ def look_up(weight, indices, padding_idx, scale_grad_by_freq, sparse):
 
 def checked_indices(input, count, function="embedding"):
     """The indices as an array; raises unless they are ints that name rows."""
-    if input.dtype not in (dtypes.int64, dtypes.int32):
-        raise RuntimeError(
-            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-            f"torch.{dtypes.SCALAR_NAMES[input.dtype]}Tensor instead (while checking arguments for {function})"
-        )
+    must_be_integral(input, function)
     indices = input._array
     if indices.size and not (indices.min() >= 0 and indices.max() < count):
-        raise IndexError("index out of range in self")
+        if function == "embedding":
+            raise IndexError("index out of range in self")
+        where = int(np.flatnonzero((indices < 0) | (indices >= count))[0])
+        raise RuntimeError(
+            f"Index {where} of input takes value {indices.flat[where]} which is not in the valid range [0, {count})"
+        )
     return indices
+
+
+def must_be_integral(indices, function):
+    if indices.dtype not in (dtypes.int64, dtypes.int32):
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
+            f"torch.{dtypes.SCALAR_NAMES[indices.dtype]}Tensor instead (while checking arguments for {function})"
+        )
 
 
 @composite(namespace="nn.functional", method=False)
@@ -200,7 +209,7 @@ def embedding_bag(
         (bags, width).
     """
     if mode not in ("sum", "mean", "max"):
-        raise ValueError("mode has to be one of sum or mean or max")
+        raise ValueError("mode has to be one of sum, mean or max")
     if per_sample_weights is not None and input.shape != per_sample_weights.shape:
         raise ValueError(
             f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then it must have the "
@@ -228,8 +237,10 @@ def embedding_bag(
             "(got mode="
             f"'{mode}'). Please open a feature request on GitHub."
         )
+    check_options_of_bags(weight, mode, scale_grad_by_freq, sparse, per_sample_weights, padding_idx)
     padding_idx = wrapped_padding(padding_idx, weight)
-    indices = checked_indices(input, weight.shape[0], "embedding_bag").reshape(-1)
+    # Without a single bag nothing is looked up, whatever the indices.
+    indices = checked_indices(input, weight.shape[0], "embedding_bag").reshape(-1)[: len(bags)]
     if max_norm is not None:
         shorten(weight, indices, max_norm, norm_type)
     kept = indices != padding_idx
@@ -249,12 +260,32 @@ def embedding_bag(
     return total / wrap(sizes[:, None].astype(total._array.dtype))
 
 
+def check_options_of_bags(weight, mode, scale_grad_by_freq, sparse, per_sample_weights, padding_idx):
+    if mode == "max" and scale_grad_by_freq:
+        raise ValueError("max mode does not support scaling the gradient by the frequency")
+    if mode == "max" and sparse:
+        raise ValueError("max mode does not support sparse weights")
+    if per_sample_weights is not None and per_sample_weights.dtype is not weight.dtype:
+        names = [f"torch.{dtypes.SCALAR_NAMES[t.dtype]}Tensor" for t in (weight, per_sample_weights)]
+        raise RuntimeError(
+            "Expected tensor for argument #1 'weight' to have the same type as tensor for argument #1 "
+            f"'per_sample_weights'; but type {names[0]} does not equal {names[1]} (while checking arguments for "
+            "embedding_bag)"
+        )
+    count = weight.shape[0]
+    if padding_idx is not None and not -count <= padding_idx < count:
+        raise RuntimeError(
+            f"padding_idx must be within the number of embeddings, {-count} through {count - 1}, but got {padding_idx}"
+        )
+
+
 def bags_from(offsets, total, include_last_offset):
     """(the bag of each index, the number of bags)."""
     if offsets is None:
         raise ValueError("offsets has to be a 1D Tensor but got None")
     if offsets.ndim != 1:
         raise ValueError("offsets has to be a 1D Tensor")
+    must_be_integral(offsets, "embedding_bag")
     starts = offsets._array
     if not starts.size and include_last_offset:
         raise RuntimeError("include_last_offset: number of offset should be at least 1")
@@ -265,7 +296,7 @@ def bags_from(offsets, total, include_last_offset):
         )
     if starts.size and starts[-1] > total:
         raise RuntimeError(
-            f"offsets[-1] can not be greater than input's length: {total}; got offsets[-1] of {starts[-1]}"
+            f"offsets[-1] can not be greater than input's length {total} but got offsets[-1] of {starts[-1]}"
         )
     if include_last_offset:
         starts = starts[:-1]
@@ -302,8 +333,6 @@ def one_hot(tensor, num_classes=-1):
         raise RuntimeError("Class values must be non-negative.")
     if num_classes == -1:
         num_classes = int(classes.max()) + 1
-    elif num_classes < 1:
-        raise RuntimeError("num_classes should be positive")
     elif classes.max() >= num_classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
     return wrap((classes[..., None] == np.arange(num_classes)).astype(np.int64, order="C"))

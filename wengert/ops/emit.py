@@ -18,7 +18,7 @@ import numpy as np
 from wengert import dtypes
 from wengert.autograd import graph, views
 from wengert.autograd.graph import FREED, Node, Output, Version, grad_mode, next_seq, rare, verify
-from wengert.dtypes import FROM_NUMPY
+from wengert.dtypes import FROM_NUMPY, from_python
 from wengert.errors import explain
 from wengert.interop import adopt, writable
 from wengert.kernels import choices, sums
@@ -117,7 +117,14 @@ def recover(operation, error, arrays, kernel):
     for name, value in zip(operation.signature, arrays, strict=False):
         if value is NEEDED:
             raise missing(operation, name) from None
+    if isinstance(error, AttributeError) and type(error.obj) is type and error.obj in dtypes.BY_PYTHON:
+        options = getattr(kernel, "__kwdefaults__", None) or {}
+        return kernel(*map(from_python, arrays), **{name: from_python(value) for name, value in options.items()})
     raise explain(operation, error, arrays) from None
+
+
+def keyword_of(argument):
+    return argument.split("=", 1)[0]
 
 
 def is_single(array):
@@ -296,9 +303,6 @@ class Emitter:
         name = f"{op.name}_" if self.inplace else op.name
         if self.checked:
             self.lines.append(f"def {name}({self.header(parameters)}):")
-            if "dtype" in op.signature and "dtype" not in op.tensors:
-                self.add(f"if dtype is not None and dtype.__class__ is type: dtype = dtype_meant({name!r}, dtype)")
-                namespace["dtype_meant"] = dtypes.dtype_meant
             self.add(f"if {self.test()}:")
             self.body(2)
             self.number_case()
@@ -483,7 +487,10 @@ class Emitter:
         self.add("except Exception as error:", indent)
         positional = [a for a in arguments if "=" not in a.split("(")[0]]
         keywords = [a for a in arguments if "=" in a.split("(")[0]]
-        run = "kernel" if not keywords else f"lambda *a: kernel(*a, {', '.join(keywords)})"
+        run = "kernel"
+        if keywords:
+            kept = ", ".join(keywords)
+            run = f"lambda *a, {kept}: kernel(*a, {', '.join(f'{k}={k}' for k in map(keyword_of, keywords))})"
         self.add(f"{target} = recover(op, error, ({', '.join(positional)},), {run})", indent + 1)
 
     def called(self):

@@ -33,7 +33,9 @@ OTHERS = frozenset(
 )
 
 
-# Of these those that refuse operands of different dtypes, and must see what they were given.
+# Of these those whose kernels see to it themselves.
+SEEN_TO = frozenset({"mm", "bmm", "matmul", "linear"})
+# And those that refuse operands of different dtypes, and must see what they were given.
 OF_ONE_DTYPE = frozenset("addmm addmv baddbmm linear matmul mm mv bmm dot".split())  # noqa: SIM905
 
 
@@ -45,7 +47,7 @@ def widens_kernel(operation):
             return False
         several_steps = not is_ufunc or name in WITH_NUMBERS
         return several_steps and operation.promote != "bool" and name not in EXACT
-    return operation.name in OTHERS
+    return operation.name in OTHERS - SEEN_TO
 
 
 def widens_formulas(operation):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from wengert.errors import type_name
-from wengert.kernels.matmul import c_name, state, times
+from wengert.kernels.matmul import c_name, of_halves, state, times
 from wengert.kernels.sums import add_rows
 from wengert.ops.declare import composite, primitive
 
@@ -67,6 +67,9 @@ def _general(input, weight, bias):
 def _half(input, weight, bias):
     """16-bit floats (and integers) are multiplied and summed in 32 bits."""
     wide = np.int32 if input.dtype.kind == "i" else np.float32
+    out = of_halves(input, weight.T, wide if bias is not None else input.dtype)
+    if out is not None:
+        return out if bias is None else (out + bias.astype(wide)).astype(input.dtype)
     out = _general(input.astype(wide), weight.astype(wide), None if bias is None else bias.astype(wide))
     return out.astype(input.dtype)
 

@@ -175,15 +175,17 @@ nll_spread = primitive(
 )  # fmt: skip
 
 
-def check_classes(input, target, weight):
+def check_classes(input, target, weight, caller="nll_loss"):
     """Raise what PyTorch raises where scores, classes and class weights do not fit together."""
     scores, classes = input._array.shape, target._array.shape
     if not scores:
-        raise ValueError("Expected input to have at least 1 dimension")
+        raise ValueError("Expected 1 or more dimensions (got 0)")
     if len(scores) > 1 and (not classes or scores[0] != classes[0]):
         batch = classes[0] if classes else 1
         raise ValueError(f"Expected input batch_size ({scores[0]}) to match target batch_size ({batch}).")
     if len(scores) == 1 and classes not in ((), (1,)):
+        if len(classes) == 1:
+            raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {classes[0]}")
         raise RuntimeError(f"size mismatch (got input: {list(scores)}, target: {list(classes)})")
     if len(scores) == 2 and len(classes) != 1:
         raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
@@ -193,7 +195,9 @@ def check_classes(input, target, weight):
                 f"only batches of spatial targets supported (3D tensors) but got targets of dimension: {len(classes)}"
             )
         if scores[2:] != classes[1:]:
-            raise RuntimeError(f"size mismatch (got input: {list(scores)}, target: {list(classes)})")
+            if caller == "cross_entropy" and len(scores) == 3:
+                raise RuntimeError(f"Expected target size {[scores[0], scores[2]]}, got {list(classes)}")
+            raise RuntimeError(f"size mismatch (got input: {list(scores)} , target: {list(classes)}")
     if target.dtype is not dtypes.int64 and target.dtype is not dtypes.uint8:
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {dtypes.SCALAR_NAMES[target.dtype]}")
     count = scores[1] if len(scores) > 1 else scores[0]
@@ -277,8 +281,10 @@ def general_cross_entropy(input, target, weight, size_average, ignore_index, red
     checked(reduction)
     must_be_tensors(input=input, target=target)
     if input._array.shape == target._array.shape and target.dtype.is_floating_point:
+        if ignore_index >= 0:
+            raise RuntimeError("ignore_index is not supported for floating point target")
         return cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
-    check_classes(input, target, weight)
+    check_classes(input, target, weight, "cross_entropy")
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     if weight is None and not label_smoothing:
@@ -719,6 +725,9 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     single = log_probs.ndim == 2
     if single:
         log_probs = log_probs.unsqueeze(1)
+    for name, given in (("input_lengths", input_lengths), ("target_lengths", target_lengths)):
+        if isinstance(given, Tensor) and (given.dtype.differentiable or given.dtype is dtypes.bool_):
+            raise RuntimeError(f"{name} must be integral")
     inputs, lengths = kernels.lengths(input_lengths), kernels.lengths(target_lengths)
     kernels.check_ctc(log_probs._array, targets._array, inputs, lengths, blank)
     labels, skip = kernels.extended_labels(targets._array.reshape(1, -1) if single else targets._array, lengths, blank)

@@ -84,11 +84,10 @@ def constant_pad_nd(input, pad, value=0):
     pairs = [(int(pad[2 * i]), int(pad[2 * i + 1])) for i in reversed(range(count))]
     pads = ((0, 0),) * (input.ndim - count) + tuple(pairs)
     for size, (before, after) in zip(input.shape, pads, strict=True):
-        if size + before + after < 0:
+        if size + min(before, 0) + min(after, 0) < 0:
             raise RuntimeError(
-                f"The input size {size}, plus negative padding {before} and {after} resulted in a negative output "
-                f"size, which "
-                f"is invalid. Check dimension of your input."
+                f"narrow(): length must be non-negative. (The input size {size}, plus negative padding {before} and "
+                f"{after}, resulted in a negative output size, which is invalid.)"
             )
     return constant(input, pads, value)
 
@@ -114,12 +113,12 @@ def pad(input, pad, mode="constant", value=None):
     if mode == "constant":
         return constant_pad_nd(input, pad, 0 if value is None else value)
     if value is not None and value != 0:
-        raise ValueError(f'Padding mode "{mode}"' + " doesn't take in value argument")
+        raise RuntimeError(f'Padding mode "{mode}"' + " doesn't take in value argument")
     if mode not in NAMES:
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     axes = len(pad) // 2
     if axes not in (1, 2, 3) or input.ndim not in (axes + 1, axes + 2):
-        raise NotImplementedError("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now")
+        raise NotImplementedError(f"Padding size {len(pad)} is not supported for {input.ndim}D input tensor.")
     single = input.ndim == axes + 1
     batch = input.unsqueeze(0) if single else input
     pads = tuple((int(pad[2 * i]), int(pad[2 * i + 1])) for i in reversed(range(axes)))
@@ -133,9 +132,8 @@ def check(input, mode, pads):
     for axis, (size, (before, after)) in enumerate(zip(space, pads, strict=True), 2):
         if mode == "reflect" and (before >= size or after >= size):
             raise RuntimeError(
-                f"Padding size should be less than the corresponding input dimension, but got: padding ({before}, "
-                f"{after}) at "
-                f"dimension {axis} of input {list(input.shape)}"
+                "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
+                f"({before}, {after}) at dimension {axis} of input {list(input.shape)}"
             )
         if mode == "circular" and (before > size or after > size):
             raise RuntimeError("Padding value causes wrapping around more than once.")

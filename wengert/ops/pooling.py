@@ -156,6 +156,7 @@ adaptive_average = ADAPTIVE_AVERAGE[2]
 
 # --- arguments -------------------------------------------------------------------------------------------------------
 
+EXTENTS = ("time", "height", "width")
 COUNTS = {1: "one int", 2: "two ints", 3: "three ints"}
 
 
@@ -168,8 +169,12 @@ def extents(function, name, value, axes):
     if not hasattr(value, "__len__"):
         return (value.__index__(),) * axes
     if len(value) not in (1, axes):
-        kind = "a single int" if axes == 1 else f"either a single int, or a tuple of {COUNTS[axes]}"
-        raise RuntimeError(f"{function}: {name} must be {kind}")
+        if axes == 1:
+            raise RuntimeError(
+                f"{function}() {name} must be an int, list of ints or tuple of ints of size 1 but got size {len(value)}"
+            )
+        omitted = "be omitted, " if name == "stride" else "be "
+        raise RuntimeError(f"{function}: {name} must either {omitted}a single int, or a tuple of {COUNTS[axes]}")
     return tuple(value) if len(value) == axes else tuple(value) * axes
 
 
@@ -180,21 +185,49 @@ def batched(function, input, axes):
         single = False
     elif len(shape) == axes + 1:
         input, single = input.unsqueeze(0), True
-    elif function.startswith("adaptive") and axes > 1 and len(shape) < axes + 1:
-        raise ValueError(f"Input dimension should be at least {axes + 1}")
     else:
         raise RuntimeError(
             f"{function}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size for "
             f"input, "
             f"but got:{list(shape)}"
         )
-    if 0 in input.shape[1:]:
-        raise RuntimeError(
-            f"{function}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size for "
-            f"input, "
-            f"but got:{list(shape)}"
-        )
+    refuse_empty(function, input.shape, shape, axes)
     return input, single
+
+
+def adaptively_batched(function, input, axes, output_size):
+    """`batched`, refusing as the adaptive pools do."""
+    found, least = list(input.shape), axes + 1
+    if len(found) not in (least, least + 1):
+        if axes == 1:
+            raise RuntimeError(
+                f"Expected 2 to 3 dimensions, but got {len(found)}-dimensional tensor for argument #1 'self' (while "
+                f"checking arguments for {function})"
+            )
+        if len(found) < least and isinstance(output_size, (tuple, list)):
+            raise ValueError(f"Input dimension should be at least {least}")
+        got = "got:" if "max" in function else "got"
+        raise RuntimeError(f"{function}(): Expected {least}D or {least + 1}D tensor, but {got} {found}")
+    return batched(function, input, axes)
+
+
+def refuse_empty(function, shape, given, axes):
+    """Raise RuntimeError for an image without elements; averages of given number may be of no channels at all."""
+    if not function.startswith("adaptive"):
+        if 0 in shape[1:]:
+            speaker = "max_pool1d: " if function == "max_pool1d" else ""
+            raise RuntimeError(
+                f"{speaker}Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size "
+                f"for input, but got:{list(given)}"
+            )
+        return
+    checked = axes if "avg" in function or len(given) == axes + 1 else axes + 1
+    if 0 in shape[-checked:]:
+        dim = len(given) - checked + shape[-checked:].index(0)
+        raise RuntimeError(
+            f"{function}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
+            f"{list(given)} with dimension {dim} being empty"
+        )
 
 
 def windows(function, input, kernel, stride, padding, dilation, ceil_mode, axes):
@@ -214,6 +247,8 @@ def windows_found(function, shape, kernel, stride, padding, dilation, ceil_mode,
     stride = kernel if no_stride else extents(function, "stride", stride, axes)
     padding = extents(function, "padding", padding, axes)
     dilation = extents(function, "dilation", dilation, axes)
+    if function == "max_pool1d":
+        return along_a_line(shape[2], kernel, stride, padding, dilation, ceil_mode)
     if min(stride) <= 0:
         raise RuntimeError("stride should not be zero" if min(stride) == 0 else "stride must be greater than zero")
     if min(kernel) <= 0:
@@ -239,11 +274,32 @@ def windows_found(function, shape, kernel, stride, padding, dilation, ceil_mode,
     return kernel, stride, padding, dilation, out
 
 
+def along_a_line(length, kernel, stride, padding, dilation, ceil_mode):
+    """The same for `max_pool1d`, which has its own words for what is wrong."""
+    (k,), (s,), (p,), (d,) = kernel, stride, padding, dilation
+    for name, value in (("kernel_size", k), ("stride", s)):
+        if value <= 0:
+            raise RuntimeError(f"max_pool1d() {name} must be greater than zero, but got {value}")
+    if p < 0:
+        raise RuntimeError(f"max_pool1d() padding must be non-negative, but got {p}")
+    if p > k // 2:
+        raise RuntimeError(
+            f"max_pool1d() padding should be at most half of kernel size, but got padding={p} and kernel_size={k}"
+        )
+    if d <= 0:
+        raise RuntimeError(f"max_pool1d() dilation must be greater than zero, but got {d}")
+    out = pooled_size(length, k, s, p, d, ceil_mode)
+    if out <= 0:
+        raise RuntimeError(f"max_pool1d() Invalid computed output size: {out}")
+    return kernel, stride, padding, dilation, (out,)
+
+
 def adaptive_extent(function, output_size, input, axes):
     """The extent asked for, None keeping that of the input."""
     if isinstance(output_size, (tuple, list)):
         if len(output_size) != axes:
-            raise RuntimeError(f"{function}: output_size must be {axes}")
+            what = "" if "avg" in function else "(): internal error: output_size.size() must be"
+            raise RuntimeError(f"{function}{what or ': output_size must be'} {axes}")
         sizes = tuple(n if size is None else size for size, n in zip(output_size, input.shape[2:], strict=True))
     else:
         sizes = extents(function, "output_size", output_size, axes)
@@ -317,7 +373,7 @@ def declare_pools(n):
         return avg_pool(input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
     def adaptive_avg_pool(input, output_size):
-        input, single = batched(f"adaptive_avg_pool{n}d", input, n)
+        input, single = adaptively_batched(f"adaptive_avg_pool{n}d", input, n, output_size)
         out_space = adaptive_extent(f"adaptive_avg_pool{n}d", output_size, input, n)
         if max(out_space) == 1 == min(out_space) and input.dtype.differentiable:
             out = input.mean(tuple(range(2, n + 2)), True)
@@ -326,7 +382,7 @@ def declare_pools(n):
         return out.squeeze(0) if single else out
 
     def adaptive_max_pool(input, output_size, return_indices=False):
-        input, single = batched(f"adaptive_max_pool{n}d", input, n)
+        input, single = adaptively_batched(f"adaptive_max_pool{n}d", input, n, output_size)
         out_space = adaptive_extent(f"adaptive_max_pool{n}d", output_size, input, n)
         return run_maximum(ADAPTIVE_MAX[n], input, single, (out_space,), return_indices)
 
@@ -403,12 +459,11 @@ def check_indices(n, input, indices):
     if input.ndim not in (n + 1, n + 2):
         raise RuntimeError(
             f"Input to max_unpooling{n}d should be a {n + 1}d or {n + 2}d Tensor, but got a tensor with {input.ndim} "
-            f"dims."
+            "dimensions."
         )
     if input.shape != indices.shape:
         raise RuntimeError(
-            f"Expected shape of indices to be the same as that of the input tensor ({list(input.shape)}) but got "
-            f"indices "
+            f"Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got indices "
             f"tensor with shape: {list(indices.shape)}"
         )
 
@@ -433,10 +488,9 @@ def unpooled_extent(space, kernel, stride, padding, output_size):
             f"output_size should be a sequence containing {n} or {n + 2} elements, but it has a length of "
             f"'{len(output_size)}'"
         )
-    for asked, usual, s in zip(size, natural, stride, strict=True):
+    for dim, (asked, usual, s) in enumerate(zip(size, natural, stride, strict=True)):
         if not usual - s < asked < usual + s:
-            least, most = [u - t for u, t in zip(natural, stride)], [u + t for u, t in zip(natural, stride)]
-            raise ValueError(f'invalid output_size "{size}" (dim must be between {least} and {most})')
+            raise ValueError(f'invalid output_size "{size}" (dim {dim} must be between {usual - s} and {usual + s})')
     return size
 
 
@@ -459,9 +513,10 @@ def fractional(n):
                 raise ValueError(f"{name} requires output_ratio to either be a single Int or tuple of Ints.")
             output_size = [int(size * r) for size, r in zip(space, ratio, strict=True)]
         kernel, out = extents(name, "kernel_size", kernel_size, n), extents(name, "output_size", output_size, n)
-        for size, k, m in zip(space, kernel, out, strict=True):
+        for axis, (size, k, m) in enumerate(zip(space, kernel, out, strict=True)):
             if m + k - 1 > size or (n == 3 and m + k - 1 >= size):
-                raise RuntimeError(f"{name}(): pool extent {k} too large relative to input extent {size}")
+                axis = EXTENTS[axis - n]
+                raise RuntimeError(f"{name}(): pool {axis} {k} too large relative to input {axis} {size}")
         samples = _random_samples
         if samples is None:
             from wengert import rand

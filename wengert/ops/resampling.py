@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels import convolution as columns
 from wengert.kernels import resampling as kernels
 from wengert.kernels.convolution import laid_out_like
@@ -448,6 +449,18 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
                       stacklevel=4)  # fmt: skip
         align_corners = False
     n = input.ndim - 2
+    if input.dtype is not grid.dtype:
+        raise RuntimeError(f"expected scalar type {SCALAR_NAMES[input.dtype]} but found {SCALAR_NAMES[grid.dtype]}")
+    if grid.ndim != 1 and grid.shape[0] != input.shape[0]:
+        raise RuntimeError(
+            f"grid_sampler(): expected grid and input to have same batch size, but got input with sizes "
+            f"{list(input.shape)} and grid with sizes {list(grid.shape)}"
+        )
+    if grid.ndim and grid.shape[-1] != n:
+        raise RuntimeError(
+            f"grid_sampler(): expected grid to have size {n} in last dimension, but got grid with sizes "
+            f"{list(grid.shape)}"
+        )
     if n not in (2, 3) or grid.ndim != n + 2 or grid.shape[-1] != n or grid.shape[0] != input.shape[0]:
         raise RuntimeError(
             f"grid_sampler(): expected 4D or 5D input and grid with matching batch size and dimensions, but got "

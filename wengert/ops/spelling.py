@@ -1,13 +1,16 @@
 """Other ways to write a call that PyTorch understands, asked for only when a call as written doesn't fit.
 
 NumPy's names for arguments (`axis`, `keepdims`, `x1`); numbers between the tensors, as before PyTorch 1.5
-(`p.addcmul_(-lr, m, v)`); tensors of one element where a number is meant (`alpha=step * ratio`).
+(`p.addcmul_(-lr, m, v)`); tensors of one element where a number is meant (`alpha=step * ratio`); Python's types for
+dtypes (`dtype=float`); two numbers for tensors (`torch.div(7, 2)`).
 """
 
 import warnings
 
-from wengert.dtypes import OF_PYTHON
-from wengert.tensor import Tensor
+import numpy as np
+
+from wengert.dtypes import BY_PYTHON, from_python, of_scalar
+from wengert.tensor import Tensor, wrap
 
 NUMPYS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 # What the numbers among the tensors multiply, in the old order.
@@ -16,23 +19,20 @@ MULTIPLIERS = {
     "addmm": ("beta", "alpha"), "addmv": ("beta", "alpha"), "addr": ("beta", "alpha"),
     "addbmm": ("beta", "alpha"), "baddbmm": ("beta", "alpha"),
 }  # fmt: skip
+# The operations that PyTorch does on numbers alone as if the first were a tensor.
+OF_NUMBERS = {"add", "sub", "subtract", "mul", "multiply", "div", "divide", "true_divide", "floor_divide"}
 NUMBERS = {"alpha", "beta", "value", "negative_slope", "threshold", "lambd", "eps"}
 
 
 def respelled(operation, args, kwargs):
     """(args, kwargs) in the usual spelling; None if they are in it already."""
-    for change in (with_our_names, with_dtypes, with_numbers_last, with_numbers_for_tensors):
+    for change in (
+        with_our_names, with_our_dtypes, with_numbers_last, with_numbers_for_tensors, with_a_tensor_for_a_number,
+    ):  # fmt: skip
         changed = change(operation, args, kwargs)
         if changed is not None:
             return changed
     return None
-
-
-def with_dtypes(operation, args, kwargs):
-    """``dtype=float`` is ``dtype=torch.float64``."""
-    given = kwargs.get("dtype")
-    found = OF_PYTHON.get(given) if isinstance(given, type) else None
-    return None if found is None else (args, {**kwargs, "dtype": found})
 
 
 def with_our_names(operation, args, kwargs):
@@ -42,6 +42,19 @@ def with_our_names(operation, args, kwargs):
         for name, value in kwargs.items()
     }
     return (args, renamed) if renamed.keys() != kwargs.keys() else None
+
+
+def with_our_dtypes(operation, args, kwargs):
+    if not any(type(value) is type and value in BY_PYTHON for value in (*args, *kwargs.values())):
+        return None
+    return [from_python(value) for value in args], {name: from_python(value) for name, value in kwargs.items()}
+
+
+def with_a_tensor_for_a_number(operation, args, kwargs):
+    numbers = [value for value in args if isinstance(value, (int, float, complex))]
+    if operation.name not in OF_NUMBERS or len(args) != 2 or len(numbers) != 2:
+        return None
+    return (wrap(np.asarray(args[0], of_scalar(args[0]).numpy)), args[1]), kwargs
 
 
 def with_numbers_last(operation, args, kwargs):

@@ -6,9 +6,10 @@ import numpy as np
 
 import wengert
 
+from .functional import functional
 from .optimizer import ArrayOptimizer, scalar, zeros_like
 
-__all__ = ["Adafactor"]
+__all__ = ["Adafactor", "adafactor"]
 
 
 def _norm(a):
@@ -104,3 +105,11 @@ class Adafactor(ArrayOptimizer):
         update = g / np.sqrt(np.maximum(estimate, eps1 * eps1))
         denominator = max(1.0, _norm(update) / (update.size**0.5 * group["d"]))
         p -= update * (alpha / denominator)
+
+
+adafactor = functional(
+    Adafactor, "adafactor",
+    {"row_vars": "row_var", "col_vars": "col_var", "variances": "variance", "state_steps": "step"},
+    "foreach=None, grad_scale=None, found_inf=None, has_complex=False, *, d, lr, beta2_decay, weight_decay, eps1, "
+    "eps2, maximize",
+)  # fmt: skip

@@ -7,9 +7,10 @@ import numpy as np
 
 import wengert
 
+from .functional import functional
 from .optimizer import ArrayOptimizer, lerp, scalar, zeros_like
 
-__all__ = ["Muon"]
+__all__ = ["Muon", "muon"]
 
 # How the learning rate is matched to the matrix's shape.
 _ADJUSTMENTS = {
@@ -111,3 +112,10 @@ class Muon(ArrayOptimizer):
         update = _orthogonalized(update, group["ns_coefficients"], group["ns_steps"], group["eps"])
         p *= 1 - lr * group["weight_decay"]
         p -= np.multiply(update, lr * _ADJUSTMENTS[group["adjust_lr_fn"]](*p.shape), out=u)
+
+
+muon = functional(
+    Muon, "muon",
+    {"muon_momentum_bufs": "momentum_buffer"},
+    "*, foreach=None, lr, weight_decay, momentum, nesterov, ns_coefficients, ns_steps, eps, adjust_lr_fn, has_complex",
+)  # fmt: skip

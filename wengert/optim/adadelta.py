@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from .functional import functional
 from .optimizer import ArrayOptimizer, add_square, check_lr, check_nonnegative, decayed, scalar, zeros_like
 
-__all__ = ["Adadelta"]
+__all__ = ["Adadelta", "adadelta"]
 
 
 class Adadelta(ArrayOptimizer):
@@ -62,3 +63,10 @@ class Adadelta(ArrayOptimizer):
         add_square(acc_delta, d, rho, 1 - rho, out=t)
         d *= scalar(group["lr"])
         p -= d
+
+
+adadelta = functional(
+    Adadelta, "adadelta",
+    {"square_avgs": "square_avg", "acc_deltas": "acc_delta", "state_steps": "step"},
+    "capturable=False, foreach=None, differentiable=False, has_complex=False, *, lr, rho, eps, weight_decay, maximize",
+)  # fmt: skip

@@ -5,9 +5,10 @@ import numpy as np
 import wengert
 from wengert.autograd.views import bump
 
+from .functional import functional
 from .optimizer import ArrayOptimizer, add_square, check_lr, check_nonnegative, decayed, scalar
 
-__all__ = ["Adagrad"]
+__all__ = ["Adagrad", "adagrad"]
 
 
 class Adagrad(ArrayOptimizer):
@@ -93,3 +94,11 @@ class Adagrad(ArrayOptimizer):
         p._array[places] -= rate * (g / (np.sqrt(own["sum"]._array[places]) + group["eps"]))
         bump(own["sum"])
         bump(p)
+
+
+adagrad = functional(
+    Adagrad, "adagrad",
+    {"state_sums": "sum", "state_steps": "step"},
+    "fused=None, grad_scale=None, found_inf=None, has_sparse_grad=False, foreach=None, differentiable=False, "
+    "has_complex=False, *, lr, weight_decay, lr_decay, eps, maximize",
+)  # fmt: skip

@@ -6,9 +6,10 @@ import numpy as np
 
 from wengert.tensor import Tensor
 
+from .functional import functional
 from .optimizer import ArrayOptimizer, add_square, check_lr, check_nonnegative, decayed, lerp, scalar, zeros_like
 
-__all__ = ["Adam"]
+__all__ = ["Adam", "adam"]
 
 
 def check_betas(betas):
@@ -107,3 +108,11 @@ class Adam(ArrayOptimizer):
         np.multiply(m, lr / (1 - beta1**step), out=u)
         u /= t
         p -= u
+
+
+adam = functional(
+    Adam, "adam",
+    {"exp_avgs": "exp_avg", "exp_avg_sqs": "exp_avg_sq", "max_exp_avg_sqs": "max_exp_avg_sq", "state_steps": "step"},
+    "foreach=None, capturable=False, differentiable=False, fused=None, grad_scale=None, found_inf=None, "
+    "has_complex=False, decoupled_weight_decay=False, *, amsgrad, beta1, beta2, lr, weight_decay, eps, maximize",
+)  # fmt: skip

@@ -3,9 +3,10 @@
 import numpy as np
 
 from .adam import check_betas
+from .functional import functional
 from .optimizer import ArrayOptimizer, check_lr, check_nonnegative, decayed, lerp, scalar, zeros_like
 
-__all__ = ["Adamax"]
+__all__ = ["Adamax", "adamax"]
 
 
 class Adamax(ArrayOptimizer):
@@ -61,3 +62,11 @@ class Adamax(ArrayOptimizer):
         np.multiply(m, scalar(group["lr"]) / (1 - beta1**step), out=u)
         u /= largest
         p -= u
+
+
+adamax = functional(
+    Adamax, "adamax",
+    {"exp_avgs": "exp_avg", "exp_infs": "exp_inf", "state_steps": "step"},
+    "foreach=None, maximize=False, differentiable=False, capturable=False, has_complex=False, *, eps, beta1, beta2, "
+    "lr, weight_decay",
+)  # fmt: skip

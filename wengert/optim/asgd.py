@@ -4,9 +4,10 @@ import numpy as np
 
 import wengert
 
+from .functional import functional
 from .optimizer import ArrayOptimizer, check_lr, check_nonnegative, decayed, scalar, zeros_like
 
-__all__ = ["ASGD"]
+__all__ = ["ASGD", "asgd"]
 
 
 class ASGD(ArrayOptimizer):
@@ -76,3 +77,11 @@ class ASGD(ArrayOptimizer):
         number = wengert.get_default_dtype().numpy.type
         eta[...] = number(lr / (1 + lambd * lr * step) ** group["alpha"])
         mu[...] = number(1 / max(1, step - group["t0"]))
+
+
+asgd = functional(
+    ASGD, "asgd",
+    {"axs": "ax", "mus": "mu", "etas": "eta", "state_steps": "step"},
+    "foreach=None, maximize=False, differentiable=False, capturable=False, has_complex=False, *, lambd, lr, t0, alpha, "
+    "weight_decay",
+)  # fmt: skip

@@ -5,9 +5,10 @@ import numpy as np
 import wengert
 
 from .adam import check_betas
+from .functional import functional
 from .optimizer import ArrayOptimizer, add_square, check_lr, check_nonnegative, decayed, lerp, scalar, zeros_like
 
-__all__ = ["NAdam"]
+__all__ = ["NAdam", "nadam"]
 
 
 class NAdam(ArrayOptimizer):
@@ -92,3 +93,11 @@ class NAdam(ArrayOptimizer):
         np.multiply(m, lr * mu_next / (1.0 - product * mu_next), out=u)
         u /= t
         p -= u
+
+
+nadam = functional(
+    NAdam, "nadam",
+    {"exp_avgs": "exp_avg", "exp_avg_sqs": "exp_avg_sq", "mu_products": "mu_product", "state_steps": "step"},
+    "decoupled_weight_decay=False, foreach=None, capturable=False, differentiable=False, has_complex=False, "
+    "maximize=False, *, beta1, beta2, lr, weight_decay, momentum_decay, eps",
+)  # fmt: skip

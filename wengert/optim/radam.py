@@ -3,9 +3,10 @@
 import numpy as np
 
 from .adam import check_betas
+from .functional import functional
 from .optimizer import ArrayOptimizer, add_square, check_lr, check_nonnegative, decayed, lerp, scalar, zeros_like
 
-__all__ = ["RAdam"]
+__all__ = ["RAdam", "radam"]
 
 
 class RAdam(ArrayOptimizer):
@@ -79,3 +80,11 @@ class RAdam(ArrayOptimizer):
             u *= t
             u *= ((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) ** 0.5
         p -= u
+
+
+radam = functional(
+    RAdam, "radam",
+    {"exp_avgs": "exp_avg", "exp_avg_sqs": "exp_avg_sq", "state_steps": "step"},
+    "decoupled_weight_decay=False, foreach=None, differentiable=False, capturable=False, has_complex=False, "
+    "maximize=False, *, beta1, beta2, lr, weight_decay, eps",
+)  # fmt: skip

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from .functional import functional
 from .optimizer import ArrayOptimizer, add_square, check_lr, check_nonnegative, decayed, lerp, scalar, zeros_like
 
-__all__ = ["RMSprop"]
+__all__ = ["RMSprop", "rmsprop"]
 
 
 class RMSprop(ArrayOptimizer):
@@ -88,3 +89,12 @@ class RMSprop(ArrayOptimizer):
             np.multiply(g, lr, out=u)
             u /= t
         p -= u
+
+
+rmsprop = functional(
+    RMSprop, "rmsprop",
+    {"square_avgs": "square_avg", "grad_avgs": "grad_avg", "momentum_buffer_list": "momentum_buffer",
+     "state_steps": "step"},
+    "foreach=None, maximize=False, differentiable=False, capturable=False, has_complex=False, *, lr, alpha, eps, "
+    "weight_decay, momentum, centered",
+)  # fmt: skip

@@ -4,9 +4,10 @@ import numpy as np
 
 import wengert
 
+from .functional import functional
 from .optimizer import ArrayOptimizer, check_lr, scalar, zeros_like
 
-__all__ = ["Rprop"]
+__all__ = ["Rprop", "rprop"]
 
 
 class Rprop(ArrayOptimizer):
@@ -66,3 +67,11 @@ class Rprop(ArrayOptimizer):
         np.sign(previous, out=u)
         u *= step_size
         p -= u
+
+
+rprop = functional(
+    Rprop, "rprop",
+    {"prevs": "prev", "step_sizes": "step_size", "state_steps": "step"},
+    "foreach=None, capturable=False, maximize=False, differentiable=False, has_complex=False, *, step_size_min, "
+    "step_size_max, etaminus, etaplus",
+)  # fmt: skip

@@ -4,9 +4,10 @@ import numpy as np
 
 import wengert
 
+from .functional import functional
 from .optimizer import ArrayOptimizer, check_lr, check_nonnegative, decayed, scalar, zeros_like
 
-__all__ = ["SGD"]
+__all__ = ["SGD", "sgd"]
 
 
 class SGD(ArrayOptimizer):
@@ -93,3 +94,11 @@ class SGD(ArrayOptimizer):
                 self.state[p]["momentum_buffer"] = velocity
                 grad = grad + velocity * momentum if group["nesterov"] else velocity
             p.add_(grad, alpha=-scalar(group["lr"]))
+
+
+sgd = functional(
+    SGD, "sgd",
+    {"momentum_buffer_list": "momentum_buffer"},
+    "has_sparse_grad=False, foreach=None, fused=None, grad_scale=None, found_inf=None, *, weight_decay, momentum, lr, "
+    "dampening, nesterov, maximize", gradients="d_p_list",
+)  # fmt: skip

@@ -10,7 +10,7 @@ from wengert.autograd.views import bump
 from .adam import check_betas
 from .optimizer import Optimizer, check_lr, check_nonnegative, scalar, zeros_like
 
-__all__ = ["SparseAdam"]
+__all__ = ["SparseAdam", "sparse_adam"]
 
 
 class SparseAdam(Optimizer):
@@ -66,3 +66,13 @@ class SparseAdam(Optimizer):
         mean, square = averages
         p._array[places] -= mean / (np.sqrt(square) + g.dtype.type(group["eps"])) * g.dtype.type(rate)
         bump(p)
+
+
+def sparse_adam(params, grads, exp_avgs, exp_avg_sqs, state_steps, *, eps, beta1, beta2, lr, maximize):
+    """One step of `SparseAdam` on lists; the step counts are numbers, which the caller has raised already."""
+    optimizer = object.__new__(SparseAdam)
+    optimizer.state = {}
+    group = {"betas": (beta1, beta2), "eps": eps, "lr": lr}
+    for p, grad, mean, square, step in zip(params, grads, exp_avgs, exp_avg_sqs, state_steps, strict=True):
+        optimizer.state[p] = {"step": step - 1, "exp_avg": mean, "exp_avg_sq": square}
+        optimizer._step_one(group, p, (grad.neg() if maximize else grad).coalesce())

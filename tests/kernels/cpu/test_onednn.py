@@ -1,4 +1,4 @@
-"""oneDNN's convolutions equal the reference, whatever the shape, the layout and the options."""
+"""oneDNN's convolutions and products equal the reference, whatever the shape, the layout and the options."""
 
 import os
 import threading
@@ -105,6 +105,26 @@ def test_bfloat16_is_summed_in_32_bits():
 )
 def test_what_the_library_has_no_kernel_for_is_left_to_the_reference(x, w, out_space):
     assert fast.correlate(x, w, None, **ONCE, out_space=out_space) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(*[st.sampled_from([1, 2, 7, 16, 17, 64])] * 3), st.lists(st.integers(1, 3), max_size=2), st.booleans(),
+       st.booleans(), st.integers(0, 99))  # fmt: skip
+def test_products_of_bfloat16_are_those_of_float32_rounded_once(extents, outer, a_swapped, b_swapped, seed):
+    m, k, n = extents
+    half = np.dtype(ml_dtypes.bfloat16)
+    a = values(seed, (*outer, k, m), half).swapaxes(-1, -2) if a_swapped else values(seed, (*outer, m, k), half)
+    b = values(seed + 1, (*outer, n, k), half).swapaxes(-1, -2) if b_swapped else values(seed + 1, (*outer, k, n), half)
+    exact = a.astype(np.float32) @ b.astype(np.float32)
+    np.testing.assert_array_equal(onednn.times(a, b, np.float32), exact)
+    np.testing.assert_array_equal(onednn.times(a, b, half), exact.astype(half))
+
+
+def test_other_products_are_left_to_the_reference():
+    a = np.ones((4, 5, 6), ml_dtypes.bfloat16)
+    assert onednn.times(a.astype(np.float16), a.swapaxes(1, 2).astype(np.float16), np.float16) is None
+    assert onednn.times(a[:1], a.swapaxes(1, 2), a.dtype) is None
+    assert onednn.times(a[:, ::-1], a.swapaxes(1, 2), a.dtype) is None
 
 
 def test_threads_convolve_side_by_side():

@@ -5,7 +5,7 @@ and kept (`Plan`); a call hands it three or four pointers. The layout in which a
 choose, and where ours differs (rows of pixels where it wants blocks of channels) a *reorder* goes before or after.
 
 `absent()` says in words why the library is not in use, or None. Everything here is called with float32 or bfloat16
-arrays that are not empty; `wengert.kernels.convolution` decides who computes.
+arrays that are not empty; `wengert.kernels.convolution` and `wengert.kernels.matmul` decide who computes.
 """
 
 from __future__ import annotations
@@ -322,3 +322,46 @@ def convolve(map, x, w, out, dtype, last, stride, padding, dilation, groups, arr
         made = Convolution(x, w, out, dtype, last, stride, padding, dilation, groups)
         plan = plans[key] = made.plan(map, bias=map is FORWARD_MAP and len(arrays) == 4)
     return plan.run(*arrays)
+
+
+# --- products of matrices ---------------------------------------------------------------------------------------------
+
+
+def multiply(a, b, dtype):
+    """a @ b for bfloat16 matrices, or batches of as many, as bfloat16 or float32; sums are of float32 throughout.
+
+    None where the library has no primitive for operands that lie like these.
+    """
+    out = np.empty((*a.shape[:-1], b.shape[-1]), dtype)
+    key = (multiply, a.shape, a.strides, b.shape, b.strides, out.dtype)
+    plans = _mine.own.plans
+    plan = plans.get(key)
+    if plan is None:
+        plan = plans[key] = product_plan(a, b, out)
+    return plan and plan.run(a, b, out)
+
+
+def product_plan(a, b, out):
+    library, engine, found = load()[0], _mine.own.engine, c_void_p()
+    ours = [layout(x.shape, DTYPES[x.dtype.name], [s // x.itemsize for s in x.strides]) for x in (a, b, out)]
+    free = layout(b.shape, DTYPES[b.dtype.name])
+    if library.dnnl_matmul_primitive_desc_create(byref(found), engine, ours[0], free, None, ours[2], None):
+        return None
+    return Plan(found, list(zip((SOURCE, WEIGHTS, DESTINATION), ours, strict=True)))
+
+
+def times(a, b, dtype):
+    """`multiply` for operands of any dimensions, broadcast as `numpy.matmul` does; None for what it can't take."""
+    if a.dtype.name != "bfloat16" or absent() is not None or 0 in a.shape or 0 in b.shape or min(a.ndim, b.ndim) < 2:
+        return None
+    shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+    if b.ndim == 2:
+        a = a.reshape(-1, a.shape[-1])
+    elif a.shape[:-2] == b.shape[:-2]:
+        a, b = (x.reshape(-1, *x.shape[-2:]) for x in (a, b))
+    else:
+        return None
+    if any(s < 0 for x in (a, b) for s in x.strides):
+        return None
+    found = multiply(a, b, dtype)
+    return None if found is None else found.reshape(shape)

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 import wengert
 from wengert.autograd.graph import rare
+from wengert.dtypes import from_python
 from wengert.tensor import Tensor
 from wengert.utils.hooks import RemovableHandle
 
@@ -54,6 +55,13 @@ TORCHSCRIPT_ONLY = {
     "save", "save_to_buffer", "graph", "inlined_graph", "code", "code_with_constants", "graph_for", "original_name",
     "_c", "get_debug_state",
 }  # fmt: skip
+
+
+NO_OP = (
+    "for {}: copying from a non-meta parameter in the checkpoint to a meta parameter in the current model, which is a "
+    "no-op. (Did you mean to pass `assign=True` to assign items in the state dictionary to their corresponding key in "
+    "the module instead of copying them in place?)"
+)
 
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
@@ -734,6 +742,8 @@ class Module:
                     setattr(self, name, _like_the_old(own, given))
                 else:
                     own.copy_(given)
+                    if own.is_meta and not given.is_meta:
+                        warnings.warn(NO_OP.format(key), stacklevel=2)
         except Exception as e:
             action = "swapping" if swaps() else "copying"
             error_msgs.append(
@@ -902,7 +912,7 @@ class Module:
                 if grad is not None:
                     wengert.utils.swap_tensors(grad, grad_data.requires_grad_(grad.requires_grad))
                     param.grad = grad
-            elif overwrites():
+            elif overwrites() or data.is_meta is not param.is_meta:  # on another device: another object
                 self._parameters[name] = new = Parameter(data, param.requires_grad)
                 if grad is not None:
                     new.grad = grad_data.requires_grad_(grad.requires_grad)
@@ -1138,8 +1148,8 @@ def _parse_to(*args, **kwargs):
         TypeError: they fit none of its forms.
         RuntimeError: they ask for a copy, which no module makes.
     """
-    keywords = dict(kwargs)
-    memory_format = keywords.pop("memory_format", None)
+    args, keywords = map(from_python, args), {name: from_python(value) for name, value in kwargs.items()}
+    args, memory_format = tuple(args), keywords.pop("memory_format", None)
     given = next(filter(None, (_fitted(form | OTHERS_OF_TO, args, keywords) for form in FORMS_OF_TO)), None)
     if given is None and (args or keywords):
         named = [f"{name}={_kind(value)}" for name, value in kwargs.items()]

@@ -92,7 +92,7 @@ def _suits_loop(data, hidden, weights):
     given = [data, *hidden, *(w for w in weights.values())]
     plain = all(type(t) in (Tensor, Parameter) and t.dtype is data.dtype for t in given)
     suits = plain and "weight_hr" not in weights and data.dtype in (wengert.float32, wengert.float64)
-    return suits and not rare.active
+    return suits and not rare.is_changed()
 
 
 def _lstm_loop(data, hidden, weights, reverse):
@@ -509,12 +509,14 @@ class RNNCellBase(Module):
             hidden = (zeros,) * states
         else:
             hidden = tuple(h if batched else h.unsqueeze(0) for h in hidden)
-            for h in hidden:
+            for i, h in enumerate(hidden):
                 if h.size(0) != input.size(0):
-                    raise RuntimeError(f"Input batch size {input.size(0)} doesn't match hidden batch size {h.size(0)}")
+                    raise RuntimeError(
+                        f"Input batch size {input.size(0)} doesn't match hidden{i} batch size {h.size(0)}"
+                    )
                 if h.size(1) != self.hidden_size:
                     raise RuntimeError(
-                        f"hidden has inconsistent hidden_size: got {h.size(1)}, expected {self.hidden_size}"
+                        f"hidden{i} has inconsistent hidden_size: got {h.size(1)}, expected {self.hidden_size}"
                     )
         gates = F.linear(input, self.weight_ih, self.bias_ih)
         new = _STEPS[mode](gates, hidden, self.weight_hh, self.bias_hh, None)

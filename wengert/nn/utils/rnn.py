@@ -1,6 +1,7 @@
 """Batches of sequences of different lengths: packed without padding, padded, and back."""
 
 from collections import namedtuple
+from collections.abc import Iterable
 from itertools import pairwise
 
 import wengert
@@ -182,11 +183,17 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
 
 def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="right"):
     """Stack tensors (length_i, *) into one, padded to the longest: (length, batch, *), or batch first."""
+    if not isinstance(sequences, Iterable):
+        raise RuntimeError(
+            f"pad_sequence: Expected iterable for input sequences, but got arg of type: {type(sequences)}"
+        )
     if isinstance(sequences, Tensor):
         sequences = sequences.unbind(0)
     sequences = list(sequences)
+    if not sequences:
+        raise RuntimeError("received an empty list of sequences")
     if padding_side not in ("left", "right"):
-        raise RuntimeError(f"padding_side should be 'left' or 'right', but got {padding_side!r}")
+        raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
     longest = max(s.size(0) for s in sequences)
     padded = []
     for s in sequences:
