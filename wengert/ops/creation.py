@@ -21,6 +21,7 @@ from wengert.dtypes import dtype as dtype_class
 from wengert.interop import check_array, entered, from_numpy, frombuffer
 from wengert.kernels import ranges
 from wengert.kernels import shape as shape_kernels
+from wengert.kernels.fitting import fitting
 from wengert.ops.declare import Pointwise, overriding, primitive
 from wengert.ops.pointwise import zeros_of
 from wengert.ops.shape import broadcast_shapes, clone, dims_given
@@ -63,6 +64,10 @@ PLAIN_FIRST = frozenset({int, float, tuple, list, Size, Tensor, Parameter, np.nd
 def finish(array, dtype=None, requires_grad=False, device=None, layout=None, pin_memory=False, out=None, name="full"):
     """The common end of all that make tensors."""
     check_device(device)
+    if layout is dtypes.sparse_coo and name in ("zeros", "empty") and out is None:
+        from wengert.ops.sparse import without_elements  # rarely needed, so not loaded before
+
+        return without_elements(array.shape, dtype or dtypes.default.dtype, requires_grad)
     if layout is not None and layout is not strided:
         raise NotImplementedError(f"{name}: wengert has no {layout} layout; only torch.strided")
     if pin_memory:
@@ -207,19 +212,8 @@ def full(
 
 
 def scalar_of(value, dtype):
-    """A number as an element of `dtype`; raises RuntimeError if an integer dtype cannot hold it."""
-    if isinstance(value, complex) and not dtype.is_complex:
-        if value.imag:
-            raise RuntimeError("value cannot be converted to type without loss: it has an imaginary part")
-        value = value.real
-    if dtype.category == dtypes.INTEGER and not isinstance(value, (bool, np.bool_)):
-        if value != value or value in (float("inf"), float("-inf")):
-            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
-        value = int(value)
-        info = np.iinfo(dtype.numpy)
-        if not info.min <= value <= info.max and not (dtype is dtypes.uint8 and -255 <= value < 0):
-            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
-    return np.array(value).astype(dtype.numpy)
+    """A number as an element of `dtype`; raises RuntimeError if it doesn't fit."""
+    return np.asarray(fitting(value, dtype.numpy))
 
 
 def _like(name, fill):
@@ -418,7 +412,8 @@ def empty_strided(size, stride, *, dtype=None, layout=None, device=None, require
 def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """A tensor of no dimensions holding the number `s`, of the default dtype unless told otherwise."""
     dtype = dtype or (dtypes.default.complex if isinstance(s, complex) else dtypes.default.dtype)
-    return finish(scalar_of(s, dtype), dtype, requires_grad, device, layout, pin_memory)
+    array = np.asarray(s).astype(dtype.numpy) if dtype.is_half else scalar_of(s, dtype)
+    return finish(array, dtype, requires_grad, device, layout, pin_memory)
 
 
 # --- from data --------------------------------------------------------------------------------------------------------
