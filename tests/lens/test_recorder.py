@@ -189,3 +189,67 @@ def test_a_module_is_called_what_the_program_calls_it():
     assert record.site(fake.grad_fn).module == "self.generator"
     assert record.site(hidden.grad_fn).module == "self.generator.body.1"
     assert record.site(score.grad_fn).module == "critic"
+
+
+def test_what_runs_in_modules_of_the_library_is_placed_where_the_program_called_them():
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Sequential(nn.Linear(3, 1), nn.Sigmoid()))
+    with lens.record() as record:
+        model(torch.ones(1, 2))
+        here = line() - 1
+    assert [site.line for site in record.sites] == [here] * 4
+
+
+def test_a_hook_and_an_activation_are_placed_where_they_are_written():
+    def double(module, args, output):
+        return output * 2
+
+    def squared(x):
+        return x * x
+
+    model = nn.Sequential(nn.Linear(4, 4), nn.TransformerEncoderLayer(4, 2, 4, 0.0, squared))
+    model[0].register_forward_hook(double)
+    with lens.record() as record:
+        model(torch.ones(3, 1, 4))
+    assert [site.function for site in record.sites if site.function in ("double", "squared")] == ["double", "squared"]
+
+
+def test_hooks_of_all_modules_run_while_recording():
+    seen = []
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    with lens.record():
+        handle = nn.modules.module.register_module_forward_hook(lambda module, args, out: seen.append(type(module)))
+        model(torch.ones(1, 2))
+        handle.remove()
+        model(torch.ones(1, 2))
+    assert seen == [nn.Linear, nn.ReLU, nn.Sequential]
+    model(torch.ones(1, 2))
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recording_changes_no_number_of_a_recurrent_network(kind):
+    net, x = kind(3, 4, 2), torch.randn(5, 2, 3)
+
+    def run():
+        net.zero_grad()
+        net(x)[0].pow(2).mean().backward()
+        return [p.grad.clone() for p in net.parameters()]
+
+    plain = run()
+    with lens.record():
+        recorded = run()
+    assert all(torch.equal(a, b) for a, b in zip(plain, recorded, strict=True))
+
+
+def test_a_leaf_that_is_told_off_and_on_again_stays_the_same_leaf():
+    w = nn.Parameter(torch.ones(2))
+    with lens.record() as record:
+        (w * 2).sum().backward()
+        first = record.site(w._node)
+        for _ in range(20):
+            w.requires_grad_(False)
+            w.requires_grad_(True)
+        (w * 2).sum().backward()
+        assert record.site(w._node) is first
+        w.requires_grad_(False)
+    assert lens.why(w, (w * 2).sum()).kind == "frozen"

@@ -110,3 +110,11 @@ def test_torch_has_them_without_the_inplace_argument():
         assert getattr(wengert, name)(changed) is changed
         np.testing.assert_array_equal(changed.numpy(), getattr(F, name[:-1])(x).numpy())
     assert wengert.threshold_(x.clone(), 0.5, 9.0).tolist() == F.threshold(x, 0.5, 9.0).tolist()
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "relu6", "hardtanh", "hardsigmoid", "softshrink", "hardshrink"])
+def test_the_gradient_of_a_function_in_straight_pieces_may_be_derived_again(name):
+    x = wengert.tensor([-1.0, 0.3, 2.0], requires_grad=True)
+    (slope,) = wengert.autograd.grad(getattr(F, name)(x).sum(), x, create_graph=True)
+    (curvature,) = wengert.autograd.grad(slope.sum(), x)
+    assert curvature.tolist() == [0, 0, 0]

@@ -62,11 +62,14 @@ class Rare:
     `wengert.amp.autocast_mode`).
     """
 
-    __slots__ = ("active", "reasons", "on_record", "on_composite", "on_result", "on_pass", "inside", "recast")
+    __slots__ = (
+        "active", "reasons", "lookers", "on_record", "on_composite", "on_result", "on_pass", "inside", "recast",
+    )  # fmt: skip
 
     def __init__(self):
         self.active = False
         self.reasons = 0
+        self.lookers = 0  # how many of the reasons only look on: a recorder
         self.on_record = []
         self.on_composite = []
         self.on_result = []
@@ -78,6 +81,10 @@ class Rare:
         with _rare_lock:
             self.reasons += 1
             self.active = True
+
+    def is_changed(self):
+        """Whether anything is in force that may change what an operation does, rather than look on."""
+        return self.reasons > self.lookers
 
     def leave(self):
         with _rare_lock:

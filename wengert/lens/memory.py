@@ -89,6 +89,8 @@ class Memory:
 class Leak:
     """What keeps graphs of past steps: its `name` in the program, the statement that grew it, how much it keeps."""
 
+    several = False  # whether it is a container that keeps them, not one value that carries them along
+
     def __init__(self, name, file, line, graphs, nodes, size, how):
         self.name, self.file, self.line, self.how = name, file, line, how
         self.graphs, self.nodes, self.bytes = graphs, nodes, size
@@ -162,7 +164,9 @@ def leak_of(old, frames, of=lambda node: node.site_.pass_number):
     if place is None:
         newest = max(kept, key=lambda n: n.site_.seq).site_
         place = (newest.file, newest.line)
-    return Leak(base, *place, graphs, nodes, size, how)
+    leak = Leak(base, *place, graphs, nodes, size, how)
+    leak.several = several or "[" in name
+    return leak
 
 
 def holder_of(old, frames):

@@ -232,6 +232,7 @@ class Record:
         for listeners, listener in self.listeners:
             listeners.append(listener)
         rare.enter()
+        rare.lookers += 1
         engine.recorder = self.watch
         watch_calls(watcher_of(self))
         self.handles = [
@@ -246,6 +247,7 @@ class Record:
             handle.remove()
         watch_calls(None)
         engine.recorder = None
+        rare.lookers -= 1
         rare.leave()
         for listeners, listener in self.listeners:
             listeners.remove(listener)

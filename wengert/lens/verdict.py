@@ -149,7 +149,9 @@ class Judge:
         left_out = [g for g in groups if g[0].kind == "not held" and root_name(g[1][0]) not in roots]
         if not left_out or not self.seen.holders:
             return []
-        idle = [g for g in groups if g[0].kind in ("never used", "unused")]
+        held = [s for s in self.stories if s.held]
+        idlers = {h for s in held for h in s.holders if not any(other.reached for other in held if h in other.holders)}
+        idle = [g for g in groups if g[0].kind in NO_WAY and all(s.held and idlers.issuperset(s.holders) for s in g[1])]
         stories = [s for _, members in left_out for s in members]
         names = f"{listing([s.said for s in stories])} {'get' if len(stories) > 1 else 'gets'}"
         places = self.makers([s for _, members in idle for s in members], root_name(stories[0]))
@@ -211,6 +213,9 @@ class Judge:
             return story.zero_reason
         if story.faulty or self.seen.fault is not None:
             return None
+        own = story.settled and story.reason.kind in NO_WAY and story.empty_steps == story.steps
+        if own:  # what it got was meant for another optimizer
+            return story.reason
         if story.lost and len(story.lost) >= min(story.steps, 2) and not story.moved:
             place = next((p for p in story.lost if p is not None), None)
             line = (place.file, place.line) if place is not None else source.reset_of_grad(self.files())
@@ -253,6 +258,10 @@ class Judge:
             return Reason("cut", tail, used[1])
         discarded = reason.kind == "unused" and reason.part is not None
         if discarded and source.discards(self.files(), set(reason.part.path.split("."))):
+            return Reason("left aside", reason.tail, at=(reason.file, reason.line))
+        owner = (story.name or "").rpartition(".")[0]
+        beside = owner and any(s.reached and (s.name or "").rpartition(".")[0] == owner for s in self.stories)
+        if reason.kind == "unused" and beside:  # as a last bias in the derivative of an energy
             return Reason("left aside", reason.tail, at=(reason.file, reason.line))
         if reason.kind == "never used" and self.is_optional(story):
             return Reason("left aside", reason.tail + " in this run, though the program would, some other time")
@@ -325,6 +334,8 @@ class Judge:
         if not story.unregistered or "[" not in (story.name or "") or not story.site.place.frames:
             return None
         attribute = story.name.partition("[")[0].rpartition(".")[2]
+        if re.search(rf"\b{attribute}\b", story.site.place.text):  # born where it is put there
+            return None
         filename = story.site.place.file
         line = source.assignment_of(filename, f"self.{attribute}") or source.assignment_of(filename, attribute)
         return None if line is None else story.site.place.at_line(line)
@@ -380,6 +391,9 @@ MEANT = ("features", "by choice", "left aside")
 
 # What networks are called that are not trained themselves.
 STAND_IN = re.compile("target|teacher|ema|old|frozen|reference|average|swa|momentum", re.IGNORECASE)
+
+# Kinds of reasons why no gradient came to a leaf.
+NO_WAY = ("never used", "unused", "cut")
 
 CERTAIN = ("cut", "zero", "replaced")  # what may be said of a parameter though the program ended before its time
 

@@ -239,13 +239,14 @@ def unused(leaf, root, sites, record):
                 + f" and comes back as a new tensor at {at(back.place)}, which knows nothing of {near(came)}"
             )
             return Reason("cut", tail, first.place, rank=4)
-    used = [s for s in down if s is not leaf]
+    used = downstream(leaf, record.sites if record is not None else (), beyond=False)
     if used:
-        last = max(used, key=lambda s: s.seq)
+        last = max(used, key=lambda s: (not is_detached(s), s.seq))
         first = min(used, key=lambda s: s.seq)
         tail = (
             f"{{gets}} no gradient from {{loss}}: {{it}} {{is}} used at {at(first.place)}, but what is computed from "
             f"{{them}} ends with {near(last)} and never enters {{loss}}"
+            + (f", computed at {at(root.place)}" if root.place.frames else "")
         )
         reason = Reason("unused", tail, last.place, rank=2)
         reason.part = last.part
@@ -264,11 +265,16 @@ def birth_of(leaf):
     return leaf.place if leaf is not None and leaf.place.frames else None
 
 
-def downstream(leaf, sites):
-    """The sites among `sites` that something of `leaf` flowed into, in order of time."""
+def is_detached(site):
+    """Whether the program itself ended the way here, and what follows is no longer the leaf's business."""
+    return site.cut is not None and site.cut.kind == "detach"
+
+
+def downstream(leaf, sites, beyond=True):
+    """The sites among `sites` that something of `leaf` flowed into, in order of time; `beyond` a detach(), too."""
     found, known = [], {leaf}
     for site in sites:
-        if site is not leaf and any(p in known for p in site.parents):
+        if site is not leaf and any(p in known and (beyond or not is_detached(p)) for p in site.parents):
             known.add(site)
             found.append(site)
     return found
@@ -342,6 +348,15 @@ def turned_zero(target, order):
     return found
 
 
+def hook_of_module(order):
+    """A backward hook of a module that some of these nodes were made in; None if no module has one."""
+    for node in order:
+        module = node.site_.part.module if node.site_ is not None and node.site_.part is not None else None
+        if module is not None and module._backward_hooks:
+            return next(iter(module._backward_hooks.values()))
+    return None
+
+
 def constant_below(node):
     """A softmax over a single element before `node`: 1, whatever comes in, which is why its user was flat there."""
     for below in walk([node])[0]:
@@ -394,7 +409,10 @@ def zero_reason(target, order):
     """The `Reason` for a gradient that arrived and was zero."""
     found = turned_zero(target, order)
     if not found:
-        return Reason("zero", "{gets} a gradient that is exactly zero", rank=1)
+        hook = hook_of_module(order)
+        if hook is None:
+            return Reason("zero", "{gets} a gradient that is exactly zero", rank=1)
+        found = [(None, hook)]
     node, how = found[0]
     if how == "derivative":
         node = constant_below(node) or node

@@ -11,7 +11,7 @@ from wengert import dtypes
 from wengert.kernels import activation as kernels
 from wengert.ops.declare import FUNCTIONS, composite, pointwise, primitive
 from wengert.ops.flat import InplaceOnly, WithInplace
-from wengert.ops.pointwise import erf, exp, relu, select, sigmoid, softplus, tanh, threshold
+from wengert.ops.pointwise import chosen_by, erf, exp, relu, select, sigmoid, softplus, tanh, threshold
 from wengert.ops.shape import concatenate, narrow_to
 from wengert.tensor import wrap
 
@@ -19,11 +19,11 @@ HIDDEN = {"function": False, "method": False}
 
 leaky_relu = pointwise(
     "leaky_relu", kernels.leaky_relu, **HIDDEN,
-    input=lambda g, input, negative_slope: select(input > 0, g, g * negative_slope),
+    input=lambda g, input, negative_slope: chosen_by(select(input > 0, g, g * negative_slope), input),
 )  # fmt: skip
 hardtanh = pointwise(
     "hardtanh", kernels.hardtanh, **HIDDEN,
-    input=lambda g, input, min_val, max_val: select((input <= min_val) | (input >= max_val), 0, g),
+    input=lambda g, input, min_val, max_val: chosen_by(select((input <= min_val) | (input >= max_val), 0, g), input),
 )  # fmt: skip
 elu = pointwise(
     "elu", kernels.elu, **HIDDEN,
@@ -47,22 +47,22 @@ hardswish = pointwise(
 )  # fmt: skip
 hardsigmoid = pointwise(
     "hardsigmoid", kernels.hardsigmoid, **HIDDEN,
-    input=lambda g, input: select((input > -3) & (input < 3), g / 6, 0),
+    input=lambda g, input: chosen_by(select((input > -3) & (input < 3), g / 6, 0), input),
 )  # fmt: skip
 hardshrink = pointwise(
     "hardshrink", kernels.hardshrink, inplace=False,
-    input=lambda g, input, lambd: select((input >= -lambd) & (input <= lambd), 0, g),
+    input=lambda g, input, lambd: chosen_by(select((input >= -lambd) & (input <= lambd), 0, g), input),
 )  # fmt: skip
 softshrink = pointwise(
     "softshrink", kernels.softshrink, **HIDDEN, inplace=False,
-    input=lambda g, input, lambd: select((input >= -lambd) & (input <= lambd), 0, g),
+    input=lambda g, input, lambd: chosen_by(select((input >= -lambd) & (input <= lambd), 0, g), input),
 )  # fmt: skip
 logsigmoid = pointwise(
     "log_sigmoid", kernels.logsigmoid, **HIDDEN, inplace=False, input=lambda g, input: g * sigmoid(-input)
 )
 prelu_kernel = pointwise(
     "prelu_kernel", kernels.prelu, **HIDDEN, inplace=False, tensors=("input", "weight"),
-    input=lambda g, input, weight: select(input > 0, g, g * weight),
+    input=lambda g, input, weight: chosen_by(select(input > 0, g, g * weight), input),
     weight=lambda g, input: select(input > 0, 0, g * input),
 )  # fmt: skip
 glu = primitive("glu", kernels.glu, **HIDDEN, input=lambda g, input, dim: glu_gradient(g, input, dim))

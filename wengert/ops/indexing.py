@@ -10,7 +10,6 @@ tensors together. Where nothing is recorded the chain is one NumPy view.
 
 import operator
 import sys
-from math import inf, isinf, isnan
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from wengert.dtypes import SCALAR_NAMES, TENSOR_TYPE_NAMES, bool_, int32, int64,
 from wengert.errors import explain
 from wengert.kernels import indexing as kernels
 from wengert.kernels import shape as shape_kernels
+from wengert.kernels.fitting import LARGEST, fitting, overflow
 from wengert.ops.declare import Operation, choice, composite, forward_mode, observed, overriding, primitive
 from wengert.ops.pointwise import select as choose
 from wengert.ops.pointwise import zeros_of
@@ -300,7 +300,7 @@ def last_of_repeats(g, index, dim):
 
 
 fill_slices = primitive(
-    "index_fill", lambda input, dim, index, value: kernels.index_fill(input, dim, index, value),
+    "index_fill", lambda input, dim, index, value: kernels.index_fill(input, dim, index, fitting(value, input.dtype)),
     tensors=("input", "index"), **INNER,
     input=lambda g, dim, index: fill_slices(g, dim, index, 0),
 )  # fmt: skip
@@ -310,7 +310,10 @@ fill_slices_with_tensor = primitive(
     input=lambda g, dim, index: fill_slices(g, dim, index, 0),
     value=lambda g, dim, index: sum_all(g - fill_slices(g, dim, index, 0)),
 )  # fmt: skip
-writing(fill_slices, kernels.index_fill_)
+writing(
+    fill_slices,
+    lambda input, dim, index, value: kernels.index_fill_(input, dim, index, fitting(value, input.dtype)),
+)
 writing(fill_slices_with_tensor, kernels.index_fill_)
 
 
@@ -1100,6 +1103,9 @@ def with_history(self, basic, tensors, value):
         view.copy_(value)
 
 
+FLOAT32_MAX = LARGEST[np.dtype(np.float32)]
+
+
 def number_for(self, value):
     """A number as a 0-d array of the tensor's dtype, refused where PyTorch refuses it."""
     if not isinstance(value, (bool, int, float, complex, np.integer)):
@@ -1109,48 +1115,10 @@ def number_for(self, value):
             f"can't assign a {name if module == 'builtins' else f'{module}.{name}'} "
             f"to a {TENSOR_TYPE_NAMES[self.dtype]}"
         )
-    return np.asarray(fitting(value, self._array.dtype))
-
-
-def fitting(value, dtype):
-    """A number as a scalar of a NumPy dtype; raises RuntimeError where it would overflow or lose its imaginary part."""
-    kind = dtype.kind
-    if kind == "b":
-        return np.bool_(value)
-    if isinstance(value, complex) and kind != "c":
-        if value.imag != 0:
-            raise overflow(dtype)
-        value = value.real
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and not -(2**63) <= value < 2**64:
-        raise ValueError("Overflow when unpacking long long")
-    if kind in "iu":
-        return integer_fitting(value, dtype)
-    if dtype == np.float32 and isinstance(value, float) and not isinf(value) and abs(value) > FLOAT32_MAX:
-        raise overflow(dtype)
-    return dtype.type(value)
-
-
-FLOAT32_MAX = float(np.finfo(np.float32).max)
-
-
-def integer_fitting(value, dtype):
-    if isinstance(value, float) and (isnan(value) or value in (inf, -inf)):
-        raise overflow(dtype)
-    limits = np.iinfo(dtype)
-    # PyTorch lets negative integers wrap around into unsigned types, but not negative floats.
-    lowest = -limits.max if not limits.min and not isinstance(value, float) else limits.min
-    value = int(value)
-    if not lowest <= value <= limits.max:
-        raise overflow(dtype)
-    return np.array(value).astype(dtype)[()] if value < limits.min else dtype.type(value)
-
-
-C_NAMES = {"float32": "float", "float64": "double", "bool": "bool", "float16": "c10::Half", "bfloat16": "c10::BFloat16"}
-
-
-def overflow(dtype):
-    name = C_NAMES.get(dtype.name, f"{dtype.name}_t")
-    return RuntimeError(f"value cannot be converted to type {name} without overflow")
+    dtype = self._array.dtype
+    if self.dtype.is_half and not isinstance(value, complex):  # what is too large for it becomes infinite
+        return np.asarray(value, np.float64).astype(dtype)
+    return np.asarray(fitting(value, dtype))
 
 
 for _operation in (gather, index_select, masked_select):

@@ -313,6 +313,9 @@ sigmoid = pointwise("sigmoid", kernels.sigmoid, promote="float", input=lambda g,
 relu = pointwise("relu", kernels.relu, input=lambda g, out: gate(g, out))
 gate = pointwise("threshold_backward", kernels.gate, input=lambda g, other: gate(g, other), other=lambda g: zeros_of(g),
                  **HIDDEN)
+# A slope that was chosen by where the input lies changes nowhere with it. PyTorch's gradients of such functions depend
+# on the input all the same, with derivative 0: a second derivative may be asked for.
+chosen_by = pointwise("chosen_by", lambda input, other: input, input=lambda g: g, other=lambda g: zeros_of(g), **HIDDEN)
 erf = pointwise("erf", kernels.erf, promote="float",
                 input=lambda g, input: g * (2 / math.sqrt(PI) * exp(-input * input)))
 erfc = pointwise("erfc", kernels.erfc, promote="float",
@@ -344,7 +347,7 @@ softplus = pointwise(
 )  # fmt: skip
 threshold = pointwise(
     "threshold", kernels.threshold, method=False, inplace=False,
-    input=lambda g, input, threshold: select(input <= threshold, 0, g),
+    input=lambda g, input, threshold: chosen_by(select(input <= threshold, 0, g), input),
 )  # fmt: skip
 clone_of = pointwise("clone", kernels.clone, input=lambda g: g, **HIDDEN)
 
@@ -393,7 +396,7 @@ atan2 = pointwise(
     other=lambda g, input, other: angle_slope(-g, input, input * input + other * other),
 )  # fmt: skip
 hypot = pointwise(
-    "hypot", np.hypot, numbers=False, input=lambda g, input, out: g * (input / out),
+    "hypot", kernels.hypot, numbers=False, input=lambda g, input, out: g * (input / out),
     other=lambda g, other, out: g * (other / out),
 )  # fmt: skip
 maximum = pointwise(
@@ -431,12 +434,12 @@ logaddexp = pointwise(
     other=lambda g, input, other: g / (1 + exp(input - other)),
 )  # fmt: skip
 logaddexp2 = pointwise(
-    "logaddexp2", np.logaddexp2, inplace=False, numbers=False,
+    "logaddexp2", kernels.logaddexp2, inplace=False, numbers=False,
     input=lambda g, input, other: g / (1 + exp2(other - input)),
     other=lambda g, input, other: g / (1 + exp2(input - other)),
 )  # fmt: skip
 nextafter = pointwise(
-    "nextafter", np.nextafter, numbers=False, input=lambda g, input, other: select(input == other, 0, g),
+    "nextafter", kernels.nextafter, numbers=False, input=lambda g, input, other: select(input == other, 0, g),
     other=lambda g: zeros_of(g),
 )  # fmt: skip
 gcd = pointwise("gcd", np.gcd, numbers=False)

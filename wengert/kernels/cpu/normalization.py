@@ -88,9 +88,10 @@ def statistics(x, shape, axes):
 
 
 def by_groups(input, shape, axes, fixed):
-    """Whether `shape` is (images, groups of channels, elements of a group)."""
-    images_and_groups = len(shape) == 3 and tuple(axes) == (2,) and input.ndim > 2 and not fixed
-    return images_and_groups and shape[0] == input.shape[0] and input.shape[1] % shape[1] == 0
+    """Whether `shape` is (images, groups of channels, elements of a group), and not the input's own."""
+    if fixed or input.ndim < 3 or len(shape) != 3 or tuple(axes) != (2,) or tuple(shape) == input.shape:
+        return False
+    return shape[0] == input.shape[0] and input.shape[1] % shape[1] == 0
 
 
 def for_channels(values, input):
@@ -102,7 +103,7 @@ def for_channels(values, input):
 
 def normalize(input, weight=None, bias=None, mean=None, rstd=None, shape=None, axes=(), affine=(), fixed=False):
     given = (input, weight, bias, mean, rstd)
-    if plain(*given) and tuple(shape) != input.shape and by_groups(input, shape, axes, fixed):
+    if plain(*given) and by_groups(input, shape, axes, fixed):
         mean, rstd = for_channels(mean, input), for_channels(rstd, input)
     elif tuple(shape) != input.shape or not plain(*given):
         return reference.normalize.reference(*given, shape, axes, affine, fixed)

@@ -92,7 +92,7 @@ def _suits_loop(data, hidden, weights):
     given = [data, *hidden, *(w for w in weights.values())]
     plain = all(type(t) in (Tensor, Parameter) and t.dtype is data.dtype for t in given)
     suits = plain and "weight_hr" not in weights and data.dtype in (wengert.float32, wengert.float64)
-    return suits and not rare.active
+    return suits and not rare.is_changed()
 
 
 def _lstm_loop(data, hidden, weights, reverse):
