@@ -223,3 +223,14 @@ def test_an_ensemble():
     together = vmap(lambda p: functional_call(models[0], p, (data,)))(parameters)
     for model, row in zip(models, together, strict=True):
         np.testing.assert_allclose(row.detach().numpy(), model(data).detach().numpy(), rtol=1e-6)
+
+
+def test_functions_that_return_no_tensors_are_refused_by_name():
+    callers = {torch.func.jacrev: r"vjp\(f, \*primals\)", torch.func.jacfwd: r"jvp\(f, primals, .*\)"}
+    for transform, caller in callers.items():
+        with pytest.raises(RuntimeError, match=rf"{caller}: expected f\(\*primals\) to return only tensors, got .*int"):
+            transform(lambda x: 3)(torch.ones(2))
+    with pytest.raises(RuntimeError, match="at least one Tensor"):
+        torch.func.jvp(lambda: 3, (), ())
+    with pytest.raises(RuntimeError, match=r"cotangents: \(\*, \*\), primal output: \*"):
+        torch.func.vjp(lambda x: x, torch.ones(2))[1]((torch.ones(2), torch.ones(2)))

@@ -100,6 +100,7 @@ from wengert import printing as printing
 from wengert import profiler as profiler
 from wengert.dtypes import promote_types as promote_types
 from wengert import quantization as quantization
+from wengert import quasirandom as quasirandom
 from wengert import random as random
 from wengert.settings import result_type as result_type
 from wengert import return_types as return_types

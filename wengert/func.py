@@ -125,7 +125,7 @@ def chosen(args, argnums):
     numbers = argnums if isinstance(argnums, tuple) else (argnums,)
     for n in numbers:
         if not isinstance(n, int):
-            raise TypeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)}")
+            raise RuntimeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)}")
         if not -len(args) <= n < len(args):
             raise RuntimeError(f"Got argnum={n}, but only {len(args)} positional inputs")
     if not numbers:
@@ -214,9 +214,7 @@ def vjp(func, *primals, has_aux=False):
     with enable_grad():
         result, aux = split_aux(func(*pytree.tree_unflatten(inputs, spec)), has_aux, "vjp(f, *primals)")
     outputs, output_spec = pytree.tree_flatten(result)
-    for o in outputs:
-        if not isinstance(o, Tensor):
-            raise RuntimeError(f"vjp(f, *primals): Expected f to return Tensors, got {type(o).__name__}")
+    must_be_tensors(outputs, "vjp(f, *primals)")
 
     def vjp_fn(*cotangents, retain_graph=True, create_graph=None):
         given = cotangents[0] if len(cotangents) == 1 else cotangents
@@ -225,7 +223,7 @@ def vjp(func, *primals, has_aux=False):
             raise RuntimeError(
                 "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the "
                 "function. "
-                f"cotangents: {given_spec}, primal output: {output_spec}"
+                f"cotangents: {written(given_spec)}, primal output: {written(output_spec)}"
             )
         found = pytree.tree_unflatten(derivatives(outputs, inputs, flat_cotangents, retain_graph), spec)
         return tuple(found)
@@ -286,6 +284,24 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
 # --- forward mode -----------------------------------------------------------------------------------------------------
 
 
+def must_be_tensors(outputs, caller):
+    for output in outputs:
+        if not isinstance(output, Tensor):
+            raise RuntimeError(
+                f"{caller}: expected f(*primals) to return only tensors, got unsupported type {type(output)}"
+            )
+
+
+def written(spec):
+    """A structure as one would write it, with a star for each leaf."""
+    return str(pytree.tree_unflatten([Star()] * spec.num_leaves, spec))
+
+
+class Star:
+    def __repr__(self):
+        return "*"
+
+
 def jvp(func, primals, tangents, *, strict=False, has_aux=False):
     """(``func(*primals)``, J·tangents); with `has_aux`, aux as a third.
 
@@ -300,6 +316,8 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
                 "f(*primals)."
             )
     flat, spec = pytree.tree_flatten(primals)
+    if not flat:
+        raise RuntimeError("jvp(f, primals, tangents): Expected primals to contain at least one Tensor.")
     flat_tangents, tangent_spec = pytree.tree_flatten(tangents)
     if spec != tangent_spec:
         raise RuntimeError(
@@ -313,6 +331,7 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
     try:
         duals = [forward_ad.dual_at(level, x, t) for x, t in zip(flat, flat_tangents, strict=True)]
         result, aux = split_aux(func(*pytree.tree_unflatten(duals, spec)), has_aux, "jvp(f, primals, tangents)")
+        must_be_tensors(pytree.tree_leaves(result), "jvp(f, primals, tangents)")
 
         def tangent(o):
             found = forward_ad.tangent_at(o, level)
@@ -449,7 +468,10 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
             leaves, output_spec = pytree.tree_flatten(result)
             for leaf in leaves:
                 if not isinstance(leaf, Tensor):
-                    raise ValueError(f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(leaf)}.")
+                    raise ValueError(
+                        f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(leaf)}. "
+                        "Did you mean to set out_dims= to None for output?"
+                    )
             rows.append(leaves)
         places = pytree.broadcast_to(out_dims, output_spec)
         if places is None or any(p is not None and not isinstance(p, int) for p in places):

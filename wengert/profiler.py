@@ -49,7 +49,10 @@ def schedule(*, wait, warmup, active, repeat=0, skip_first=0, skip_first_wait=0)
         skip_first_wait: 1 to leave out the first wait.
     """
     if min(wait, warmup, repeat, skip_first) < 0 or active <= 0:
-        raise AssertionError("Invalid profiler schedule arguments")
+        raise AssertionError(
+            f"Invalid profiler schedule arguments. Got wait={wait} (need >= 0), warmup={warmup} (need >= 0), "
+            f"active={active} (need > 0), repeat={repeat} (need >= 0), skip_first={skip_first} (need >= 0)."
+        )
 
     def action(step):
         if step < skip_first:
@@ -97,6 +100,8 @@ class profile:
                  profile_memory=False, with_stack=False, with_flops=False, with_modules=False,
                  experimental_config=None, execution_trace_observer=None, acc_events=False, use_cuda=None,
                  custom_trace_id_callback=None):  # fmt: skip
+        if activities and not any(isinstance(activity, ProfilerActivity) for activity in activities):
+            raise AssertionError("No valid profiler activities found")
         for activity in activities or ():
             if activity is not ProfilerActivity.CPU:
                 name = getattr(activity, "name", activity)

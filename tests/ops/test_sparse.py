@@ -361,3 +361,10 @@ def test_data_of_a_sparse_tensor_may_be_replaced():
     assert table.double().weight.grad is grad and grad.dtype is torch.float64
     with pytest.raises(RuntimeError, match="incompatible tensor type"):
         grad.data = torch.ones(3, 2)
+
+
+@pytest.mark.parametrize("make", [torch.zeros, torch.empty])
+def test_a_sparse_tensor_of_a_size(make):
+    nothing = make((2, 3), layout=torch.sparse_coo, dtype=torch.float64)
+    assert nothing.is_sparse and nothing.dtype is torch.float64 and nothing._nnz() == 0 and nothing.is_coalesced()
+    assert nothing.to_dense().tolist() == [[0, 0, 0], [0, 0, 0]]

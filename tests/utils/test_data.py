@@ -1,10 +1,12 @@
 """Datasets, samplers and the loader."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import wengert as torch
-from wengert.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate, random_split
+from wengert.utils.data import DataLoader, IterableDataset, RandomSampler, TensorDataset, default_collate, random_split
 
 
 @pytest.fixture
@@ -95,6 +97,13 @@ def test_a_stream_longer_than_announced_is_noticed():
     assert len(loader) == 2
     with pytest.warns(UserWarning, match="was reported to be 2"):
         list(loader)
+
+
+def test_a_sampler_without_an_end_begins_at_once():
+    """Training loops that count steps instead of epochs draw 10^10 samples: nothing may be laid out beforehand."""
+    sampler = RandomSampler(range(5), replacement=True, num_samples=int(1e15))
+    assert len(sampler) == 10**15
+    assert set(itertools.islice(sampler, 1000)) == set(range(5))
 
 
 def test_arrays_are_stacked_at_once_or_one_by_one():

@@ -383,11 +383,15 @@ def check_ctc(log_probs, targets, input_lengths, target_lengths, blank):
         )
     if (target_lengths < 0).any():
         raise RuntimeError(f"Expected target_lengths to have value at least 0, but got value {target_lengths.min()}")
-    if targets.ndim == 2 and targets.shape[1] < target_lengths.max(initial=0):
-        raise RuntimeError(
-            f"Expected tensor to have size at least {target_lengths.max()} at dimension 1, but got size "
-            f"{targets.shape[1]} for argument #2 'targets' (while checking arguments for ctc_loss)"
-        )
+    if targets.ndim == 2:
+        rows, columns = targets.shape
+        longest = target_lengths.max(initial=0)
+        if rows != n or columns < longest:
+            wrong = f"size {n} at dimension 0" if rows != n else f"size at least {longest} at dimension 1"
+            raise RuntimeError(
+                f"Expected tensor to have {wrong}, but got size {rows if rows != n else columns} for argument #2 "
+                "'targets' (while checking arguments for ctc_loss_allocate_outputs)"
+            )
     if targets.ndim == 1 and n > 1 and targets.size != target_lengths.sum():
         raise RuntimeError(f"Expected targets to hold {target_lengths.sum()} labels, but it holds {targets.size}")
 

@@ -389,7 +389,7 @@ atan2 = pointwise(
     other=lambda g, input, other: angle_slope(-g, input, input * input + other * other),
 )  # fmt: skip
 hypot = pointwise(
-    "hypot", np.hypot, numbers=False, input=lambda g, input, out: g * (input / out),
+    "hypot", kernels.hypot, numbers=False, input=lambda g, input, out: g * (input / out),
     other=lambda g, other, out: g * (other / out),
 )  # fmt: skip
 maximum = pointwise(
@@ -427,12 +427,12 @@ logaddexp = pointwise(
     other=lambda g, input, other: g / (1 + exp(input - other)),
 )  # fmt: skip
 logaddexp2 = pointwise(
-    "logaddexp2", np.logaddexp2, inplace=False, numbers=False,
+    "logaddexp2", kernels.logaddexp2, inplace=False, numbers=False,
     input=lambda g, input, other: g / (1 + exp2(other - input)),
     other=lambda g, input, other: g / (1 + exp2(input - other)),
 )  # fmt: skip
 nextafter = pointwise(
-    "nextafter", np.nextafter, numbers=False, input=lambda g, input, other: select(input == other, 0, g),
+    "nextafter", kernels.nextafter, numbers=False, input=lambda g, input, other: select(input == other, 0, g),
     other=lambda g: zeros_of(g),
 )  # fmt: skip
 gcd = pointwise("gcd", np.gcd, numbers=False)

@@ -185,10 +185,6 @@ def batched(function, input, axes):
         single = False
     elif len(shape) == axes + 1:
         input, single = input.unsqueeze(0), True
-    elif function.startswith("adaptive_avg") and axes > 1 and len(shape) < axes + 1:
-        raise ValueError(f"Input dimension should be at least {axes + 1}")
-    elif function.startswith("adaptive"):
-        raise RuntimeError(f"{function}(): Expected {axes + 1}D or {axes + 2}D tensor, but got: {list(shape)}")
     else:
         raise RuntimeError(
             f"{function}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim batch size for "
@@ -197,6 +193,22 @@ def batched(function, input, axes):
         )
     refuse_empty(function, input.shape, shape, axes)
     return input, single
+
+
+def adaptively_batched(function, input, axes, output_size):
+    """`batched`, refusing as the adaptive pools do."""
+    found, least = list(input.shape), axes + 1
+    if len(found) not in (least, least + 1):
+        if axes == 1:
+            raise RuntimeError(
+                f"Expected 2 to 3 dimensions, but got {len(found)}-dimensional tensor for argument #1 'self' (while "
+                f"checking arguments for {function})"
+            )
+        if len(found) < least and isinstance(output_size, (tuple, list)):
+            raise ValueError(f"Input dimension should be at least {least}")
+        got = "got:" if "max" in function else "got"
+        raise RuntimeError(f"{function}(): Expected {least}D or {least + 1}D tensor, but {got} {found}")
+    return batched(function, input, axes)
 
 
 def refuse_empty(function, shape, given, axes):
@@ -361,7 +373,7 @@ def declare_pools(n):
         return avg_pool(input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
     def adaptive_avg_pool(input, output_size):
-        input, single = batched(f"adaptive_avg_pool{n}d", input, n)
+        input, single = adaptively_batched(f"adaptive_avg_pool{n}d", input, n, output_size)
         out_space = adaptive_extent(f"adaptive_avg_pool{n}d", output_size, input, n)
         if max(out_space) == 1 == min(out_space) and input.dtype.differentiable:
             out = input.mean(tuple(range(2, n + 2)), True)
@@ -370,7 +382,7 @@ def declare_pools(n):
         return out.squeeze(0) if single else out
 
     def adaptive_max_pool(input, output_size, return_indices=False):
-        input, single = batched(f"adaptive_max_pool{n}d", input, n)
+        input, single = adaptively_batched(f"adaptive_max_pool{n}d", input, n, output_size)
         out_space = adaptive_extent(f"adaptive_max_pool{n}d", output_size, input, n)
         return run_maximum(ADAPTIVE_MAX[n], input, single, (out_space,), return_indices)
 

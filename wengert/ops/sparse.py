@@ -418,6 +418,12 @@ def make(coordinates, values, shape, coalesced=False):
     return self
 
 
+def without_elements(shape, dtype, requires_grad):
+    """A sparse tensor of this shape that holds nothing."""
+    coordinates = wrap(np.zeros((len(shape), 0), np.int64))
+    return make(coordinates, wrap(np.zeros(0, dtype.numpy), dtype), shape, True).requires_grad_(requires_grad)
+
+
 def rebuild(coordinates, values, shape, coalesced):
     """What unpickling calls: a leaf, which as in PyTorch does not require grad."""
     return make(coordinates, values, shape, coalesced)

@@ -146,7 +146,7 @@ class Frame:
 
     def __init__(self, function, args, kwargs, context_fn, determinism_check, early_stop, preserve_rng_state):
         if determinism_check not in CHECKS:
-            raise ValueError(f"determinism_check should be one of {list(CHECKS)} but got {determinism_check}")
+            raise ValueError(f"determinism_check should be one of {list(CHECKS)}, but got {determinism_check}")
         self.function, self.args, self.kwargs = function, args, kwargs
         self.forward_context, self.recompute_context = context_fn()
         self.check, self.early_stop = determinism_check == "default", early_stop

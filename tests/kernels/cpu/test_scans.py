@@ -13,10 +13,11 @@ cpu.begin()
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.lists(st.sampled_from([1, 2, 3, 7, 8, 9, 17, 600]), min_size=1, max_size=3), st.integers(-3, 2),
+@given(st.lists(st.sampled_from([1, 2, 3, 7, 8, 9, 17]), max_size=2), st.sampled_from([1, 5, 600]), st.integers(-3, 2),
        st.sampled_from([np.float32, np.float64]), st.sampled_from(["rows", "reversed", "swapped", "apart"]),
        st.integers(0, 99))  # fmt: skip
-def test_equal_to_the_reference(shape, dim, dtype, how, seed):
+def test_equal_to_the_reference(shape, large, dim, dtype, how, seed):
+    shape.insert(seed % (len(shape) + 1), large)
     dim = max(-len(shape), min(dim, len(shape) - 1))
     x = np.random.default_rng(seed).standard_normal(shape).astype(dtype)
     lays = {"rows": x, "reversed": np.flip(x, dim), "swapped": np.ascontiguousarray(x.T).T}

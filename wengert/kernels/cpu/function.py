@@ -9,12 +9,14 @@ Loop counters and accumulators are variables in memory; LLVM puts them into regi
 Elementwise formulas (`wengert.kernels.cpu.mathematics`) are written in line by `apply`.
 """
 
+import ctypes
 import re
 
 import numpy as np
 
 from wengert.kernels.cpu.assembly import Body
 from wengert.kernels.cpu.expressions import F32, Symbol
+from wengert.kernels.cpu.pointwise import TASKS, entry, entry_text
 
 INTRINSICS = """\
 declare i64 @llvm.smin.i64(i64, i64)
@@ -206,6 +208,34 @@ class Fields:
 
     def pointer(self, name):
         return self.f.op(f"inttoptr i64 {self[name]} to ptr")
+
+
+# --- functions of arrays, shared out ----------------------------------------------------------------------------------
+
+
+def task(fields, arrays, lanes):
+    """The function that runs one of the tasks of a kernel: (function, its plan's fields, pointers to the arrays).
+
+    `fields` names the numbers of the plan, of which the seventh is called "tasks" and says how many there are; the
+    task's own number is ``%task``. `entry` makes the kernel of it.
+    """
+    if fields[TASKS] != "tasks":
+        raise ValueError(f"the number of tasks must be in place {TASKS} of a plan")
+    f = Function("@task", "ptr job, i64 task", lanes)
+    at = lambda k: f.op(f"load ptr, ptr {f.op(f'getelementptr ptr, ptr %job, i64 {k}')}")
+    f.do(f"%argument = getelementptr i8, ptr {at(0)}, i64 0")
+    return f, Fields(f, fields), [at(k) for k in range(1, 1 + arrays)]
+
+
+def kernel(functions, arrays):
+    """``run(plan, id(array), ...)``, which hands out the tasks of the function that `task` began."""
+    text = "\n".join(["declare void @wengert_parallel(ptr, ptr, i64)", module(functions), *entry_text(arrays)])
+    return entry(text, arrays)
+
+
+def plan(*numbers):
+    """The plan of a kernel, as compiled code reads it."""
+    return (ctypes.c_int64 * len(numbers))(*numbers)
 
 
 def module(functions):

@@ -14,15 +14,14 @@ import numpy as np
 
 from wengert.kernels.choices import FROM
 from wengert.kernels.cpu import native, threads
-from wengert.kernels.cpu.function import Fields, Function, module
-from wengert.kernels.cpu.pointwise import MOST_PLANS, entry, entry_text
+from wengert.kernels.cpu.function import Fields, Function, kernel, plan, task
+from wengert.kernels.cpu.pointwise import MOST_PLANS
 from wengert.kernels.cpu.products import ROWS, accumulate, panel_widths, transpose_function
 
 DEPTH = 512  # of a panel at a time
 BLOCK = 64  # rows of a task, at least, where that leaves enough tasks
 FEWEST = 16  # rows and columns, or as many results
 
-# The plan of a product, in numbers: `entry_text` looks for the number of tasks in the seventh place.
 FIELDS = ("rows", "columns", "depth", "block", "row_tasks", "panels", "tasks", "group", "a_group", "a_batch", "a_row",
           "a_depth", "b_group", "b_batch", "b_depth", "b_column", "out_group", "out_batch", "out_row")  # fmt: skip
 
@@ -125,15 +124,9 @@ def block_function(vectors, lanes):
 
 
 def task_function(lanes):
-    """Which product of the batch, which panel and which rows a task has; narrow last panels take fewer vectors.
-
-    The job is the addresses of the plan and of the arrays.
-    """
-    f = Function("@task", "ptr job, i64 task", lanes)
-    at = lambda k: f.op(f"load ptr, ptr {f.op(f'getelementptr ptr, ptr %job, i64 {k}')}")
-    f.do(f"%argument = getelementptr i8, ptr {at(0)}, i64 0")
-    arrays = ", ".join(f"ptr {at(k)}" for k in range(1, 5))
-    field, widths = Fields(f, FIELDS), panel_widths(lanes)
+    """Which product of the batch, which panel and which rows a task has; narrow last panels take fewer vectors."""
+    f, field, pointers = task(FIELDS, 4, lanes)
+    arrays, widths = ", ".join(f"ptr {p}" for p in pointers), panel_widths(lanes)
     share, rest = f.rem("%task", field["row_tasks"]), f.div("%task", field["row_tasks"])
     panel, batch = f.rem(rest, field["panels"]), f.div(rest, field["panels"])
     first = f.mul(share, field["block"])
@@ -163,8 +156,7 @@ def compiled():
     for vectors in widths:
         passes = [pass_function(rows, vectors, lanes) for rows in (ROWS, 1)]
         parts += [pack_function(vectors, lanes), *passes, rows_function(vectors, lanes), block_function(vectors, lanes)]
-    text = "\n".join(["declare void @wengert_parallel(ptr, ptr, i64)", module(parts), *entry_text(4)])
-    return entry(text, 4), widths[0] * lanes
+    return kernel(parts, 4), widths[0] * lanes
 
 
 def times(a, b, bias=None, out=None):
@@ -204,11 +196,11 @@ def product(a, b, bias=None, out=None):
     if out is None:
         out = np.empty((*a.shape[:3], columns), np.float32)
     key = (a.shape, a.strides, b.strides, out.shape, out.strides, threads.number())
-    plan = _plans.get(key)
-    if plan is None:
+    numbers = _plans.get(key)
+    if numbers is None:
         if len(_plans) >= MOST_PLANS:
             _plans.clear()
-        plan = _plans[key] = planned(a, b, out, width)
+        numbers = _plans[key] = planned(a, b, out, width)
     if bias is None:
         bias = _zeros.get(columns)
         if bias is None:
@@ -216,7 +208,7 @@ def product(a, b, bias=None, out=None):
     else:
         bias = np.ascontiguousarray(bias)
     threads.start()
-    run(plan, id(a), id(b), id(bias), id(out))
+    run(numbers, id(a), id(b), id(bias), id(out))
     return out
 
 
@@ -226,9 +218,8 @@ def planned(a, b, out, width):
     panels = -(-columns // width)
     others = groups * group * panels
     block, row_tasks = shares(others, rows)
-    numbers = (rows, columns, depth, block, row_tasks, panels, others * row_tasks, group, *steps(a), *steps(b),
-               *steps(out)[:3])  # fmt: skip
-    return (ctypes.c_int64 * len(numbers))(*numbers)
+    return plan(rows, columns, depth, block, row_tasks, panels, others * row_tasks, group, *steps(a), *steps(b),
+                *steps(out)[:3])  # fmt: skip
 
 
 def shares(others, rows):

@@ -110,10 +110,8 @@ def normals_function():
 
 @cache
 def compiled():
-    """The address of the task, and what shares it out."""
-    address = native.compile_text(module([normals_function()]), ["normals"])["normals"]
-    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-    return address, kind(native.runtime().addresses["wengert_parallel"])
+    """The address of the task."""
+    return native.compile_text(module([normals_function()]), ["normals"])["normals"]
 
 
 def box_muller_in_groups(units):
@@ -122,7 +120,5 @@ def box_muller_in_groups(units):
         return None
     groups = units.size // (2 * LANES)
     argument = (ctypes.c_int64 * 2)(units.__array_interface__["data"][0], groups)
-    address, parallel = compiled()
-    threads.start()
-    parallel(address, ctypes.addressof(argument), -(-groups // EACH))
+    threads.share(compiled(), argument, -(-groups // EACH))
     return units

@@ -20,6 +20,7 @@ from wengert.kernels.cpu.assembly import Body
 from wengert.kernels.cpu.expressions import F32, HALVES, SUPPORTED, Symbol, Unrecordable, cast
 
 DEPTH = 6  # dimensions that remain outside of the inner loop, at most
+TASKS = 6  # where a layout has the number of tasks
 HEADER = 7  # rows, inner, rows per task, inner per task, parts of a row, outer dimensions, tasks
 TASK = 1 << 14  # elements of a task: a few microseconds of work
 SHORTEST = 16  # inner loops shorter than this are left to NumPy
@@ -164,7 +165,7 @@ def entry_text(total):
             f"  %q{k} = getelementptr i8, ptr %a{k}, i64 {DATA_OFFSET}", f"  %d{k} = load ptr, ptr %q{k}",
             f"  %j{k} = getelementptr ptr, ptr %job, i64 {k + 1}", f"  store ptr %d{k}, ptr %j{k}",
         ]  # fmt: skip
-    return [*lines, f"  %tasks_p = getelementptr i64, ptr %layout, i64 {HEADER - 1}",
+    return [*lines, f"  %tasks_p = getelementptr i64, ptr %layout, i64 {TASKS}",
             "  %tasks = load i64, ptr %tasks_p",
             "  call void @wengert_parallel(ptr @task, ptr %job, i64 %tasks)", "  ret void", "}"]  # fmt: skip
 

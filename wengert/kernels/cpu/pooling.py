@@ -4,38 +4,27 @@ A task is one plane (an image's channel). Windows side by side are a vector: eac
 them at once and compared with what is held. What lies outside of the image is masked.
 """
 
-import ctypes
 from functools import cache
 from math import prod
 
 import numpy as np
 
 from wengert.kernels.cpu import native, threads
-from wengert.kernels.cpu.function import Fields, Function, module
-from wengert.kernels.cpu.pointwise import entry, entry_text
+from wengert.kernels.cpu.function import kernel, plan, task
 
-# The number of tasks, the planes, is in the seventh place, where `entry_text` looks for it.
-FIELDS = ("height", "width", "out_height", "out_width", "rows", "columns", "planes", "down", "across", "above", "left",
+FIELDS = ("height", "width", "out_height", "out_width", "rows", "columns", "tasks", "down", "across", "above", "left",
           "row_gap", "column_gap")  # fmt: skip
-GRADIENT_FIELDS = ("size", "out_size", "", "", "", "", "planes")
-
-
-def task(name, fields, arrays, lanes):
-    """A function of (job, plane): the fields, and each array at its plane, whose size a field has."""
-    f = Function("@task", "ptr job, i64 plane", lanes)
-    at = lambda k: f.op(f"load ptr, ptr {f.op(f'getelementptr ptr, ptr %job, i64 {k}')}")
-    f.do(f"%argument = getelementptr i8, ptr {at(0)}, i64 0")
-    return f, Fields(f, fields), [at(k) for k in range(1, 1 + arrays)]
+GRADIENT_FIELDS = ("size", "out_size", *["unused"] * 4, "tasks")
 
 
 def maximum_function(lanes, step):
     """Values and flat positions; `step` is the distance of windows side by side if that is 1 or 2, else None."""
-    f, field, (x, values, positions) = task("max_pool", FIELDS, 3, lanes)
+    f, field, (x, values, positions) = task(FIELDS, 3, lanes)
     whole, flag, vector = f"<{lanes} x i32>", f"<{lanes} x i1>", f.vector
     height, width, out_height, out_width = (field[k] for k in FIELDS[:4])
-    plane = f.at(x, f.mul("%plane", f.mul(height, width)))
+    plane = f.at(x, f.mul("%task", f.mul(height, width)))
     size = f.mul(out_height, out_width)
-    first = f.mul("%plane", size)
+    first = f.mul("%task", size)
 
     def everywhere(number):
         one = f.op(f"insertelement {whole} poison, i32 {f.op(f'trunc i64 {number} to i32')}, i64 0")
@@ -104,9 +93,9 @@ def maximum_function(lanes, step):
 
 def gradient_function(lanes):
     """Add each cotangent to the place of its maximum."""
-    f, field, (g, positions, out) = task("max_pool/input", GRADIENT_FIELDS, 3, lanes)
-    begin = f.mul("%plane", field["out_size"])
-    plane = f.at(out, f.mul("%plane", field["size"]))
+    f, field, (g, positions, out) = task(GRADIENT_FIELDS, 3, lanes)
+    begin = f.mul("%task", field["out_size"])
+    plane = f.at(out, f.mul("%task", field["size"]))
     with f.loop(begin, f.add(begin, field["out_size"])) as k:
         where = f.op(f"load i64, ptr {f.op(f'getelementptr i64, ptr {positions}, i64 {k}')}")
         place = f.at(plane, where)
@@ -116,23 +105,21 @@ def gradient_function(lanes):
 
 @cache
 def compiled(make, *options):
-    f = make(native.target().vector_bytes // 4, *options)
-    text = "\n".join(["declare void @wengert_parallel(ptr, ptr, i64)", module([f]), *entry_text(3)])
-    return entry(text, 3)
+    return kernel([make(native.target().vector_bytes // 4, *options)], 3)
 
 
-def max_pool_with_indices(x, kernel, stride, padding, dilation, out_space):
+def max_pool_with_indices(x, window, stride, padding, dilation, out_space):
     """Values and positions for planes of float32 in rows; None for others."""
-    if x.dtype != np.float32 or len(kernel) != 2 or not x.flags.c_contiguous or not x.size or 0 in out_space:
+    if x.dtype != np.float32 or len(window) != 2 or not x.flags.c_contiguous or not x.size or 0 in out_space:
         return None
     if prod(x.shape[2:]) >= 1 << 30:
         return None
     planes = x.shape[0] * x.shape[1]
-    numbers = (*x.shape[2:], *out_space, *kernel, planes, *stride, *padding, *dilation)
+    numbers = (*x.shape[2:], *out_space, *window, planes, *stride, *padding, *dilation)
     values, positions = np.empty((*x.shape[:2], *out_space), x.dtype), np.empty((*x.shape[:2], *out_space), np.int64)
     threads.start()
     run = compiled(maximum_function, stride[1] if stride[1] in (1, 2) else None)
-    run((ctypes.c_int64 * len(numbers))(*numbers), id(x), id(values), id(positions))
+    run(plan(*numbers), id(x), id(values), id(positions))
     return values, positions
 
 
@@ -142,7 +129,7 @@ def max_pool_backward(g, indices, space):
         return None
     size, out_size = prod(space), prod(g.shape[2:])
     out = np.zeros((*g.shape[:2], *space), g.dtype)
-    numbers = (size, out_size, 0, 0, 0, 0, g.shape[0] * g.shape[1])
     threads.start()
-    compiled(gradient_function)((ctypes.c_int64 * len(numbers))(*numbers), id(g), id(indices), id(out))
+    numbers = plan(size, out_size, 0, 0, 0, 0, g.shape[0] * g.shape[1])
+    compiled(gradient_function)(numbers, id(g), id(indices), id(out))
     return out

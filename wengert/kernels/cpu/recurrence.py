@@ -145,10 +145,7 @@ def compiled():
 def run(name, numbers, arrays):
     values = [*numbers, *(0 if a is None else a.ctypes.data for a in arrays)]
     argument = (ctypes.c_int64 * len(values))(*values)
-    threads.start()
-    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-    parallel = kind(native.runtime().addresses["wengert_parallel"])
-    parallel(compiled()[name], ctypes.addressof(argument), numbers[3])
+    threads.share(compiled()[name], argument, numbers[3])
 
 
 def panels(weight, gates, units):

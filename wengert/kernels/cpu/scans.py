@@ -5,7 +5,6 @@ running totals of some columns in the first-level cache; a scan along the last d
 row for each task. Totals of float32 are kept in float64, as the reference keeps them.
 """
 
-import ctypes
 from functools import cache
 from math import prod
 
@@ -14,29 +13,25 @@ import numpy as np
 from wengert.kernels import reductions as reference
 from wengert.kernels.cpu import threads
 from wengert.kernels.cpu.expressions import F32, F64
-from wengert.kernels.cpu.function import Fields, Function, module
-from wengert.kernels.cpu.pointwise import entry, entry_text
+from wengert.kernels.cpu.function import kernel, plan, task
 
 COLUMNS = 512  # of a task
-# In bytes but for the counts; the number of tasks is in the seventh place, where `entry_text` looks for it.
+# In bytes but for the counts.
 FIELDS = ("n", "inner", "step", "out_step", "outer_step", "blocks", "tasks", "out_outer_step")
 STEPS = {"sum": ("fadd", 0.0), "product": ("fmul", 1.0)}
 
 
 def scan_function(kind, dtype, rowwise):
     lanes = 1 if rowwise else 8
-    f = Function("@task", "ptr job, i64 task", lanes)
-    at = lambda k: f.op(f"load ptr, ptr {f.op(f'getelementptr ptr, ptr %job, i64 {k}')}")
-    f.do(f"%argument = getelementptr i8, ptr {at(0)}, i64 0")
-    field = Fields(f, FIELDS)
+    f, field, (source, out) = task(FIELDS, 2, lanes)
     operation, start = STEPS[kind]
     size, element = dtype.itemsize, "float" if dtype == F32 else "double"
     moved = lambda pointer, count: f.op(f"getelementptr i8, ptr {pointer}, i64 {count}")
     outer, block = f.div("%task", field["blocks"]), f.rem("%task", field["blocks"])
     begin = f.mul(block, COLUMNS)
     end = f.minimum(f.add(begin, COLUMNS), field["inner"])
-    source = moved(at(1), f.mul(outer, field["outer_step"]))
-    out = moved(at(2), f.mul(outer, field["out_outer_step"]))
+    source = moved(source, f.mul(outer, field["outer_step"]))
+    out = moved(out, f.mul(outer, field["out_outer_step"]))
     totals = f.variable("double" if rowwise else f"[{COLUMNS} x double]")
 
     def some(width, first, last, body):
@@ -76,8 +71,7 @@ def scan_function(kind, dtype, rowwise):
 
 @cache
 def compiled(kind, dtype, rowwise):
-    f = scan_function(kind, dtype, rowwise)
-    return entry("\n".join(["declare void @wengert_parallel(ptr, ptr, i64)", module([f]), *entry_text(2)]), 2)
+    return kernel([scan_function(kind, dtype, rowwise)], 2)
 
 
 def scan(kind, input, axis):
@@ -94,7 +88,7 @@ def scan(kind, input, axis):
     numbers = (n, inner, flat.strides[1], out.strides[1], flat.strides[0], blocks, outer * blocks, out.strides[0])
     threads.start()
     run = compiled(kind, input.dtype, inner == 1)
-    run((ctypes.c_int64 * len(numbers))(*numbers), id(flat), id(out))
+    run(plan(*numbers), id(flat), id(out))
     return out.reshape(shape)
 
 

@@ -8,6 +8,7 @@ for the GIL. Work is handed to them by `wengert_parallel` (see runtime.ll). How 
 import ctypes
 import os
 import sys
+from functools import cache
 
 from wengert.kernels.cpu import native
 
@@ -72,6 +73,18 @@ def start():
         _started += 1
     runtime.threads_limit(min(number(), _started))
     _limit = number()
+
+
+@cache
+def _parallel():
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+    return kind(native.runtime().addresses["wengert_parallel"])
+
+
+def share(task, argument, count):
+    """Run the compiled ``task(argument, k)`` for each k below `count`, on all threads."""
+    start()
+    _parallel()(task, ctypes.addressof(argument), count)
 
 
 def after_fork():

@@ -263,11 +263,6 @@ def correlate_address():
     return compiled("winograd_weight", correlate_body, TILE, True, transforms, products, lanes())
 
 
-def parallel():
-    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-    return kind(native.runtime().addresses["wengert_parallel"])
-
-
 def rounded(count, step):
     return -(-count // step) * step
 
@@ -299,8 +294,7 @@ class Task:
         shared = [self.step, self.cleared, self.tile_rows, self.tiles, n, self.block, self.tasks]
         numbers = [self.scratch.ctypes.data, *shared, *x, *y, matrix, bias]
         argument = (ctypes.c_int64 * len(numbers))(*numbers)
-        threads.start()
-        parallel()(address, ctypes.addressof(argument), self.tasks)
+        threads.share(address, argument, self.tasks)
 
 
 def points_of_weight(w, c, o):

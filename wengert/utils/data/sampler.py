@@ -76,7 +76,7 @@ class RandomSampler(Sampler[int]):
             generator = wengert.Generator().manual_seed(draw_seed())
         count, total = len(self.data_source), self.num_samples
         if self.replacement:  # in blocks of 32, as PyTorch draws them
-            for block in (*[32] * (total // 32), total % 32):
+            for block in itertools.chain(itertools.repeat(32, total // 32), (total % 32,)):
                 yield from wengert.randint(count, (block,), dtype=wengert.int64, generator=generator).tolist()
         else:
             for _ in range(total // count):
