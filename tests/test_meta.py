@@ -107,3 +107,9 @@ def test_copies_and_pickles_stay_there():
         module = nn.Linear(2, 3)
     for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert other.weight.is_meta and other.weight.shape == (3, 2) and isinstance(other.weight, nn.Parameter)
+
+
+def test_the_class_of_a_parameter_makes_parameters_of_data():
+    parameter = nn.Linear(2, 3, device="meta").weight
+    made = type(parameter)(torch.ones(3, 2), requires_grad=False)
+    assert type(made) is nn.Parameter and not made.requires_grad and made.tolist() == [[1, 1]] * 3

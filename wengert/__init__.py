@@ -84,7 +84,7 @@ _SUBMODULES = (
     "multiprocessing", "distributed", "jit", "onnx", "masked", "signal", "sparse", "library", "compiler", "profiler",
     "hub", "fx", "__config__",
     "accelerator", "mtia", "storage", "functional", "fast", "_C", "cpu", "mps", "xpu", "package", "quantization", "ao",
-    "_dynamo", "_utils", "__future__", "monitor", "export", "nested", "classes", "_tensor_str",
+    "_dynamo", "_utils", "__future__", "monitor", "export", "nested", "classes", "_tensor_str", "quasirandom",
     "_custom_ops", "_functorch", "_guards", "_higher_order_ops", "_inductor", "_ops", "_subclasses",
 )  # fmt: skip
 

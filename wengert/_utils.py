@@ -2,6 +2,7 @@
 
 import os
 
+from wengert.devices import get_device_module
 from wengert.serialization.unpickling import rebuild_parameter as _rebuild_parameter
 from wengert.serialization.unpickling import rebuild_parameter_with_state as _rebuild_parameter_with_state
 from wengert.serialization.unpickling import rebuild_tensor as _rebuild_tensor
@@ -14,6 +15,21 @@ __all__ = [
     "_rebuild_parameter_with_state", "_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3",
     "_unflatten_dense_tensors", "cpu_count",
 ]  # fmt: skip
+
+
+def _get_available_device_type():
+    """The kind of accelerator that is here: None."""
+    return
+
+
+def _get_device_module(device_type):
+    """The module of the functions of a kind of device; RuntimeError if there is none."""
+    return get_device_module(device_type)
+
+
+def _element_size(dtype):
+    """The bytes that an element takes."""
+    return dtype.itemsize
 
 
 def cpu_count():

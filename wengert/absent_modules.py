@@ -126,11 +126,6 @@ REASONS = {
         "fx.proxy": "GraphAppendingTracer Proxy TraceError TracerBase",
     },
     "runs a function of a batch once for each example (torch.func.vmap), and wraps no tensors for it": {
-        "_functorch": "",
-        "_functorch.vmap": """
-            _add_batch_dim _broadcast_to_and_flatten _create_batched_inputs _get_name _maybe_remove_batch_dim
-            _process_batched_inputs _remove_batch_dim _unwrap_batched _validate_and_get_batch_size
-            """,
         "_functorch.eager_transforms": "_unwrap_for_grad _wrap_for_grad",
     },
     "has no nested tensors": {

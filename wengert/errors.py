@@ -64,6 +64,8 @@ def reworded(name, error):
     if isinstance(error, KeyError):
         return TypeError(f"{name}() received an invalid combination of arguments")
     text = str(error)
+    if isinstance(error, TypeError) and ".<locals>." in text:  # Python's own words about a function that chooses
+        return TypeError(re.sub(r"^\S+\(\)", f"{name}()", text))
     if "(): argument '" in text:  # our own sentence, which may well name NumPy's class
         return error
     if isinstance(error, ZeroDivisionError):

@@ -49,6 +49,10 @@ class Meta(Tensor):
     device = property(lambda self: META)
     is_meta, is_cpu = True, False
 
+    def __new__(cls, *args, **kwargs):
+        """What PyTorch's classes of meta tensors make: `type(parameter)(data, requires_grad=...)` is a Parameter."""
+        return Parameter(*args, **kwargs) if "requires_grad" in kwargs else Tensor(*args, **kwargs)
+
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         kwargs, name = dict(kwargs or {}), getattr(func, "__name__", "")

@@ -133,3 +133,23 @@ def test_multi_grad_hooks():
 def test_numbers_show_as_edges_to_nowhere():
     y = leaf(1.0) * 2
     assert y.grad_fn.next_functions[1] == (None, 0)
+
+
+def test_hooks_of_one_tensor_see_one_object_until_one_of_them_replaces_it():
+    seen = []
+
+    def leave(grad):
+        grad.note = "left"
+        seen.append(grad)
+
+    def replace(grad):
+        seen.append(grad)
+        return grad * 2
+
+    x = torch.ones(2, requires_grad=True)
+    y = x * 3
+    for hook in (leave, replace, seen.append):
+        y.register_hook(hook)
+    y.sum().backward()
+    assert seen[0] is seen[1] and seen[1].note == "left"
+    assert seen[2] is not seen[0] and seen[2].tolist() == [2, 2] and x.grad.tolist() == [6, 6]

@@ -172,3 +172,26 @@ def test_gradients_are_clipped_by_pytorchs_norm(oracle, subject):
             parameter.grad = module.from_numpy(value.copy())
         norms.append(module.nn.utils.clip_grad_norm_(parameters, 1.0).item())
     assert norms[0] == pytest.approx(norms[1], rel=1e-7)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("padding_mode", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "nearest"])
+@pytest.mark.parametrize("space", [(7, 8), (3, 4, 5)])
+def test_the_identity_grid_has_pytorchs_gradients_on_the_elements_themselves(
+    oracle, subject, space, mode, padding_mode, align_corners
+):
+    if len(space) == 3 and mode == "bicubic":
+        return  # refused by both
+    values = np.random.default_rng(0).standard_normal((2, 2, *space), np.float32)
+    gradients = []
+    for module in (subject, oracle):
+        F, n = module.nn.functional, len(space)
+        theta = module.eye(n, n + 1).repeat(2, 1, 1).requires_grad_()
+        image = module.from_numpy(values.copy()).requires_grad_()
+        grid = F.affine_grid(theta, image.shape, align_corners=align_corners)
+        out = F.grid_sample(image, grid, mode=mode, padding_mode=padding_mode, align_corners=align_corners)
+        out.square().sum().backward()
+        gradients.append([theta.grad.numpy(), image.grad.numpy()])
+    for found, expected in zip(*gradients, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * abs(expected).max())

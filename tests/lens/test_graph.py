@@ -146,7 +146,8 @@ def test_what_is_kept_has_name_shape_and_bytes_and_counts_once():
     exp, mul = named(graph, "Exp"), named(graph, "Mul")
     (kept,) = exp.saved
     assert (kept.name, kept.shape, kept.dtype, kept.nbytes) == ("result", (100,), "float32", 400)
-    assert mul.saved_bytes == 800
+    assert (mul.saved_bytes, mul.shared_bytes) == (800, 800)  # the exponential keeps it first
+    assert sum(node.saved_bytes - node.shared_bytes for node in graph.nodes) == graph.saved_bytes
     assert graph.saved_bytes == 400  # one piece of memory, kept three times
 
 

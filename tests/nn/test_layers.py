@@ -167,3 +167,22 @@ def test_lists_of_sequences_to_pad():
         pad(5)
     with pytest.raises(RuntimeError, match="received an empty list of sequences"):
         pad([])
+
+
+@pytest.mark.parametrize(("queries", "keys"), [(3, 3), (2, 4), (4, 2)])
+def test_causal_masks_by_name(queries, keys):
+    from wengert.nn.attention import bias
+
+    q, k = torch.randn(1, 2, queries, 3), torch.randn(1, 2, keys, 3)
+    for mask, diagonal in ((bias.causal_upper_left, 0), (bias.causal_lower_right, keys - queries)):
+        named = mask(queries, keys)
+        seen = torch.ones(queries, keys, dtype=torch.bool).tril(diagonal)
+        expected = nn.functional.scaled_dot_product_attention(q, k, k, seen)
+        found = nn.functional.scaled_dot_product_attention(q, k, k, attn_mask=named)
+        assert type(found) is torch.Tensor and torch.equal(found, expected)
+    with pytest.raises(ValueError, match="should not be used with causal=True"):
+        nn.functional.scaled_dot_product_attention(q, k, k, named, is_causal=True)
+    with pytest.raises(NotImplementedError, match="only supports scaled_dot_product_attention, not add"):
+        named + 1
+    with pytest.raises(AssertionError, match="causal_lower_right only supports 2D tensors"):
+        bias.causal_lower_right(2)

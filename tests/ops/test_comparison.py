@@ -67,3 +67,41 @@ def test_two_limits_are_two_tensors_or_two_numbers():
     for low, high in ((0, wengert.ones(1)), (wengert.zeros(1), 1)):
         with pytest.raises(TypeError, match="received an invalid combination of arguments"):
             wengert.ones(2).clamp(low, high)
+
+
+@pytest.mark.parametrize("name", ["hypot", "nextafter", "logaddexp", "logaddexp2"])
+def test_functions_of_real_numbers_refuse_integers(name):
+    x = wengert.tensor([1, 2])
+    with pytest.raises(NotImplementedError, match=f"\"{name}_cpu\" not implemented for 'Long'"):
+        getattr(wengert, name)(x, x)
+
+
+def test_a_factor_for_integers_is_an_integer():
+    x = wengert.tensor([1, 2])
+    result = wengert.addcmul(x, x, x, value=1.5)
+    assert result.tolist() == [2, 6] and result.numpy().dtype == np.int64
+
+
+def test_complex_numbers_have_no_greatest():
+    x = wengert.ones(2, dtype=wengert.complex64)
+    for find in (wengert.Tensor.max, wengert.Tensor.min, wengert.Tensor.amax, wengert.Tensor.amin):
+        with pytest.raises(NotImplementedError):
+            find(x)
+    with pytest.raises(RuntimeError, match="does not support complex input"):
+        x.argmax()
+
+
+def test_sums_that_need_other_numbers():
+    with pytest.raises(RuntimeError, match="expected input to have floating point or complex dtype but got Long"):
+        wengert.arange(3).nanmean()
+    with pytest.raises(NotImplementedError, match="not implemented for 'Bool'"):
+        wengert.ones(2, 2, dtype=wengert.bool).trace()
+
+
+def test_a_missing_argument_is_one_of_the_operation():
+    with pytest.raises(TypeError, match=r"^add\(\) missing 1 required positional argument: 'other'"):
+        wengert.add(wengert.ones(1))
+
+
+def test_the_frequencies_of_nothing():
+    assert wengert.fft.fftfreq(0).shape == (0,)

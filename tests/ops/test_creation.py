@@ -111,3 +111,50 @@ def test_shapes_by_name_and_by_tensor():
 
 def test_the_type_named_tensor_is_the_default_one():
     assert torch.ones(1, dtype=torch.int32).type(torch.Tensor).dtype is torch.float32
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [(float, torch.float64), (int, torch.int64), (bool, torch.bool), (complex, torch.complex128)],
+)
+def test_a_type_of_python_is_a_dtype(kind, dtype):
+    x = torch.ones(2)
+    made = [torch.zeros(2, dtype=kind), torch.tensor([1, 0], dtype=kind), x.to(kind), torch.ones_like(x, dtype=kind),
+            x.sum(dtype=kind) if kind is not bool else x.to(dtype=kind), x.new_zeros(2, dtype=kind)]  # fmt: skip
+    assert {t.dtype for t in made} == {dtype}
+
+
+@pytest.mark.parametrize("call", [torch.zeros, torch.ones(2).sum, torch.ones(2).cumsum])
+@pytest.mark.parametrize("given", ["float32", str])
+def test_nothing_else_is_a_dtype(call, given):
+    with pytest.raises(TypeError):
+        call(0, dtype=given)
+
+
+def test_a_tensor_in_a_sequence_stands_for_its_one_element():
+    one = torch.ones(1)
+    assert torch.tensor([one, one]).shape == (2,)
+    assert torch.tensor((2.0, one)).tolist() == torch.tensor((one + 1, 1.0)).tolist() == [2, 1]
+    assert torch.tensor([[1, 2], torch.ones(2)]).shape == (2, 2)
+    for data in ([torch.ones(2)], [torch.empty(0)], [torch.ones(2), [1, 2]]):
+        with pytest.raises(ValueError, match="only one element tensors can be converted to Python scalars"):
+            torch.tensor(data)
+    with pytest.raises(TypeError, match="invalid data type 'str'"):
+        torch.tensor([1, "a"])
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: torch.full(2, 1), TypeError, "argument 'size' .* must be tuple of ints, not int"),
+        (lambda: torch.full((2,), None), TypeError, "must be Number, not NoneType"),
+        (lambda: torch.full((2,), torch.ones(2)), TypeError, "must be Number, not Tensor"),
+        (lambda: torch.arange(3, dtype=torch.bool), NotImplementedError, "not implemented for 'Bool'"),
+        (lambda: torch.linspace(torch.tensor([0.0]), 1, 3), RuntimeError, "only supports 0-dimensional start and end"),
+        (lambda: torch.logspace(0, torch.tensor([1.0]), 3), RuntimeError, "only supports 0-dimensional start and end"),
+        (lambda: torch.tensor(2**63), ValueError, "Overflow when unpacking long long"),
+    ],
+)
+def test_what_can_not_be_made(make, error, text):
+    with pytest.raises(error, match=text):
+        make()

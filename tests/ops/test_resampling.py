@@ -121,3 +121,14 @@ def test_what_lies_outside(padding_mode, expected):
 def test_a_grid_of_16_bits_gives_16_bits(mode, padding_mode, dtype):
     image, grid = wengert.randn(1, 2, 4, 4).to(dtype), wengert.randn(1, 3, 3, 2).to(dtype)
     assert F.grid_sample(image, grid, mode, padding_mode, align_corners=False).dtype is dtype
+
+
+@pytest.mark.parametrize("padding_mode", ["border", "reflection"])
+def test_a_place_on_the_border_has_no_influence(padding_mode):
+    """The grid of a transformer that begins as the identity touches all borders."""
+    image = wengert.arange(16.0).reshape(1, 1, 4, 4)
+    grid = F.affine_grid(wengert.eye(2, 3).unsqueeze(0), (1, 1, 4, 4), align_corners=True).requires_grad_()
+    F.grid_sample(image, grid, padding_mode=padding_mode, align_corners=True).sum().backward()
+    moving = grid.grad[0] != 0
+    assert moving[:, [0, 3], 0].sum() == 0 and moving[[0, 3], :, 1].sum() == 0
+    assert moving[:, 1:3, 0].all() and moving[1:3, :, 1].all()

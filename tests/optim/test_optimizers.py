@@ -274,3 +274,12 @@ def test_an_optimizer_that_never_calls_init_can_step():
     wrapping = Wrapping(torch.optim.SGD([p], lr=0.5))
     wrapping.step()
     assert (wrapping.steps, p.item()) == (1, 0.5)
+
+
+def test_a_class_with_an_init_of_its_own_can_have_its_step_run_hooks():
+    class Wrapper(optim.Optimizer):
+        def __init__(self, inner):
+            self.inner = inner
+            self._patch_step_function()
+
+    assert Wrapper(torch.optim.SGD([torch.ones(1)], 0.1)).step.hooked

@@ -160,6 +160,13 @@ answers(globals(), {
 })  # fmt: skip
 
 
+def _is_torch_function_mode_enabled():
+    """Whether a TorchFunctionMode is on."""
+    from wengert import overrides
+
+    return bool(overrides.state.modes)
+
+
 def _get_accelerator(check=None):
     """The device that an accelerator would be; the CPU, as there is none."""
     return device("cpu")

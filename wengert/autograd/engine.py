@@ -358,8 +358,13 @@ def finish_wanted(pending, captured, wanted, leaves, on_tensors, create_graph):
 def before_tensor(node, g, on_tensors):
     """Run the hooks of the tensor on its gradient, then keep `.grad` if it retains it."""
     hooks = node.hooks
-    for hook in tuple(hooks.tensor.values()):
-        g = replaced(hook(as_tensor(g)), g, hook, on_tensors)
+    if hooks.tensor:
+        seen = as_tensor(g)  # one object for all of them: a hook may leave an attribute for the next
+        for hook in tuple(hooks.tensor.values()):
+            result = hook(seen)
+            if result is not None:
+                g = replaced(result, seen, hook, on_tensors)
+                seen = result
     if hooks.retain is not None and type(node) is not AccumulateGrad:
         tensor = hooks.retain()
         if tensor is not None:
@@ -399,8 +404,6 @@ def check_count(result, expected, hook):
 
 def replaced(result, g, hook, on_tensors):
     """A hook's result in place of the gradient, checked."""
-    if result is None:
-        return g
     if not isinstance(result, Tensor):
         raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
     old = as_tensor(g)

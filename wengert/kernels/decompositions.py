@@ -333,10 +333,12 @@ def svd(A, full_matrices):
         U, S, Vh = decomposed(np.linalg.svd, A, full_matrices=full_matrices)
         return columns(U), S, columns(Vh)
     except np.linalg.LinAlgError:
+        if not np.isfinite(A).all():
+            why = "contained non-finite values."
+        else:
+            why = "is ill-conditioned or has too many repeated singular values (error code: 1)."
         raise LinAlgError(
-            "linalg.svd: The algorithm failed to converge because the input matrix is ill-conditioned or has too "
-            "many repeated "
-            "singular values (error code: 1)."
+            f"linalg.svd: The algorithm failed to converge because the input matrix {why}"
         ) from None
 
 

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
+
 PI = math.pi
 
 
@@ -181,7 +183,9 @@ def refuse_unordered(input, name):
 
 def round(input, *, decimals=0):
     if input.dtype.kind in "iub":
-        return input.copy() if decimals == 0 else np.round(input, decimals)
+        if decimals:
+            refuse(input, "round_cpu", "biu")
+        return input.copy()
     if decimals == 0:
         return np.rint(input)
     ten = 10.0 ** builtin_abs(decimals)
@@ -205,10 +209,7 @@ def trunc(input):
 
 
 def frac(input):
-    if input.dtype.kind in "bc":
-        raise NotImplementedError(
-            f"\"frac_cpu\" not implemented for '{'Bool' if input.dtype.kind == 'b' else 'ComplexFloat'}'"
-        )
+    refuse(input, "frac_cpu", "biuc")
     return input - np.trunc(input)
 
 
@@ -243,6 +244,7 @@ def softplus(input, beta=1.0, threshold=20.0):
 
 def erf(input):
     """The error function; through SciPy where it is installed, else by the standard library, element by element."""
+    refuse(input, "erf_vml_cpu", "c")
     return _elementwise("erf", input)
 
 
@@ -290,6 +292,20 @@ def clamp(input, min=None, max=None):
     if min is not None and max is not None:
         return limited(input, min, max)
     return np.maximum(input, min) if max is None else np.minimum(input, max)
+
+
+def clamp_min(input, min):
+    """No less than `min`; NaN stays."""
+    if input.dtype.kind == "c":
+        refuse_unordered(input, "clamp_min")
+    return np.maximum(input, min)
+
+
+def clamp_max(input, max):
+    """No greater than `max`; NaN stays."""
+    if input.dtype.kind == "c":
+        refuse_unordered(input, "clamp_max")
+    return np.minimum(input, max)
 
 
 def limited(input, min, max):
@@ -384,7 +400,30 @@ def xlogy(input, other):
     return product
 
 
+def refuse(input, name, kinds):
+    """Raise NotImplementedError for arrays of these kinds, for which `name` says that there is no kernel."""
+    if input.dtype.kind in kinds:
+        scalar = SCALAR_NAMES[FROM_NUMPY[input.dtype]]
+        raise NotImplementedError(f"\"{name}\" not implemented for '{scalar}'")
+
+
+def hypot(input, other):
+    refuse(input, "hypot_cpu", "biuc")
+    return np.hypot(input, other)
+
+
+def nextafter(input, other):
+    refuse(input, "nextafter_cpu", "biuc")
+    return np.nextafter(input, other)
+
+
+def logaddexp2(input, other):
+    refuse(input, "logaddexp2_cpu", "biuc")
+    return np.logaddexp2(input, other)
+
+
 def logaddexp(input, other):
+    refuse(input, "logaddexp_cpu", "biu")
     if input.dtype.kind == "c":
         first = input.real >= other.real
         most, least = np.where(first, input, other), np.where(first, other, input)
@@ -394,6 +433,8 @@ def logaddexp(input, other):
 
 def addcmul(input, tensor1, tensor2, value=1):
     product = tensor1 * tensor2
+    if product.dtype.kind in "iu":
+        value = int(value)
     return input + (product if value == 1 else value * product)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels import sums
 from wengert.kernels.choices import offered
-from wengert.kernels.pointwise import logaddexp
+from wengert.kernels.pointwise import logaddexp, refuse
 
 
 def is_half(dtype):
@@ -129,24 +129,28 @@ def _refuse_empty(input, axes, name, explicit=True):
 
 
 def amax(input, dim=(), keepdim=False):
+    refuse(input, "max_values_cpu", "c")
     axes = axes_of(dim, input.ndim)
     _refuse_empty(input, axes, "amax", dim != ())
     return np.maximum.reduce(input, axis=axes, keepdims=bool(keepdim)) if axes else input.copy()
 
 
 def amin(input, dim=(), keepdim=False):
+    refuse(input, "min_values_cpu", "c")
     axes = axes_of(dim, input.ndim)
     _refuse_empty(input, axes, "amin", dim != ())
     return np.minimum.reduce(input, axis=axes, keepdims=bool(keepdim)) if axes else input.copy()
 
 
 def max_all(input):
+    refuse(input, "max_all", "c")
     if input.size == 0:
         raise RuntimeError(WHOLE_OF_NOTHING.format("max"))
     return np.maximum.reduce(input, axis=None)
 
 
 def min_all(input):
+    refuse(input, "min_all", "c")
     if input.size == 0:
         raise RuntimeError(WHOLE_OF_NOTHING.format("min"))
     return np.minimum.reduce(input, axis=None)
@@ -193,9 +197,7 @@ def _arg(input, dim, keepdim, find, name):
     if dim is not None:
         axis_of(dim, input.ndim)
     if input.dtype.kind in "c":
-        raise NotImplementedError(
-            f"\"{name}_cpu\" not implemented for '{'Bool' if input.dtype.kind == 'b' else 'ComplexFloat'}'"
-        )
+        raise RuntimeError(f"{name}(): does not support complex input")
     if input.ndim == 0:
         return np.zeros((), np.int64)
     if dim is None:

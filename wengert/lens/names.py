@@ -98,7 +98,8 @@ def below(name, value):
         attributes = getattr(value, "__dict__", None)
         if not isinstance(attributes, dict) or type(value).__module__.partition(".")[0] in ("wengert", "numpy"):
             return []
-        items = [(f"{name}.{key}", item) for key, item in attributes.items() if not key.startswith("__")]
+        shared = {k: v for k, v in vars(type(value)).items() if isinstance(v, CONTAINERS) and not k.startswith("_")}
+        items = [(f"{name}.{key}", item) for key, item in {**shared, **attributes}.items() if not key.startswith("__")]
         if isinstance(value, Module):
             items = [(n, v) for n, v in items if not n.endswith(("._parameters", "._buffers", "._modules"))]
     return [(n, v) for n, v in items if not isinstance(v, PLAIN)]

@@ -213,6 +213,9 @@ class Judge:
             return story.zero_reason
         if story.faulty or self.seen.fault is not None:
             return None
+        own = story.settled and story.reason.kind in NO_WAY and story.empty_steps == story.steps
+        if own:  # what it got was meant for another optimizer
+            return story.reason
         if story.lost and len(story.lost) >= min(story.steps, 2) and not story.moved:
             place = next((p for p in story.lost if p is not None), None)
             line = (place.file, place.line) if place is not None else source.reset_of_grad(self.files())

@@ -348,6 +348,15 @@ def turned_zero(target, order):
     return found
 
 
+def hook_of_module(order):
+    """A backward hook of a module that some of these nodes were made in; None if no module has one."""
+    for node in order:
+        module = node.site_.part.module if node.site_ is not None and node.site_.part is not None else None
+        if module is not None and module._backward_hooks:
+            return next(iter(module._backward_hooks.values()))
+    return None
+
+
 def constant_below(node):
     """A softmax over a single element before `node`: 1, whatever comes in, which is why its user was flat there."""
     for below in walk([node])[0]:
@@ -400,7 +409,10 @@ def zero_reason(target, order):
     """The `Reason` for a gradient that arrived and was zero."""
     found = turned_zero(target, order)
     if not found:
-        return Reason("zero", "{gets} a gradient that is exactly zero", rank=1)
+        hook = hook_of_module(order)
+        if hook is None:
+            return Reason("zero", "{gets} a gradient that is exactly zero", rank=1)
+        found = [(None, hook)]
     node, how = found[0]
     if how == "derivative":
         node = constant_below(node) or node

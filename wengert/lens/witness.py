@@ -239,13 +239,13 @@ class Witness(Record):
         return any(all(p is not tensor for p in whole.module.parameters()) for whole in parts if whole.module)
 
     def question_unreached(self, nodes, leaves, wanted):
-        """For each leaf that an optimizer holds and that no pass has reached yet: why not this one?"""
+        """For each leaf that an optimizer holds and never moved: why does this pass not reach it?"""
         if wanted is not None:
             return
         root = self.site(nodes[0])
         for story in list(self.stories.values()):
             tensor = story.tensor()
-            if tensor is None or not story.held or story.reached or tensor._node in leaves:
+            if tensor is None or not story.held or story.moved or tensor._node in leaves:
                 continue
             if tensor._node is not None:
                 story.blame(missing(story.site, root, self), self.passes)
@@ -377,7 +377,7 @@ class Witness(Record):
                 story = self.story(p)
                 story.held = True
                 story.steps += 1
-                if not story.reached:
+                if not story.moved:
                     story.settle(self.passes)
                 grad = p.grad
                 got = story.last_got > story.last_step

@@ -6,9 +6,11 @@ module will tell.
 """
 
 import wengert
-from wengert.tensor import Parameter, Tensor
+from wengert.tensor import Parameter, ParameterMeta, Tensor
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
+
+_ParameterMeta = ParameterMeta  # libraries derive classes of parameters from it
 
 
 class _BufferMeta(type(Tensor)):

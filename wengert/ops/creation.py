@@ -196,7 +196,11 @@ def full(
     names=None,
 ):
     """A tensor of shape `size` filled with `fill_value`, whose kind decides the dtype unless given."""
-    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
+    value = fill_value.item() if isinstance(fill_value, Tensor) and not fill_value._array.ndim else fill_value
+    if not isinstance(value, (int, float, complex, np.number, np.bool_)):
+        raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}")
     if dtype is None:
         dtype = (
             fill_value.dtype
@@ -277,6 +281,8 @@ def arange(
             if all(isinstance(x, (int, np.integer)) for x in (start, end, step))
             else dtypes.default.dtype
         )
+    if dtype is dtypes.bool_ or dtype.is_complex:
+        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{dtypes.SCALAR_NAMES[dtype]}'")
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if not (math.isfinite(start) and math.isfinite(end)):
@@ -315,12 +321,21 @@ def inclusive_range(start=0, end=None, step=1, *, out=None, dtype=None, layout=N
 FACTORIES["range"] = inclusive_range
 
 
+def ends_given(name, start, end):
+    """The ends of a range as numbers; raises RuntimeError for tensors of dimensions."""
+    given = {what: x._array.ndim for what, x in (("start", start), ("end", end)) if isinstance(x, Tensor)}
+    if any(given.values()):
+        ranks = " and ".join(f"{what} with {ndim} dimension(s)" for what, ndim in given.items())
+        raise RuntimeError(f"{name} only supports 0-dimensional start and end tensors, but got {ranks}.")
+    return tuple(x.item() if isinstance(x, Tensor) else x for x in (start, end))
+
+
 @factory
 def linspace(
     start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
 ):
     """`steps` numbers from `start` to `end`, both included, evenly spaced."""
-    start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
+    start, end = ends_given("linspace", start, end)
     steps = steps_given("linspace", steps)
     if dtype is None:
         dtype = (
@@ -375,7 +390,7 @@ def logspace(
     pin_memory=False,
 ):
     """`base` to the powers of `linspace(start, end, steps)`."""
-    start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
+    start, end = ends_given("logspace", start, end)
     steps = steps_given("logspace", steps)
     dtype = dtype or (dtypes.default.dtype if out is None else out.dtype)
     if dtype.category <= dtypes.INTEGER:
@@ -466,7 +481,7 @@ def array_of(data, dtype=None):
     if kind is float or kind is int or kind is bool or kind is complex:
         dtype = dtype or dtypes.of_scalar(data)
         if kind is int and dtype is dtypes.int64 and not -(2**63) <= data < 2**63:
-            raise RuntimeError("Overflow when unpacking long long")
+            raise ValueError("Overflow when unpacking long long")
         return np.asarray(scalar_of(data, dtype) if dtype.category < 2 else np.array(data, dtype.numpy)), dtype
     if isinstance(data, np.ndarray | np.generic):
         check_array(np.asarray(data))
@@ -522,7 +537,9 @@ def array_of_sequence(data, dtype):
         return found
     shape, leaves = [], data
     while hasattr(leaves, "__len__") and hasattr(leaves, "__getitem__") and not isinstance(leaves, (str, bytes, dict)):
-        if isinstance(leaves, (Tensor, np.ndarray)):
+        if isinstance(leaves, Tensor):  # it stands for its one element
+            break
+        if isinstance(leaves, np.ndarray):
             shape.extend(leaves.shape)
             break
         shape.append(len(leaves))
@@ -542,6 +559,8 @@ def array_of_sequence(data, dtype):
             if low < -(2**63) or high >= 2**64:
                 raise ValueError("Overflow when unpacking long long")
             if low < info.min or high > info.max:
+                if dtype is dtypes.int64:
+                    raise ValueError("Overflow when unpacking long long")
                 raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
             array = np.array(flat, dtype.numpy)
         else:
@@ -561,8 +580,8 @@ def collect(data, shape, depth, flat, found):
     """Append the numbers of nested sequences to `flat`; return the dtype they suggest together."""
     if isinstance(data, (Tensor, np.ndarray, np.generic)):
         array = data._array if isinstance(data, Tensor) else np.asarray(data)
-        if array.shape != shape[depth:]:
-            if (array.ndim == 0 or depth == len(shape)) and array.size != 1:
+        if array.shape != shape[depth:] and (depth < len(shape) or array.size != 1):
+            if depth == len(shape):
                 raise ValueError("only one element tensors can be converted to Python scalars")
             raise ValueError(mismatch(shape, depth, array.shape[0] if array.ndim else 1))
         flat.extend(array.reshape(-1).tolist() if array.dtype.kind != "V" else [float(x) for x in array.reshape(-1)])
@@ -575,6 +594,8 @@ def collect(data, shape, depth, flat, found):
                 pass
             elif hasattr(data, "__index__"):
                 data = data.__index__()
+            elif isinstance(data, str):
+                raise TypeError("new(): invalid data type 'str'")
             elif hasattr(data, "__len__"):
                 raise ValueError(mismatch(shape, depth, 1))
             elif hasattr(data, "__float__"):

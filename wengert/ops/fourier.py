@@ -233,7 +233,10 @@ def rfftfreq(n, d=1.0, *, out=None, dtype=None, layout=None, device=None, requir
 
 def finished(values, n, d, out, device, requires_grad):
     creation.check_device(device)
-    values._array[...] = values._array * (1.0 / (n * d))
+    if n == 0:
+        values = values[:0]
+    else:
+        values._array[...] = values._array * (1.0 / (n * d))
     if out is not None:
         out.resize_(values.shape)
         return out.copy_(values)

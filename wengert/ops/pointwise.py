@@ -100,13 +100,6 @@ def tensor_first(name, input):
     return input
 
 
-def one_limit(name, limit):
-    """The limit of `clamp_min` or `clamp_max`, which unlike those of `clamp` may not be left out."""
-    if limit is None:
-        raise TypeError(f"{name}(): argument '{name[6:]}' (position 2) must be Tensor or Number, not NoneType")
-    return limit
-
-
 float_power = choice(
     "float_power", lambda input, exponent: (pow, (_double(input), _double(exponent))), inplace=False,
 )  # fmt: skip
@@ -396,7 +389,7 @@ atan2 = pointwise(
     other=lambda g, input, other: angle_slope(-g, input, input * input + other * other),
 )  # fmt: skip
 hypot = pointwise(
-    "hypot", np.hypot, numbers=False, input=lambda g, input, out: g * (input / out),
+    "hypot", kernels.hypot, numbers=False, input=lambda g, input, out: g * (input / out),
     other=lambda g, other, out: g * (other / out),
 )  # fmt: skip
 maximum = pointwise(
@@ -434,12 +427,12 @@ logaddexp = pointwise(
     other=lambda g, input, other: g / (1 + exp(input - other)),
 )  # fmt: skip
 logaddexp2 = pointwise(
-    "logaddexp2", np.logaddexp2, inplace=False, numbers=False,
+    "logaddexp2", kernels.logaddexp2, inplace=False, numbers=False,
     input=lambda g, input, other: g / (1 + exp2(other - input)),
     other=lambda g, input, other: g / (1 + exp2(input - other)),
 )  # fmt: skip
 nextafter = pointwise(
-    "nextafter", np.nextafter, numbers=False, input=lambda g, input, other: select(input == other, 0, g),
+    "nextafter", kernels.nextafter, numbers=False, input=lambda g, input, other: select(input == other, 0, g),
     other=lambda g: zeros_of(g),
 )  # fmt: skip
 gcd = pointwise("gcd", np.gcd, numbers=False)
@@ -507,12 +500,16 @@ clamp = pointwise(
     min=lambda g, input, min, max: select(input < min if max is None else (input < min) & (min < max), g, 0),
     max=lambda g, input, min, max: select(input > max if min is None else (input > max) | (max < min), g, 0),
 )  # fmt: skip
-clamp_min = choice(
-    "clamp_min", lambda input, min: (clamp, (tensor_first("clamp_min", input), one_limit("clamp_min", min), None))
-)
-clamp_max = choice(
-    "clamp_max", lambda input, max: (clamp, (tensor_first("clamp_max", input), None, one_limit("clamp_max", max)))
-)
+clamp_min = pointwise(
+    "clamp_min", kernels.clamp_min, tensors=("input", "min"), numbers=("min",), mostly_numbers=("min",),
+    node="ClampMinBackward1", scalar_node="ClampMinBackward0",
+    input=lambda g, input, min: select(input >= min, g, 0), min=lambda g, input, min: select(input < min, g, 0),
+)  # fmt: skip
+clamp_max = pointwise(
+    "clamp_max", kernels.clamp_max, tensors=("input", "max"), numbers=("max",), mostly_numbers=("max",),
+    node="ClampMaxBackward1", scalar_node="ClampMaxBackward0",
+    input=lambda g, input, max: select(input <= max, g, 0), max=lambda g, input, max: select(input > max, g, 0),
+)  # fmt: skip
 
 
 def refuse_mixture(values):

@@ -5,6 +5,7 @@ The gradient of a reduction is its result's gradient, spread back over the dimen
 
 from functools import partial
 
+from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels import reductions as kernels
 from wengert.ops.declare import choice, composite, primitive
 from wengert.ops.pointwise import exp, is_complex, log, pow, select, sgn, zeros_of
@@ -242,6 +243,11 @@ def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
 @composite
 def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     """The mean of the elements that are not NaN."""
+    if not input.dtype.differentiable:
+        raise RuntimeError(
+            "nanmean(): expected input to have floating point or complex dtype but got "
+            f"{SCALAR_NAMES[input.dtype]}"
+        )
     numbers = sum(input == input, dim, keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / numbers
 

@@ -523,8 +523,14 @@ def bounded(place, size, padding_mode, align_corners):
         rest = away - turns * span
         odd = wrap((turns._array % 2).astype(away._array.dtype))
         place = rest + odd * (span - 2 * rest) + low
-        return place.clamp(0, size - 1)
-    return place.clamp(0, size - 1) if padding_mode == "border" else place
+        return within(place, size)
+    return within(place, size) if padding_mode == "border" else place
+
+
+def within(place, size):
+    """A place, or the border that it lies beyond. On the border itself it has no influence, unlike in `clamp`."""
+    inside = (place._array > 0) & (place._array < size - 1)
+    return select(wrap(inside), place, place.detach().clamp(0, size - 1))
 
 
 def axis_taps(place, mode):

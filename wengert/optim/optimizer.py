@@ -123,6 +123,12 @@ class Optimizer:
         if step is not None and not getattr(step, "hooked", False):
             cls.step = _with_step_hooks(step)
 
+    def _patch_step_function(self):
+        """Have the step of this class run the registered hooks; for classes with an `__init__` quite of their own."""
+        cls = type(self)
+        if not getattr(cls.step, "hooked", False):
+            cls.step = _with_step_hooks(cls.step)
+
     def __init__(self, params, defaults):
         self.defaults = defaults
         for table in _HOOK_TABLES:

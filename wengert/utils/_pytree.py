@@ -61,6 +61,7 @@ class NodeDef(NamedTuple):
     flatten_with_keys_fn: Callable | None = None
 
 
+Context = Any  # what a node keeps besides its children
 SUPPORTED_NODES: dict[Any, NodeDef] = {}
 
 
@@ -111,6 +112,11 @@ def is_namedtuple(value):
     return isinstance(value, tuple) and hasattr(type(value), "_fields")
 
 
+def is_structseq_instance(obj):
+    """Whether `obj` is a result with names of an operation."""
+    return isinstance(obj, tuple) and type(obj).__module__ == "wengert.return_types"
+
+
 def _get_node_type(tree):
     """What to look up in `SUPPORTED_NODES`."""
     return namedtuple if is_namedtuple(tree) else type(tree)
@@ -120,6 +126,11 @@ def children_of(tree):
     """(children, context) of an inner node; None for a leaf."""
     node = SUPPORTED_NODES.get(_get_node_type(tree))
     return None if node is None else node.flatten_fn(tree)
+
+
+def tree_is_leaf(tree, is_leaf=None):
+    """Whether `tree` is a leaf: no container that is known, or one that `is_leaf` says to leave whole."""
+    return (is_leaf is not None and is_leaf(tree)) or _get_node_type(tree) not in SUPPORTED_NODES
 
 
 def tree_flatten(tree, is_leaf=None):

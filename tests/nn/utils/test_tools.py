@@ -121,3 +121,25 @@ def test_fusion_computes_the_same():
 def test_clipping_the_gradients_of_nothing_is_worth_a_word():
     with pytest.warns(UserWarning, match="is an empty generator"):
         nn.utils.clip_grad_norm_((p for p in ()), 1.0)
+
+
+def test_what_a_call_puts_in_the_place_of_a_buffer_is_handed_back():
+    class Counter(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("count", torch.zeros(1))
+
+        def forward(self):
+            self.count = self.count + 1
+
+    counter, buffers = Counter(), {"count": torch.tensor([5.0])}
+    functional_call(counter, buffers, ())
+    assert buffers["count"].item() == 6 and counter.count.item() == 0
+
+
+def test_amounts_to_prune_are_numbers_or_fractions():
+    assert [prune._compute_nparams_toprune(amount, 15) for amount in (0.3, 7, 0)] == [4, 7, 0]
+    with pytest.raises(ValueError, match="amount=20 should be smaller than the number of parameters to prune=19"):
+        prune._validate_pruning_amount(20, 19)
+    with pytest.raises(TypeError, match="Must be int or float"):
+        prune._validate_pruning_amount_init("half")

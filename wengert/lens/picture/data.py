@@ -44,6 +44,7 @@ class Vertex:
     line: Line | None = None
     saved: list[Kept] | None = field(default_factory=list)  # None: freed
     saved_bytes: int = 0
+    shared_bytes: int = 0  # of these, what an earlier node keeps too
     formulas: str | None = None  # a key of Graph.formulas
     reached: bool = True  # whether backward from the roots comes here
     gradient: dict | None = None  # statistics of the gradient, as `summary` gives them
@@ -60,7 +61,7 @@ class Vertex:
             shown["freed"] = True
         elif self.saved:
             shown["saved"] = [kept.as_dict() for kept in self.saved]
-        for name in ("dtype", "module", "saved_bytes", "formulas", "gradient", "root"):
+        for name in ("dtype", "module", "saved_bytes", "shared_bytes", "formulas", "gradient", "root"):
             value = getattr(self, name)
             if value:
                 shown[name] = value

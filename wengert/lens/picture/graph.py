@@ -198,6 +198,7 @@ class Builder:
             for kept in saved:
                 if kept.memory:
                     vertex.saved_bytes += kept.nbytes
+                    vertex.shared_bytes += kept.nbytes if kept.memory in memories else 0
                     memories[kept.memory] = max(kept.nbytes, memories.get(kept.memory, 0))
         if node.site_ is not None:
             self.add_site(vertex, node.site_)

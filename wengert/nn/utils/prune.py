@@ -177,27 +177,35 @@ class Identity(BasePruningMethod):
         return default_mask
 
 
-def _check_amount(amount):
+def _validate_pruning_amount_init(amount):
+    """Raise TypeError unless `amount` is a number, ValueError unless it is a fraction or a count."""
     if not isinstance(amount, numbers.Real):
         raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
     if amount < 0 or (not isinstance(amount, numbers.Integral) and amount > 1.0):
         raise ValueError(f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer")
 
 
-def _count(amount, size):
-    """How many of `size` to prune: an absolute number, or a fraction."""
-    if not isinstance(amount, numbers.Integral):
-        return round(amount * size)
-    if amount > size:
-        raise ValueError(f"amount={amount} should be smaller than the number of parameters to prune={size}")
-    return amount
+def _validate_pruning_amount(amount, tensor_size):
+    """Raise ValueError if more is to be pruned than there is."""
+    if isinstance(amount, numbers.Integral) and amount > tensor_size:
+        raise ValueError(f"amount={amount} should be smaller than the number of parameters to prune={tensor_size}")
+
+
+def _compute_nparams_toprune(amount, tensor_size):
+    """How many of `tensor_size` to prune: an absolute number, or a fraction."""
+    return amount if isinstance(amount, numbers.Integral) else round(amount * tensor_size)
+
+
+def _count(amount, tensor_size):
+    _validate_pruning_amount(amount, tensor_size)
+    return _compute_nparams_toprune(amount, tensor_size)
 
 
 class RandomUnstructured(BasePruningMethod):
     """Prune elements at random."""
 
     def __init__(self, amount):
-        _check_amount(amount)
+        _validate_pruning_amount_init(amount)
         self.amount = amount
 
     def compute_mask(self, t, default_mask):
@@ -213,7 +221,7 @@ class L1Unstructured(BasePruningMethod):
     """Prune the elements of least absolute value."""
 
     def __init__(self, amount):
-        _check_amount(amount)
+        _validate_pruning_amount_init(amount)
         self.amount = amount
 
     def compute_mask(self, t, default_mask):
@@ -250,7 +258,7 @@ class RandomStructured(_Structured):
     """Prune whole channels at random."""
 
     def __init__(self, amount, dim=-1):
-        _check_amount(amount)
+        _validate_pruning_amount_init(amount)
         self.amount = amount
         self.dim = dim
 
@@ -267,7 +275,7 @@ class LnStructured(_Structured):
     """Prune the channels of least p-norm."""
 
     def __init__(self, amount, n, dim=-1):
-        _check_amount(amount)
+        _validate_pruning_amount_init(amount)
         self.amount = amount
         self.n = n
         self.dim = dim

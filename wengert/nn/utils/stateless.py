@@ -108,8 +108,11 @@ def call_with(module, given, args, kwargs, tie_weights, strict):
         )
     args = () if args is None else args if isinstance(args, tuple) else (args,)
     tensors = _untied(module, given) if tie_weights else dict(given)
-    with _swapped(module, tensors, strict):
-        return module(*args, **(kwargs or {}))
+    try:
+        with _swapped(module, tensors, strict):
+            return module(*args, **(kwargs or {}))
+    finally:  # what the module put in the place of a tensor, the caller finds in its own dict
+        given.update({name: tensors[name] for name in given})
 
 
 def functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, tie_weights=True, strict=False):

@@ -24,13 +24,11 @@ NATIVE_DEVICES = ("cpu", "cuda", "xpu", "meta", "mps", "mtia")
 GRADCHECK_NONDET_TOL = 0.0
 TEST_WITH_SLOW_GRADCHECK = os.environ.get("PYTORCH_TEST_WITH_SLOW_GRADCHECK", "0") == "1"
 
-torch_to_numpy_dtype_dict = {
-    dtype: dtype.numpy.type for dtype in element_types.BY_NAME.values() if dtype.numpy.kind in "biufc"
-}
-torch_to_numpy_dtype_dict[element_types.bfloat16] = np.float32
 numpy_to_torch_dtype_dict = {
-    dtype.numpy.type: dtype for dtype in element_types.BY_NAME.values() if dtype.numpy.kind in "biufc"
+    array.type: dtype for array, dtype in element_types.FROM_NUMPY.items() if array.kind in "biufc"
 }
+torch_to_numpy_dtype_dict = {dtype: array for array, dtype in numpy_to_torch_dtype_dict.items()}
+torch_to_numpy_dtype_dict[element_types.bfloat16] = np.float32
 
 
 def numpy_to_torch_dtype(numpy_dtype):

@@ -132,7 +132,7 @@ const Scene = (() => {
     const module = node.module || "";
     const rest = module === path ? "" : path && module.startsWith(path + ".") ? module.slice(path.length + 1) : module;
     const kind = (model.data.classes || {})[module];
-    const caption = node.kind === "operation" && rest ? elide(kind ? `${rest} · ${kind}` : rest, 36) : "";
+    const caption = (node.kind === "operation" || node.kind === "gone") && rest ? elide(kind ? `${rest} · ${kind}` : rest, 36) : "";
     const title = elide(node.title, 32);
     const at = model.oneFile && node.line ? `:${node.line.line}` : place(node.line); // the file is named once, in the panel
     const shape = [shapeText(node.shape), node.dtype && node.dtype !== "float32" ? node.dtype : ""].filter(Boolean).join("  ");

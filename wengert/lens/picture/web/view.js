@@ -381,7 +381,7 @@
   function aboutGroup(id) {
     const group = groups[id], members = membersOf(id);
     const parameters = members.filter((n) => nodes[n].kind === "parameter");
-    const kept = members.reduce((sum, n) => sum + (nodes[n].saved_bytes || 0), 0);
+    const kept = members.reduce((sum, n) => sum + keptFirst(nodes[n]), 0);
     const count = parameters.reduce((sum, n) => sum + (nodes[n].shape || []).reduce((a, b) => a * b, 1), 0);
     const inside = new Set(members), cuts = data.cuts.map((c, i) => [c, i]).filter(([c]) => inside.has(c.from) || inside.has(c.to));
     const kinds = { module: "module", repeat: "the same operations, again and again", stretch: "a stretch of the graph" };
@@ -403,12 +403,15 @@
       `<p>No gradient flows from <b>${escape(nodes[cut.to].title)}</b> back to <b>${escape(nodes[cut.from].title)}</b> along this way.</p>`;
   }
 
+  // What a node keeps and no node before it does: memory that several keep is counted once.
+  const keptFirst = (node) => (node.saved_bytes || 0) - (node.shared_bytes || 0);
+
   function overview() {
     const byLine = new Map();
-    for (const node of nodes) if (node.saved_bytes && node.line) {
+    for (const node of nodes) if (keptFirst(node) && node.line) {
       const key = place(node.line), known = byLine.get(key);
-      if (!known || node.saved_bytes > nodes[known.id].saved_bytes) byLine.set(key, { id: node.id, sum: (known?.sum || 0) + node.saved_bytes });
-      else known.sum += node.saved_bytes;
+      if (!known || node.saved_bytes > nodes[known.id].saved_bytes) byLine.set(key, { id: node.id, sum: (known?.sum || 0) + keptFirst(node) });
+      else known.sum += keptFirst(node);
     }
     const operations = nodes.filter((n) => n.kind === "operation").length;
     const parameters = nodes.filter((n) => n.kind === "parameter");

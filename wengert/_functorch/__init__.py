@@ -1,0 +1,1 @@
+"""``torch._functorch``: the inner works of PyTorch's transforms, of which libraries import parts."""
