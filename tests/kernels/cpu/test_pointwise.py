@@ -147,7 +147,8 @@ def test_a_number_in_float32_beside_halves_leaves_them_halves(dtype):
     a = numbers(100, np.float32).astype(dtype)
     got = Kernel("mul", np.multiply)(a, np.array(0.3, np.float32))
     assert got.dtype == dtype
-    np.testing.assert_array_equal(got.view(np.uint16), (a.astype(np.float32) * np.float32(0.3)).astype(dtype).view(np.uint16))
+    wanted = (a.astype(np.float32) * np.float32(0.3)).astype(dtype)
+    np.testing.assert_array_equal(got.view(np.uint16), wanted.view(np.uint16))
 
 
 def test_what_cannot_be_recorded_stays_with_the_reference():
