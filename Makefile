@@ -20,8 +20,8 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
 TORCH = 2.13.0
 TORCH_CPU_INDEX = https://download.pytorch.org/whl/cpu
 
-KERNEL_TESTS = tests/conformance/test_nn.py tests/conformance/test_optim.py tests/conformance/test_functional.py \
-    tests/conformance/test_programs_in_style.py
+KERNEL_TESTS = $(addprefix tests/conformance/test_,$(addsuffix .py,autocast autograd distributions foreach functional \
+    indexing interop kinks nn optim programs programs_in_style random random_operations sorting sparse))
 
 .PHONY: help demo test browser pictures conformance conformance-kernels bench bench-large bench-readme lint stubs clean
 .DELETE_ON_ERROR:
