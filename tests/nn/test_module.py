@@ -364,3 +364,14 @@ def test_the_prefix_of_a_wrapper_is_taken_off():
     nn.modules.utils.consume_prefix_in_state_dict_if_present(state, "0.")
     assert list(state) == ["weight", "bias"] and list(state._metadata) == [""]
     nn.Linear(1, 1).load_state_dict(state)
+
+
+def test_a_linear_layers_node_shows_its_bias_first():
+    """As the first tutorial prints it: a linear layer's first edge is its bias's AccumulateGrad."""
+    layer, x = nn.Linear(3, 2), torch.relu(torch.randn(4, 3, requires_grad=True))
+    bias, data, weight = (node for node, _ in layer(x).grad_fn.next_functions)
+    assert bias.variable is layer.bias
+    assert weight.variable is layer.weight
+    assert data is x.grad_fn
+    plain = nn.Linear(3, 2, bias=False)
+    assert plain(x).grad_fn.next_functions[0][0] is x.grad_fn

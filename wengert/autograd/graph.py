@@ -320,7 +320,7 @@ class Node:
     @property
     def next_functions(self):
         """A (node, output number) pair for each input; (None, 0) for one that needs no gradient."""
-        return tuple(public_edge(edge) for edge in self.edges) + ((None, 0),) * self.numbers
+        return shown_edges(self.edges) + ((None, 0),) * self.numbers
 
     @property
     def metadata(self):
@@ -365,6 +365,11 @@ class Node:
 
     def release(self):
         """Drop everything this node keeps."""
+
+
+def shown_edges(edges):
+    """The pairs that ``next_functions`` shows for edges."""
+    return tuple(map(public_edge, edges))
 
 
 def public_edge(edge):

@@ -765,6 +765,7 @@ def make_node_class(op, scalars, arithmetic, full):
             "apply": namespace["apply"],
             "apply_graph": namespace["apply_graph"],
             "release": namespace["release"],
+            **({"next_functions": op.next_functions} if op.next_functions else {}),
         },
     )
     _node_classes.append((kind, (op, scalars, arithmetic, full)))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from wengert.autograd.graph import shown_edges
 from wengert.errors import type_name
 from wengert.kernels.matmul import c_name, of_halves, state, times
 from wengert.kernels.sums import add_rows
@@ -151,6 +152,15 @@ linear = primitive(
         RuntimeError: shapes or dtypes do not fit together.
     """,
 )  # fmt: skip
+
+
+def _bias_first(node):
+    """Input, weight, bias as PyTorch's addmm shows them: the bias first, if there is one."""
+    input, weight, bias = node.edges
+    return shown_edges((input, weight) if bias is None else (bias, input, weight))
+
+
+linear.next_functions = property(_bias_first)
 linear.export(namespace="nn.functional", method=False)
 
 
