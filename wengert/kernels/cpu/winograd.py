@@ -297,12 +297,17 @@ class Task:
         threads.share(address, argument, self.tasks)
 
 
+@cache
+def both_matrix():
+    """G ⊗ G (36, 9), which evaluates a kernel in both dimensions."""
+    g = weight_matrix()
+    return np.kron(g, g).astype(np.float32)
+
+
 def points_of_weight(w, c, o):
     """G w Gᵀ (36, c, o), in panels of columns, for `w` (O, C, 3, 3); zeros where `c` and `o` exceed C and O."""
-    g = weight_matrix()
-    both = np.kron(g, g).astype(np.float32)
     filters, channels = w.shape[:2]
-    points = (both @ w.transpose(2, 3, 1, 0).reshape(9, -1)).reshape(TAPS, channels, filters)
+    points = (both_matrix() @ w.transpose(2, 3, 1, 0).reshape(9, -1)).reshape(TAPS, channels, filters)
     if (channels, filters) != (c, o):
         points = np.pad(points, ((0, 0), (0, c - channels), (0, o - filters)))
     panels, start = [], 0
@@ -341,6 +346,5 @@ def correlate_weight(g, x, padding):
     task = Task(len(x), g.shape[2:], c, o, TAPS * c * o)
     task.run(correlate_address(), len(x), described_x, described_g, 0, 0)
     total = task.scratch[:, : TAPS * c * o].sum(0).reshape(TAPS, o, c)[:, : g.shape[1], : x.shape[1]]
-    both = np.kron(weight_matrix(), weight_matrix()).astype(np.float32)
     flat = np.ascontiguousarray(total).reshape(TAPS, -1)
-    return (both.T @ flat).reshape(3, 3, g.shape[1], x.shape[1]).transpose(2, 3, 0, 1)
+    return (both_matrix().T @ flat).reshape(3, 3, g.shape[1], x.shape[1]).transpose(2, 3, 0, 1)
