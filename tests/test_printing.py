@@ -230,3 +230,12 @@ def test_a_plain_scalar_formats_as_its_number():
 def test_other_tensors_take_no_format_specification(tensor):
     with pytest.raises(TypeError, match="unsupported format string"):
         f"{tensor:.2f}"
+
+
+def test_a_node_of_the_engine_is_named_without_its_namespace():
+    x = wengert.ones(2, requires_grad=True)
+    y = x * 1
+    y[0] = 5
+    assert repr(y) == "tensor([5., 1.], grad_fn=<CopySlices>)"
+    assert repr(wengert.zeros(2).copy_(x)) == "tensor([1., 1.], grad_fn=<CopyBackwards>)"
+    assert y.grad_fn.name() == "torch::autograd::CopySlices"

@@ -89,7 +89,7 @@ class Meta(Tensor):
         if self.dtype is not default.dtype:
             said.append(f"dtype={self.dtype}")
         if self.grad_fn is not None:
-            said.append(f"grad_fn=<{self.grad_fn.name()}>")
+            said.append(f"grad_fn=<{self.grad_fn.name().rpartition(':')[2]}>")
         elif self.requires_grad:
             said.append("requires_grad=True")
         text = f"tensor({', '.join(said)})"

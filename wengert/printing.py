@@ -249,7 +249,7 @@ def _inferred(dtype: str) -> bool:
 
 def _place_in_graph(tensor: Any) -> Iterator[str]:
     if tensor.grad_fn is not None:
-        yield f"grad_fn=<{tensor.grad_fn.name()}>"
+        yield f"grad_fn=<{tensor.grad_fn.name().rpartition(':')[2]}>"
     elif tensor.requires_grad:
         yield "requires_grad=True"
     tangent = tensor._tangent
