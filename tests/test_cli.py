@@ -131,7 +131,7 @@ class TestOtherProcesses:
                 child.join()
         """
         out = launch(WENGERT, write(program))
-        assert (out.stdout, out.returncode) == ("('wengert', 'wengert.version')\n", 0), out.stderr
+        assert (out.stdout, out.returncode) == ("('torch', 'wengert.version')\n", 0), out.stderr
 
 
 class TestTheEnd:
