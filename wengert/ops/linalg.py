@@ -13,6 +13,7 @@ HIDDEN = {"function": False, "method": False}
 
 
 def times(a, b):
+    """a @ b, in derivatives: on arrays a large product goes to the fast kernel."""
     return a @ b
 
 

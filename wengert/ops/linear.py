@@ -68,9 +68,10 @@ def _general(input, weight, bias):
 def _half(input, weight, bias):
     """16-bit floats (and integers) are multiplied and summed in 32 bits."""
     wide = np.int32 if input.dtype.kind == "i" else np.float32
-    out = of_halves(input, weight.T, wide if bias is not None else input.dtype)
-    if out is not None:
-        return out if bias is None else (out + bias.astype(wide)).astype(input.dtype)
+    if bias is None or bias.shape == weight.shape[:1]:
+        out = of_halves(input, weight.T, wide if bias is not None else input.dtype)
+        if out is not None:
+            return out if bias is None else (out + bias.astype(wide)).astype(input.dtype)
     out = _general(input.astype(wide), weight.astype(wide), None if bias is None else bias.astype(wide))
     return out.astype(input.dtype)
 

@@ -99,6 +99,7 @@ def test_few_rows_and_columns_are_numpys():
     a, b = np.ones((2, 4000), np.float32), np.ones((4000, 3), np.float32)
     if not gemm.FROM:
         assert gemm.times(a, b) is None
+        assert gemm.times(np.ones((1, 1, 512), np.float32), np.ones((512, 512), np.float32)) is None
     np.testing.assert_array_equal(matmul.times(a, b), np.full((2, 3), 4000, np.float32))
     assert gemm.times(a[:, :0], b[:0]) is None
     assert gemm.times(a.astype(float), b.astype(float)) is None

@@ -20,7 +20,7 @@ from wengert.kernels.cpu.products import ROWS, accumulate, panel_widths, transpo
 
 DEPTH = 512  # of a panel at a time
 BLOCK = 64  # rows of a task, at least, where that leaves enough tasks
-FEWEST = 16  # rows and columns, or as many results
+FEWEST = 256  # results of a product; one row or column is a vector, for which BLAS needs no panel
 
 FIELDS = ("rows", "columns", "depth", "block", "row_tasks", "panels", "tasks", "group", "a_group", "a_batch", "a_row",
           "a_depth", "b_group", "b_batch", "b_depth", "b_column", "out_group", "out_batch", "out_row")  # fmt: skip
@@ -167,8 +167,9 @@ def times(a, b, bias=None, out=None):
         return None
     if out is not None and (out.dtype != np.float32 or out.strides[-1] != 4 or out.ndim > 4):
         return None
-    (rows, depth), columns = a.shape[-2:], b.shape[-1]
-    if min(rows, columns) < FEWEST and rows * columns < FEWEST * FEWEST and not FROM:
+    depth, columns = a.shape[-1], b.shape[-1]
+    rows = a.size // depth if b.ndim == 2 and out is None else a.shape[-2]
+    if (min(rows, columns) == 1 or rows * columns < FEWEST) and not FROM:
         return None
     if b.ndim == 2 and out is None:
         return product(a.reshape(1, 1, -1, depth), b[None, None], bias).reshape(*a.shape[:-1], columns)
@@ -179,7 +180,7 @@ def times(a, b, bias=None, out=None):
         whole = (1,) * (2 - len(outer)) + outer
         a, b = (x if x.shape[:-2] == whole else np.broadcast_to(x, (*whole, *x.shape[-2:])) for x in (a, b))
     if out is None:
-        return product(a, b, bias).reshape(*outer, rows, columns)
+        return product(a, b, bias).reshape(*outer, a.shape[2], columns)
     product(a, b, bias, out.reshape(*a.shape[:2], rows, columns) if out.ndim < 4 else out)
     return out
 

@@ -89,7 +89,7 @@ def _run_direction(step, gates, hidden, weights, reverse):
 
 def _suits_loop(data, hidden, weights):
     """Whether the loop on arrays computes this: plain tensors of single or double precision, no projection."""
-    given = [data, *hidden, *(w for w in weights.values())]
+    given = [data, *hidden, *weights.values()]
     plain = all(type(t) in (Tensor, Parameter) and t.dtype is data.dtype for t in given)
     suits = plain and "weight_hr" not in weights and data.dtype in (wengert.float32, wengert.float64)
     return suits and not rare.is_changed()
