@@ -8,6 +8,7 @@ instead; and since the error is a NotImplementedError as well, whoever prepared 
     raise missing(__name__, name)  # where a module's `__getattr__` has found nothing
 """
 
+import importlib
 from typing import NamedTuple
 
 
@@ -242,10 +243,17 @@ def missing(module, name):
     return AttributeError(text) if why is None else NotInWengert(f"{text}: {why}")
 
 
-def outside(module):
-    """The `__getattr__` of a module all of whose names are in it."""
+def outside(module, submodules=False):
+    """The `__getattr__` of a module whose names are all in it, or are its `submodules`, loaded when first touched."""
 
     def __getattr__(name):
+        home = f"{module}.{name}"
+        if submodules and not name.startswith("__"):
+            try:
+                return importlib.import_module(home)
+            except ModuleNotFoundError as error:
+                if error.name != home:
+                    raise
         raise missing(module, name)
 
     return __getattr__

@@ -7,7 +7,7 @@ import importlib
 import os
 
 from wengert.absent import answers, refuses
-from wengert.outside import missing
+from wengert.outside import outside
 
 NO_GROUP = ValueError(
     "Default process group has not been initialized, please make sure to call init_process_group. (wengert has no "
@@ -90,12 +90,4 @@ def get_node_local_rank(fallback_rank=None):
     return int(rank)
 
 
-def __getattr__(name):
-    home = f"{__name__}.{name}"
-    if not name.startswith("__"):
-        try:
-            return importlib.import_module(home)
-        except ModuleNotFoundError as error:
-            if error.name != home:
-                raise
-    raise missing(__name__, name)
+__getattr__ = outside(__name__, submodules=True)

@@ -5,18 +5,9 @@ import importlib
 import sys
 import weakref
 
-from wengert.outside import missing
+from wengert.outside import outside
 
-
-def __getattr__(name):
-    home = f"wengert.utils.{name}"
-    if not name.startswith("__"):
-        try:
-            return importlib.import_module(home)
-        except ModuleNotFoundError as error:
-            if error.name != home:
-                raise
-    raise missing(__name__, name)
+__getattr__ = outside(__name__, submodules=True)
 
 
 POISONED = (

@@ -273,3 +273,18 @@ def _power(self, exponent):
 
 
 Symbol.__pow__ = _power
+
+
+def in_order(roots):
+    """Every node of some trees once, each after what it is made of."""
+    seen, stack = set(), list(reversed(roots))
+    while stack:
+        node = stack[-1]
+        missing = [] if id(node) in seen else [a for a in node.args if id(a) not in seen]
+        if missing:
+            stack.extend(missing)
+            continue
+        stack.pop()
+        if id(node) not in seen:
+            seen.add(id(node))
+            yield node

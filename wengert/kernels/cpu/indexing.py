@@ -4,140 +4,60 @@ Rows are shared by threads so that the result is the same for any number of them
 the results; adding, some of the rows of the table, to which it adds in the order in which the values stand.
 """
 
-import ctypes
+from functools import cache
 
 import numpy as np
 
 from wengert.kernels import indexing as reference
-from wengert.kernels.cpu import native
-from wengert.kernels.cpu.assembly import Body
+from wengert.kernels.cpu.assembly import COMPUTE
 from wengert.kernels.cpu.expressions import F32, F64, Symbol
-from wengert.kernels.cpu.pointwise import Kernel, entry_text, lanes_for
+from wengert.kernels.cpu.function import kernel, plan, task
+from wengert.kernels.cpu.pointwise import Kernel, lanes_for
 
 INT64 = np.dtype(np.int64)
 PARTS = 16  # of the table, when rows are added
 
-TAKE = """
-declare void @wengert_parallel(ptr, ptr, i64)
-declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
-declare i64 @llvm.smin.i64(i64, i64)
-
-; layout: bytes of a row, number of results, results of a task, three unused, tasks; arrays: table, index, out
-define internal void @task(ptr %job, i64 %part) {
-entry:
-  %layout = load ptr, ptr %job
-  %bytes = load i64, ptr %layout
-  %count_p = getelementptr i64, ptr %layout, i64 1
-  %count = load i64, ptr %count_p
-  %each_p = getelementptr i64, ptr %layout, i64 2
-  %each = load i64, ptr %each_p
-  %table_p = getelementptr ptr, ptr %job, i64 1
-  %table = load ptr, ptr %table_p
-  %index_p = getelementptr ptr, ptr %job, i64 2
-  %index = load ptr, ptr %index_p
-  %out_p = getelementptr ptr, ptr %job, i64 3
-  %out = load ptr, ptr %out_p
-  %first = mul i64 %part, %each
-  %end0 = add i64 %first, %each
-  %end = call i64 @llvm.smin.i64(i64 %end0, i64 %count)
-  br label %test
-test:
-  %i = phi i64 [ %first, %entry ], [ %next, %row ]
-  %more = icmp slt i64 %i, %end
-  br i1 %more, label %row, label %done
-row:
-  %at = getelementptr i64, ptr %index, i64 %i
-  %which = load i64, ptr %at
-  %from0 = mul i64 %which, %bytes
-  %from = getelementptr i8, ptr %table, i64 %from0
-  %to0 = mul i64 %i, %bytes
-  %to = getelementptr i8, ptr %out, i64 %to0
-  call void @llvm.memcpy.p0.p0.i64(ptr %to, ptr %from, i64 %bytes, i1 false)
-  %next = add i64 %i, 1
-  br label %test
-done:
-  ret void
-}
-"""
-
-ADD_HEAD = """
-; layout: width, number of values, rows of a part, rows, two unused, parts; arrays: index, values, table
-define internal void @task(ptr %job, i64 %part) {
-entry:
-  %layout = load ptr, ptr %job
-  %width = load i64, ptr %layout
-  %count_p = getelementptr i64, ptr %layout, i64 1
-  %count = load i64, ptr %count_p
-  %each_p = getelementptr i64, ptr %layout, i64 2
-  %each = load i64, ptr %each_p
-  %index_p = getelementptr ptr, ptr %job, i64 1
-  %index = load ptr, ptr %index_p
-  %values_p = getelementptr ptr, ptr %job, i64 2
-  %values = load ptr, ptr %values_p
-  %table_p = getelementptr ptr, ptr %job, i64 3
-  %table = load ptr, ptr %table_p
-  %low = mul i64 %part, %each
-  %high = add i64 %low, %each
-  br label %value_test
-value_test:
-  %k = phi i64 [ 0, %entry ], [ %k_next, %value_end ]
-  %k_more = icmp slt i64 %k, %count
-  br i1 %k_more, label %value, label %done
-value:
-  %at = getelementptr i64, ptr %index, i64 %k
-  %which = load i64, ptr %at
-  %not_below = icmp sge i64 %which, %low
-  %below = icmp slt i64 %which, %high
-  %mine = and i1 %not_below, %below
-  br i1 %mine, label %row, label %value_end
-row:
-"""
+UNUSED = ["unused"] * 3
 
 
-def add_text(dtype):
-    """The module that adds rows of this dtype."""
-    lanes = lanes_for([Symbol("argument", (), dtype)])
-    size = dtype.itemsize
-    lines = [f"  %row_bytes = mul i64 %width, {size}", "  %to0 = mul i64 %which, %row_bytes",
-             "  %to = getelementptr i8, ptr %table, i64 %to0", "  %from0 = mul i64 %k, %row_bytes",
-             "  %from = getelementptr i8, ptr %values, i64 %from0", "  br label %test", "test:",
-             "  %i = phi i64 [ 0, %row ], [ %next, %step ]", f"  %next = add i64 %i, {lanes}",
-             "  %whole = icmp sle i64 %next, %width", "  br i1 %whole, label %step, label %rest", "step:"]  # fmt: skip
-    declared = set()
-    for masked in (False, True):
-        body = Body(lanes)
-        body.names = 1000 if masked else 0
-        mask = None
-        if masked:
-            lines += ["rest:", "  %some = icmp slt i64 %i, %width", "  br i1 %some, label %part_row, label %value_end",
-                      "part_row:"]  # fmt: skip
-            short = body.let(f"trunc i64 {body.let('sub i64 %width, %i')} to i32")
-            places = ", ".join(f"i32 {j}" for j in range(lanes))
-            mask = body.let(f"icmp ult <{lanes} x i32> <{places}>, {body.splat(short, 'i32')}")
-        held, new = (body.load(base, "%i", dtype, mask) for base in ("%to", "%from"))
-        total = body.let(f"fadd {body.type_of(dtype)} {held}, {new}")
-        body.store(total, "%to", "%i", dtype, mask)
-        declared |= body.declared
-        lines += [*body.lines, f"  br label %{'value_end' if masked else 'test'}"]
-    lines += ["value_end:", "  %k_next = add i64 %k, 1", "  br label %value_test", "done:", "  ret void", "}"]
-    return "\n".join(["declare void @wengert_parallel(ptr, ptr, i64)", *sorted(declared), ADD_HEAD.rstrip("\n"),
-                      *lines, *entry_text(3)])  # fmt: skip
+def take_function():
+    """Copy rows of the table that the index names, `each` of them."""
+    f, field, (table, index, out) = task(("bytes", "count", "each", *UNUSED, "tasks"), 3, 1)
+    size, first = field["bytes"], f.mul("%task", field["each"])
+    row = lambda pointer, k: f.op(f"getelementptr i8, ptr {pointer}, i64 {f.mul(k, size)}")
+    with f.loop(first, f.minimum(f.add(first, field["each"]), field["count"])) as i:
+        which = f.load(f.op(f"getelementptr i64, ptr {index}, i64 {i}"), "i64")
+        f.do(f"call void @llvm.memcpy.p0.p0.i64(ptr {row(out, i)}, ptr {row(table, which)}, i64 {size}, i1 false)")
+    return f
 
 
-_functions: dict[object, object] = {}
+def add_function(dtype):
+    """Add to those of `each` rows of the table that the index names, in the order of the values."""
+    element, lanes = COMPUTE[dtype], lanes_for([Symbol("argument", (), dtype)])
+    f, field, (index, values, table) = task(("width", "count", "each", *UNUSED, "tasks"), 3, lanes)
+    width, low = field["width"], f.mul("%task", field["each"])
+    high, whole = f.add(low, field["each"]), f.mul(f.div(width, lanes), lanes)
+    at = lambda pointer, k: f.op(f"getelementptr {element}, ptr {pointer}, i64 {k}")
+    with f.loop(0, field["count"]) as k:
+        which = f.load(f.op(f"getelementptr i64, ptr {index}, i64 {k}"), "i64")
+        mine = f.op(f"and i1 {f.op(f'icmp sge i64 {which}, {low}')}, {f.op(f'icmp slt i64 {which}, {high}')}")
+
+        def row(k=k, which=which):
+            to, source = at(table, f.mul(which, width)), at(values, f.mul(k, width))
+            for step, start, end in ((lanes, 0, whole), (1, whole, width)):
+                kind = f"<{step} x {element}>"
+                with f.loop(start, end, step) as i:
+                    place = at(to, i)
+                    total = f.op(f"fadd {kind} {f.load(place, kind)}, {f.load(at(source, i), kind)}")
+                    f.store(total, place, kind)
+
+        f.where(mine, row)
+    return f
 
 
-def function(key, text):
-    found = _functions.get(key)
-    if found is None:
-        address = native.compile_text(text(), ["loop"])["loop"]
-        found = _functions[key] = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)(address)
-    return found
-
-
-def run(key, text, layout, *arrays):
-    values = (ctypes.c_int64 * 7)(*layout)
-    function(key, text)(ctypes.addressof(values), *map(id, arrays))
+@cache
+def compiled(make, *options):
+    return kernel([make(*options)], 3)
 
 
 def take_rows(weight, indices, padding_idx=-1, scale_grad_by_freq=False):
@@ -148,8 +68,8 @@ def take_rows(weight, indices, padding_idx=-1, scale_grad_by_freq=False):
     out = np.empty((*indices.shape, weight.shape[1]), weight.dtype)
     row = weight.shape[1] * weight.dtype.itemsize
     each = max(1, (1 << 16) // row)
-    run("take", lambda: "\n".join([TAKE, *entry_text(3)]), (row, index.size, each, 0, 0, 0, -(-index.size // each)),
-        weight, index, out)  # fmt: skip
+    numbers = plan(row, index.size, each, 0, 0, 0, -(-index.size // each))
+    compiled(take_function)(numbers, id(weight), id(index), id(out))
     return out
 
 
@@ -168,8 +88,8 @@ def accumulate_rows(target, index, values, ufunc=np.add):
         raise IndexError("index out of range in self")
     index, values = np.ascontiguousarray(index), np.ascontiguousarray(values)
     each = -(-len(target) // PARTS)
-    run(target.dtype, lambda: add_text(target.dtype), (target[0].size, len(index), each, len(target), 0, 0, PARTS),
-        index, values, target)  # fmt: skip
+    numbers = plan(target[0].size, len(index), each, 0, 0, 0, PARTS)
+    compiled(add_function, target.dtype)(numbers, id(index), id(values), id(target))
 
 
 FILL = Kernel("masked_fill", lambda input, mask, value: np.where(mask, value, input))

@@ -20,7 +20,7 @@ import numpy as np
 
 from wengert.kernels.cpu import native
 from wengert.kernels.cpu.assembly import COMPUTE, Body, literal
-from wengert.kernels.cpu.expressions import F32, F64, HALVES, SUPPORTED, Symbol, Unrecordable, cast
+from wengert.kernels.cpu.expressions import F32, F64, HALVES, SUPPORTED, Symbol, Unrecordable, cast, in_order
 from wengert.kernels.cpu.pointwise import DEPTH, MOST_PLANS, TASK, Layout, entry_text, lanes_for, task_text
 
 START = {"sum": 0.0, "max": float("-inf"), "min": float("inf")}
@@ -72,19 +72,8 @@ class Row:
 def levels_of(nodes):
     """The pass in which each node can be computed: one after that of the reductions that it needs."""
     found = {}
-    stack = list(nodes)
-    while stack:
-        node = stack[-1]
-        if id(node) in found:
-            stack.pop()
-            continue
-        missing = [a for a in node.args if id(a) not in found]
-        if missing:
-            stack.extend(missing)
-            continue
-        level = max((found[id(a)] for a in node.args), default=0)
-        found[id(node)] = level + (node.op == "row")
-        stack.pop()
+    for node in in_order(nodes):
+        found[id(node)] = max((found[id(a)] for a in node.args), default=0) + (node.op == "row")
     return found
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from wengert.kernels.cpu import native
-from wengert.kernels.cpu.expressions import F32, F64, UFUNCS, Symbol, Unrecordable, as_symbol, cast, select
+from wengert.kernels.cpu.expressions import F32, F64, UFUNCS, Symbol, Unrecordable, as_symbol, cast, in_order, select
 from wengert.kernels.cpu.pointwise import Layout, bounds, loop_text
 
 MOST_NUMBERS = 48  # a formula with more has functions within that are worth no loop of this kind
@@ -61,31 +61,14 @@ class Cell(np.lib.mixins.NDArrayOperatorsMixin):
 
 def linear(trees):
     """(structure, numbers): the trees as a tuple that can be compared, and their constants, in the order met."""
-    places, rows, numbers, leaves = {}, [], [], []
-
-    def visit(root):
-        stack = [root]
-        while stack:
-            node = stack[-1]
-            if id(node) in places:
-                stack.pop()
-                continue
-            missing = [a for a in node.args if id(a) not in places]
-            if missing:
-                stack.extend(missing)
-                continue
-            if node.op == "constant":
-                numbers.append(node)
-            elif node.op == "argument":
-                leaves.append(node)
-            places[id(node)] = len(rows)
-            value = node.value if node.op not in ("constant",) else None
-            rows.append((node.op, node.dtype, value, *[places[id(a)] for a in node.args]))
-            stack.pop()
-        return places[id(root)]
-
-    roots = tuple(map(visit, trees))
-    return (tuple(rows), roots), numbers
+    places, rows, numbers = {}, [], []
+    for node in in_order(trees):
+        if node.op == "constant":
+            numbers.append(node)
+        places[id(node)] = len(rows)
+        value = None if node.op == "constant" else node.value
+        rows.append((node.op, node.dtype, value, *[places[id(a)] for a in node.args]))
+    return (tuple(rows), tuple(places[id(tree)] for tree in trees)), numbers
 
 
 class Recording:
