@@ -4,13 +4,13 @@ import ast
 import linecache
 import traceback
 
-from wengert.autograd.graph import AccumulateGrad, Output
+from wengert.autograd.graph import AccumulateGrad
 from wengert.lens import source
 from wengert.lens.names import locals_of, name_parameters, reachable
 from wengert.lens.recorder import is_nobodys
 from wengert.lens.sites import Leaf, leaf_site, source_line
 from wengert.lens.verdict import Finding
-from wengert.lens.why import Reason, ancestry, at, missing, no_grad_asked, shown
+from wengert.lens.why import Reason, ancestry, at, missing, near, no_grad_asked, real, shown
 from wengert.nn.modules.module import Module
 from wengert.tensor import Tensor
 
@@ -153,44 +153,63 @@ def second_time(witness, error, own, node=None):
     order, place = witness.last_walk
     kept = node is not None
     node = node or local(error, "verify", "node") or local(error, "apply", "self")
-    started = witness.pass_starts[-2][0] if len(witness.pass_starts) > 1 else 0
-    new_nodes = [n for n in order if n.site_ is not None and n.site_.seq > started]
-    crossing = [
-        n
-        for n in new_nodes
-        if any(
-            e is not None and e.site_ is not None and type(e) is not AccumulateGrad and e.site_.seq <= started
-            for e in map(real, n.edges)
-        )
+    started, before = witness.pass_starts[-2] if len(witness.pass_starts) > 1 else (0, None)
+    crossings = [
+        (n.site_, edge.site_)
+        for n in order
+        if n.site_ is not None and n.site_.seq > started
+        for edge in map(real, n.edges)
+        if edge is not None and edge.site_ is not None and not isinstance(edge, AccumulateGrad)
+        if edge.site_.seq <= started
     ]
-    before = witness.pass_starts[-2][1] if len(witness.pass_starts) > 1 else None
-    freed = (
-        f"the backward pass at {at(before)}"
-        if before is not None and before is not place
-        else "an earlier backward pass"
-    )
-    made = (
-        f"{node.name()} (made at {at(node.site_.place)})" if node is not None and node.site_ is not None else "a graph"
-    )
+    other = before is not None and before is not place
+    freed = f"the backward pass at {at(before)}" if other else "an earlier backward pass"
+    made = f"{node.name()} (made at {at(node.site_.place)})" if node is not None and node.site_ is not None else "a graph"
     did = "run through" if kept else "freed"
     sentence = f"backward at {at(place)} goes through {made} a second time, which {freed} had {did}"
     if kept:
         sentence += ", and what it saved has been written since"
-    if crossing:
-        entry = min(crossing, key=lambda n: n.site_.seq).site_
-        sentence += (
-            f". The old graph enters the new one at {at(entry.place)}: detach there what is carried over from step to "
-            "step, or keep the graph with retain_graph=True if both passes are meant."
-        )
-        return Finding("error", sentence, entry.file, entry.line)
+    if crossings:
+        entry, old = min(crossings, key=lambda pair: pair[0].seq)
+        return Finding("error", *of_crossing(witness, sentence, entry, old, started, other))
     if kept:
         return None
     sentence += ": call it once, on the sum of the losses, or with retain_graph=True the first time."
     return Finding("error", sentence, place.file, place.line)
 
 
-def real(edge):
-    return edge.parent if type(edge) is Output else edge
+def of_crossing(witness, sentence, entry, old, started, other):
+    """(sentence, file, line) for a graph of an `old` value that an earlier pass ran through and a new one `entry`s."""
+    first = taken_in_vain(witness, old, started) if other else None
+    if first is not None:
+        sentence += (
+            f". The earlier one had no need to: no optimizer that stepped after it holds anything there. Detach where "
+            f"the value enters its loss, at {at(first.place)}."
+        )
+        return sentence, first.file, first.line
+    if not other and old.place.frames and not any(s.seq > started and s.line == old.line for s in witness.sites):
+        sentence += (
+            f". {near(old)} was computed once, at {at(old.place)}, and enters each new graph at {at(entry.place)}: "
+            "compute it anew for every pass."
+        )
+        return sentence, old.file, old.line
+    sentence += (
+        f". The old graph enters the new one at {at(entry.place)}: detach there what is carried over from step to "
+        "step, or keep the graph with retain_graph=True if both passes are meant."
+    )
+    return sentence, entry.file, entry.line
+
+
+def taken_in_vain(witness, old, started):
+    """The site where the value made at `old` entered the pass before this one, if none of its leaves stepped then."""
+    number = witness.passes - 1
+    steppers = [optimizer() for _, passes, optimizer in witness.steps if passes == number]
+    held = {id(p) for o in steppers if o is not None for group in o.param_groups for p in group["params"]}
+    leaves = [site.tensor for site in ancestry(old) if isinstance(site, Leaf)]
+    if not held or any(id(leaf) in held for leaf in leaves):
+        return None
+    users = [site for site in witness.sites if old in site.parents and site.visited == number]
+    return min(users, key=lambda site: site.seq, default=None)
 
 
 def leaf_written(witness, error, own):

@@ -214,6 +214,7 @@ class Record:
         self.bad_gradient = None  # the first site whose derivative was not finite though what arrived was: (site, pass)
 
     note_call = None  # told of each call of a module that the program makes itself
+    pass_place = None  # where the last backward pass was called, if that is known
 
     # --- on and off -------------------------------------------------------------------------------------------------
 
@@ -376,10 +377,22 @@ class Record:
     def note_composite(self, operation, args, kwargs, result):
         """Observe an operation written with others, where these said nothing of the result."""
         one = result[0] if isinstance(result, (tuple, list)) and result else result
-        if isinstance(one, Tensor) and one._origin is None and (one._node is None or one._node.site_ is None):
-            values = (*args, *kwargs.values())
-            if not any(one is value for value in values):
-                self.note_operation(operation, dict(enumerate(values)), result)
+        if not isinstance(one, Tensor):
+            return
+        values = (*args, *kwargs.values())
+        if one._origin is not None:
+            self.note_choices(one._origin, values)
+        elif (one._node is None or one._node.site_ is None) and not any(one is value for value in values):
+            self.note_operation(operation, dict(enumerate(values)), result)
+
+    def note_choices(self, site, values):
+        """Indices and masks that an operation took in as plain arrays: what it made comes from them, too."""
+        for value in values:
+            origin = value._origin if isinstance(value, Tensor) and not value.dtype.differentiable else None
+            if origin is not None and origin.seq < site.seq and origin not in site.parents:
+                site.parents += (origin,)
+                if origin.cut is not None:
+                    origin.cut.take(site, None)
 
     def hang(self, site, operation, result, cut_from):
         """Hang a site on what its operation made: results of any kind, cut off or not.
@@ -591,7 +604,18 @@ class Record:
         self.windows[-1].append(site)
         tensor._origin = site
 
-    def note_reset(self, _, owner, node):
+    def note_grad(self, outputs, results, create_graph):
+        """`autograd.grad` gave these gradients; without create_graph they are numbers only."""
+        for output in () if create_graph else outputs:
+            node = output._node if isinstance(output, Tensor) else None
+            origin = None if node is None else self.origin_or_none(output, node)
+            for result in results if origin is not None else ():
+                if isinstance(result, Tensor) and result._origin is None:
+                    site = self.site_of_result("grad", output, origin)
+                    self.cut("autograd.grad", site, node, result)
+                    result._origin = site
+
+    def note_reset(self, owner):
         """`zero_grad` of an optimizer or a module."""
         self.resets.append((nearest_place(self.places, 4), self.passes, weakref.ref(owner)))
 
@@ -664,8 +688,9 @@ class Record:
 HANDLERS = {
     "requires_grad_": Record.note_requires_grad,
     "entered": Record.note_entered,
-    "zero_grad": Record.note_reset,
+    "zero_grad": lambda record, _, owner, node: record.note_reset(owner),
     "written": lambda record, tensor, *_: record.note_write(tensor, None),
+    "grad": Record.note_grad,
     "optimizer": lambda record, optimizer, *_: record.note_optimizer(optimizer),
 }
 

@@ -25,6 +25,10 @@ class Story:
         self.last_reached = self.last_got = self.last_step = -1
         self.norm = None  # of its gradient after the last pass that reached it
         self.asked = False  # its gradient was asked for by autograd.grad
+        self.resets = self.unreset = 0  # zero_grads; passes that found the gradient there that a step had used
+        self.was_reset = False  # its gradient was seen to be gone when a pass began
+        self.reset_beside = None  # the place of the zero_grad before such a pass, which was not for this leaf
+        self.after_pass = None  # its fingerprint at the end of the last pass that was looked at
         self.lost = []  # places where its gradient was dropped between backward and step
         self.used_at = None  # the place of an operation that used it, in the first pass that reached it
         self.beside_chosen = False  # an optimizer was given some parameters of the same modules, not whole modules
@@ -47,6 +51,10 @@ class Story:
     @property
     def said(self):
         return f"`{self.name or 'a tensor'}` ({self.shape})"
+
+    def fingerprint_now(self):
+        tensor = self.tensor()
+        return None if tensor is None else fingerprint(tensor)
 
     @property
     def has_moved(self):

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from wengert.lens import source
 from wengert.lens.sites import short
-from wengert.lens.why import NEVER_ASKED, Reason, at, no_grad_asked, shown
+from wengert.lens.why import NEVER_ASKED, Reason, at, no_grad_asked, of_cut, shown
 
 
 class Finding:
@@ -33,10 +33,14 @@ class Judge:
     def __init__(self, seen):
         self.seen = seen
         self.notes = []
+        self.wasted = set()  # lines of backward whose gradients are dropped: (code, line)
 
     def findings(self, ended_early=False):
         """Everything that is wrong, the worst first; little is sure where the program ended before its time."""
+        dropped = [] if ended_early else self.of_dropped_gradients()
         found = self.of_fault() + self.of_parameters(ended_early)
+        if not found and not ended_early:
+            found += dropped + self.of_kept_gradients() + self.of_stale_values() + self.of_idle_terms()
         if not ended_early:
             found += self.of_leaks()
         found += self.of_hazards()
@@ -56,6 +60,70 @@ class Judge:
         )
         sentence = f"{subject} is infinite or NaN from backward pass {number} on: {reason.tail}."
         return [Finding("nan", sentence, reason.file, reason.line)]
+
+    def of_kept_gradients(self):
+        """Gradients that no one ever sets back: each pass adds to those that the steps have used already."""
+        kept = [s for s in self.stories if s.unreset >= 3 and not (s.resets or s.was_reset)]
+        if not kept:
+            return []
+        made = kept[0].reached_at
+        backward = made[0].co_filename, made[1]
+        start = f"{listing([s.said for s in kept])} {'keep' if len(kept) > 1 else 'keeps'} the gradients of all passes"
+        beside = kept[0].reset_beside
+        if beside is not None and all(s.reset_beside is beside for s in kept):
+            sentence = f"{start}: zero_grad at {at(beside)}, before backward at {shown(*backward)}, is for others."
+            return [Finding("no-grad", sentence, beside.file, beside.line)]
+        sentence = (
+            f"{start}: backward at {shown(*backward)} adds to gradients that a step has used already, for nothing sets "
+            "them back. Call zero_grad() once for each step."
+        )
+        return [Finding("no-grad", sentence, *backward)]
+
+    def of_dropped_gradients(self):
+        """Passes whose gradients zero_grad drops before any step, most of the time."""
+        found = []
+        if any(source.attribute_is_used([code.co_filename], "grad") for code, _ in self.seen.callers):
+            return found  # the program makes something of them itself
+        for tally in self.seen.ledger.tallies.values():
+            if tally.dropped < 3 or tally.dropped < 2 * tally.used:
+                continue
+            ((by, _),) = tally.droppers.most_common(1)
+            total = tally.dropped + tally.used
+            sentence = (
+                f"Of {total} passes by backward at {at(tally.place)}, {tally.dropped} are for nothing: zero_grad at "
+                f"{at(by)} drops their gradients before any step"
+            )
+            place = by
+            self.wasted.add(tally.place.shown[:2])
+            if tally.used and self.seen.steps:
+                place = self.seen.steps[-1][0]
+                sentence += f". The optimizer steps too rarely, at {at(place)}"
+            found.append(Finding("no-grad", f"{sentence}.", place.file, place.line))
+        return found
+
+    def of_stale_values(self):
+        """Values computed once from parameters that steps have changed since."""
+        return [
+            Finding(
+                "no-grad",
+                f"What {at(site.place)} computes from {listing([s.said for s in stories])} is computed once and used in "
+                f"{len(passes)} passes: the steps change the parameters, and never this value. Compute it in every pass.",
+                site.file,
+                site.line,
+            )
+            for site, passes, stories in self.seen.stale.values()
+            if len(passes) >= 3
+        ]
+
+    def of_idle_terms(self):
+        """Terms of the loss that train nothing."""
+        found = []
+        for times, added, cut, before in self.seen.idle_terms.values():
+            if times >= 2 and any(s.held and s.reached for s in self.stories):
+                text, (file, line) = of_cut(cut, before, ())
+                sentence = f"The term that is added to the loss at {at(added.place)} trains nothing: it is cut by {text}."
+                found.append(Finding("no-grad", sentence, file, line))
+        return found
 
     def of_hazards(self):
         """Writes behind the graph's back; where nothing is trained they are the program's own business."""
@@ -214,7 +282,7 @@ class Judge:
         if story.faulty or self.seen.fault is not None:
             return None
         own = story.settled and story.reason.kind in NO_WAY and story.empty_steps == story.steps
-        if own:  # what it got was meant for another optimizer
+        if own and story.reached_at not in self.wasted:  # what it got was meant for another optimizer
             return story.reason
         if story.lost and len(story.lost) >= min(story.steps, 2) and not story.moved:
             place = next((p for p in story.lost if p is not None), None)

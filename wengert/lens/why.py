@@ -10,9 +10,10 @@ import inspect
 from collections import deque
 
 from wengert.autograd.graph import AccumulateGrad, Output
-from wengert.lens import recorder, source
+from wengert.lens import fate, recorder, source
 from wengert.lens.names import name_of, name_parameters, shape_of
 from wengert.lens.sites import Leaf, leaf_site, short, user_frames
+from wengert.tensor import Parameter
 
 
 class Reason:
@@ -93,6 +94,7 @@ CUTS = {
     "requires_grad_(False)": "requires_grad_(False)",
     "torch.tensor(x)": "torch.tensor(x), which copies the numbers only",
     "Parameter(x)": "Parameter(x), which takes the numbers only",
+    "autograd.grad": "autograd.grad without create_graph=True, whose results are numbers only,",
 }
 
 
@@ -177,7 +179,11 @@ def other_loss(leaf, sites, record):
 def of_cuts(cuts, sites, root):
     """The reason where the loss was computed from the parameter, but only across cuts."""
     ordered = sorted(cuts, key=lambda s: s.seq)
-    first = max(ordered, key=weight)
+    first = max(ordered, key=lambda site: (weight(site), site.seq))
+    further = explicit_beyond(first, sites)
+    if further is not None:
+        cuts = {**cuts, further: cuts[first]}
+        ordered.append(first := further)
     text, place = of_cut(first, cuts[first], sites)
     others = dict.fromkeys(
         at(other.place) for other in ordered if other.place is not first.place and other.cut is not None
@@ -190,12 +196,37 @@ def of_cuts(cuts, sites, root):
 
 
 def weight(site):
-    """How likely a cut is to be the one that matters: a choice (an index, a comparison) often accompanies another."""
+    """How likely a cut is to be the one that matters: a choice (an index, a comparison) often accompanies another.
+
+    A value that only serves as the target of a loss is cut off on purpose, as is an average kept in other parameters.
+    """
     if site.cut is None:
         return 0
+    if site.cut.took and all(is_target(site, user) for user in site.cut.took):
+        return 0.5
+    if isinstance(site.cut.result, Parameter):
+        return 0.5
     if site.cut.kind == "non-differentiable":
         return 1 if site.dtype is None or not site.dtype.is_floating_point else 2
     return {"no_grad": 2, "inference_mode": 2}.get(site.cut.kind, 3)
+
+
+def is_target(site, user):
+    """Whether an operation is a loss that takes the value made at `site` for its target."""
+    return "Loss" in user.operation and len(user.parents) > 1 and user.parents[0] is not site
+
+
+def explicit_beyond(site, sites):
+    """Behind a choice, which cuts by its nature: a cut that the program asked for, on the way to the loss."""
+    if weight(site) != 1:
+        return None
+    behind = {site}
+    for other in sorted(sites, key=lambda s: s.seq):
+        if any(parent in behind for parent in other.parents):
+            behind.add(other)
+            if other.cut is not None and weight(other) > 2:
+                return other
+    return None
 
 
 def of_cut(site, before, sites):
@@ -241,17 +272,39 @@ def unused(leaf, root, sites, record):
             return Reason("cut", tail, first.place, rank=4)
     used = downstream(leaf, record.sites if record is not None else (), beyond=False)
     if used:
-        last = max(used, key=lambda s: (not is_detached(s), s.seq))
-        first = min(used, key=lambda s: s.seq)
-        tail = (
-            f"{{gets}} no gradient from {{loss}}: {{it}} {{is}} used at {at(first.place)}, but what is computed from "
-            f"{{them}} ends with {near(last)} and never enters {{loss}}"
-            + (f", computed at {at(root.place)}" if root.place.frames else "")
-        )
-        reason = Reason("unused", tail, last.place, rank=2)
-        reason.part = last.part
-        return reason
+        last = max(used, key=lambda s: (not is_detached(s) and not fate.is_look_at(s.file, s.line), s.seq))
+        return of_lost(last, min(used, key=lambda s: s.seq), root, sites, record)
     return Reason("never used", "{gets} no gradient: no recorded operation used {them}", birth_of(leaf), rank=1)
+
+
+def of_lost(last, first, root, sites, record):
+    """The reason where what was computed from the parameter, `first` to `last`, never enters the loss."""
+    began = record.pass_place if record is not None else None
+    parts = last.module.split(".") if last.part is not None else ()
+    files = [file for file, *_ in ((began.file,), *began.callers)] if began is not None and began.frames else ()
+    lost = fate.Search(parts, fate.Flow(sites, last, began, files)).at(last.file, last.line)
+    ends = f"what is computed from {{them}} ends with {near(last)} and never enters {{loss}}"
+    tail = f"{{gets}} no gradient from {{loss}}: {{it}} {{is}} used at {at(first.place)}, but {ends}"
+    if lost is None:
+        tail += f", computed at {at(root.place)}" if root.place.frames else ""
+        reason = Reason("unused", tail, last.place, rank=2)
+    else:
+        reason = Reason("unused", f"{tail}: {words_of_fate(lost)}", at=lost.culprit, rank=2)
+    reason.part = last.part
+    return reason
+
+
+def words_of_fate(lost):
+    made, line = shown(lost.file, lost.line), shown(*lost.culprit)
+    if lost.kind == "thrown away":
+        return f"the result is thrown away at {made}"
+    if lost.kind == "overwritten":
+        return f"`{lost.name}`, made at {made}, is written over at {line} before anything reads it"
+    if lost.kind == "overwritten in turn":
+        return f"`{lost.name}`, made at {made}, is written over by the next turn of the loop before anything reads it"
+    if lost.culprit == (lost.file, lost.line):
+        return f"nothing reads `{lost.name}`, made at {made}"
+    return f"nothing reads `{lost.name}`, made at {made}, and {line} goes on without it"
 
 
 def earliest_cut(site):
@@ -280,6 +333,40 @@ def downstream(leaf, sites, beyond=True):
     return found
 
 
+def idle_term(root, attached):
+    """A term that is added to the loss, was computed from leaves, and has lost its way back to all of them.
+
+    Args:
+        attached: the sites that the backward pass runs through.
+
+    Returns (the site where it is added, the cut, the site that it cut off), or None. A value that is added beside what
+    it was cut off from, as in a surrogate, is no such term.
+    """
+    seen, stack = {root}, [root]
+    while stack:
+        site = stack.pop()
+        if not site.operation.startswith(LINEAR):
+            continue
+        for parent in site.parents:
+            if parent.shape not in ((), (1,)) and not parent.operation.startswith("Stack"):
+                continue
+            if parent in attached and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+            elif parent not in attached and site.operation.startswith(ADDING) and not isinstance(parent, Leaf):
+                behind = ancestry(parent)
+                cuts = [s for s in behind if s.cut is not None and s.parents and s.cut.kind != "requires_grad_(False)"]
+                leaves = [s for s in behind if isinstance(s, Leaf) and s.is_parameter]
+                if leaves and cuts and not any(s.parents[0] in attached for s in cuts):
+                    last = max(cuts, key=lambda s: (weight(s), s.seq))
+                    return site, last, last.parents[0]
+    return None
+
+
+ADDING = ("Add", "Sub", "Rsub", "Stack", "Cat")
+LINEAR = (*ADDING, "Mul", "Div", "Neg", "Mean", "Sum")
+
+
 # --- a way, and what came of it -------------------------------------------------------------------------------------
 
 
@@ -302,6 +389,11 @@ def walk(roots):
         if type(root) is AccumulateGrad:
             leaves.setdefault(root, [])
     return order, leaves
+
+
+def real(edge):
+    """The node behind an edge, which may lead to one of its several results."""
+    return edge.parent if type(edge) is Output else edge
 
 
 def parents_of(order):

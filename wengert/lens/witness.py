@@ -11,6 +11,7 @@ from collections import deque
 
 from wengert.autograd.graph import AccumulateGrad, grad_mode
 from wengert.kernels.shape import root_of
+from wengert.lens.ledger import Ledger
 from wengert.lens.memory import leak_of, live_nodes, size_kept
 from wengert.lens.names import name_parameters, reachable
 from wengert.lens.recorder import INFINITY, Record, place_here, size_of
@@ -22,7 +23,9 @@ from wengert.lens.why import (
     at,
     bad_gradient_reason,
     fault_reason,
+    idle_term,
     missing,
+    real,
     sent,
     walk,
     zero_reason,
@@ -50,6 +53,10 @@ class Witness(Record):
         self.callers = {}  # place of a backward call -> Calls
         self.holders = []  # what is known of each optimizer, gone or not
         self.holder_of = weakref.WeakKeyDictionary()
+        self.ledger = Ledger()
+        self.stale = {}  # id of the site of a value computed before a step and used after it -> (site, passes, leaves)
+        self.idle_terms = {}  # line of a cut -> (times, where the term is added, the cut, what it cut off)
+        self.in_closure = False  # an optimizer runs its closure: the passes are its own
         self.fault = None
         self.leaks = {}
         self.notes = []  # (reason, stories) of what is worth a word but no finding
@@ -160,6 +167,9 @@ class Witness(Record):
         calls.count += 1
         order, leaves = walk(nodes)
         self.now = order, leaves, place
+        self.pass_place = place
+        if wanted is None:
+            self.ledger.look_before(self.known_of(leaves))
         self.last_walk = order, place
         self.pass_starts.append((self.count, place))
         fresh = False
@@ -184,15 +194,17 @@ class Witness(Record):
             self.note_layout(order, leaves)
             self.question_unreached(nodes, leaves, wanted)
             if wanted is None:
+                self.note_idle_term(order, root)
                 self.measure(order, calls, frames)
         self.look_for_secret_writes(order)
+        self.note_stale(order)
         calls.since = [calls.since[1], self.count]
 
     def divergence(self, reason):
         """The reason for a loss that overflowed because the parameters had grown and grown; None if they had not."""
         for story in self.stories.values():
             tensor, holder = story.tensor(), next(iter(story.holders), None)
-            if tensor is None or holder is None or not story.size_at_first:
+            if tensor is None or holder is None or not 0 < story.size_at_first < INFINITY or not holder.steps:
                 continue
             size = size_of(tensor._array)
             growth = (size / story.size_at_first) ** 0.5
@@ -292,9 +304,30 @@ class Witness(Record):
                 elif not all(s < INFINITY for s in known):
                     story.faulty += 1
                     faulty = True
+        if wanted is None:
+            self.enter_gradients(leaves, place)
         if faulty and self.fault is None and self.bad_gradient is not None:
             self.fault = (bad_gradient_reason(self.bad_gradient[0]), self.passes, "gradient", None)
         self.forget_the_gone()
+
+    def known_of(self, leaves):
+        """(story, leaf) for those leaves that have a story."""
+        return [(story, leaf) for leaf in leaves if (story := self.stories.get(id(leaf.site_))) is not None]
+
+    def enter_gradients(self, leaves, place):
+        """Book what a pass brought: it waits for a step."""
+        known = self.known_of(leaves)
+        held = [story for story, _ in known if story.held]
+        aside = self.in_closure or any(not (story.held or story.is_parameter) for story, _ in known)
+        self.ledger.enter(place, held, aside)
+        if is_sampled(self.passes):
+            self.ledger.look_after(known)
+
+    def note_reset(self, owner):
+        super().note_reset(owner)
+        groups = owner.param_groups if isinstance(owner, Optimizer) else ({"params": owner.parameters()},)
+        known = [self.stories.get(id(leaf_site(p))) for group in groups for p in group["params"]]
+        self.ledger.settle([story for story in known if story is not None], False, self.resets[-1][0])
 
     def made_zero(self, leaf):
         return leaf.hooks.tensor and leaf.grad is not None and not leaf.grad._array.any()
@@ -328,6 +361,26 @@ class Witness(Record):
             if used and story.site in ancestry(cut.site):
                 return True
         return False
+
+    def note_idle_term(self, order, root):
+        """A term of the loss that no gradient goes through."""
+        found = idle_term(root, {node.site_ for node in order}) if root is not None and root.shape == () else None
+        if found is not None:
+            times = self.idle_terms.get(found[1].place.shown[:2], (0,))[0]
+            self.idle_terms[found[1].place.shown[:2]] = (times + 1, *found)
+
+    def note_stale(self, order):
+        """Values that were computed from parameters which have been updated since, and are used all the same."""
+        old = {node for node in order if node.site_ is not None and node.site_.visited}
+        if not old:
+            return
+        edges = (real(edge) for node in order if node not in old for edge in node.edges)
+        for entry in {edge for edge in edges if edge in old and type(edge) is not AccumulateGrad}:
+            site = entry.site_
+            below = [story for story, _ in self.known_of(walk([entry])[1])]
+            updated = [story for story in below if story.moved and story.last_step >= site.visited]
+            if updated:
+                self.stale.setdefault(id(site), (site, set(), updated))[1].add(self.passes)
 
     # --- writes behind the graph's back -----------------------------------------------------------------------------
 
@@ -363,7 +416,7 @@ class Witness(Record):
         super().before_step(optimizer, args, kwargs)
         holder = self.holder(optimizer)
         holder.steps = count = holder.steps + 1
-        closed = len(args) > 1 or kwargs.get("closure") is not None  # then the gradients are made inside of the step
+        self.in_closure = closed = len(args) > 1 or kwargs.get("closure") is not None
         holder.lr = float(optimizer.param_groups[0].get("lr", 0))
         frames = user_frames(2) if is_sampled(count) else ()
         if frames:
@@ -372,9 +425,11 @@ class Witness(Record):
                 if value is optimizer:
                     holder.name = holder.name or name
         self.previous_print = {}
+        stories = []
         for group in optimizer.param_groups:
             for p in group["params"]:
                 story = self.story(p)
+                stories.append(story)
                 story.held = True
                 story.steps += 1
                 if not story.moved:
@@ -390,6 +445,7 @@ class Witness(Record):
                 elif is_sampled(count):
                     self.previous_print[id(p)] = fingerprint(p)
                 story.last_step = self.passes
+        self.ledger.settle(stories, True, self.steps[-1][0])
 
     def note_loss_of_gradient(self, story, grad):
         """A gradient had come, and at the step it is gone: who dropped it?"""
@@ -403,6 +459,7 @@ class Witness(Record):
 
     def after_step(self, optimizer, args, kwargs):
         super().after_step(optimizer, args, kwargs)
+        self.in_closure = False
         for group in optimizer.param_groups:
             for p in group["params"]:
                 before = self.previous_print.get(id(p))
