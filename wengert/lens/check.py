@@ -3,7 +3,8 @@
 from wengert.lens import recorder
 from wengert.lens.names import name_of, shape_of
 from wengert.lens.sites import leaf_site, short, user_frames
-from wengert.lens.why import ancestry, reason_for, walk
+from wengert.lens.ways import ancestry, walk
+from wengert.lens.why import reason_for
 
 HEADINGS = ("parameter", "shape", "used", "reached", "gradient", "optimizer", "where")
 

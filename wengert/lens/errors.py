@@ -7,10 +7,11 @@ import traceback
 from wengert.autograd.graph import AccumulateGrad
 from wengert.lens import source
 from wengert.lens.names import locals_of, name_parameters, reachable
+from wengert.lens.reasons import Reason, at, near, shown
 from wengert.lens.recorder import is_nobodys
-from wengert.lens.sites import Leaf, leaf_site, source_line
+from wengert.lens.sites import Leaf, Place, leaf_site, source_line
 from wengert.lens.verdict import Finding
-from wengert.lens.why import Reason, ancestry, at, missing, near, no_grad_asked, real, shown
+from wengert.lens.ways import ancestry, missing, no_grad_asked, real
 from wengert.nn.modules.module import Module
 from wengert.tensor import Tensor
 
@@ -52,6 +53,7 @@ def no_way_at_all(witness, error, own):
     where = place_of(error, own)
     start = f"backward at {shown(*where)} fails"
     witness.give_names(own[::-1])
+    witness.pass_place = Place(tuple((frame.f_code, frame.f_lasti) for frame in reversed(own)))
     reason, names = strongest_reason(witness, tensor._origin, own)
     if reason is not None and (reason.rank > 1 or tensor._origin is not None):
         sentence = f"{start}, for {loss} has no way back to any parameter: {reason.said_of(names, loss)}"
@@ -64,6 +66,9 @@ def no_way_at_all(witness, error, own):
     if plain is not None:
         made = f"`{plain[0]}` is made without requires_grad=True at {shown(*plain[1:])}"
         return Finding("no-grad", f"{start}; {made}.", *plain[1:])
+    line = source.assignment_of(where[0], name, where[1], last=True) if name else None
+    if line is not None:
+        return Finding("no-grad", f"{start}; it is computed at {shown(where[0], line)}.", where[0], line)
     return Finding("no-grad", f"{start}.", *where)
 
 
@@ -164,7 +169,9 @@ def second_time(witness, error, own, node=None):
     ]
     other = before is not None and before is not place
     freed = f"the backward pass at {at(before)}" if other else "an earlier backward pass"
-    made = f"{node.name()} (made at {at(node.site_.place)})" if node is not None and node.site_ is not None else "a graph"
+    made = (
+        f"{node.name()} (made at {at(node.site_.place)})" if node is not None and node.site_ is not None else "a graph"
+    )
     did = "run through" if kept else "freed"
     sentence = f"backward at {at(place)} goes through {made} a second time, which {freed} had {did}"
     if kept:
@@ -193,11 +200,14 @@ def of_crossing(witness, sentence, entry, old, started, other):
             "compute it anew for every pass."
         )
         return sentence, old.file, old.line
+    where = source.carrier_of(entry.file, entry.line, entry.module.split("."), witness.files)
     sentence += (
-        f". The old graph enters the new one at {at(entry.place)}: detach there what is carried over from step to "
-        "step, or keep the graph with retain_graph=True if both passes are meant."
+        f". The old graph enters the new one at {at(entry.place)}"
+        + (f", brought by {shown(*where)}" if where != (entry.file, entry.line) else "")
+        + ": detach there what is carried over from step to step, or keep the graph with retain_graph=True if both "
+        "passes are meant."
     )
-    return sentence, entry.file, entry.line
+    return sentence, *where
 
 
 def taken_in_vain(witness, old, started):

@@ -207,7 +207,11 @@ def targets_of(node):
 def name_text(expression):
     if isinstance(expression, ast.Name):
         return expression.id
-    if isinstance(expression, ast.Attribute) and isinstance(expression.value, ast.Name) and expression.value.id == "self":
+    if (
+        isinstance(expression, ast.Attribute)
+        and isinstance(expression.value, ast.Name)
+        and expression.value.id == "self"
+    ):
         return f"self.{expression.attr}"
     return None
 
@@ -244,7 +248,9 @@ def is_looked_at(node, above):
     for outer in reversed(above):
         if isinstance(outer, ast.Attribute) and outer.attr in LOOKS:
             return True
-        if isinstance(outer, ast.FormattedValue) or (isinstance(outer, ast.Call) and source.name_called(outer) in TELLS):
+        if isinstance(outer, ast.FormattedValue) or (
+            isinstance(outer, ast.Call) and source.name_called(outer) in TELLS
+        ):
             return inner is not getattr(outer, "func", None)
         if isinstance(outer, ast.stmt):
             return False

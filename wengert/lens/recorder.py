@@ -26,7 +26,7 @@ from wengert.autograd import engine
 from wengert.autograd.graph import AccumulateGrad, Node, Output, grad_mode, rare
 from wengert.kernels.shape import root_of
 from wengert.lens.names import name_of_module
-from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site, Whole, is_installed, leaf_site, user_frames
+from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site, Whole, is_installed, leaf_behind, leaf_site, user_frames
 from wengert.nn.modules.module import _global_call_hooks, watch_calls
 from wengert.optim import optimizer as optimizers
 from wengert.tensor import Parameter, Tensor, new
@@ -324,8 +324,11 @@ class Record:
                 elif value.__class__ is float and id(value) in self.numbers:
                     parents += (self.numbers[id(value)][1],)
             if not parents:
-                if first is not None and result is first:
-                    self.note_write(result, None)
+                if first is not None:
+                    if result is first:
+                        self.note_write(result, None)
+                    if result.__class__ is Tensor:
+                        self.note_data(operation, values, result)
                 return
             site = new(Site)
             # The frames between are the recorder's and the operation's. All who called are asked for only where nothing
@@ -345,6 +348,7 @@ class Record:
             site.pass_number = self.passes
             site.cut = site.arrived = site.left = site.fault = None
             site.visited = 0
+            site.zero = False
             node = result._node if result.__class__ is Tensor else None
             site.operation = self.names.get(node.__class__)
             if site.operation is not None:  # the usual case of `hang`
@@ -359,7 +363,10 @@ class Record:
             for parent in parents:
                 if parent.cut is not None:
                     parent.cut.take(site, node)
-            if result.dtype.differentiable and not size_of(result._array) < INFINITY:
+            size = size_of(result._array)
+            if size == 0.0:
+                site.zero = True
+            elif not size < INFINITY and result.dtype.differentiable:
                 site.fault = self.fault_of(site, values, result)
             window = self.windows[-1]
             window.append(site)
@@ -367,6 +374,23 @@ class Record:
                 self.turn()
         except Exception:
             tell_failure()
+
+    def note_data(self, operation, values, result):
+        """An operation on data alone is of interest only where it makes zeros, or no numbers, of what was neither."""
+        array = result._array
+        size = size_of(array) if array.size else 1.0
+        if 0.0 < size < INFINITY:
+            return
+        given = [value._array for value in flat(list(values.values())) if isinstance(value, Tensor)]
+        if size == 0.0:
+            fresh = array.dtype.kind in "bfc" and any(a.any() for a in given)
+        else:
+            fresh = result.dtype.differentiable and all(np.isfinite(a).all() for a in given if a.dtype.kind in "fc")
+        if fresh and result._origin is None:
+            site = self.blank(Site, place_here(self.places, 3), getattr(operation, "name", str(operation)), result)
+            site.zero = size == 0.0
+            site.fault = None if site.zero else ("data", bool(np.isnan(array).any()))
+            result._origin = site
 
     def note_inside(self, values):
         """An operation in the forward of a user's Function, which counts as one operation: it may use leaves."""
@@ -449,9 +473,16 @@ class Record:
         if any(parent.fault is not None and parent.fault[1] >= is_nan for parent in site.parents):
             return "came in", is_nan
         inputs = [value for value in flat(list(values.values())) if isinstance(value, Tensor)]
-        data = [t._array for t in inputs if t.dtype.differentiable and t._origin is None]
-        if any(np.isnan(a).any() if is_nan else not np.isfinite(a).all() for a in data):
-            return "data", is_nan
+        data = [t for t in inputs if t.dtype.differentiable and t._origin is None]
+        for t in data:
+            if np.isnan(t._array).any() if is_nan else not np.isfinite(t._array).all():
+                written = getattr(t._counter, "written", None)
+                if written is None or not written.frames:
+                    return "data", is_nan
+                t._origin = self.blank(Site, written, "write", t)
+                t._origin.fault = "data", is_nan
+                site.parents += (t._origin,)
+                return "came in", is_nan
         return "told" if site.operation.startswith(
             ("MaskedFill", "masked_fill", "Where", "where")
         ) else "made here", is_nan
@@ -497,6 +528,7 @@ class Record:
         self.count = site.seq = self.count + 1
         site.pass_number, site.visited = self.passes, 0
         site.fault = site.cut = site.arrived = site.left = None
+        site.zero = False
         return site
 
     def leaf(self, tensor, place=NOWHERE, parents=()):
@@ -504,6 +536,7 @@ class Record:
         site = self.blank(Leaf, place, "leaf", tensor, parents)
         site._tensor = weakref.ref(tensor)
         site.is_parameter = isinstance(tensor, Parameter)
+        site.made = place
         tensor._origin = site
         if tensor._node is not None:
             tensor._node.site_ = site
@@ -514,9 +547,12 @@ class Record:
 
     def note_write(self, tensor, site):
         """A tensor was written in place: its memory remembers the place, for the error that backward may raise."""
-        counter = tensor._counter
-        if counter is not None:
-            counter.written = place_here(self.places) if site is None else site.place
+        place = place_here(self.places) if site is None else site.place
+        if tensor._counter is not None:
+            tensor._counter.written = place
+        leaf = leaf_behind(tensor._origin if site is None else site.parents[0])
+        if leaf is not None and place.frames:
+            leaf.made = place
 
     # --- what leaves the graph, and what comes back -----------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import linecache
 
 from wengert.lens.sites import parsed
 
@@ -122,8 +123,8 @@ def likeness(expression, name):
 GROWING = frozenset({"append", "extend", "add", "insert", "appendleft", "update", "setdefault", "push", "put"})
 
 
-def assignment_of(filename, name, before=None):
-    """The line that first gave a variable (or attribute) its value; None if the source does not show it."""
+def assignment_of(filename, name, before=None, last=False):
+    """The line that first (or `last`) gave a variable (or attribute) its value; None if the source does not show it."""
     lines = []
     for node, _ in statements(filename):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
@@ -131,7 +132,89 @@ def assignment_of(filename, name, before=None):
             parts = target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]
             lines += [node.lineno for part in parts if isinstance(part, ast.expr) and ast.unparse(part) == name]
     lines = [line for line in lines if before is None or line < before] or lines
-    return min(lines, default=None)
+    return (max if last else min)(lines, default=None)
+
+
+def text_of(filename):
+    return "".join(linecache.getlines(filename))
+
+
+def texts_match(filenames, pattern):
+    return any(pattern.search(text_of(filename)) for filename in filenames)
+
+
+def words_behind(place):
+    """The strings in the statements that a line's values come from, as names are picked by: ``"bias" in name``."""
+    if not place.frames:
+        return []
+    lines = lines_behind(place.file, place.line)
+    nodes = [node for node, _ in statements(place.file) if node.lineno in lines and not hasattr(node, "body")]
+    constants = [n for node in nodes for n in ast.walk(node) if isinstance(n, ast.Constant)]
+    return [n.value for n in constants if isinstance(n.value, str)]
+
+
+def attribute_given(filenames, name):
+    """(file, line) of the first statement that gives an attribute of this name a value; None if there is none."""
+    for filename in filenames:
+        lines = [
+            node.lineno
+            for node, _ in statements(filename)
+            if isinstance(node, ast.Assign) and any(getattr(target, "attr", None) == name for target in node.targets)
+        ]
+        if lines:
+            return filename, min(lines)
+    return None
+
+
+def assignment_in_class(filename, kind, attribute):
+    """(file, line) where the first method of a class gives an attribute of `self` its value."""
+    lines = [
+        node.lineno
+        for node, above in statements(filename)
+        if any(isinstance(outer, ast.ClassDef) and outer.name == kind for outer in above)
+        and isinstance(node, ast.Assign)
+        and any(ast.unparse(target) == f"self.{attribute}" for target in node.targets)
+    ]
+    return (filename, min(lines)) if lines else None
+
+
+def buffer_given(filename, kind, name):
+    """(file, line) of ``register_buffer("name", ...)`` in a class."""
+    for _, statement, call in calls_in([filename]):
+        first = call.args[0] if call.args else None
+        if name_called(call) == "register_buffer" and isinstance(first, ast.Constant) and first.value == name:
+            if any(getattr(outer, "name", None) == kind for outer in statement_at(filename, statement.lineno)[1]):
+                return filename, call.lineno
+    return None
+
+
+def rebinding_from_grad(filename, line=None):
+    """The line of ``w = w - lr * w.grad``, which leaves the tensor as it is; that at `line` only, if one is given."""
+    for node, _ in statements(filename):
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+            continue
+        name = node.targets[0].id
+        own = [n for n in ast.walk(node.value) if isinstance(n, ast.Attribute) and n.attr == "grad"]
+        if any(isinstance(n.value, ast.Name) and n.value.id == name for n in own) and line in (None, node.lineno):
+            return node.lineno
+    return None
+
+
+def loop_cut_short(filename, line):
+    """(file, line) of what keeps the loop around a line from its later turns; None if nothing does.
+
+    That is a ``return`` or ``break`` without a condition, or a range or slice that leaves out some elements.
+    """
+    _, above = statement_at(filename, line)
+    for loop in reversed(above):
+        if isinstance(loop, ast.For):
+            for statement in loop.body:
+                if isinstance(statement, (ast.Return, ast.Break)):
+                    return filename, statement.lineno
+            parts = list(ast.walk(loop.iter))
+            if any(isinstance(n, (ast.Slice, ast.BinOp)) for n in parts):
+                return filename, loop.lineno
+    return None
 
 
 def reset_of_grad(filenames):
@@ -165,6 +248,26 @@ def scheduler_in(filenames):
         if name_called(call).endswith(("LR", "Scheduler", "WarmRestarts", "ReduceLROnPlateau")):
             return filename, call.lineno
     return None
+
+
+def carrier_of(filename, line, parts, filenames, deep=3):
+    """(file, line) of the statement that carries a value from one turn of a loop to the next, which enters at a line.
+
+    Where the value came in as an argument, that is the caller which gives it and takes it back:
+    ``out, state = model(x, state)``. `parts` is the path of the module at work, by whose names it may be called.
+    """
+    node, above = statement_at(filename, line)
+    function = next((outer for outer in reversed(above) if isinstance(outer, ast.FunctionDef)), None)
+    arguments = {a.arg for a in function.args.args} - {"self"} if function is not None else set()
+    if node is None or not deep or not names_in(value_of(node)) & arguments:
+        return filename, line
+    called = set(parts) if function.name in ("forward", "__call__") else {function.name}
+    for file, statement, call in calls_in(dict.fromkeys([filename, *filenames])):
+        given = set().union(*(names_in(argument) for argument in [*call.args, *(k.value for k in call.keywords)]))
+        taken = assigned(statement) if isinstance(statement, ast.Assign) else set()
+        if name_called(call) in called and statement is not node and given & taken:
+            return carrier_of(file, statement.lineno, parts, filenames, deep - 1)
+    return filename, line
 
 
 def discards(filenames, names):

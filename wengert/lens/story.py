@@ -13,6 +13,7 @@ class Story:
     def __init__(self, site, tensor):
         self.site = site
         self.tensor = weakref.ref(tensor)
+        self.key = id(tensor)  # which names it after it is gone, too
         self.name = None
         self.shape = shape_of(tensor)
         self.size = tensor._array.size
@@ -44,7 +45,6 @@ class Story:
         self.zero_reason = None
         self.print = fingerprint(tensor)
         self.size_at_first = size_of(tensor._array)
-        self.replaced_by = None
         self.requires_grad = tensor.requires_grad
         self.ever_required = tensor.requires_grad
 
@@ -55,6 +55,10 @@ class Story:
     def fingerprint_now(self):
         tensor = self.tensor()
         return None if tensor is None else fingerprint(tensor)
+
+    def passes_since(self, passes):
+        """How many of so many passes have run since an optimizer held it."""
+        return passes - (self.held_since or 0)
 
     @property
     def has_moved(self):

@@ -9,8 +9,10 @@ import re
 from itertools import pairwise
 
 from wengert.lens import source
+from wengert.lens.oversights import LEFT_ALONE
+from wengert.lens.reasons import Reason, at, shown
 from wengert.lens.sites import short
-from wengert.lens.why import NEVER_ASKED, Reason, at, no_grad_asked, of_cut, shown
+from wengert.lens.ways import NEVER_ASKED, no_grad_asked, of_cut
 
 
 class Finding:
@@ -39,6 +41,9 @@ class Judge:
         """Everything that is wrong, the worst first; little is sure where the program ended before its time."""
         dropped = [] if ended_early else self.of_dropped_gradients()
         found = self.of_fault() + self.of_parameters(ended_early)
+        if not ended_early:
+            odd = self.seen.oversights.findings(self.files(), {s.key for s in self.stories if s.moved})
+            found += [Finding(kind, sentence, *place) for kind, sentence, place in odd]
         if not found and not ended_early:
             found += dropped + self.of_kept_gradients() + self.of_stale_values() + self.of_idle_terms()
         if not ended_early:
@@ -106,8 +111,8 @@ class Judge:
         return [
             Finding(
                 "no-grad",
-                f"What {at(site.place)} computes from {listing([s.said for s in stories])} is computed once and used in "
-                f"{len(passes)} passes: the steps change the parameters, and never this value. Compute it in every pass.",
+                f"What {at(site.place)} computes from {listing([s.said for s in stories])} is computed once and used in"
+                f" {len(passes)} passes: the steps change these, and never what was computed. Do it in every pass.",
                 site.file,
                 site.line,
             )
@@ -121,7 +126,9 @@ class Judge:
         for times, added, cut, before in self.seen.idle_terms.values():
             if times >= 2 and any(s.held and s.reached for s in self.stories):
                 text, (file, line) = of_cut(cut, before, ())
-                sentence = f"The term that is added to the loss at {at(added.place)} trains nothing: it is cut by {text}."
+                sentence = (
+                    f"The term that is added to the loss at {at(added.place)} trains nothing: it is cut by {text}."
+                )
                 found.append(Finding("no-grad", sentence, file, line))
         return found
 
@@ -317,6 +324,9 @@ class Judge:
     def verdict_unreached(self, story, tensor):
         """The reason of a leaf that no pass has reached: it is out of the way, or the way was not taken."""
         reason = story.reason or Reason("never used", "{gets} no gradient: no recorded operation used {them}")
+        if reason.kind == "never used" and (short := self.loop_cut_short(story)) is not None:
+            tail = f"{{gets}} no gradient: the loop at {shown(*short)} never comes to {{them}}"
+            return Reason("unused", tail, at=short)
         used = self.seen.inside.get(id(tensor))
         if reason.kind == "never used" and used is not None and used[0]() is tensor:
             tail = (
@@ -335,6 +345,14 @@ class Judge:
             return Reason("left aside", reason.tail + " in this run, though the program would, some other time")
         return reason
 
+    def loop_cut_short(self, story):
+        """(file, line) of what keeps a loop over numbered parts from this one, if it comes to others in every pass."""
+        like = [s for s in self.stories if s is not story and numbered_as(s, story) and s.reached and s.used_at]
+        if not like or any(s.reached < story.passes_since(self.seen.passes) for s in like):
+            return None
+        place = like[0].used_at
+        return source.loop_cut_short(place.file, place.line)
+
     def is_optional(self, story):
         """Whether a leaf that was not used is one of several to choose from, or stands in a branch not taken."""
         name = story.name or ""
@@ -350,6 +368,8 @@ class Judge:
         return self.seen.stories.values()
 
     def verdict_unheld(self, story, tensor):
+        if not self.seen.holders and story.reached >= 3 and not story.has_moved and not story.changed:
+            return self.verdict_by_hand()
         if not self.seen.holders or story.reached < 2 or story.changed or story.has_moved:
             return None
         if tensor is None and not story.is_parameter:
@@ -364,14 +384,15 @@ class Judge:
             return None
         if story.resting or self.seen.is_resting(tensor):
             return None
-        if story.beside_chosen and all(s.reached for s in held):
+        chosen = not self.is_oversight(story, held)
+        if chosen and story.beside_chosen and all(s.reached for s in held):
             tail = (
                 f"{{gets}} a gradient in {story.reached} passes and no optimizer holds {{them}}: it was given some "
                 "parameters of the same modules, by choice it seems. Then requires_grad_(False) saves the work"
             )
             return Reason("by choice", tail)
         separate = story.feeds and self.seen.is_set_apart(story)  # trained in turn, it seems, not left as it is
-        if story.feeds and not separate and not any(len(s.holders) > 1 for s in held):
+        if chosen and story.feeds and not separate and not any(len(s.holders) > 1 for s in held):
             tail = (
                 f"{{gets}} a gradient in {story.reached} passes and no optimizer holds {{them}}: {{it}} only "
                 "{computes} features for what is trained. If that is meant, requires_grad_(False) saves the work"
@@ -388,6 +409,35 @@ class Judge:
         made = f" (made at {at(place)})" if place is not None else ""
         tail = f"{{gets}} a gradient in {story.reached} passes, but no optimizer holds {{them}}{made}, so {{it}} never "
         return Reason("not held", f"{tail}{{moves}}", place)
+
+    def verdict_by_hand(self):
+        """The reason of a leaf that gets gradients and that no optimizer holds: an update that changes a copy only."""
+        for filename in self.files():
+            line = source.rebinding_from_grad(filename)
+            if line is not None:
+                tail = (
+                    f"{{gets}} a gradient and never {{moves}}: {shown(filename, line)} gives a name to a new tensor, and "
+                    "leaves {them} as {it} {is}. Write in place"
+                )
+                return Reason("not moved", tail, at=(filename, line))
+        return None
+
+    def is_oversight(self, story, held):
+        """Whether what an optimizer was not given was forgotten, and not left as it is by choice.
+
+        Who trains some parameters among many takes few, by name or by class; who trains what lies behind features takes
+        features that were trained before, or a new head in the place of another. And programs say so.
+        """
+        names = [text for holder in self.seen.holders for text in source.words_behind(holder.place)]
+        if any(text and text in (story.name or "") for text in names):
+            return False
+        if source.texts_match(self.files(story), LEFT_ALONE):
+            return False
+        if story.beside_chosen:
+            beside = [s for s in self.stories if s.beside_chosen and not s.held]
+            return sum(s.size for s in beside) < sum(s.size for s in held)
+        inside = story.site.place.function == "__init__"
+        return not (inside and held and all(s.site.place.function != "__init__" for s in held))
 
     def holder_beside(self, story):
         """The optimizer that holds parameters of the same network and was made when this one was there already."""
@@ -452,6 +502,12 @@ class Judge:
                 tail = f"{{gets}} no gradient: the model replaced {{them}}{where} after the optimizer was made"
                 return Reason("replaced", tail, place)
         return None
+
+
+def numbered_as(story, other):
+    """Whether two names differ in their numbers only: layers.0.weight, layers.3.weight."""
+    names = [re.sub(r"\d+", "#", s.name or "") for s in (story, other)]
+    return names[0] == names[1] and "#" in names[0]
 
 
 # Kinds of reasons that may well be meant: they make notes.

@@ -14,22 +14,13 @@ from wengert.kernels.shape import root_of
 from wengert.lens.ledger import Ledger
 from wengert.lens.memory import leak_of, live_nodes, size_kept
 from wengert.lens.names import name_parameters, reachable
+from wengert.lens.oversights import Oversights
+from wengert.lens.reasons import Reason, at
 from wengert.lens.recorder import INFINITY, Record, place_here, size_of
-from wengert.lens.sites import NOWHERE, kept_by, leaf_site, user_frames
+from wengert.lens.sites import NOWHERE, WINDOWS, kept_by, leaf_site, user_frames
 from wengert.lens.story import Holder, Story, fingerprint, is_sampled
-from wengert.lens.why import (
-    Reason,
-    ancestry,
-    at,
-    bad_gradient_reason,
-    fault_reason,
-    idle_term,
-    missing,
-    real,
-    sent,
-    walk,
-    zero_reason,
-)
+from wengert.lens.values import bad_gradient_reason, fault_reason, zero_reason
+from wengert.lens.ways import ancestry, idle_term, missing, real, sent, walk
 from wengert.optim.optimizer import Optimizer
 from wengert.tensor import Tensor
 
@@ -54,6 +45,7 @@ class Witness(Record):
         self.holders = []  # what is known of each optimizer, gone or not
         self.holder_of = weakref.WeakKeyDictionary()
         self.ledger = Ledger()
+        self.oversights = Oversights()
         self.stale = {}  # id of the site of a value computed before a step and used after it -> (site, passes, leaves)
         self.idle_terms = {}  # line of a cut -> (times, where the term is added, the cut, what it cut off)
         self.in_closure = False  # an optimizer runs its closure: the passes are its own
@@ -83,6 +75,11 @@ class Witness(Record):
         if found is None:
             found = self.stories[id(site)] = Story(site, tensor)
         return found
+
+    @property
+    def files(self):
+        """The files of the program that called backward."""
+        return list(dict.fromkeys(code.co_filename for code, _ in self.callers if code is not None))
 
     def holder(self, optimizer):
         """The `Holder` of an optimizer."""
@@ -192,6 +189,7 @@ class Witness(Record):
                 self.fault = (self.divergence(reason) or reason, self.passes, "loss", place)
         if sampled:
             self.note_layout(order, leaves)
+            self.oversights.look_at(self.modules)
             self.question_unreached(nodes, leaves, wanted)
             if wanted is None:
                 self.note_idle_term(order, root)
@@ -564,11 +562,6 @@ def layout(order, trained):
         if node in before or node in users:
             before.update(edge for edge in node.edges if edge is not None)
     return behind, before
-
-
-WINDOWS = frozenset(
-    {"select", "slice", "view", "as_strided", "transpose", "t", "unsqueeze", "squeeze", "expand", "permute"}
-)
 
 
 def name_of_root(nodes, frames):
