@@ -4,14 +4,14 @@ import ast
 import linecache
 import traceback
 
-from wengert.autograd.graph import AccumulateGrad
+from wengert.autograd.graph import AccumulateGrad, Node
 from wengert.lens import source
 from wengert.lens.names import locals_of, name_parameters, reachable
 from wengert.lens.reasons import Reason, at, near, shown
-from wengert.lens.recorder import is_nobodys
+from wengert.lens.recorder import is_nobodys, is_ours
 from wengert.lens.sites import Leaf, Place, leaf_site, source_line
 from wengert.lens.verdict import Finding
-from wengert.lens.ways import ancestry, missing, no_grad_asked, real
+from wengert.lens.ways import ancestry, missing, no_grad_asked, of_cut, real
 from wengert.nn.modules.module import Module
 from wengert.tensor import Tensor
 
@@ -345,6 +345,31 @@ def not_used(witness, error, own):
     return None
 
 
+def inference_saved(witness, error, own):
+    """A tensor of inference mode in a graph: where was it made?"""
+    if "Inference tensors cannot be saved for backward" not in str(error):
+        return None
+    sites = [cut.site for cut in witness.cuts if cut.kind == "inference_mode" and cut.source is not None]
+    if not sites:
+        return None
+    text, where = of_cut(sites[-1], sites[-1].parents[0], ())
+    sentence = f"{shown(*place_of(error, own))} takes in a tensor that was made in inference mode: by {text}"
+    return Finding("no-grad", f"{sentence}.", *where)
+
+
+def at_least_where(witness, error, own):
+    """Of any other error that this library raised: the line of the program that it came from."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if not is_ours(frames[-1].f_code):
+        return None
+    nodes = [value for frame in frames for value in locals_of(frame).values() if isinstance(value, Node)]
+    known = [node.site_.place for node in nodes if type(node) is not AccumulateGrad and node.site_ is not None]
+    where = (known[-1].file, known[-1].line) if known and known[-1].frames else place_of(error, own)
+    text = str(error).strip().splitlines()
+    said = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    return Finding("error", f"{shown(*where)} raised {said}.", *where)
+
+
 def numpy_refused(witness, error, own):
     if "Can't call numpy() on Tensor that requires grad" not in str(error):
         return None
@@ -374,4 +399,6 @@ ERRORS = [
     numpy_refused,
     not_scalar,
     none_grad,
+    inference_saved,
+    at_least_where,
 ]

@@ -6,6 +6,8 @@ when the next pass begins, though a step has used it, is added to and used again
 
 from collections import Counter
 
+from wengert.lens.recorder import size_of
+
 MOST_OPEN = 512  # passes of which it is not known yet what became of them
 LOOKED_AT = 8  # leaves of a pass whose gradients are looked at
 
@@ -74,7 +76,7 @@ class Ledger:
     def look_before(self, pairs):
         """A pass begins: are the gradients still there that a step has used since the last one? (story, leaf) pairs."""
         for story, leaf in pairs[:LOOKED_AT]:
-            held = leaf.grad is not None and bool(leaf.grad._array.any())
+            held = leaf.grad is not None and size_of(leaf.grad) > 0
             if story.after_pass is None:
                 continue
             before, story.after_pass = story.after_pass, None
@@ -87,5 +89,5 @@ class Ledger:
     def look_after(self, pairs):
         """A pass is over: remember the leaves as they are now."""
         for story, leaf in pairs[:LOOKED_AT]:
-            if leaf.grad is not None and leaf.grad._array.any():
+            if leaf.grad is not None and size_of(leaf.grad):
                 story.after_pass = story.fingerprint_now()

@@ -100,19 +100,16 @@ class Oversights:
         for (kind, key), (_, times, buffer) in self.plain.items():
             if times < 2:
                 continue
-            filename = getattr(sys.modules.get(kind.__module__), "__file__", None) or kind.forward.__code__.co_filename
-            place = (
-                source.buffer_given(filename, key)
-                if buffer
-                else source.assignment_in_class(filename, kind.__name__, key)
-            )
+            filename = kind.forward.__code__.co_filename
+            given = source.buffer_given if buffer else source.assignment_in_class
+            place = given(filename, kind.__name__, key)
             if place is None or not MADE.search(source_line(*place)) or source.texts_match([filename], LEFT_ALONE):
                 continue
             what = "a buffer" if buffer else "a plain tensor"
             yield (
                 "no-grad",
-                f"`{kind.__name__}.{key}` is never trained: {shown(*place)} makes it {what}, which gets no gradient. Make "
-                "it an nn.Parameter.",
+                f"`{kind.__name__}.{key}` is never trained: {shown(*place)} makes it {what}, which gets no "
+                "gradient. Make it an nn.Parameter.",
                 place,
             )
 

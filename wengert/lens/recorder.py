@@ -25,6 +25,7 @@ import wengert
 from wengert.autograd import engine
 from wengert.autograd.graph import AccumulateGrad, Node, Output, grad_mode, rare
 from wengert.kernels.shape import root_of
+from wengert.kernels.sparse import SparseArray
 from wengert.lens.names import name_of_module
 from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site, Whole, is_installed, leaf_behind, leaf_site, user_frames
 from wengert.nn.modules.module import _global_call_hooks, watch_calls
@@ -749,7 +750,9 @@ def size_of(g):
     if g.__class__ is list:  # one for each of several results
         return sum(size_of(x) for x in g if x is not None)
     if isinstance(g, Tensor):
-        return size_of(g._array)
+        return size_of(g._kept if g.is_sparse else g._array)
+    if g.__class__ is SparseArray:
+        return size_of(g.values)
     return abs(float(g.real if g.dtype.kind == "c" else g))  # a NumPy scalar: its size will do
 
 

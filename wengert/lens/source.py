@@ -182,9 +182,10 @@ def buffer_given(filename, kind, name):
     """(file, line) of ``register_buffer("name", ...)`` in a class."""
     for _, statement, call in calls_in([filename]):
         first = call.args[0] if call.args else None
-        if name_called(call) == "register_buffer" and isinstance(first, ast.Constant) and first.value == name:
-            if any(getattr(outer, "name", None) == kind for outer in statement_at(filename, statement.lineno)[1]):
-                return filename, call.lineno
+        given = name_called(call) == "register_buffer" and isinstance(first, ast.Constant) and first.value == name
+        _, above = statement_at(filename, statement.lineno) if given else (None, ())
+        if any(getattr(outer, "name", None) == kind for outer in above):
+            return filename, call.lineno
     return None
 
 
@@ -214,6 +215,87 @@ def loop_cut_short(filename, line):
             parts = list(ast.walk(loop.iter))
             if any(isinstance(n, (ast.Slice, ast.BinOp)) for n in parts):
                 return filename, loop.lineno
+    return None
+
+
+def marked_non_differentiable(filenames, kind):
+    """(file, line) where the class of a Function marks its results as non-differentiable; None if it does not."""
+    for filename, statement, call in calls_in(filenames):
+        if name_called(call) == "mark_non_differentiable":
+            _, above = statement_at(filename, statement.lineno)
+            if any(isinstance(outer, ast.ClassDef) and outer.name == kind for outer in above):
+                return filename, call.lineno
+    return None
+
+
+def only_freezes(filename, line):
+    """Whether the function around a line does nothing but turn requires_grad on or off, for its callers."""
+    _, above = statement_at(filename, line)
+    function = next((outer for outer in reversed(above) if isinstance(outer, ast.FunctionDef)), None)
+    if function is None or function.name == "__init__":
+        return False
+    simple = [n for n in ast.walk(function) if isinstance(n, ast.stmt) and not hasattr(n, "body")]
+    simple = [
+        n for n in simple if not isinstance(getattr(n, "value", None), ast.Constant) or not isinstance(n, ast.Expr)
+    ]
+    return all("requires_grad" in ast.unparse(n) or isinstance(n, (ast.Return, ast.Pass)) for n in simple)
+
+
+def receivers_at(place):
+    """The names that the statement at a place gives to what it makes: ``self.opt = Adam(...)`` → opt."""
+    node, _ = statement_at(place.file, place.line) if place.frames else (None, ())
+    targets = node.targets if isinstance(node, ast.Assign) else ()
+    parts = [p for t in targets for p in (t.elts if isinstance(t, ast.Tuple) else [t])]
+    return {getattr(part, "attr", getattr(part, "id", None)) for part in parts}
+
+
+def not_called(filenames, method, receivers=None):
+    """(file, line, guard) of a call of a method in the source, for a program that never came to one.
+
+    `guard` is the line that keeps the program from it: an ``if`` around it, or one before it that goes on with
+    something else; the line itself where there is none. None where ``opt.step`` is written without parentheses.
+    """
+    for filename in filenames:
+        for node, above in statements(filename):
+            if not isinstance(node, ast.Expr):
+                continue
+            named = [n for n in ast.walk(node) if isinstance(n, ast.Attribute) and n.attr == method]
+            if receivers is not None:
+                named = [n for n in named if getattr(n.value, "attr", getattr(n.value, "id", None)) in receivers]
+            if node.value in named:
+                return filename, node.lineno, None
+            if any(isinstance(n, ast.Call) and n.func in named for n in ast.walk(node)):
+                guard = next((outer for outer in reversed(above) if isinstance(outer, (ast.If, ast.Try))), None)
+                return filename, node.lineno, guarding(node, above) or getattr(guard, "lineno", node.lineno)
+    return None
+
+
+LEAVING = (ast.Continue, ast.Return, ast.Break, ast.Raise)
+
+
+def guarding(node, above):
+    """The line of an ``if`` before a statement, in its block, that leaves the block."""
+    for outer in reversed(above):
+        body = getattr(outer, "body", [])
+        before = body[: body.index(node)] if node in body else []
+        for other in reversed(before):
+            if isinstance(other, ast.If) and isinstance(
+                other.body[-1], (ast.Continue, ast.Return, ast.Break, ast.Raise)
+            ):
+                return other.lineno
+        node = outer
+    return None
+
+
+def grad_of_alias(filenames):
+    """(file, line) of ``p.data.grad = g``, which sets an attribute of a tensor that is gone at once."""
+    for filename in filenames:
+        for node, _ in statements(filename):
+            for target in getattr(node, "targets", ()):
+                inner = target.value if isinstance(target, ast.Attribute) and target.attr == "grad" else None
+                inner = inner.func if isinstance(inner, ast.Call) else inner
+                if isinstance(inner, ast.Attribute) and inner.attr in ("data", "detach", "clone"):
+                    return filename, node.lineno
     return None
 
 

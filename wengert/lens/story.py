@@ -94,5 +94,6 @@ class Holder:
         self.kind, self.place = kind, place
         self.made = made  # how many sites there were when it was met first
         self.name = ""
+        self.idle_steps = 0  # with a learning rate of 0
         self.lr = self.lr_at_first = None
         self.steps = 0

@@ -11,7 +11,7 @@ from itertools import pairwise
 from wengert.lens import source
 from wengert.lens.oversights import LEFT_ALONE
 from wengert.lens.reasons import Reason, at, shown
-from wengert.lens.sites import short
+from wengert.lens.sites import short, source_line
 from wengert.lens.ways import NEVER_ASKED, no_grad_asked, of_cut
 
 
@@ -271,9 +271,11 @@ class Judge:
         tensor = story.tensor()
         if not story.held:
             return self.verdict_unheld(story, tensor)
+        if not story.reached and story.moved:
+            return None  # the program gives it its gradient
         if self.seen.passes == 0:
             if not self.seen.steps:
-                return None
+                return self.never_come_to("backward", "backward")
             place = self.seen.steps[-1][0]
             tail = f"never {{gets}} a gradient: the optimizer steps at {at(place)}, but backward is never called"
             return Reason("no backward", tail.replace("never {gets}", "{gets} never"), place)
@@ -292,19 +294,9 @@ class Judge:
         if own and story.reached_at not in self.wasted:  # what it got was meant for another optimizer
             return story.reason
         if story.lost and len(story.lost) >= min(story.steps, 2) and not story.moved:
-            place = next((p for p in story.lost if p is not None), None)
-            line = (place.file, place.line) if place is not None else source.reset_of_grad(self.files())
-            by = f"it is dropped at {shown(*line)}" if line is not None else "it is dropped"
-            tail = f"{{gets}} a gradient, but {by}, before the optimizer steps: {{it}} never {{moves}}"
-            return Reason("reset", tail, at=line)
+            return self.dropped(story)
         if not story.steps and not story.has_moved:
-            place = self.made(story)
-            where = f" (made at {at(place)})" if place is not None else ""
-            backward = story.reached_at
-            tail = f"{{gets}} a gradient, but the optimizer that holds {{them}}{where} never steps"
-            if backward is not None:
-                tail += f" after backward at {shown(backward[0].co_filename, backward[1])}"
-            return Reason("no step", tail, at=(backward[0].co_filename, backward[1]) if backward else None)
+            return self.no_step(story)
         if story.steps and not story.moved and story.empty_steps == story.steps:
             place = self.seen.steps[-1][0]
             tail = f"{{gets}} a gradient, but {{its}} gradient is None at every step of the optimizer, at {at(place)}"
@@ -319,7 +311,71 @@ class Judge:
             if schedule is not None and any(holder.lr_at_first for holder in story.holders):
                 return Reason("not moved", f"{tail}, as scheduled at {shown(*schedule)}", at=schedule)
             return Reason("not moved", tail, place)
+        return self.stopped(story)
+
+    def stopped(self, story):
+        """The reason of a leaf that a schedule keeps as it is for most of the steps: its learning rate is 0."""
+        for holder in story.holders:
+            if holder.idle_steps >= max(3, holder.steps / 2) and holder.lr == 0:
+                schedule = source.scheduler_in(self.files(story))
+                if schedule is not None:
+                    tail = (
+                        f"{{gets}} a gradient, but lr is 0 at {holder.idle_steps} of {holder.steps} steps, as scheduled "
+                        f"at {shown(*schedule)}"
+                    )
+                    return Reason("not moved", tail, at=schedule)
         return None
+
+    def no_step(self, story):
+        """The reason of a leaf whose optimizer never steps: another one does in its place, or none is come to."""
+        place = self.made(story)
+        where = f" (made at {at(place)})" if place is not None else ""
+        tail = f"{{gets}} a gradient, but the optimizer that holds {{them}}{where} never steps"
+        backward = story.reached_at
+        if backward is None:
+            return Reason("no step", tail)
+        tail += f" after backward at {shown(backward[0].co_filename, backward[1])}"
+        other = self.seen.stepped_after.get(backward)
+        if other is not None and self.steps_elsewhere(other):
+            return Reason("no step", f"{tail}: another one steps there, at {at(other)}", other)
+        receivers = set().union(*(source.receivers_at(holder.place) for holder in story.holders))
+        return self.never_come_to("step", tail, "no step", receivers) or Reason(
+            "no step", tail, at=(backward[0].co_filename, backward[1])
+        )
+
+    def steps_elsewhere(self, place):
+        """Whether the optimizer that steps at a place steps at another one, too."""
+        mine = {owner() for step, _, owner in self.seen.steps if step is place}
+        return any(step is not place and owner() in mine for step, _, owner in self.seen.steps)
+
+    def never_come_to(self, method, tail, kind="no backward", receivers=None):
+        """The reason where the source has a call of `backward` or `step`, and the program never came to it."""
+        found = source.not_called(self.files() or self.seen.files_seen, method, receivers)
+        if found is None:
+            return None
+        if kind == "no backward":
+            tail = "{gets} no gradient"
+        filename, line, guard = found
+        if guard is None:
+            return Reason(kind, f"{tail}: {shown(filename, line)} names it without calling it", at=(filename, line))
+        tail += f": {shown(filename, line)} is never come to"
+        if guard != line:
+            tail += f", because of {shown(filename, guard)}"
+        return Reason(kind, tail, at=(filename, guard))
+
+    def dropped(self, story):
+        """The reason of a leaf whose gradient is gone when its optimizer steps."""
+        place = next((p for p in story.lost if p is not None), None)
+        line = (place.file, place.line) if place is not None else source.reset_of_grad(self.files())
+        if line is None and story.asked:
+            line = source.grad_of_alias(self.files())
+            if line is None:
+                line = (self.seen.steps[-1][0].file, self.seen.steps[-1][0].line)
+            tail = f"{{gets}} a gradient by autograd.grad, and nothing puts it into `.grad`: see {shown(*line)}"
+            return Reason("reset", tail, at=line)
+        by = f"it is dropped at {shown(*line)}" if line is not None else "it is dropped"
+        tail = f"{{gets}} a gradient, but {by}, before the optimizer steps: {{it}} never {{moves}}"
+        return Reason("reset", tail, at=line)
 
     def verdict_unreached(self, story, tensor):
         """The reason of a leaf that no pass has reached: it is out of the way, or the way was not taken."""
@@ -329,11 +385,13 @@ class Judge:
             return Reason("unused", tail, at=short)
         used = self.seen.inside.get(id(tensor))
         if reason.kind == "never used" and used is not None and used[0]() is tensor:
+            places = [(used[1].file, used[1].line), *(caller[:2] for caller in used[1].callers)]
+            outer = next((place for place in places if "checkpoint" in source_line(*place)), places[0])
             tail = (
-                f"{{gets}} no gradient: {{it}} {{is}} used at {at(used[1])} inside of the forward of a Function, none "
-                "of whose inputs requires grad (a reentrant checkpoint is one: use_reentrant=False sees more)"
+                f"{{gets}} no gradient: {{it}} {{is}} used at {shown(*outer)} inside of the forward of a Function, "
+                "none of whose inputs requires grad (a reentrant checkpoint is one: use_reentrant=False sees more)"
             )
-            return Reason("cut", tail, used[1])
+            return Reason("cut", tail, at=outer)
         discarded = reason.kind == "unused" and reason.part is not None
         if discarded and source.discards(self.files(), set(reason.part.path.split("."))):
             return Reason("left aside", reason.tail, at=(reason.file, reason.line))
@@ -372,7 +430,7 @@ class Judge:
             return self.verdict_by_hand()
         if not self.seen.holders or story.reached < 2 or story.changed or story.has_moved:
             return None
-        if tensor is None and not story.is_parameter:
+        if tensor is None and not (story.is_parameter or "." in (story.name or "")):
             return None
         held = [s for s in self.seen.stories.values() if s.held]
         of_modules = [s for s in held if s.is_parameter and (s.of_module or not (s.reached and story.of_module))]
@@ -398,6 +456,12 @@ class Judge:
                 "{computes} features for what is trained. If that is meant, requires_grad_(False) saves the work"
             )
             return Reason("features", tail)
+        if not story.is_parameter and "." in (story.name or "") and story.site.place.frames:
+            tail = (
+                f"{{gets}} a gradient in {story.reached} passes, but {{it}} {{is}} made as a plain tensor at "
+                f"{at(story.site.place)}: no module knows of {{them}}, and no optimizer was given {{them}}"
+            )
+            return Reason("no parameter", tail, story.site.place)
         holder = self.holder_beside(story)
         if holder is not None:
             tail = (
@@ -416,8 +480,8 @@ class Judge:
             line = source.rebinding_from_grad(filename)
             if line is not None:
                 tail = (
-                    f"{{gets}} a gradient and never {{moves}}: {shown(filename, line)} gives a name to a new tensor, and "
-                    "leaves {them} as {it} {is}. Write in place"
+                    f"{{gets}} a gradient and never {{moves}}: {shown(filename, line)} gives a name to a new tensor, "
+                    "and leaves {them} as {it} {is}. Write in place"
                 )
                 return Reason("not moved", tail, at=(filename, line))
         return None

@@ -210,17 +210,23 @@ def of_cut(site, before, sites):
         if region is not None:
             return f"{kind} at {shown(*region)}: {site.operation} runs inside it ({site.place}){between}", region
     if kind == "non-differentiable":
+        marked = source.marked_non_differentiable([site.file], site.operation)
+        if marked is not None:
+            return f"{site.operation}, which marks its result so at {shown(*marked)}{between}", marked
         return f"{site.operation}, which has no derivative, at {at(site.place)}{between}", place
     if kind == "Function returned None":
         return f"a backward that returned None, at {at(site.place)}", place
     return f"{CUTS.get(kind, kind)} at {at(site.place)}{between}", place
 
 
+EXPORTS = ("item", "tolist", "numpy")
+
+
 def unused(leaf, root, sites, record):
     """The reason where nothing recorded leads from the parameter to the loss."""
     down = downstream(leaf, record.sites if record is not None else ())
     entered = [s for s in sites if s.operation == "entered" and not s.parents]
-    exports = [s for s in down if s.operation in ("item", "tolist", "numpy")]
+    exports = [s for s in down if s.operation in EXPORTS]
     for back in sorted(entered, key=lambda s: -s.seq):
         before = [s for s in exports if s.seq < back.seq]
         if before:
@@ -237,6 +243,14 @@ def unused(leaf, root, sites, record):
             )
             return Reason("cut", tail, first.place, rank=4)
     used = downstream(leaf, record.sites if record is not None else (), beyond=False)
+    used = [s for s in used if not (s.cut is not None and isinstance(s.cut.result, Parameter))]  # its own beginning
+    if used and all(s.cut is not None and s.operation in EXPORTS for s in used):
+        kept = [s for s in used if not fate.is_look_at(s.file, s.line)]
+        if kept:
+            text, place = of_cut(kept[-1], leaf, ())
+            return Reason(
+                "cut", f"{{gets}} no gradient from {{loss}}: {{its}} only use ends by {text}", at=place, rank=4
+            )
     if used:
         return of_lost(used, root, sites, record)
     return Reason("never used", "{gets} no gradient: no recorded operation used {them}", birth_of(leaf), rank=1)
@@ -334,6 +348,16 @@ ADDING = ("Add", "Sub", "Rsub", "Stack", "Cat")
 LINEAR = (*ADDING, "Mul", "Div", "Neg", "Mean", "Sum")
 
 
+def frozen_at(place, also=""):
+    """The reason of a leaf that was told at a place not to require grad: to blame is who asked for that."""
+    line = (place.file, place.line)
+    tail = f"{{gets}} no gradient: requires_grad was turned off at {at(place)}"
+    if place.callers and source.only_freezes(*line):
+        line = place.callers[0][:2]
+        tail += f", by the call at {shown(*line)}"
+    return Reason("frozen", tail + also, at=line, rank=3)
+
+
 NEVER_ASKED = "{gets} no gradient: without requires_grad, nothing that uses {them} is recorded"
 
 
@@ -341,7 +365,5 @@ def no_grad_asked(parameter):
     """The reason of a tensor that does not require grad."""
     site = parameter._origin
     if site is not None and site.cut is not None and site.cut.kind == "requires_grad_(False)":
-        return Reason(
-            "frozen", f"{{gets}} no gradient: requires_grad was turned off at {at(site.place)}", site.place, rank=3
-        )
+        return frozen_at(site.place)
     return Reason("frozen", NEVER_ASKED, None if site is None else site.place, rank=2)

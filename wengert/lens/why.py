@@ -64,7 +64,7 @@ def reason_for(parameter, loss, record, optimizer=None):
     grad = node.grad
     if grad is None:
         return none_after(node, order, record)
-    size = recorder.size_of(grad._array)
+    size = recorder.size_of(grad)
     if not size < recorder.INFINITY:
         bad = record.bad_gradient if record is not None else None
         if fault is None and bad is not None:

@@ -47,6 +47,8 @@ class Witness(Record):
         self.ledger = Ledger()
         self.oversights = Oversights()
         self.stale = {}  # id of the site of a value computed before a step and used after it -> (site, passes, leaves)
+        self.stepped_after = {}  # line of backward -> the place of the first step that ever followed it
+        self.files_seen = []  # files of the program that made optimizers
         self.idle_terms = {}  # line of a cut -> (times, where the term is added, the cut, what it cut off)
         self.in_closure = False  # an optimizer runs its closure: the passes are its own
         self.fault = None
@@ -104,6 +106,7 @@ class Witness(Record):
         holder = self.holder(optimizer)
         holder.lr_at_first = holder.lr_at_first or optimizer.param_groups[-1].get("lr")
         frames = user_frames(2)
+        self.files_seen = list(dict.fromkeys([*self.files_seen, *(frame.f_code.co_filename for frame in frames)]))
         for group in optimizer.param_groups:
             for p in group["params"]:
                 if p._node is None or type(p._node) is AccumulateGrad:
@@ -290,10 +293,10 @@ class Witness(Record):
                 story.used_at = next((n.site_.place for n, _ in edges if n.site_ is not None), None)
             story.last_reached = self.passes
             known = [s for s in sizes if s is not None]
-            arrived = any(known) and (leaf.grad is None or leaf.grad._array.any())  # and did not cancel out
+            arrived = any(known) and (leaf.grad is None or size_of(leaf.grad))  # and did not cancel out
             story.last_got = self.passes if arrived else -1
             if leaf.grad is not None:
-                story.norm = size_of(leaf.grad._array) ** 0.5
+                story.norm = size_of(leaf.grad) ** 0.5
             if known and len(known) == len(sizes):
                 if all(s == 0 for s in known) or (leaf.hooks is not None and self.made_zero(leaf)):
                     story.zero += 1
@@ -328,7 +331,7 @@ class Witness(Record):
         self.ledger.settle([story for story in known if story is not None], False, self.resets[-1][0])
 
     def made_zero(self, leaf):
-        return leaf.hooks.tensor and leaf.grad is not None and not leaf.grad._array.any()
+        return leaf.hooks.tensor and leaf.grad is not None and not size_of(leaf.grad)
 
     def forget_the_gone(self):
         """Leaves that no longer exist are remembered by the line that made them only."""
@@ -414,8 +417,11 @@ class Witness(Record):
         super().before_step(optimizer, args, kwargs)
         holder = self.holder(optimizer)
         holder.steps = count = holder.steps + 1
+        if self.pass_place is not None:
+            self.stepped_after.setdefault(self.pass_place.shown[:2], self.steps[-1][0])
         self.in_closure = closed = len(args) > 1 or kwargs.get("closure") is not None
         holder.lr = float(optimizer.param_groups[0].get("lr", 0))
+        holder.idle_steps += not any(group.get("lr", 1) for group in optimizer.param_groups)
         frames = user_frames(2) if is_sampled(count) else ()
         if frames:
             self.give_names(frames)
@@ -436,7 +442,7 @@ class Witness(Record):
                 got = story.last_got > story.last_step
                 if closed:
                     self.previous_print[id(p)] = fingerprint(p)
-                elif grad is None or (got and not grad._array.any()):
+                elif grad is None or (got and not size_of(grad)):
                     story.empty_steps += 1
                     if got:
                         self.note_loss_of_gradient(story, grad)
@@ -469,7 +475,7 @@ class Witness(Record):
                         story.empty_steps += 1
                         if story.last_reached == self.passes:
                             self.note_loss_of_gradient(story, None)
-                    elif p.grad is not None and p.grad._array.any() and not group.get("lr", 1):
+                    elif p.grad is not None and size_of(p.grad) and not group.get("lr", 1):
                         story.unmoved += 1
 
     # --- memory -----------------------------------------------------------------------------------------------------
