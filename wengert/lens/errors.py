@@ -134,7 +134,7 @@ def modified(witness, error, own):
         return None
     node = local(error, "verify", "node") or local(error, "check", "self")
     started = witness.pass_starts[-2][0] if len(witness.pass_starts) > 1 else 0
-    if node is not None and node.site_ is not None and node.site_.visited and node.site_.seq <= started:
+    if node is not None and node.site_ is not None and node.site_.seq <= started:
         carried = second_time(witness, error, own, node)
         if carried is not None:
             return carried  # the write is only how it shows
@@ -178,14 +178,14 @@ def second_time(witness, error, own, node=None):
         sentence += ", and what it saved has been written since"
     if crossings:
         entry, old = min(crossings, key=lambda pair: pair[0].seq)
-        return Finding("error", *of_crossing(witness, sentence, entry, old, started, other))
+        return Finding("error", *of_crossing(witness, own, sentence, entry, old, started, other))
     if kept:
         return None
     sentence += ": call it once, on the sum of the losses, or with retain_graph=True the first time."
     return Finding("error", sentence, place.file, place.line)
 
 
-def of_crossing(witness, sentence, entry, old, started, other):
+def of_crossing(witness, own, sentence, entry, old, started, other):
     """(sentence, file, line) for a graph of an `old` value that an earlier pass ran through and a new one `entry`s."""
     first = taken_in_vain(witness, old, started) if other else None
     if first is not None:
@@ -194,6 +194,10 @@ def of_crossing(witness, sentence, entry, old, started, other):
             f"the value enters its loss, at {at(first.place)}."
         )
         return sentence, first.file, first.line
+    keeper = source.cache_around(old.file, old.line) or kept_in(witness, own, old)
+    if keeper is not None:
+        sentence += f". {near(old)} is kept from an earlier step by {shown(*keeper)}, and enters at {at(entry.place)}."
+        return sentence, *keeper
     if not other and old.place.frames and not any(s.seq > started and s.line == old.line for s in witness.sites):
         sentence += (
             f". {near(old)} was computed once, at {at(old.place)}, and enters each new graph at {at(entry.place)}: "
@@ -208,6 +212,16 @@ def of_crossing(witness, sentence, entry, old, started, other):
         "passes are meant."
     )
     return sentence, *where
+
+
+def kept_in(witness, own, old):
+    """(file, line) that gives an attribute of some object the value which holds on to the graph of an `old` one."""
+    for name, tensor in reachable(own[::-1], (Tensor,)):
+        base = name.partition("[")[0]
+        inner = "." in base and tensor._node is not None and type(tensor._node) is not AccumulateGrad
+        if inner and tensor._origin is not None and old in ancestry(tensor._origin):
+            return source.attribute_kept(witness.files, base.rpartition(".")[2])
+    return None
 
 
 def taken_in_vain(witness, old, started):

@@ -58,11 +58,15 @@ def paragraph(head, text, width):
 def trained(witness):
     """What was trained, by which optimizer, how often."""
     lines = []
-    for holder in witness.holders[:20]:
+    rows = {}
+    for holder in witness.holders:
         stories = [s for s in witness.stories.values() if holder in s.holders]
-        lines.append(
-            f"trained     {names_of(stories)} by {holder.kind} ({holder.place}), {plural(holder.steps, 'step')}"
-        )
+        row = rows.setdefault((names_of(stories), holder.kind, str(holder.place)), [0, 0])
+        row[0] += 1
+        row[1] += holder.steps
+    for (names, kind, place), (times, steps) in list(rows.items())[:20]:
+        made = f", made {times} times" if times > 1 else ""
+        lines.append(f"trained     {names} by {kind} ({place}){made}, {plural(steps, 'step')}")
     if not lines:
         moved = [s for s in witness.stories.values() if s.reached]
         lines.append(f"trained     {names_of(moved)}, without an optimizer" if moved else "trained     nothing")

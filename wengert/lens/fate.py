@@ -84,6 +84,8 @@ class Search:
         if not (isinstance(node, ast.Assign) and node.value is call):
             return None
         (target, *_) = node.targets
+        if isinstance(target, ast.Tuple) and index is None:
+            return self.of_statement(filename, node, above)
         if isinstance(target, ast.Tuple) and isinstance(index, int) and index < len(target.elts):
             name = name_text(target.elts[index])
             others = set(assigned_by(node)) - {name}

@@ -15,6 +15,8 @@ class Reason:
 
     def __init__(self, kind, tail, place=None, at=None, rank=0):
         self.kind, self.tail, self.rank = kind, tail, rank
+        self.lost = None  # what became of a result that never enters the loss: a `Fate`
+        self.by_number = False  # a zero that came of a number of the program
         self.part = None  # the module in which ended what was computed from the parameter
         self.behind = frozenset()  # for a zero that follows from others: the lines of what it was computed from
         known = place is not None and place.frames

@@ -207,6 +207,7 @@ class Record:
         self.numbers = {}  # id of a number taken out of a tensor -> (the number, the site)
         self.arrays = deque(maxlen=64)  # arrays that share memory with a tensor: (weak reference, site)
         self.inside = {}  # id of a parameter used in the forward of a Function -> (weak reference, place)
+        self.freezes = {}  # line that turned requires_grad off -> how many passes had run, the last time
         self.exported = None  # the site where a value last left for plain Python or NumPy
         self.optimizers = weakref.WeakKeyDictionary()  # optimizer -> the places where it was given parameters
         self.resets = deque(maxlen=64)  # where gradients were dropped: (place, passes run before, weak owner)
@@ -612,6 +613,7 @@ class Record:
         elif not asked and type(node) is AccumulateGrad:
             site = self.site_of_result("requires_grad_(False)", tensor, self.origin_or_none(tensor, node))
             self.cut("requires_grad_(False)", site, node, tensor)
+            self.freezes[site.place.shown[:2]] = self.passes
             tensor._origin = site
 
     def note_entered(self, data, tensor, node):

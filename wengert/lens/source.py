@@ -4,6 +4,7 @@ import ast
 import functools
 import linecache
 
+from wengert.lens.names import locals_of
 from wengert.lens.sites import parsed
 
 QUIET = ("no_grad", "inference_mode", "set_grad_enabled")
@@ -239,6 +240,62 @@ def only_freezes(filename, line):
         n for n in simple if not isinstance(getattr(n, "value", None), ast.Constant) or not isinstance(n, ast.Expr)
     ]
     return all("requires_grad" in ast.unparse(n) or isinstance(n, (ast.Return, ast.Pass)) for n in simple)
+
+
+def cache_around(filename, line):
+    """(file, line) of a decorator that keeps what the function around a line returns; None if there is none."""
+    _, above = statement_at(filename, line)
+    for outer in reversed(above):
+        for decorator in getattr(outer, "decorator_list", ()):
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if getattr(called, "attr", getattr(called, "id", "")) in ("lru_cache", "cache", "cached_property"):
+                return filename, decorator.lineno
+    return None
+
+
+def attribute_kept(filenames, name):
+    """(file, line) of the statement that gives an attribute a value to keep: the last one that is no constant."""
+    found = []
+    for filename in filenames:
+        for node, above in statements(filename):
+            targets = [getattr(t, "value", t) if isinstance(t, ast.Subscript) else t for t in getattr(node, "targets", ())]
+            if any(getattr(target, "attr", None) == name for target in targets):
+                begins = any(getattr(outer, "name", None) == "__init__" for outer in above)
+                found.append((not isinstance(node.value, ast.Constant), not begins, filename, node.lineno))
+    return max(found)[2:] if found else None
+
+
+def training_guard(filenames, attribute):
+    """(file, line) of the ``if`` on `training` under which alone an attribute is used; None if it is used elsewhere."""
+    guards = set()
+    for filename in filenames:
+        for node, above in statements(filename):
+            parts = [n for child in ast.iter_child_nodes(node) if not enclosed(child) for n in ast.walk(child)]
+            loads = [n for n in parts if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)]
+            if all(n.attr != attribute for n in loads):
+                continue
+            guard = next((o for o in above if isinstance(o, ast.If) and "training" in ast.unparse(o.test)), None)
+            guards.add(guard and (filename, guard.lineno))
+    return guards.pop() if len(guards) == 1 else None
+
+
+def zero_by_division(frames):
+    """(file, line) of a division of integers that gave a variable, on which a line depends, the value 0.
+
+    `frames` are the program's, innermost first, each at the line in question.
+    """
+    for frame in frames:
+        filename = frame.f_code.co_filename
+        behind = lines_behind(filename, frame.f_lineno)
+        near = [node for node, _ in statements(filename) if node.lineno in behind and not hasattr(node, "body")]
+        names = set().union(*(names_in(node) for node in near))
+        for node, _ in statements(filename):
+            divides = isinstance(node, ast.Assign) and any(isinstance(n, ast.FloorDiv) for n in ast.walk(node.value))
+            for name in assigned(node) & names if divides else ():
+                value = locals_of(frame).get(name, frame.f_globals.get(name))
+                if type(value) in (int, float) and value == 0:
+                    return filename, node.lineno
+    return None
 
 
 def receivers_at(place):

@@ -220,7 +220,9 @@ def zero_reason(target, order):
             if kind == "cut"
             else f"{{gets}} a gradient of exactly zero: {function.__name__}.backward {verb} at {shown(*line)}"
         )
-        return Reason(kind, tail, at=line, rank=4)
+        reason = Reason(kind, tail, at=line, rank=4)
+        reason.by_number = kind == "zero"
+        return reason
     if how == "returned None":
         return Reason("cut", f"{{gets}} no gradient: {node.name()} at {at(place)} sends none", place, rank=3)
     why_zero = next((words for name, words in ZERO.items() if node.name().startswith(name)), None)
@@ -236,6 +238,7 @@ def zero_reason(target, order):
         cause = cause if isinstance(cause, tuple) else (cause.file, cause.line)
         return Reason("zero", f"{tail}: to blame is {words}", at=cause, rank=3)
     reason = Reason("zero", tail, place, rank=3)
+    reason.by_number = why_zero == MULTIPLIED and len(node.site_.parents) == 1
     if why_zero == MULTIPLIED:
         reason.behind = frozenset((s.file, s.line) for s in ancestry(node.site_) if s is not node.site_)
     return reason

@@ -12,7 +12,7 @@ from wengert.lens import source
 from wengert.lens.oversights import LEFT_ALONE
 from wengert.lens.reasons import Reason, at, shown
 from wengert.lens.sites import short, source_line
-from wengert.lens.ways import NEVER_ASKED, no_grad_asked, of_cut
+from wengert.lens.ways import NEVER_ASKED, frozen_at, no_grad_asked, of_cut
 
 
 class Finding:
@@ -282,6 +282,9 @@ class Judge:
         if not story.ever_required and not (tensor is not None and tensor.requires_grad):
             return self.verdict_frozen(story, tensor)
         if tensor is not None and not tensor.requires_grad and not story.reached:
+            again = self.frozen_again(tensor)
+            if again is not None:
+                return frozen_at(again, ", for a while, and never back on")
             whole = any(h.steps and all(is_still(s) for s in self.stories if h in s.holders) for h in story.holders)
             return no_grad_asked(tensor) if whole else None  # a part may be frozen on purpose, not all of it
         if not story.reached:
@@ -313,6 +316,13 @@ class Judge:
             return Reason("not moved", tail, place)
         return self.stopped(story)
 
+    def frozen_again(self, tensor):
+        """Where a leaf was frozen, if others are frozen there again and again, and thawed, while training goes on."""
+        site = tensor._origin
+        if site is None or site.cut is None or site.cut.kind != "requires_grad_(False)":
+            return None
+        return site.place if self.seen.freezes.get(site.place.shown[:2], 0) else None
+
     def stopped(self, story):
         """The reason of a leaf that a schedule keeps as it is for most of the steps: its learning rate is 0."""
         for holder in story.holders:
@@ -320,8 +330,8 @@ class Judge:
                 schedule = source.scheduler_in(self.files(story))
                 if schedule is not None:
                     tail = (
-                        f"{{gets}} a gradient, but lr is 0 at {holder.idle_steps} of {holder.steps} steps, as scheduled "
-                        f"at {shown(*schedule)}"
+                        f"{{gets}} a gradient, but lr is 0 at {holder.idle_steps} of {holder.steps} steps, as "
+                        f"scheduled at {shown(*schedule)}"
                     )
                     return Reason("not moved", tail, at=schedule)
         return None
@@ -399,9 +409,29 @@ class Judge:
         beside = owner and any(s.reached and (s.name or "").rpartition(".")[0] == owner for s in self.stories)
         if reason.kind == "unused" and beside:  # as a last bias in the derivative of an energy
             return Reason("left aside", reason.tail, at=(reason.file, reason.line))
+        parts = [part for part in re.split(r"[.\[\]]", story.name or "")[1:] if part.isidentifier()]
+        guard = source.training_guard(self.files(story), parts[0]) if parts else None
+        if guard is not None:
+            tail = f"{{gets}} no gradient: {{it}} {{is}} used only where {shown(*guard)} allows it, not in training"
+            return Reason("unused", tail, at=guard)
+        if reason.kind == "never used" and (idle := self.of_idle_optimizer(story)) is not None:
+            return idle
         if reason.kind == "never used" and self.is_optional(story):
             return Reason("left aside", reason.tail + " in this run, though the program would, some other time")
         return reason
+
+    def of_idle_optimizer(self, story):
+        """The reason of a leaf whose optimizer steps and never has a gradient to step with: copies are trained."""
+        mates = [s for s in self.stories if set(s.holders) & set(story.holders)]
+        if any(s.reached or s.moved for s in mates) or not any(holder.steps for holder in story.holders):
+            return None
+        like = [s for s in self.stories if s not in mates and s.reached and s.held and s.shape == story.shape]
+        copied = next((s for s in like if "copy" in s.site.place.text), None)
+        place = copied.site.place if copied is not None else None
+        if place is None:
+            return None
+        tail = f"{{gets}} no gradient: what is trained is a copy, made at {at(place)}, of which its optimizer knows nothing"
+        return Reason("copied", tail, place)
 
     def loop_cut_short(self, story):
         """(file, line) of what keeps a loop over numbered parts from this one, if it comes to others in every pass."""

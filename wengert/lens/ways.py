@@ -6,6 +6,8 @@ included. What the parameter flows into up to the first cuts is its side; the cu
 are the answer.
 """
 
+import re
+
 from wengert.autograd.graph import AccumulateGrad, Output
 from wengert.lens import fate, source
 from wengert.lens.reasons import CUTS, Reason, at, near, shown
@@ -120,8 +122,23 @@ def missing(leaf, root, record):
     if leaf in sites:
         _, cuts = frontier(leaf, sites)
         if cuts:
-            return other_loss(leaf, sites, record) or of_cuts(cuts, sites, root)
+            quiet = all(weight(cut) <= 2 for cut in cuts)
+            beside = lost_beside(leaf, sites, root, record) if quiet and record is not None else None
+            return beside or other_loss(leaf, sites, record) or of_cuts(cuts, sites, root, record)
     return unused(leaf, root, sites, record)
+
+
+def lost_beside(leaf, sites, root, record):
+    """The reason where a result was computed from the parameter, uncut, which nothing reads: that was meant."""
+    later = record.sites
+    attached, _ = frontier(leaf, [site for site in later if site.seq > leaf.seq])
+    used = {parent for site in later for parent in site.parents}
+    ends = sorted((s for s in attached - sites if s not in used and not s.visited), key=lambda s: -s.seq)
+    for end in ends[:3]:
+        reason = of_lost([end], root, sites, record)
+        if reason.lost is not None and reason.lost.kind in ("unread", "overwritten"):
+            return reason
+    return None
 
 
 def other_loss(leaf, sites, record):
@@ -140,7 +157,7 @@ def other_loss(leaf, sites, record):
     return Reason("unused", tail, end.place, rank=6)
 
 
-def of_cuts(cuts, sites, root):
+def of_cuts(cuts, sites, root, record=None):
     """The reason where the loss was computed from the parameter, but only across cuts."""
     ordered = sorted(cuts, key=lambda s: s.seq)
     first = max(ordered, key=lambda site: (weight(site), site.seq))
@@ -149,6 +166,9 @@ def of_cuts(cuts, sites, root):
         cuts = {**cuts, further: cuts[first]}
         ordered.append(first := further)
     text, place = of_cut(first, cuts[first], sites)
+    caller = misused(first, record)
+    if caller is not None:
+        text, place = f"{text}, called at {shown(*caller)}", caller
     others = dict.fromkeys(
         at(other.place) for other in ordered if other.place is not first.place and other.cut is not None
     )
@@ -173,6 +193,20 @@ def weight(site):
     if site.cut.kind == "non-differentiable":
         return 1 if site.dtype is None or not site.dtype.is_floating_point else 2
     return {"no_grad": 2, "inference_mode": 2}.get(site.cut.kind, 3)
+
+
+# Names of functions that act on the world or show a result: what they return is rightly cut off.
+ACTING = re.compile(r"^_*(select|choose|act|sample|get_action|predict|infer|generate|rollout|explore|play|step)", re.I)
+
+
+def misused(site, record):
+    """(file, line) of the call of such a function whose result went into a loss, if others call it, too."""
+    callers = site.place.callers
+    if not callers or not ACTING.match(site.place.function):
+        return None
+    places = [cut.site.place for _, cut in getattr(record, "cut_places", {}).values()]
+    others = {place.callers[:1] for place in places if place.line == site.line}
+    return callers[0][:2] if any(other and other != callers[:1] for other in others) else None
 
 
 def is_target(site, user):
@@ -271,7 +305,7 @@ def of_lost(used, root, sites, record):
         reason = Reason("unused", tail, last.place, rank=2)
     else:
         reason = Reason("unused", f"{tail}: {words_of_fate(lost)}", at=lost.culprit, rank=2)
-    reason.part = last.part
+    reason.part, reason.lost = last.part, lost
     return reason
 
 

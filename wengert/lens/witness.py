@@ -11,11 +11,12 @@ from collections import deque
 
 from wengert.autograd.graph import AccumulateGrad, grad_mode
 from wengert.kernels.shape import root_of
+from wengert.lens import source
 from wengert.lens.ledger import Ledger
 from wengert.lens.memory import leak_of, live_nodes, size_kept
 from wengert.lens.names import name_parameters, reachable
 from wengert.lens.oversights import Oversights
-from wengert.lens.reasons import Reason, at
+from wengert.lens.reasons import Reason, at, shown
 from wengert.lens.recorder import INFINITY, Record, place_here, size_of
 from wengert.lens.sites import NOWHERE, WINDOWS, kept_by, leaf_site, user_frames
 from wengert.lens.story import Holder, Story, fingerprint, is_sampled
@@ -301,7 +302,7 @@ class Witness(Record):
                 if all(s == 0 for s in known) or (leaf.hooks is not None and self.made_zero(leaf)):
                     story.zero += 1
                     if story.zero_reason is None or is_sampled(story.zero):
-                        story.zero_reason = zero_reason(leaf, order)
+                        story.zero_reason = self.number_behind(zero_reason(leaf, order))
                 elif not all(s < INFINITY for s in known):
                     story.faulty += 1
                     faulty = True
@@ -329,6 +330,13 @@ class Witness(Record):
         groups = owner.param_groups if isinstance(owner, Optimizer) else ({"params": owner.parameters()},)
         known = [self.stories.get(id(leaf_site(p))) for group in groups for p in group["params"]]
         self.ledger.settle([story for story in known if story is not None], False, self.resets[-1][0])
+
+    def number_behind(self, reason):
+        """The same reason, or, where it is a number of the program that is zero, what made it so."""
+        line = source.zero_by_division(user_frames(3)) if reason.by_number else None
+        if line is None:
+            return reason
+        return Reason("zero", f"{reason.tail}: to blame is the division of integers at {shown(*line)}", at=line, rank=3)
 
     def made_zero(self, leaf):
         return leaf.hooks.tensor and leaf.grad is not None and not size_of(leaf.grad)
