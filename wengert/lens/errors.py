@@ -25,6 +25,12 @@ def told_of(witness, error):
     return [] if first is None else [first]
 
 
+def told_of_pass(witness, error, own):
+    """The same for an error on its way out of a backward pass that the frames `own` (outermost first) called."""
+    found = (tell(witness, error, own) for tell in (modified, second_time))
+    return [finding for finding in found if finding is not None][:1]
+
+
 def local(error, function, name):
     """What a variable of one of this library's functions held when `error` passed through it; None if it did not."""
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
@@ -194,7 +200,7 @@ def of_crossing(witness, own, sentence, entry, old, started, other):
             f"the value enters its loss, at {at(first.place)}."
         )
         return sentence, first.file, first.line
-    keeper = source.cache_around(old.file, old.line) or kept_in(witness, own, old)
+    keeper = source.cache_around(old.file, old.line) or kept_in(witness, own, old, other)
     if keeper is not None:
         sentence += f". {near(old)} is kept from an earlier step by {shown(*keeper)}, and enters at {at(entry.place)}."
         return sentence, *keeper
@@ -214,10 +220,18 @@ def of_crossing(witness, own, sentence, entry, old, started, other):
     return sentence, *where
 
 
-def kept_in(witness, own, old):
-    """(file, line) that gives an attribute of some object the value which holds on to the graph of an `old` one."""
+def kept_in(witness, own, old, other):
+    """(file, line) that gives an attribute of some object the value which holds on to the graph of an `old` one.
+
+    Or a variable the old value itself, unless it is an`other` line that ran the earlier pass.
+    """
     for name, tensor in reachable(own[::-1], (Tensor,)):
         base = name.partition("[")[0]
+        if name.isidentifier() and tensor._origin is old and not other:
+            filename = own[-1].f_code.co_filename
+            line = source.assignment_of(filename, name, own[-1].f_lineno)
+            if line is not None:
+                return filename, line
         inner = "." in base and tensor._node is not None and type(tensor._node) is not AccumulateGrad
         if inner and tensor._origin is not None and old in ancestry(tensor._origin):
             return source.attribute_kept(witness.files, base.rpartition(".")[2])

@@ -52,7 +52,7 @@ class Search:
             if grown := grown_by(node):
                 return self.of_name(filename, node, above, grown, set())
             return None if is_look(node) else Fate("thrown away", filename, node.lineno, None, (filename, node.lineno))
-        names = assigned_by(node)
+        names = [name for name in assigned_by(node) if not name.startswith("_")]
         found = (self.of_name(filename, node, above, name, set(names) - {name}) for name in names)
         return next((fate for fate in found if fate is not None), None)
 
@@ -355,6 +355,8 @@ class Flow:
         score = 4 * any(set(words) & set(words_of(n)) - SOME_LOSS for n in assigned_by(other))
         score += 3 * any(words[0] == w[0] for w in others) + 2 * any(words[-1] == w[-1] for w in others)
         score += 3 * self.is_of_data(filename, other)
+        given = {word for n in assigned_by(other) for word in words_of(n)} - set(words)
+        score -= 2 * any(given & set(w) for w in others)  # ``t = softmax(t_out)`` takes what it should
         related = (source.names_in(source.value_of(node)) | together) & read
         return score + 2 * (bool(related) and self.fits(filename, other))
 

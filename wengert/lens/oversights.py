@@ -16,15 +16,19 @@ from wengert.tensor import Tensor
 # What weights are called, and how they are made: a tensor of such a name, so made, was meant to be trained.
 WEIGHTS = re.compile(
     r"w|weights?|w_?\d|b|bias(es)?|scale|gain|gamma|beta|shift|temperature|query|cls_token|mask_token|pos_(emb\w*|enc\w*)"
-    r"|position\w*_emb\w*|prompts?|log_std|log_sigma|logit_scale|embeddings?|prototypes|codebook",
+    r"|position\w*_emb\w*|latents?|queries|slots|prefix|prompts?|log_std|log_sigma|logit_scale|embeddings?|prototypes"
+    r"|codebook",
     re.IGNORECASE,
 )
-BUFFERS = re.compile(r"weight|bias|gamma|beta|scale|temperature|cls_token|pos_emb\w*|logit_scale|prompts?")
+BUFFERS = re.compile(
+    r"weight|bias|gamma|beta|scale|temperature|cls_token|mask_token|pos_emb\w*|logit_scale|prompts?|latents?|queries"
+)
+GIVEN = re.compile(r",\s*torch\.(zeros|ones|randn|rand)\(")
 MADE = re.compile(r"\b(randn|rand|zeros|ones|empty|full|normal|uniform)\b")
 
 # Words by which a program says that something is to stay as it is.
 LEFT_ALONE = re.compile(
-    r"pretrain|froze|freez|prob(e|ing)\b|fine.?tun|transfer.?learn|\bfixed\b|lora\b|adapter|reservoir|random.(feature|proj)"
+    r"pretrain|froze|freez|prob(e|ing)\b|fine.?tun|transfer.?learn|\bfixed.(random|feature|encoder|backbone|weight)|lora\b|adapter|reservoir|random.(feature|proj)"
     r"|non.?trainable|not trained|linear.eval|bitfit",
     re.IGNORECASE,
 )
@@ -70,8 +74,6 @@ class Oversights:
                 continue
             if value._node is not None or value._origin is not None or value._array.size < 2:
                 continue
-            if buffer and value._array.min() != value._array.max():
-                continue
             now = fingerprint(value)
             seen = self.plain.setdefault((type(part), key), [now, 0, buffer])
             seen[1] = seen[1] + 1 if seen[0] == now else -1000  # it is updated otherwise
@@ -89,11 +91,7 @@ class Oversights:
             place = source.attribute_given(filenames, key)
             if place is not None and owners & trained:
                 remedy = "requires_grad_(False)" if key == "requires_grad" else "`requires_grad`"
-                what = (
-                    "a module has no such switch"
-                    if key == "requires_grad"
-                    else "no tensor has an attribute of that name"
-                )
+                what = "a module has no such switch" if key == "requires_grad" else "no tensor has that attribute"
                 yield "no-grad", f"{shown(*place)} freezes nothing: {what}. {remedy} is meant.", place
 
     def of_plain(self):
@@ -103,7 +101,9 @@ class Oversights:
             filename = kind.forward.__code__.co_filename
             given = source.buffer_given if buffer else source.assignment_in_class
             place = given(filename, kind.__name__, key)
-            if place is None or not MADE.search(source_line(*place)) or source.texts_match([filename], LEFT_ALONE):
+            text = "" if place is None else source_line(*place)
+            made = (GIVEN if buffer else MADE).search(text)
+            if made is None or source.texts_match([filename], LEFT_ALONE):
                 continue
             what = "a buffer" if buffer else "a plain tensor"
             yield (

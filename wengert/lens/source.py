@@ -89,6 +89,26 @@ def growth_of(filenames, name):
     return max(found, key=lambda item: item[0])[1:] if found else None
 
 
+def giver_of(filenames, place, name):
+    """(file, line) of the call that gives a container what it keeps, where a method of its own does so; else `place`.
+
+    `place` is the statement by which `name` (``meter.sum``) grew; the method only keeps what it was given.
+    """
+    node, above = statement_at(*place)
+    function = next((outer for outer in reversed(above) if isinstance(outer, ast.FunctionDef)), None)
+    arguments = [a.arg for a in function.args.args] if function is not None else []
+    if arguments[:1] != ["self"] or "self" not in ast.unparse(node):
+        return place
+    kept = names_in(node) - {"self"}
+    if not kept & set(arguments) or any(assigned(n) & kept for n in ast.walk(function) if isinstance(n, ast.Assign)):
+        return place
+    owner = name.partition("[")[0].rpartition(".")[0].rpartition(".")[2]
+    calls = [(file, call) for file, _, call in calls_in(filenames) if name_called(call) == function.name]
+    mine = [(file, call) for file, call in calls if likeness(getattr(call.func, "value", call), owner)]
+    chosen = mine or (calls if len(calls) == 1 else [])
+    return (chosen[0][0], chosen[0][1].lineno) if chosen else place
+
+
 def growth_rank(node, name):
     """How sure it is that a statement adds to what `name` names; 0 if it does not."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
@@ -103,7 +123,7 @@ def growth_rank(node, name):
         for target in node.targets:
             if isinstance(target, ast.Subscript) and likeness(target.value, name):
                 return 10 * likeness(target.value, name) + 4
-            mentioned = any(isinstance(n, ast.expr) and ast.unparse(n) == name for n in ast.walk(node.value))
+            mentioned = any(isinstance(n, ast.expr) and likeness(n, name) > 1 for n in ast.walk(node.value))
             if mentioned and likeness(target, name):
                 return 10 * likeness(target, name) + 3
     return 0
@@ -258,7 +278,7 @@ def attribute_kept(filenames, name):
     found = []
     for filename in filenames:
         for node, above in statements(filename):
-            targets = [getattr(t, "value", t) if isinstance(t, ast.Subscript) else t for t in getattr(node, "targets", ())]
+            targets = [t.value if isinstance(t, ast.Subscript) else t for t in getattr(node, "targets", ())]
             if any(getattr(target, "attr", None) == name for target in targets):
                 begins = any(getattr(outer, "name", None) == "__init__" for outer in above)
                 found.append((not isinstance(node.value, ast.Constant), not begins, filename, node.lineno))
@@ -296,6 +316,75 @@ def zero_by_division(frames):
                 if type(value) in (int, float) and value == 0:
                     return filename, node.lineno
     return None
+
+
+def loud_call(filenames, name):
+    """The line of the first call of a module by this name that is in no quiet region; None if there is none."""
+    for filename in filenames:
+        lines = []
+        for _, statement, call in calls_in([filename]):
+            _, above = statement_at(filename, statement.lineno)
+            items = [item.context_expr for outer in above if isinstance(outer, ast.With) for item in outer.items]
+            marks = [d for outer in above for d in getattr(outer, "decorator_list", ())]
+            if name_called(call) == name and not any(map(is_quiet, [*items, *marks])):
+                lines.append(call.lineno)
+        if lines:
+            return min(lines)
+    return None
+
+
+def frozen_making(filenames):
+    """(file, line) of ``Embedding.from_pretrained(...)``, which freezes if it is not told otherwise."""
+    for filename, _, call in calls_in(filenames):
+        if name_called(call) == "from_pretrained" and all(k.arg != "freeze" for k in call.keywords):
+            return filename, call.lineno
+    return None
+
+
+def scheduler_step(filenames):
+    """(file, line) of the ``step()`` of a scheduler of learning rates; None if there is none."""
+    for filename in filenames:
+        made = [n for n, _ in statements(filename) if isinstance(n, ast.Assign) and isinstance(n.value, ast.Call)]
+        names = {ast.unparse(t) for n in made if name_called(n.value).endswith(SCHEDULERS) for t in n.targets}
+        for node, _ in statements(filename):
+            call = node.value if isinstance(node, ast.Expr) else None
+            if isinstance(call, ast.Call) and name_called(call) == "step" and ast.unparse(call.func.value) in names:
+                return filename, node.lineno
+    return None
+
+
+SCHEDULERS = ("LR", "Scheduler", "WarmRestarts", "ReduceLROnPlateau")
+
+
+def truncated_rate(filenames):
+    """(file, line) where something called a rate is computed with a division of integers, or with int()."""
+    for filename in filenames:
+        for node, _ in statements(filename):
+            if isinstance(node, ast.Assign) and any("lr" in n or "rate" in n for n in assigned(node)):
+                parts = list(ast.walk(node.value))
+                cast = any(isinstance(n, ast.Call) and name_called(n) in ("int", "round") for n in parts)
+                if cast or any(isinstance(n, ast.FloorDiv) for n in parts):
+                    return filename, node.lineno
+    return None
+
+
+def alias_before(filename, line):
+    """(file, line) of ``target = model``, where a line freezes the parameters of `target`; None if there is none."""
+    node, above = statement_at(filename, line)
+    loop = next((outer for outer in reversed(above) if isinstance(outer, ast.For)), None)
+    asked = [n for n in ast.walk(loop.iter if loop is not None else node) if isinstance(n, ast.Attribute)]
+    owners = {ast.unparse(n.value) for n in asked if n.attr in ("parameters", "requires_grad_", "named_parameters")}
+    for other, _ in statements(filename):
+        plain = isinstance(other, ast.Assign) and isinstance(other.value, (ast.Name, ast.Attribute))
+        if plain and other.lineno < line and any(ast.unparse(target) in owners for target in other.targets):
+            return filename, other.lineno
+    return None
+
+
+def looks_for_nan(filenames):
+    """Whether a program looks for NaN in its data, not only in its loss: then it has some on purpose."""
+    calls = [call for _, _, call in calls_in(filenames) if name_called(call) in ("isnan", "isfinite", "nan_to_num")]
+    return any(not any("loss" in n or "grad" in n for n in names_in(a)) for call in calls for a in call.args)
 
 
 def receivers_at(place):
@@ -384,7 +473,7 @@ def name_called(call):
 def scheduler_in(filenames):
     """(file, line) where a scheduler of learning rates is made; None if none is."""
     for filename, _, call in calls_in(filenames):
-        if name_called(call).endswith(("LR", "Scheduler", "WarmRestarts", "ReduceLROnPlateau")):
+        if name_called(call).endswith(SCHEDULERS):
             return filename, call.lineno
     return None
 

@@ -21,6 +21,7 @@ class Story:
         self.holders = {}  # the optimizers that were given it, each a `Holder`, in order
         self.held_since = None  # how many passes had run when an optimizer got it
         self.held = False
+        self.group = None  # (optimizer, number of its group, whether that has a rate of its own)
         self.reached = self.zero = self.faulty = 0
         self.steps = self.empty_steps = self.moved = self.unmoved = 0
         self.last_reached = self.last_got = self.last_step = -1

@@ -116,7 +116,7 @@ def setting_behind(node):
         return None
     kind = type(module).__name__
     alone = kind in NORMS and any(size == 1 for size in np.atleast_1d(getattr(module, "normalized_shape", 0)))
-    if not (alone or (kind in DROPOUTS and module.p == 1) or kind in LIMITS):
+    if not (alone or (kind in DROPOUTS and module.p == 1) or (kind in LIMITS and stands_in_row(part))):
         return None
     places = [
         (file, call.lineno) for file, _, call in source.calls_in([node.site_.file]) if source.name_called(call) == kind
@@ -126,7 +126,15 @@ def setting_behind(node):
 
 NORMS = {"LayerNorm", "RMSNorm"}
 DROPOUTS = {"Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"}
-LIMITS = {"Threshold", "Hardtanh", "Softmax", "LogSoftmax"}
+LIMITS = {"Threshold", "Hardtanh", "Softmax", "LogSoftmax"}  # where they stand in a row of modules, unseen
+
+
+def stands_in_row(part):
+    """Whether a module is called by one of this library's own, such as a Sequential, and not by the program."""
+    owner = part.whole.module
+    for name in part.below.split(".")[:-1] if owner is not None else ():
+        owner = owner._modules.get(name) if owner is not None else None
+    return owner is not None and type(owner).__module__.partition(".")[0] == "wengert"
 
 
 def tensors_of(function):
@@ -139,7 +147,7 @@ def tensors_of(function):
 def hook_reason(hook):
     """The `Reason` for a hook that makes a gradient zero: the hook, or what made the mask in it empty."""
     code = getattr(hook, "__code__", None)
-    place = (code.co_filename, code.co_firstlineno) if code is not None else None
+    place = source.return_line(hook) if code is not None else None
     where = shown(*place) if place else "a hook"
     tail = f"{{gets}} a gradient of exactly zero: the hook at {where} makes it zero"
     for tensor in tensors_of(hook):
@@ -335,6 +343,10 @@ def fault_reason(root, loss="{loss}"):
     if leaf is not None:
         tail = f"a parameter is given infinity or NaN at {at(leaf.made)}, and brings it to {made}"
         return Reason("not finite", tail, leaf.made, rank=4)
+    if site.fault[0] == "data" and source.looks_for_nan([site.file]):
+        user = next((s for s in sorted(ancestry(root), key=lambda s: s.seq) if site in s.parents), site)
+        tail = f"infinity or NaN in the data enters the loss in {near(user)}, which no factor of 0 can take out again"
+        return Reason("not finite", tail, user.place, rank=4)
     if site.fault[0] == "data" and site.parents:
         return Reason("not finite", f"the data that enter {made} already hold infinity or NaN", site.place, rank=4)
     if site.fault[0] == "told":

@@ -42,6 +42,8 @@ class Judge:
         dropped = [] if ended_early else self.of_dropped_gradients()
         found = self.of_fault() + self.of_parameters(ended_early)
         if not ended_early:
+            if len(self.seen.failed) >= 2 or (self.seen.failed and not self.seen.steps):
+                found = [f for f in found if f.kind != "no-grad"] + list(self.seen.failed)[:1]
             odd = self.seen.oversights.findings(self.files(), {s.key for s in self.stories if s.moved})
             found += [Finding(kind, sentence, *place) for kind, sentence, place in odd]
         if not found and not ended_early:
@@ -233,6 +235,8 @@ class Judge:
         place = places[0]
         if idle and STAND_IN.search(root_name(stories[0])) and stories[0].used_at is not None:
             place = stories[0].used_at  # not the optimizer is wrong: this network is not meant to be trained
+            called = source.loud_call(self.files(), root_name(stories[0]))
+            place = place if called is None else place.at_line(called)
         for group in left_out + idle:
             groups.remove(group)
         sentence = f"{names} gradients, but no optimizer holds {'them' if len(stories) > 1 else 'it'}"
@@ -293,6 +297,8 @@ class Judge:
             return story.zero_reason
         if story.faulty or self.seen.fault is not None:
             return None
+        if story.zero >= 2 and story.steps >= 2 and not story.moved and story.zero_reason.file is not None:
+            return story.zero_reason  # what else it got was for another optimizer
         own = story.settled and story.reason.kind in NO_WAY and story.empty_steps == story.steps
         if own and story.reached_at not in self.wasted:  # what it got was meant for another optimizer
             return story.reason
@@ -310,6 +316,9 @@ class Judge:
             tail = (
                 f"{{gets}} a gradient, but the steps of the optimizer{where} leave {{them}} as {{it}} {{is}}: lr is 0"
             )
+            truncated = source.truncated_rate(self.files(story))
+            if truncated is not None:
+                return Reason("not moved", f"{tail}, for {shown(*truncated)} cuts off what is below 1", at=truncated)
             schedule = source.scheduler_in(self.files(story))
             if schedule is not None and any(holder.lr_at_first for holder in story.holders):
                 return Reason("not moved", f"{tail}, as scheduled at {shown(*schedule)}", at=schedule)
@@ -348,6 +357,9 @@ class Judge:
         other = self.seen.stepped_after.get(backward)
         if other is not None and self.steps_elsewhere(other):
             return Reason("no step", f"{tail}: another one steps there, at {at(other)}", other)
+        schedule = source.scheduler_step(self.files(story))
+        if schedule is not None and not self.seen.steps:
+            return Reason("no step", f"{tail}: only the schedule does, at {shown(*schedule)}", at=schedule)
         receivers = set().union(*(source.receivers_at(holder.place) for holder in story.holders))
         return self.never_come_to("step", tail, "no step", receivers) or Reason(
             "no step", tail, at=(backward[0].co_filename, backward[1])
@@ -402,6 +414,8 @@ class Judge:
                 "none of whose inputs requires grad (a reentrant checkpoint is one: use_reentrant=False sees more)"
             )
             return Reason("cut", tail, at=outer)
+        if reason.lost is not None and reason.lost.culprit != (reason.lost.file, reason.lost.line):
+            return reason
         discarded = reason.kind == "unused" and reason.part is not None
         if discarded and source.discards(self.files(), set(reason.part.path.split("."))):
             return Reason("left aside", reason.tail, at=(reason.file, reason.line))
@@ -430,7 +444,7 @@ class Judge:
         place = copied.site.place if copied is not None else None
         if place is None:
             return None
-        tail = f"{{gets}} no gradient: what is trained is a copy, made at {at(place)}, of which its optimizer knows nothing"
+        tail = f"{{gets}} no gradient: trained is a copy, made at {at(place)}, of which its optimizer knows nothing"
         return Reason("copied", tail, place)
 
     def loop_cut_short(self, story):
@@ -486,6 +500,14 @@ class Judge:
                 "{computes} features for what is trained. If that is meant, requires_grad_(False) saves the work"
             )
             return Reason("features", tail)
+        if story.unregistered and story.name is None and story.site.place.callers:
+            outer = next((c[:2] for c in story.site.place.callers if c[2] == "__init__"), None)
+            if outer is not None:
+                tail = (
+                    f"{{gets}} a gradient in {story.reached} passes, but {shown(*outer)} makes {{them}} where no "
+                    "module knows of {them}, as in a plain function or list: no optimizer was given {them}"
+                )
+                return Reason("no parameter", tail, at=outer)
         if not story.is_parameter and "." in (story.name or "") and story.site.place.frames:
             tail = (
                 f"{{gets}} a gradient in {story.reached} passes, but {{it}} {{is}} made as a plain tensor at "
@@ -567,7 +589,7 @@ class Judge:
     def verdict_frozen(self, story, tensor):
         """An optimizer holds what never asked for gradients: meant so for a frozen part, not for a whole optimizer."""
         if story.is_parameter:
-            return None
+            return self.of_frozen_group(story)
         reason = no_grad_asked(tensor) if tensor is not None else Reason("frozen", NEVER_ASKED, rank=2)
         if reason.file is None and story.name is not None:
             for filename in self.files():
@@ -577,6 +599,18 @@ class Judge:
                     tail = f"{{gets}} no gradient: {{it}} {{is}} made without requires_grad=True at {where}"
                     return Reason("frozen", tail, at=(filename, line))
         return reason
+
+    def of_frozen_group(self, story):
+        """The reason of a leaf in a group of an optimizer that has a rate of its own, and is frozen as a whole."""
+        mates = [s for s in self.stories if s.group is not None and s.group == story.group]
+        others = [s for s in self.stories if s.held and s not in mates]
+        if not mates or not others or not story.group[2] or not all(is_still(s) for s in mates):
+            return None
+        made = source.frozen_making(self.files(story))
+        if made is None:
+            return None
+        tail = f"{{gets}} no gradient, though the optimizer has a group for {{them}}: {shown(*made)} freezes {{them}}"
+        return Reason("frozen", tail, at=made)
 
     def files(self, story=None):
         """The files of the program that called backward, and the one in which the module of a leaf was made."""
@@ -630,6 +664,7 @@ def is_called_after(variable, name):
 
 
 def root_name(story):
+    """The name of the outermost module or variable by which a leaf is known."""
     return (story.name or "?").removeprefix("self.").partition(".")[0]
 
 

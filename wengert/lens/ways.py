@@ -237,6 +237,9 @@ def of_cut(site, before, sites):
     if isinstance(site, Leaf):
         return f"becoming a leaf of its own at {at(site.place)}{between}", place
     kind = site.cut.kind
+    if kind == "requires_grad_(False)":
+        reason = frozen_at(site.place)
+        return f"requires_grad_(False) at {shown(reason.file, reason.line)}{between}", (reason.file, reason.line)
     if source.rebinding_from_grad(*place) is not None:
         return f"{kind} at {at(site.place)}, which gives a new tensor the name of the leaf: write in place", place
     if kind in ("no_grad", "inference_mode"):
@@ -386,6 +389,10 @@ def frozen_at(place, also=""):
     """The reason of a leaf that was told at a place not to require grad: to blame is who asked for that."""
     line = (place.file, place.line)
     tail = f"{{gets}} no gradient: requires_grad was turned off at {at(place)}"
+    alias = source.alias_before(*line)
+    if alias is not None:
+        tail += f", and what is frozen there is the same object, by {shown(*alias)}"
+        return Reason("frozen", tail, at=alias, rank=3)
     if place.callers and source.only_freezes(*line):
         line = place.callers[0][:2]
         tail += f", by the call at {shown(*line)}"

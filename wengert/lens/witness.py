@@ -5,6 +5,7 @@ program has ended, what never worked is a *finding*: a parameter that ought to l
 number that is none. A cut that costs no gradient is the program's own business.
 """
 
+import sys
 import weakref
 from bisect import bisect
 from collections import deque
@@ -50,6 +51,7 @@ class Witness(Record):
         self.stale = {}  # id of the site of a value computed before a step and used after it -> (site, passes, leaves)
         self.stepped_after = {}  # line of backward -> the place of the first step that ever followed it
         self.files_seen = []  # files of the program that made optimizers
+        self.failed = deque(maxlen=8)  # findings of passes that ended with an error, which the program may catch
         self.idle_terms = {}  # line of a cut -> (times, where the term is added, the cut, what it cut off)
         self.in_closure = False  # an optimizer runs its closure: the passes are its own
         self.fault = None
@@ -108,11 +110,13 @@ class Witness(Record):
         holder.lr_at_first = holder.lr_at_first or optimizer.param_groups[-1].get("lr")
         frames = user_frames(2)
         self.files_seen = list(dict.fromkeys([*self.files_seen, *(frame.f_code.co_filename for frame in frames)]))
-        for group in optimizer.param_groups:
+        rates = {group.get("lr") for group in optimizer.param_groups}
+        for number, group in enumerate(optimizer.param_groups):
             for p in group["params"]:
                 if p._node is None or type(p._node) is AccumulateGrad:
                     story = self.story(p)
                     story.held = True
+                    story.group = holder, number, len(rates) > 1
                     story.holders[holder] = None
                     if story.held_since is None:
                         story.held_since = self.passes
@@ -128,8 +132,18 @@ class Witness(Record):
         if not over and wanted is None:
             self.note_inner(nodes)
         if over and self.calls.passes == 1 and self.now is not None:
-            self.end(nodes, wanted)
+            error = sys.exc_info()[1]  # on its way through the engine, to the program
+            if error is None:
+                self.end(nodes, wanted)
+            else:
+                self.note_failure(error)
         super().note_pass(nodes, wanted, over)
+
+    def note_failure(self, error):
+        """A pass ends with an error: say what is to say of it now, for nothing of it may be kept."""
+        from wengert.lens.errors import told_of_pass
+
+        self.failed += told_of_pass(self, error, user_frames(3)[::-1])
 
     def note_inner(self, nodes):
         """A pass inside of another, as reentrant checkpoints run them: the leaves that it reaches are reached."""
