@@ -547,7 +547,7 @@ class Judge:
         names = [text for holder in self.seen.holders for text in source.words_behind(holder.place)]
         if any(text and text in (story.name or "") for text in names):
             return False
-        if source.texts_match(self.files(story), LEFT_ALONE):
+        if source.texts_match(self.files(story), LEFT_ALONE) or re.search("load|copy", story.site.made.text):
             return False
         if story.beside_chosen:
             beside = [s for s in self.stories if s.beside_chosen and not s.held]
