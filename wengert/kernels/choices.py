@@ -283,14 +283,16 @@ def offered(key, work, *args, **options):
     return None
 
 
-def pointwise(name, reference, record):
-    """(smallest size, kernel) for a formula on corresponding elements; `record` gives it as it is to be recorded."""
+def pointwise(name, reference, record, stepwise=False):
+    """(smallest size, kernel) for a formula on corresponding elements; `record` gives it as it is to be recorded, and
+    `stepwise` says whether the reference rounds 16-bit floats after each of its steps.
+    """
     if not present("llvm"):
         return None
 
     def find():
         from wengert.kernels.cpu.pointwise import Kernel
 
-        return Kernel(name, reference, record())
+        return Kernel(name, reference, record(), stepwise)
 
     return POINTWISE, Late("llvm", find, reference)

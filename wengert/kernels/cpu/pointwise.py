@@ -244,10 +244,11 @@ class Kernel:
         name: for reports.
         reference: the function on NumPy arrays that decides what the result is.
         formula: the function to record on symbols; the reference itself unless given.
+        stepwise: whether the reference rounds 16-bit floats after each step; a formula of several is left to it then.
     """
 
-    def __init__(self, name, reference, formula=None):
-        self.name, self.reference = name, reference
+    def __init__(self, name, reference, formula=None, stepwise=False):
+        self.name, self.reference, self.stepwise = name, reference, stepwise
         self.formula = formula or reference
         self.plans = {}
         self.loops = {}
@@ -374,6 +375,8 @@ class Kernel:
             raise Unrecordable(f"{type(error).__name__}: {error}") from None
         if not isinstance(tree, Symbol) or tree.op in ("argument", "constant"):
             raise Unrecordable("nothing to compute")
+        if self.stepwise and not is_one_step(tree) and any(args[k].dtype in HALVES for k in takes):
+            raise Unrecordable("16-bit floats, which are rounded after each step")
         dtype = tree.dtype
         # A number beside an array, in float32 so that it isn't rounded first, leaves the array's 16 bits.
         beside = [k for k in takes if args[k].ndim] or takes

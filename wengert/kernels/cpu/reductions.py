@@ -253,8 +253,11 @@ def vector_norm(input, p=2, dim=None, keepdim=False, *, dtype=None):
         if p == 2 and input.dtype == F32 and (whole or reference.adjoining(axes, input)):  # as PyTorch rounds it
             return reference.vector_norm(input, p, dim, keepdim)
         found = kernel(axes, input)
+        if found and p == 2:
+            # The sum of squares over- and underflows where PyTorch's does.
+            return rounded(np.sqrt(found[0].astype(F64 if input.dtype == F64 else F32)), input, axes, keepdim)
         if found:
-            return rounded(np.sqrt(found[0]) if p == 2 else found[0], input, axes, keepdim)
+            return rounded(found[0], input, axes, keepdim)
     return reference.vector_norm(input, p, dim, keepdim, dtype=dtype)
 
 
