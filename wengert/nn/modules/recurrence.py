@@ -48,6 +48,10 @@ class Loop(Function):
         return (None, None, *(None if a is None else wrap(a, gates.dtype) for a in found))
 
 
+# Under the names that the graph shows: LSTMLoopBackward and so on.
+LOOPS = {mode: type(f"{mode.partition('_')[0]}Loop", (Loop,), {"__doc__": Loop.__doc__}) for mode in kernels.CELLS}
+
+
 def recorded_gradients(ctx, inputs, arrived):
     """The gradients by way of recorded steps, so that they can be differentiated in turn."""
     from .rnn import _STEPS, _run_direction

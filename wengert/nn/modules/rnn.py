@@ -100,13 +100,13 @@ def _suits_loop(data, hidden, weights):
 
 def _run_loop(mode, data, hidden, weights, walk):
     """A direction of a layer as one operation; returns (outputs, final state)."""
-    from .recurrence import Loop
+    from .recurrence import LOOPS
 
     bias, b_hh = weights.get("bias_ih"), weights.get("bias_hh")
     if mode != "GRU" and bias is not None:  # whose new gate takes the product apart, and its bias with it
         bias, b_hh = bias + b_hh, None
     gates = F.linear(data, weights["weight_ih"], bias)
-    outputs, *final = Loop.apply(mode, walk, gates, weights["weight_hh"], b_hh, *hidden)
+    outputs, *final = LOOPS[mode].apply(mode, walk, gates, weights["weight_hh"], b_hh, *hidden)
     return outputs, tuple(final)
 
 
