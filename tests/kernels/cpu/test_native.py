@@ -113,7 +113,7 @@ def test_a_child_forked_while_another_thread_compiles_can_compile():
     def compile_on():
         while compiling.is_set():
             number = float(next(numbers)) + 0.125
-            Kernel("f", lambda x: np.exp(x) * number)(x)
+            Kernel("f", lambda x, number=number: np.exp(x) * number)(x)
 
     compiling.set()
     other = threading.Thread(target=compile_on)
