@@ -19,7 +19,7 @@
     blas          NumPy's BLAS kept to one thread, and its products shared out
     pooling       the greatest of each window
     convolution   which of winograd and onednn takes a convolution
-    recurrence    an LSTM's loop over time
+    recurrence    recurrent layers' loops over time
     mersenne      the random engine's words in bulk, and shuffles
     normals       normal numbers
     recorded      what stands for a reference kernel that can't be recorded as it is
