@@ -56,7 +56,7 @@ CHOICES["sums.add_rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.reductio
 CHOICES |= {
     f"reductions.{name}": Choice(1 << 14, "llvm", f"wengert.kernels.cpu.scans:{name}") for name in ("cumsum", "cumprod")
 }
-stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "gradients")
+stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "standardize", "gradients")
 stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "cross_entropy_gradient"})
 stand_in("llvm", "indexing", 1 << 15, "accumulate_rows", "masked_fill")
 CHOICES["embedding._rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:take_rows")

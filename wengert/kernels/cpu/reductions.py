@@ -342,12 +342,12 @@ class norm_gradient:
 
 
 def softmax_row(row, x):
-    e = row.keep(m.exp_down(x - row.max(x)))
+    e = row.keep(m.exp_down(x - row.peak(x)))
     row.store(e * cast(1 / row.sum(e, wide=True), x.dtype))
 
 
 def log_softmax_row(row, x):
-    peak = row.max(x)
+    peak = row.peak(x)
     row.store((x - peak) - cast(m.log(row.sum(m.exp_down(x - peak), wide=True)), x.dtype))
 
 
