@@ -8,7 +8,7 @@ from tests.conformance.expressions import assert_same
 
 DTYPES = """
     bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128
-    """.split()
+    """.split()  # noqa: SIM905
 # There is no complex dtype of half precision: what PyTorch promotes to one is complex64 here.
 NO_COMPLEX_HALF = {("float16", "complex64"), ("float16", "complex128")}
 
@@ -16,7 +16,7 @@ PAIRED = """
     add sub mul div floor_divide remainder fmod pow eq lt bitwise_and maximum fmin atan2 hypot logaddexp gcd lcm
     copysign nextafter xlogy heaviside float_power logical_xor bitwise_left_shift dot outer cross isclose allclose
     equal isin rsub
-    """.split()
+    """.split()  # noqa: SIM905
 ARRANGED = (
     "torch.ones(2, dtype={0}).{name}_(torch.ones(2, dtype={1}))",
     "torch.{name}(torch.ones(2, dtype={0}), torch.ones((), dtype={1}))",
@@ -48,22 +48,22 @@ OTHER_PAIRS = (
     "torch.bincount(torch.ones(2, dtype={0}), torch.ones(2, dtype={1}))",
 )
 NUMBERS = ("True", "3", "2.5", "1 + 2j")
-WITH_NUMBERS = "add sub mul div floor_divide remainder pow eq ge bitwise_xor fmod xlogy float_power copysign".split()
+WITH_NUMBERS = "add sub mul div floor_divide remainder pow eq ge bitwise_xor fmod xlogy float_power copysign".split()  # noqa: SIM905
 
 SINGLE = """
     abs acos acosh angle asin asinh atan atanh bitwise_not ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2
     expm1 floor frac i0 isfinite isinf isnan isneginf isposinf isreal lgamma log log10 log1p log2 logical_not logit
     nan_to_num neg positive rad2deg real imag reciprocal relu round rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt
     square tan tanh trunc conj_physical
-    """.split()
+    """.split()  # noqa: SIM905
 ACTIVATIONS = """
     relu6 elu selu celu leaky_relu gelu silu mish softplus hardtanh hardsigmoid hardswish softsign tanhshrink
     softshrink hardshrink logsigmoid glu
-    """.split()
+    """.split()  # noqa: SIM905
 REDUCTIONS = """
     sum prod mean std var amax amin max min argmax argmin any all median nanmedian norm nansum nanmean aminmax
     count_nonzero
-    """.split()
+    """.split()  # noqa: SIM905
 REDUCED = (
     "torch.{name}(torch.tensor([[1, 2], [1, 0]]).to({0}))",
     "torch.{name}(torch.tensor([[1, 2], [1, 0]]).to({0}), dim=1)",

@@ -210,6 +210,8 @@ class Operation:
             if parameter.kind is parameter.KEYWORD_ONLY:
                 if values[name] is not parameter.default:
                     kwargs[name] = values[name]
+            elif parameter.kind is parameter.VAR_POSITIONAL:
+                args.extend(values[name])
             else:
                 args.append(values[name])
         while args and len(args) > 1 and args[-1] is list(self.signature.values())[len(args) - 1].default:
@@ -314,7 +316,7 @@ class Composite(Operation):
                 if overridden:
                     from wengert import overrides
 
-                    return overrides.handle(function, overridden, args, kwargs)
+                    return overrides.handle(function, overridden, self.as_told(args), kwargs)
                 if rare.active and (recast := rare.recast(name, "out" in kwargs)) is not None:
                     return recast(lambda args, kwargs: function(*args, **kwargs), (args, kwargs))
             out = kwargs.pop("out", None) if "out" in kwargs and "out" not in self.signature else None
@@ -336,6 +338,10 @@ class Composite(Operation):
         function.__module__ = self.module
         function.__wrapped__ = run
         return function
+
+    def as_told(self, args):
+        """The arguments as classes that override the operation are told them."""
+        return args
 
     def general(self, values, out=None, kind="function"):
         signature = self.signature
