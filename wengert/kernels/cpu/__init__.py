@@ -8,6 +8,7 @@
     mathematics   exp, log, tanh, ... as trees
     assembly      trees as the body of a vector loop
     pointwise     elementwise kernels
+    streaming     results written past the caches
     rows          row programs: softmax, normalization, losses, reductions along the last dimension
     columns       reductions along other dimensions
     scans         running sums and products
@@ -18,7 +19,7 @@
     blas          NumPy's BLAS kept to one thread, and its products shared out
     pooling       the greatest of each window
     convolution   which of winograd and onednn takes a convolution
-    recurrence    an LSTM's loop over time
+    recurrence    recurrent layers' loops over time
     mersenne      the random engine's words in bulk, and shuffles
     normals       normal numbers
     recorded      what stands for a reference kernel that can't be recorded as it is
