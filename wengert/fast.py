@@ -124,7 +124,7 @@ def machine_lines():
     directory = native.cache_directory()
     files = list(directory.glob("*.o")) if directory else []
     size = sum(file.stat().st_size for file in files)
-    cache = f"{directory}: {len(files)} kernels, {size / 1e6:.1f} MB" if directory else "none: there is no home directory"
+    cache = f"{directory}: {len(files)} kernels, {size / 1e6:.1f} MB" if directory else "none (no home directory)"
     return [
         f"{'processor':10} {target.processor}, vectors of {8 * target.vector_bytes} bits",
         f"{'threads':10} {threads.number()}",

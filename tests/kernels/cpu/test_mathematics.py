@@ -33,8 +33,8 @@ def samples(dtype):
 
 
 FUNCTIONS = {
-    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "log2": np.log2, "log10": np.log10,
-    "tanh": np.tanh, "sin": np.sin, "cos": np.cos,
+    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "log2": np.log2,
+    "log10": np.log10, "tanh": np.tanh, "sin": np.sin, "cos": np.cos,
 }
 # What has kernels of its own has them on every processor; in float64 some are the C library's or NumPy's.
 OWN = [(name, dtype) for name in FUNCTIONS for dtype in (np.float32, np.float64)

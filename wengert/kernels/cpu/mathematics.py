@@ -402,7 +402,8 @@ def logaddexp(a, b):
 
 UFUNCS.update({
     "exp": exp, "exp2": exp2, "expm1": expm1, "log": log, "log1p": log1p, "log2": log_in_base(2),
-    "log10": log_in_base(10), "tanh": tanh, "sin": sin, "cos": cos, "power": power, "float_power": power, "logaddexp": logaddexp,
+    "log10": log_in_base(10), "tanh": tanh, "sin": sin, "cos": cos, "power": power, "float_power": power,
+    "logaddexp": logaddexp,
     **{name: library(name) for name in ("tan", "sinh", "cosh", "cbrt")},
     **{f"arc{name}": library(f"a{name}") for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")},
     "hypot": library("hypot"), "fmod": library("fmod"),
