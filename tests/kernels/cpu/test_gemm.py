@@ -103,3 +103,12 @@ def test_few_rows_and_columns_are_numpys():
     np.testing.assert_array_equal(matmul.times(a, b), np.full((2, 3), 4000, np.float32))
     assert gemm.times(a[:, :0], b[:0]) is None
     assert gemm.times(a.astype(float), b.astype(float)) is None
+
+
+@pytest.mark.parametrize("shapes", [((64, 300), (300, 70)), ((5, 64, 300), (300, 70)), ((3, 2, 64, 30), (3, 2, 30, 70))])
+def test_a_result_owns_its_memory(shapes):
+    """So a weight's gradient becomes its `.grad` without a copy."""
+    a, b = (np.ones(shape, np.float32) for shape in shapes)
+    found = gemm.times(a, b)
+    assert found.base is None
+    np.testing.assert_array_equal(found, a @ b)
