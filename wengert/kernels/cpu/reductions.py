@@ -164,8 +164,11 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
 
 
 def add_rows(array):
-    found = SUM((0,), array)
-    return found[0][0].astype(array.dtype) if found else sums.add_rows.reference(array)
+    width = prod(array.shape[1:])
+    if array.dtype not in FLOATS or not array.flags.c_contiguous or width < 2 or not len(array):
+        return sums.add_rows.reference(array)
+    (total,) = SUM.columns(1, len(array), width, [array.reshape(1, -1, width)])
+    return total.astype(array.dtype).reshape(array.shape[1:])
 
 
 def mean(input, dim=None, keepdim=False, *, dtype=None):
