@@ -9,6 +9,7 @@
     assembly      trees as the body of a vector loop
     pointwise     elementwise kernels
     rows          row programs: softmax, normalization, losses, reductions along the last dimension
+    abreast       row programs along other dimensions
     columns       reductions along other dimensions
     scans         running sums and products
     updates       formulas that write in place: optimisers' steps
