@@ -56,7 +56,7 @@ CHOICES["sums.add_rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.reductio
 CHOICES |= {
     f"reductions.{name}": Choice(1 << 14, "llvm", f"wengert.kernels.cpu.scans:{name}") for name in ("cumsum", "cumprod")
 }
-stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "gradients")
+stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "standardize", "gradients")
 stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "cross_entropy_gradient"})
 stand_in("llvm", "indexing", 1 << 15, "accumulate_rows", "masked_fill")
 CHOICES["embedding._rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:take_rows")
@@ -283,14 +283,16 @@ def offered(key, work, *args, **options):
     return None
 
 
-def pointwise(name, reference, record):
-    """(smallest size, kernel) for a formula on corresponding elements; `record` gives it as it is to be recorded."""
+def pointwise(name, reference, record, stepwise=False):
+    """(smallest size, kernel) for a formula on corresponding elements; `record` gives it as it is to be recorded, and
+    `stepwise` says whether the reference rounds 16-bit floats after each of its steps.
+    """
     if not present("llvm"):
         return None
 
     def find():
         from wengert.kernels.cpu.pointwise import Kernel
 
-        return Kernel(name, reference, record())
+        return Kernel(name, reference, record(), stepwise)
 
     return POINTWISE, Late("llvm", find, reference)

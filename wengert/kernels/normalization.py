@@ -46,7 +46,7 @@ def channel_statistics(x, shape, axes, eps, stored):
     if stored is not None:
         count = np.float32(prod(shape[a] for a in axes))
         mean, variance = rounded(mean), rounded(rounded(variance * count) / count)
-    rstd = 1 / np.sqrt(variance + variance.dtype.type(eps))
+    rstd = reciprocal_root(variance, eps)
     return mean, variance, rstd if stored is None else rounded(rstd)
 
 
@@ -61,6 +61,18 @@ def normalize(input, weight=None, bias=None, mean=None, rstd=None, shape=None, a
     if bias is not None:
         out += wide(bias).reshape(affine)
     return laid_out_like(out.astype(input.dtype, copy=False), input)
+
+
+def reciprocal_root(variance, eps):
+    return 1 / np.sqrt(variance + variance.dtype.type(eps))
+
+
+@by_size
+def standardize(input, weight=None, bias=None, shape=None, axes=(), affine=(), eps=0.0):
+    """Normalize by the statistics of the input itself: the result, mean and 1 / standard deviation."""
+    mean, variance = statistics(input, shape, axes)
+    rstd = reciprocal_root(variance, eps)
+    return normalize(input, weight, bias, mean, rstd, shape, axes, affine), mean, rstd
 
 
 @by_size

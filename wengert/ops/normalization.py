@@ -45,34 +45,40 @@ gradients._on_tensors = True
 gradients._on_arrays = kernels.gradients
 
 
-def declare(node, dense=False):
-    def normalize(
-        input, weight=None, bias=None, mean=None, rstd=None, shape=None, axes=(), affine=(), fixed=False, eps=0.0
-    ):
-        return kernels.normalize(input, weight, bias, mean, rstd, shape, axes, affine, fixed)
+def by_given_statistics(
+    input, weight=None, bias=None, mean=None, rstd=None, shape=None, axes=(), affine=(), fixed=False, eps=0.0
+):
+    """`eps`, which is in `rstd` already, is for the derivatives alone."""
+    return kernels.normalize(input, weight, bias, mean, rstd, shape, axes, affine, fixed)
 
+
+def declare(name, kernel, node, joint, **options):
     return primitive(
-        "normalize", normalize, function=False, method=False, node=node, dense=dense,
-        joint_of=("input", "weight", "bias"),
-        joint=lambda g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs: gradients(
-            g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs
-        ),
+        name, kernel, function=False, method=False, node=node, joint=joint, joint_of=("input", "weight", "bias"),
+        **options,
     )  # fmt: skip
 
 
-by_batch = declare("NativeBatchNormBackward0")
-by_layer = declare("NativeLayerNormBackward0", dense=True)
-by_group = declare("NativeGroupNormBackward0")
+by_batch = declare(
+    "normalize", by_given_statistics, "NativeBatchNormBackward0",
+    lambda g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs: gradients(
+        g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs
+    ),
+)  # fmt: skip
 
 
-def standardized(operation, input, weight, bias, shape, axes, affine, eps):
-    """Normalize by the statistics of the input itself."""
-    mean, variance = kernels.statistics(input._array, shape, axes)
-    return operation(input, weight, bias, mean, reciprocal_root(variance, eps), shape, axes, affine, False, eps)
+def by_own_statistics(node, dense=False):
+    return declare(
+        "standardize", kernels.standardize, node,
+        lambda g, input, weight, mean, rstd, shape, axes, affine, eps, needs: gradients(
+            g, input, weight, mean, rstd, shape, axes, affine, False, eps, needs
+        ),
+        residuals=("mean", "rstd"), dense=dense,
+    )  # fmt: skip
 
 
-def reciprocal_root(variance, eps):
-    return 1 / np.sqrt(variance + variance.dtype.type(eps))
+by_layer = by_own_statistics("NativeLayerNormBackward0", dense=True)
+by_group = by_own_statistics("NativeGroupNormBackward0")
 
 
 def floating(name, input):
@@ -108,7 +114,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     affine = (1, shape[1], *(1,) * (ndim - 2))
     if not training:
         mean = kernels.wide(running_mean._array).reshape(affine)
-        rstd = reciprocal_root(kernels.wide(running_var._array).reshape(affine), eps)
+        rstd = kernels.reciprocal_root(kernels.wide(running_var._array).reshape(affine), eps)
         return by_batch(input, weight, bias, mean, rstd, shape, axes, affine, True, eps)
     stored = half_parameters(input, weight, bias, running_mean, running_var)
     mean, variance, rstd = kernels.channel_statistics(input._array, shape, axes, eps, stored)
@@ -166,7 +172,7 @@ def instance_norm(
     axes, affine = tuple(range(2, len(shape))), (1, shape[1], *(1,) * (len(shape) - 2))
     if not use_input_stats:
         mean = kernels.wide(running_mean._array).reshape(affine)
-        rstd = reciprocal_root(kernels.wide(running_var._array).reshape(affine), eps)
+        rstd = kernels.reciprocal_root(kernels.wide(running_var._array).reshape(affine), eps)
         return by_batch(input, weight, bias, mean, rstd, shape, axes, affine, True, eps)
     stored = half_parameters(input, weight, bias, running_mean, running_var)
     mean, variance, rstd = kernels.channel_statistics(input._array, shape, axes, eps, stored)
@@ -224,7 +230,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     floating("LayerNormKernelImpl", input)
     shape = input._array.shape
     axes = tuple(range(len(shape) - len(normalized), len(shape)))
-    return standardized(by_layer, input, weight, bias, shape, axes, normalized, eps)
+    return by_layer(input, weight, bias, shape, axes, normalized, eps)
 
 
 @composite(namespace="nn.functional", method=False)
@@ -255,7 +261,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(shape)}")
     floating("GroupNormKernelImpl", input)
     affine = (1, channels, *(1,) * (len(shape) - 2))
-    return standardized(by_group, input, weight, bias, (n, num_groups, size), (2,), affine, eps)
+    return by_group(input, weight, bias, (n, num_groups, size), (2,), affine, eps)
 
 
 @composite(namespace="nn.functional", method=False)

@@ -53,6 +53,11 @@ def layer_norm_back(rows, columns):
     return run, (normal(rows, columns), normal(rows, columns), normal(columns), normal(rows, 1), normal(rows, 1))
 
 
+def layer_norm(rows, columns):
+    run = lambda *given: normalization.standardize(*given, (rows, columns), (1,), (columns,), 1e-5)
+    return run, (normal(rows, columns), normal(columns), normal(columns))
+
+
 def table(rows, columns):
     index = np.array([rows - 1, 0, rows - 1], np.int64)
     return lambda t, i: indexing.take_rows(t, i), (normal(rows, columns), index)
@@ -68,7 +73,8 @@ CASES = {
     **{f"logsumexp side by side {n}": (lambda x: reductions.logsumexp(x, 0), (normal(5, n),)) for n in (8, 131)},
     **{f"logsumexp {n}": (lambda x: reductions.logsumexp(x, -1), (normal(3, n),)) for n in (1, 17, 257)},
     **{f"sum of columns {n}": (lambda x: reductions.sum(x, 0), (normal(70, n),)) for n in (2, 15, 17, 2049)},
-    **{f"layer norm {case}": layer_norm_back(*case) for case in [(3, 17), (70, 257)]},
+    **{f"layer norm {case}": layer_norm(*case) for case in [(3, 17), (70, 257)]},
+    **{f"layer norm's gradient {case}": layer_norm_back(*case) for case in [(3, 17), (70, 257)]},
     **{f"convolution {case}": convolution(*case) for case in [(1, 1, 1, 4), (2, 3, 17, 7), (1, 16, 5, 9)]},
     **{f"windows {case}": windows(*case) for case in [(5, 2, 1), (7, 2, 2), (16, 3, 3), (33, 2, 2)]},
     **{f"{name} {case}": recurrent(name, *case) for name in CELLS for case in [([2, 2, 2], 5), ([5, 3, 1], 17)]},

@@ -1,6 +1,7 @@
 """Compiling, the cache on disk, threads, forks."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,10 +11,11 @@ import pytest
 
 import wengert
 from wengert.kernels import cpu
-from wengert.kernels.cpu import threads
+from wengert.kernels.cpu import mathematics, threads
 from wengert.kernels.cpu.pointwise import Kernel
 
 cpu.begin()
+assert "exp" in mathematics.UFUNCS  # which kernels below are made of: without it they would be NumPy's own
 
 PROGRAM = """
 import numpy as np
@@ -101,3 +103,30 @@ def test_a_forked_child_has_threads_of_its_own():
         os._exit(0 if same else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert (kernel(x) == wanted).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_forked_while_another_thread_compiles_can_compile():
+    x, compiling, numbers = np.linspace(-3, 3, 1000, dtype=np.float32), threading.Event(), iter(range(10**6))
+
+    def compile_on():
+        while compiling.is_set():
+            number = float(next(numbers)) + 0.125
+            Kernel("f", lambda x, number=number: np.exp(x) * number)(x)
+
+    compiling.set()
+    other = threading.Thread(target=compile_on)
+    other.start()
+    try:
+        for k in range(4):
+            child = os.fork()
+            if not child:
+                signal.alarm(60)
+                kernel = Kernel("f", lambda x, k=k: np.exp(x) * (-k - 0.125))
+                fine = np.allclose(kernel(x), np.exp(x) * (-k - 0.125)) and not kernel.refusals
+                os._exit(0 if fine else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        compiling.clear()
+        other.join()

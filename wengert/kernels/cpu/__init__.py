@@ -8,6 +8,7 @@
     mathematics   exp, log, tanh, ... as trees
     assembly      trees as the body of a vector loop
     pointwise     elementwise kernels
+    streaming     results written past the caches
     rows          row programs: softmax, normalization, losses, reductions along the last dimension
     abreast       row programs along other dimensions
     columns       reductions along other dimensions

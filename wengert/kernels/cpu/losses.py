@@ -23,6 +23,7 @@ def cross_entropy(input, target, ignore_index=-100, reduction="mean"):
     total = np.empty((len(flat), 1), np.float64)
     if not LOG_OF_SUM(1, [rows], total):
         return reference.cross_entropy(input, target, ignore_index, reduction)
+    total[np.isinf(total)] = np.nan  # an infinite score leaves no row of probabilities
     losses = total[:, 0] - rows[np.arange(len(flat)), flat]
     if mask is not None:
         losses[~mask] = 0

@@ -16,8 +16,11 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _loaded: dict[str, dict[str, int]] = {}
+
+if hasattr(os, "register_at_fork"):  # no child begins in the midst of a compilation by another thread of its parent
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def cache_directory():

@@ -73,7 +73,7 @@ define internal void @take_tasks(ptr %fn, ptr %arg, i64 %count) {
 entry:
   br label %loop
 loop:
-  %i = atomicrmw add ptr @next, i64 1 acq_rel
+  %i = atomicrmw add ptr @next, i64 1 acq_rel         ; which also brings what was streamed into order
   %more = icmp ult i64 %i, %count
   br i1 %more, label %task, label %end
 task:
