@@ -109,8 +109,8 @@ class Writer:
 class AbreastKernel:
     """A row program for rows side by side, compiled for the dtypes that it meets.
 
-    ``kernel(inputs, outputs)``: arrays (outer, n, inner), their inner elements next to each other; an input may have the
-    stride 0 there. Outputs for numbers of a row have 1 in the place of n.
+    ``kernel(inputs, outputs)``: arrays (outer, n, inner), their inner elements next to each other; an input may have
+    the stride 0 there. Outputs for numbers of a row have 1 in the place of n.
     """
 
     def __init__(self, program):
