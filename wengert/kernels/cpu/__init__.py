@@ -1,6 +1,7 @@
 """Fast kernels for large arrays on CPUs, from the extra `fast`; `wengert.kernels.choices` says when they are used.
 
     native        LLVM: assembly in, functions out; the cache on disk
+    objects       object files put into memory without LLVM
     runtime.ll    threads and memory, in LLVM's language
     threads       how many threads share the work
     pool          large arrays in recycled memory

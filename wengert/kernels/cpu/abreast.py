@@ -131,7 +131,7 @@ class AbreastKernel:
         run(plan(n, inner, columns, parts, 0, 0, outer * parts, *steps), *map(id, arrays))
 
     def compiled(self, dtypes, ways, results):
-        row = Row(results)
+        row = Row(results, short=False)
         leaves = [Symbol("argument", (), F32 if t in HALVES else t) for t in dtypes]
         self.program(row, *leaves)
         writer = Writer(row, leaves, dtypes, ways, results)
