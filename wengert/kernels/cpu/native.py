@@ -6,6 +6,7 @@ text, LLVM's version, the processor and its features), is written under another 
 several processes may share it, and carries a checksum, so that a damaged file is noticed and made anew.
 """
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -24,14 +25,17 @@ if hasattr(os, "register_at_fork"):  # no child begins in the midst of a compila
 
 
 def cache_directory():
-    """Where compiled kernels are kept: WENGERT_CACHE, else the user's cache directory."""
-    named = os.environ.get("WENGERT_CACHE")
-    if named:
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    if sys.platform == "darwin":
-        base = base or Path.home() / "Library" / "Caches"
-    return Path(base or Path.home() / ".cache") / "wengert" / "kernels"
+    """Where compiled kernels are kept: WENGERT_CACHE, else the user's cache directory; None for a user without one."""
+    try:
+        named = os.environ.get("WENGERT_CACHE")
+        if named:
+            return Path(named).expanduser()
+        base = os.environ.get("XDG_CACHE_HOME")
+        if sys.platform == "darwin":
+            base = base or Path.home() / "Library" / "Caches"
+        return Path(base or Path.home() / ".cache") / "wengert" / "kernels"
+    except RuntimeError:  # no HOME, and a user whom the system doesn't know, as in many a container
+        return None
 
 
 class Target:
@@ -62,7 +66,7 @@ class Target:
         self.identity = "\n".join((str(llvm.llvm_version_info), self.triple, self.processor, self.features, VERSION))
 
 
-VERSION = "1"  # of what surrounds a kernel: the runtime and the way that it is compiled
+VERSION = "2"  # of what surrounds a kernel: the runtime and the way that it is compiled
 _target = None
 
 
@@ -115,27 +119,37 @@ def emit(text):
 # --- the cache --------------------------------------------------------------------------------------------------------
 
 
+def checksum(key, code):
+    """Of the code and of the name that it goes by: one kernel's file in the place of another's is damage, too."""
+    return hashlib.sha256(key.encode() + code).digest()
+
+
 def read(key):
     """The object file of this key, or None if there is none or it is damaged."""
+    directory = cache_directory()
     try:
-        data = (cache_directory() / f"{key}.o").read_bytes()
+        data = (directory / f"{key}.o").read_bytes() if directory else b""
     except OSError:
         return None
     digest, code = data[:32], data[32:]
-    return code if code and hashlib.sha256(code).digest() == digest else None
+    return code if code and checksum(key, code) == digest else None
 
 
 def write(key, code):
     """Keep an object file if the directory can be written; returns it."""
-    directory = cache_directory()
+    directory, name = cache_directory(), None
+    if directory is None:
+        return code
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, name = tempfile.mkstemp(dir=directory, suffix=".new")
         with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(code).digest() + code)
+            file.write(checksum(key, code) + code)
         os.replace(name, directory / f"{key}.o")
     except OSError:
-        pass
+        if name is not None:  # a full disk: what was begun takes no more of it
+            with contextlib.suppress(OSError):
+                os.unlink(name)
     return code
 
 
