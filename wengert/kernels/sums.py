@@ -1,4 +1,5 @@
-"""Sums over leading axes, whose error hardly grows with their length.
+"""Sums of gradients: of those that meet at a node, and over leading axes with an error that hardly grows with their
+length.
 
 NumPy adds the numbers of a row in pairs, pairs of pairs and so on, but it adds rows to each other one after the other:
 the error of a column's sum grows with the number of rows, and the gradient of a bias is such a sum over the batch.
@@ -8,9 +9,29 @@ of ones with it, in which BLAS keeps several columns in registers: less than hal
 
 import numpy as np
 
+from wengert.kernels import choices
 from wengert.kernels.choices import by_size
 
 BLOCK = 64  # rows that are added one after the other
+LARGE, ADD = choices.pointwise("add", np.add, lambda: np.add) or (1 << 62, None)
+
+
+def large(a, b):
+    """Whether two arrays are alike, and large enough for the threads to add them."""
+    if not choices.state.active or type(a) is not np.ndarray or type(b) is not np.ndarray or a.size < LARGE:
+        return False
+    return a.dtype is b.dtype and a.shape == b.shape
+
+
+def plus(a, b):
+    """``a + b``."""
+    return ADD(a, b) if large(a, b) else a + b
+
+
+def add_to(a, b):
+    """``a += b`` for an array `a`."""
+    if not large(a, b) or not ADD.into(a, a, b):
+        np.add(a, b, out=a)
 
 
 @by_size

@@ -439,6 +439,8 @@ class Emitter:
                 tests.append(f"({missing}{first}.dtype is {other}.dtype)")
             if op.promote == "float":
                 tests.append(f"{first}.dtype.differentiable")
+            if op.real:
+                tests.append(f"not {first}.dtype.is_complex")
             if self.inplace and op.promote == "bool":
                 tests.append(f"{first}.dtype is bool_")
         if self.has_out():

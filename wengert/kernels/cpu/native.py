@@ -9,6 +9,7 @@ LLVM itself is loaded when there is something to compile. What must be known of 
 cache lies there too, and `wengert.kernels.cpu.objects` puts what was found into memory.
 """
 
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -31,14 +32,17 @@ if hasattr(os, "register_at_fork"):  # no child begins in the midst of a compila
 
 
 def cache_directory():
-    """Where compiled kernels are kept: WENGERT_CACHE, else the user's cache directory."""
-    named = os.environ.get("WENGERT_CACHE")
-    if named:
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    if sys.platform == "darwin":
-        base = base or Path.home() / "Library" / "Caches"
-    return Path(base or Path.home() / ".cache") / "wengert" / "kernels"
+    """Where compiled kernels are kept: WENGERT_CACHE, else the user's cache directory; None for a user without one."""
+    try:
+        named = os.environ.get("WENGERT_CACHE")
+        if named:
+            return Path(named).expanduser()
+        base = os.environ.get("XDG_CACHE_HOME")
+        if sys.platform == "darwin":
+            base = base or Path.home() / "Library" / "Caches"
+        return Path(base or Path.home() / ".cache") / "wengert" / "kernels"
+    except RuntimeError:  # no HOME, and a user whom the system doesn't know, as in many a container
+        return None
 
 
 class Target(NamedTuple):
@@ -56,7 +60,7 @@ class Target(NamedTuple):
         return "\n".join((self.llvm, self.triple, self.processor, self.features, VERSION))
 
 
-VERSION = "1"  # of what surrounds a kernel: the runtime and the way that it is compiled
+VERSION = "3"  # of what surrounds a kernel: the runtime and the way that it is compiled
 _target = None
 
 
@@ -177,7 +181,7 @@ def link(code, names):
 
 
 def address_of(name):
-    """The address of a function that compiled code calls: of the runtime, or of the C library; None if there is none."""
+    """The address of a function that compiled code calls, of the runtime or the C library; None if there is none."""
     if name in _shared:
         return _shared[name]
     try:
@@ -208,27 +212,37 @@ def compile_text(text, names):
 # --- the cache --------------------------------------------------------------------------------------------------------
 
 
+def checksum(name, content):
+    """Of the content and of the name that it goes by: one kernel's file in the place of another's is damage, too."""
+    return hashlib.sha256(name.encode() + content).digest()
+
+
 def read(name):
-    """What is kept in the cache under this name, or None if there is nothing or it is damaged."""
+    """What is kept under this name, or None if there is nothing or it is damaged."""
+    directory = cache_directory()
     try:
-        data = (cache_directory() / name).read_bytes()
+        data = (directory / name).read_bytes() if directory else b""
     except OSError:
         return None
     digest, content = data[:32], data[32:]
-    return content if content and hashlib.sha256(content).digest() == digest else None
+    return content if content and checksum(name, content) == digest else None
 
 
 def write(name, content):
-    """Keep bytes in the cache if its directory can be written; returns them."""
-    directory = cache_directory()
+    """Keep bytes if the directory can be written; returns them."""
+    directory, draft = cache_directory(), None
+    if directory is None:
+        return content
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, draft = tempfile.mkstemp(dir=directory, suffix=".new")
         with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(content).digest() + content)
+            file.write(checksum(name, content) + content)
         os.replace(draft, directory / name)
     except OSError:
-        pass
+        if draft is not None:  # a full disk: what was begun takes no more of it
+            with contextlib.suppress(OSError):
+                os.unlink(draft)
     return content
 
 
