@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import wengert
+from wengert import fast
 from wengert.kernels import cpu
-from wengert.kernels.cpu import mathematics, threads
+from wengert.kernels.cpu import mathematics, native, threads
 from wengert.kernels.cpu.pointwise import Kernel
 
 cpu.begin()
@@ -51,6 +53,39 @@ def test_a_damaged_file_is_made_anew(tmp_path):
         file.write_bytes(b"")
     assert run(tmp_path) == 1
     assert run(tmp_path) == 0
+
+
+def test_the_file_of_another_kernel_is_made_anew(tmp_path):
+    run(tmp_path)
+    one, other = sorted(tmp_path.glob("*.o"), key=lambda file: file.stat().st_size)[:2]
+    one.write_bytes(other.read_bytes())
+    assert run(tmp_path) == 1
+    assert run(tmp_path) == 0
+
+
+def test_a_file_that_cannot_be_written_to_its_end_is_taken_away(tmp_path, monkeypatch):
+    def full(descriptor, mode):
+        os.close(descriptor)
+        raise OSError("no space left on device")
+
+    monkeypatch.setenv("WENGERT_CACHE", str(tmp_path))
+    monkeypatch.setattr(os, "fdopen", full)
+    assert native.write("key", b"code") == b"code"
+    assert native.read("key") is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch):
+    def unknown():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("WENGERT_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", unknown)
+    assert native.cache_directory() is None
+    assert native.write("key", b"code") == b"code"
+    assert native.read("key") is None
+    assert "no home directory" in fast.report()
 
 
 def test_without_a_place_to_write_kernels_are_compiled_all_the_same(tmp_path):

@@ -340,7 +340,7 @@ look:
 drop:
   %second = load ptr, ptr %head
   store ptr %second, ptr %list
-  call void @free(ptr %head)
+  call void @give_back(ptr %head)
   %size = call i64 @size_of(i64 %c)
   %less = sub i64 0, %size
   %k = call i64 @count(i32 2, i64 %less)
@@ -432,6 +432,15 @@ mark:
   br label %end
 end:
   ret ptr %block
+}
+
+; To the C library, without the mark: it may hand out the same place as a block that is none of ours.
+define internal void @give_back(ptr %block) {
+  %p = call ptr @mark_of(ptr %block)
+  %q = getelementptr i8, ptr %p, i64 8
+  store i64 0, ptr %q, align 1
+  call void @free(ptr %block)
+  ret void
 }
 
 ; The class of a large block, or -1 for one that is none of ours.
@@ -558,7 +567,7 @@ keep:
 drop:
   %k = call i64 @count(i32 2, i64 %less)
   call void @release()
-  call void @free(ptr %block)
+  call void @give_back(ptr %block)
   ret void
 }
 
