@@ -86,6 +86,8 @@ OFFERS = {
     "recurrence.forward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:forward"),),
     "recurrence.backward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:backward"),),
     "reductions.running_squares": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.squares:running_squares"),),
+    "resampling.resample": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.resampling:resample"),),
+    "resampling.resample_transpose": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.resampling:resample_transpose"),),
     "random.words": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:words"),),
     "random.box_muller_in_groups": (Choice(4096, "llvm", "wengert.kernels.cpu.normals:box_muller_in_groups"),),
     "random.shuffled": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:shuffled"),),
