@@ -83,6 +83,8 @@ OFFERS = {
     "matmul.of_halves": (Choice(1_000_000, "onednn", "wengert.kernels.cpu.onednn:times"),),
     "pooling.max_pool_with_indices": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.pooling:max_pool_with_indices"),),
     "pooling.max_pool_backward": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.pooling:max_pool_backward"),),
+    "indexing.gather": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:gather"),),
+    "indexing.scatter": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:scatter"),),
     "recurrence.forward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:forward"),),
     "recurrence.backward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:backward"),),
     "reductions.running_squares": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.squares:running_squares"),),

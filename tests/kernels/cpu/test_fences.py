@@ -68,6 +68,17 @@ def resizing(space, size, back=False):
     return run, (normal(2, 3, *space),)
 
 
+def along(dim, shape):
+    index = RNG.integers(0, shape[dim], shape)
+
+    def run(x, i, src):
+        out = x.copy()
+        indexing.scatter(out, dim, i, src, True)
+        return indexing.gather(x, dim, i), out
+
+    return run, (normal(*shape), index, normal(*shape))
+
+
 def table(rows, columns):
     index = np.array([rows - 1, 0, rows - 1], np.int64)
     return lambda t, i: indexing.take_rows(t, i), (normal(rows, columns), index)
@@ -91,6 +102,7 @@ CASES = {
     **{f"resizing {case}": resizing(*case) for case in [
         ((5, 7), (10, 14)), ((16, 33), (9, 17)), ((10, 14), (5, 7), True), ((9, 17), (16, 33), True),
     ]},
+    **{f"elements along {case}": along(*case) for case in [(0, (5, 17)), (1, (5, 17)), (0, (33,)), (1, (2, 3, 7))]},
     **{f"rows of a table {case}": table(*case) for case in [(4, 1), (5, 17)]},
 }  # fmt: skip
 
