@@ -50,7 +50,7 @@ def test_answers_are_not_shared():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: torch.onnx.export(None, ()), lambda: torch.fx.symbolic_trace(None),
+        lambda: torch.onnx.export(None, ()),
         lambda: torch.export.export(None, ()),
         lambda: torch.quantization.quantize_dynamic(None), lambda: torch.ao.quantization.QuantStub(),
         lambda: torch.nested.nested_tensor([]), lambda: torch.package.PackageImporter("x"),
@@ -66,7 +66,7 @@ def test_what_is_refused_says_its_name(call):
 @pytest.mark.parametrize(
     "module, name",
     [
-        ("distributed.checkpoint", "save"), ("distributed.tensor.parallel", "parallelize_module"), ("fx.node", "Node"),
+        ("distributed.checkpoint", "save"), ("distributed.tensor.parallel", "parallelize_module"),
         ("distributed.fsdp.wrap", "transformer_auto_wrap_policy"), ("_subclasses.fake_tensor", "FakeTensorMode"),
         ("_functorch.vmap", "_add_batch_dim"), ("nested._internal.nested_tensor", "NestedTensor"),
     ],

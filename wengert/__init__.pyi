@@ -23,6 +23,7 @@ from wengert.settings import are_deterministic_algorithms_enabled as are_determi
 from wengert import autograd as autograd
 from wengert import backends as backends
 from wengert.settings import can_cast as can_cast
+from wengert import checks as checks
 from wengert import classes as classes
 from wengert.settings import compiled_with_cxx11_abi as compiled_with_cxx11_abi
 from wengert import compiler as compiler

@@ -165,7 +165,7 @@ ABSENT = (
             "overrides": "enable_reentrant_dispatch redispatch_function",
             "Tensor": "grad_dtype storage_type",
             "jit": "CompilationUnit frontend mobile supported_ops",
-            "fx": "experimental passes",
+            "fx": "experimental",
             "ops": "debugprims higher_order inductor mkl mkldnn prepacked prim prims profiler rngprims xnnpack",
             "utils": "ThroughputBenchmark bundled_inputs hipify mkldnn mobile_optimizer model_dump _sympy _triton",
         },

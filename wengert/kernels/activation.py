@@ -44,9 +44,11 @@ def hardtanh(input, min_val=-1.0, max_val=1.0):
         raise ValueError("min_val cannot be greater than max_val")
     known = FROM_NUMPY[input.dtype]
     if known.name == "bool":
-        raise NotImplementedError("Bool inputs not supported for hardtanh")
+        raise RuntimeError("Bool inputs not supported for hardtanh")
+    if known.is_complex:
+        raise NotImplementedError("clamp is not supported for complex types")
     if not known.is_signed and min_val < 0:
-        raise NotImplementedError("cannot do hardtanh on an unsigned type with negative limits")
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     if known.category < 2:
         min_val, max_val = int(min_val), int(max_val)
     return limited(input, min_val, max_val)

@@ -40,8 +40,9 @@ def reciprocal_root(variance, eps):
     return 1 / np.sqrt(variance + variance.dtype.type(eps))
 
 
-def standardize(input, weight, bias, shape, axes, affine, eps):
-    """`normalize` by the statistics of the input itself; returns these, mean and rstd, after the result."""
+@by_size
+def standardize(input, weight=None, bias=None, shape=None, axes=(), affine=(), eps=0.0):
+    """`normalize` by the statistics of the input itself: the result, mean and 1 / standard deviation."""
     if stands_in("normalization.statistics", input.size):
         mean, variance = statistics(input, shape, axes)
         rstd = reciprocal_root(variance, eps)

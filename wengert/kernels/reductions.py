@@ -124,7 +124,9 @@ def count_of(shape, axes):
 
 def prod(input, dim=None, keepdim=False, *, dtype=None):
     wide, target = _accumulator(input, dtype)
-    axes = None if dim is None else axis_of(dim, input.ndim) if input.ndim else ()
+    axes = None if dim is None else axis_of(dim, input.ndim)
+    if not input.ndim:
+        axes = ()
     return np.multiply.reduce(input, axis=axes, dtype=wide, keepdims=bool(keepdim)).astype(target, copy=False)
 
 
@@ -226,13 +228,18 @@ def truth(input):
     return input if input.dtype.kind == "b" else input != 0
 
 
+def questioned_axes(dim, ndim):
+    """The axes over which `any` and `all` go: of an empty list none, where other reductions take all."""
+    return () if isinstance(dim, (tuple, list)) and not dim else axes_of(dim, ndim)
+
+
 def all(input, dim=None, keepdim=False):
-    result = np.logical_and.reduce(truth(input), axis=axes_of(dim, input.ndim), keepdims=bool(keepdim))
+    result = np.logical_and.reduce(truth(input), axis=questioned_axes(dim, input.ndim), keepdims=bool(keepdim))
     return np.asarray(result).astype(np.uint8) if input.dtype == np.uint8 else result
 
 
 def any(input, dim=None, keepdim=False):
-    result = np.logical_or.reduce(truth(input), axis=axes_of(dim, input.ndim), keepdims=bool(keepdim))
+    result = np.logical_or.reduce(truth(input), axis=questioned_axes(dim, input.ndim), keepdims=bool(keepdim))
     return np.asarray(result).astype(np.uint8) if input.dtype == np.uint8 else result
 
 
@@ -322,15 +329,16 @@ def _soft_input(input, dim, dtype, name):
         input = input.astype(dtype.numpy)
     elif input.dtype is F32 and input.ndim:
         return input, axis_of(dim, input.ndim), F32
-    elif input.dtype.kind in "biu":
-        raise NotImplementedError(f"\"{name}_lastdim_kernel_impl\" not implemented for 'Long'")
+    refuse(input, f"{name}_lastdim_kernel_impl", "biuc")
     axis = axis_of(dim, input.ndim)
     work = input.astype(np.float32) if is_half(input.dtype) else input
     return work, (axis if input.ndim else None), input.dtype
 
 
-def _scan_dtype(input, dtype):
+def _scan_dtype(input, dtype, name):
     if dtype is not None:
+        if dtype.name == "bool":
+            raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
         return dtype.numpy
     return np.dtype(np.int64) if input.dtype.kind in "biu" else input.dtype
 
@@ -344,7 +352,7 @@ def _scan_width(target):
 
 def cumsum(input, dim, *, dtype=None):
     axis = axis_of(dim, input.ndim)
-    target = _scan_dtype(input, dtype)
+    target = _scan_dtype(input, dtype, "cumsum")
     if input.ndim == 0:
         return input.astype(target)
     return np.add.accumulate(input, axis=axis, dtype=_scan_width(target)).astype(target, copy=False)
@@ -352,7 +360,7 @@ def cumsum(input, dim, *, dtype=None):
 
 def cumprod(input, dim, *, dtype=None):
     axis = axis_of(dim, input.ndim)
-    target = _scan_dtype(input, dtype)
+    target = _scan_dtype(input, dtype, "cumprod")
     if input.ndim == 0:
         return input.astype(target)
     return np.multiply.accumulate(input, axis=axis, dtype=_scan_width(target)).astype(target, copy=False)

@@ -229,6 +229,7 @@ def median_of_all(input, ignore_nan=False):
         return np.asarray(np.nan).astype(input.dtype)
     flat = input.reshape(-1)
     _refuse(input, "b", NotImplementedError("\"median_cpu\" not implemented for 'Bool'"))
+    _refuse(input, "c", NotImplementedError('"median_cpu" not implemented for complex dtypes'))
     keys = _sortable(flat)
     if keys.dtype.kind == "f" and np.isnan(keys).any():
         keys = keys[~np.isnan(keys)]
@@ -330,6 +331,7 @@ def unique(input, return_inverse=False, return_counts=False, dim=None):
 
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """`input` without elements (or slices along `dim`) that equal the one before; returns as :func:`unique`."""
+    _refuse(input, "c", NotImplementedError('"unique" not implemented for complex dtypes'))
     if dim is None:
         flat = input.reshape(-1)
         starts = _starts(flat[1:] != flat[:-1], flat.size)
@@ -406,6 +408,9 @@ def searchsorted(sorted_sequence, values, out_int32=False, right=False, side=Non
 
 def _check_search(sequence, values, right, side, sorter):
     name = "torch.searchsorted()"
+    if values.dtype == sequence.dtype and values.size:
+        for kind in "bc":
+            _refuse(sequence, kind, NotImplementedError('"searchsorted_out_cpu" not implemented for this dtype'))
     if side not in (None, "left", "right"):
         raise RuntimeError(f"{name}: side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:

@@ -210,6 +210,8 @@ class Operation:
             if parameter.kind is parameter.KEYWORD_ONLY:
                 if values[name] is not parameter.default:
                     kwargs[name] = values[name]
+            elif parameter.kind is parameter.VAR_POSITIONAL:
+                args.extend(values[name])
             else:
                 args.append(values[name])
         while args and len(args) > 1 and args[-1] is list(self.signature.values())[len(args) - 1].default:
@@ -314,7 +316,7 @@ class Composite(Operation):
                 if overridden:
                     from wengert import overrides
 
-                    return overrides.handle(function, overridden, args, kwargs)
+                    return overrides.handle(function, overridden, self.as_told(args), kwargs)
                 if rare.active and (recast := rare.recast(name, "out" in kwargs)) is not None:
                     return recast(lambda args, kwargs: function(*args, **kwargs), (args, kwargs))
             out = kwargs.pop("out", None) if "out" in kwargs and "out" not in self.signature else None
@@ -336,6 +338,10 @@ class Composite(Operation):
         function.__module__ = self.module
         function.__wrapped__ = run
         return function
+
+    def as_told(self, args):
+        """The arguments as classes that override the operation are told them."""
+        return args
 
     def general(self, values, out=None, kind="function"):
         signature = self.signature
@@ -583,9 +589,10 @@ class Pointwise(Primitive):
 
     def __init__(
         self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None,
-        numbers=True, mostly_numbers=(), **options
+        numbers=True, mostly_numbers=(), real=None, **options
     ):
         super().__init__(name, kernel, derivatives, **options)
+        self.real = real  # the error for complex numbers, where PyTorch has no kernel for them
         self.mostly_numbers = mostly_numbers  # operands that are numbers, or None, in most programs
         self.numbers = numbers  # which operands may be numbers: all (True), none, or those named
         self.check = check  # refuses arguments that the kernel could take and PyTorch does not
@@ -622,6 +629,7 @@ class Pointwise(Primitive):
             return values
         self.check_types(values)
         common = self.common_dtype(values)
+        self.refuse_complex(common)
         if self.check is not None:
             self.check(values)
         return {
@@ -640,7 +648,11 @@ class Pointwise(Primitive):
             operand = values[name]
             if (operand.__class__ is not Tensor and operand.__class__ is not Parameter) or operand.dtype is not dtype:
                 return False
-        return self.promote != "float" or dtype.differentiable
+        return (self.promote != "float" or dtype.differentiable) and not (self.real and dtype.is_complex)
+
+    def refuse_complex(self, dtype):
+        if self.real and dtype.is_complex:
+            raise real_only(self.real, dtype)
 
     def operand_dtype(self, name, value, common):
         """The dtype to which an operand is converted: the common one, but for a number after 16-bit floats that PyTorch
@@ -702,6 +714,7 @@ class Pointwise(Primitive):
         self.check_types(values)
         target = values[self.tensors[0]]
         common = self.common_dtype(values)
+        self.refuse_complex(common)
         if self.check is not None:
             self.check(values)
         result = dtypes.bool_ if self.promote == "bool" else common
@@ -713,6 +726,13 @@ class Pointwise(Primitive):
         for name in self.promoted[1:]:
             values[name] = convert(values[name], self.operand_dtype(name, values[name], common))
         return values
+
+
+def real_only(kernel, dtype):
+    """The error for complex numbers: of a kernel's name, or a sentence that is one already."""
+    if " " in kernel:
+        return RuntimeError(kernel)
+    return NotImplementedError(f"\"{kernel}\" not implemented for '{dtypes.SCALAR_NAMES[dtype]}'")
 
 
 # Types of arguments that never take part in operations of their own accord.
@@ -849,7 +869,7 @@ Tensor._tangent = None
 def pointwise(name, kernel, *, promote="same", function=True, method=True, inplace=True, alias=(), namespace="",
               doc=None,
               tensors=None, unpromoted=(), check=None, residuals=(), holomorphic=True, node=None, scalar_node=None,
-              numbers=True, mostly_numbers=(), **derivatives):  # fmt: skip
+              numbers=True, mostly_numbers=(), real=None, **derivatives):  # fmt: skip
     """Declare an operation on corresponding elements.
 
     Args:
@@ -858,12 +878,13 @@ def pointwise(name, kernel, *, promote="same", function=True, method=True, inpla
         promote: the dtype of the result: "same" as the promoted inputs, at least "float", or "bool".
         numbers: which operands may be numbers: all (True), none (False), or those named.
         mostly_numbers: operands that are numbers in most programs, where there are more than two.
+        real: for an operation that complex numbers don't have, the name of PyTorch's kernel, or its sentence.
         derivatives: for each differentiable parameter, a formula whose parameter names say what it needs.
     """
     operation = Pointwise(
         name, kernel, derivatives, promote=promote, tensors=tensors, residuals=residuals, holomorphic=holomorphic,
         node=node, scalar_node=scalar_node, unpromoted=unpromoted, check=check, numbers=numbers,
-        mostly_numbers=mostly_numbers, doc=doc,
+        mostly_numbers=mostly_numbers, real=real, doc=doc,
     )  # fmt: skip
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 

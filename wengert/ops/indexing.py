@@ -403,9 +403,11 @@ writing(mask_with_tensor, lambda input, mask, value: kernels.masked_fill_(input,
 
 
 def real_enough(value, input):
-    """`value`, refused if it is complex and `input` is not."""
+    """`value` (of no dimensions), refused if it has an imaginary part that `input` has no room for."""
     if value.dtype.kind == "c" and input.dtype.kind != "c":
-        raise overflow(input.dtype)
+        if value.imag != 0:
+            raise overflow(input.dtype)
+        return value.real
     return value
 
 

@@ -45,33 +45,40 @@ gradients._on_tensors = True
 gradients._on_arrays = kernels.gradients
 
 
-def normalize_by(
+def by_given_statistics(
     input, weight=None, bias=None, mean=None, rstd=None, shape=None, axes=(), affine=(), fixed=False, eps=0.0
 ):
+    """`eps`, which is in `rstd` already, is for the derivatives alone."""
     return kernels.normalize(input, weight, bias, mean, rstd, shape, axes, affine, fixed)
 
 
-def standardize(input, weight=None, bias=None, shape=None, axes=(), affine=(), eps=0.0):
-    return kernels.standardize(input, weight, bias, shape, axes, affine, eps)
-
-
-def declare(kernel, node, dense=False, residuals=()):
-    """An operation that normalizes: by mean and rstd that are given, or by the input's own, its `residuals`."""
-    own = lambda g, input, weight, mean, rstd, shape, axes, affine, eps, needs: gradients(
-        g, input, weight, mean, rstd, shape, axes, affine, False, eps, needs
-    )
-    given = lambda g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs: gradients(
-        g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs
-    )
+def declare(name, kernel, node, joint, **options):
     return primitive(
-        "normalize", kernel, function=False, method=False, node=node, dense=dense, residuals=residuals,
-        joint_of=("input", "weight", "bias"), joint=own if residuals else given,
+        name, kernel, function=False, method=False, node=node, joint=joint, joint_of=("input", "weight", "bias"),
+        **options,
     )  # fmt: skip
 
 
-by_batch = declare(normalize_by, "NativeBatchNormBackward0")
-by_layer = declare(standardize, "NativeLayerNormBackward0", dense=True, residuals=("mean", "rstd"))
-by_group = declare(standardize, "NativeGroupNormBackward0", residuals=("mean", "rstd"))
+by_batch = declare(
+    "normalize", by_given_statistics, "NativeBatchNormBackward0",
+    lambda g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs: gradients(
+        g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs
+    ),
+)  # fmt: skip
+
+
+def by_own_statistics(node, dense=False):
+    return declare(
+        "standardize", kernels.standardize, node,
+        lambda g, input, weight, mean, rstd, shape, axes, affine, eps, needs: gradients(
+            g, input, weight, mean, rstd, shape, axes, affine, False, eps, needs
+        ),
+        residuals=("mean", "rstd"), dense=dense,
+    )  # fmt: skip
+
+
+by_layer = by_own_statistics("NativeLayerNormBackward0", dense=True)
+by_group = by_own_statistics("NativeGroupNormBackward0")
 
 
 def floating(name, input):
@@ -170,13 +177,13 @@ def instance_norm(
     if not use_input_stats:
         mean = kernels.wide(running_mean._array).reshape(affine)
         rstd = kernels.reciprocal_root(kernels.wide(running_var._array).reshape(affine), eps)
-        return by_batch(input, weight, bias, mean, rstd, shape, axes, affine, True, eps)
+        return by_batch.function(input, weight, bias, mean, rstd, shape, axes, affine, True, eps)
     stored = half_parameters(input, weight, bias, running_mean, running_var)
     mean, variance, rstd = kernels.channel_statistics(input._array, shape, axes, eps, stored)
     count = math.prod(shape[2:])
     update(running_mean, mean.mean(0).reshape(-1), momentum)
     update(running_var, variance.mean(0).reshape(-1) * (count / max(count - 1, 1)), momentum)
-    return by_batch(input, weight, bias, mean, rstd, shape, axes, affine, False, eps)
+    return by_batch.function(input, weight, bias, mean, rstd, shape, axes, affine, False, eps)
 
 
 # --- by layer and by group -------------------------------------------------------------------------------------------

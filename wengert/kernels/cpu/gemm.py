@@ -172,7 +172,9 @@ def times(a, b, bias=None, out=None):
     if (min(rows, columns) == 1 or rows * columns < FEWEST) and not FROM:
         return None
     if b.ndim == 2 and out is None:
-        return product(a.reshape(1, 1, -1, depth), b[None, None], bias).reshape(*a.shape[:-1], columns)
+        out = np.empty((*a.shape[:-1], columns), np.float32)
+        product(a.reshape(1, 1, -1, depth), b[None, None], bias, out.reshape(1, 1, -1, columns))
+        return out
     outer = a.shape[:-2] if a.shape[:-2] == b.shape[:-2] else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     if len(outer) > 2 and out is None:  # batches of more dimensions in one
         a, b = (np.broadcast_to(x, (*outer, *x.shape[-2:])).reshape(1, -1, *x.shape[-2:]) for x in (a, b))
@@ -180,8 +182,8 @@ def times(a, b, bias=None, out=None):
         whole = (1,) * (2 - len(outer)) + outer
         a, b = (x if x.shape[:-2] == whole else np.broadcast_to(x, (*whole, *x.shape[-2:])) for x in (a, b))
     if out is None:
-        return product(a, b, bias).reshape(*outer, a.shape[2], columns)
-    product(a, b, bias, out.reshape(*a.shape[:2], rows, columns) if out.ndim < 4 else out)
+        out = np.empty((*outer, rows, columns), np.float32)
+    product(a, b, bias, out.reshape(*a.shape[:2], rows, columns) if out.ndim != 4 else out)
     return out
 
 
