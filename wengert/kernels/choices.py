@@ -233,6 +233,11 @@ def ready(engine):
 STARTS = {"llvm": ("wengert.kernels.cpu", "begin")}  # what prepares an engine
 
 
+def stands_in(key, size):
+    """Whether the line `key` of the table is for arrays of this size, once there are large ones."""
+    return state.active and size >= (FROM or CHOICES[key].smallest)
+
+
 def by_size(reference):
     """Decorate a reference kernel that is called as it is, not through a generated function: it asks for itself."""
     smallest = late = None
