@@ -5,7 +5,17 @@ import pytest
 
 from tests.kernels.cpu.fences import Fenced, fence_results, protecting
 from wengert.kernels import cpu
-from wengert.kernels.cpu import gemm, indexing, normalization, pooling, recurrence, reductions, resampling, sorting, winograd
+from wengert.kernels.cpu import (
+    gemm,
+    indexing,
+    normalization,
+    pooling,
+    recurrence,
+    reductions,
+    resampling,
+    sorting,
+    winograd,
+)
 from wengert.kernels.recurrence import CELLS, Walk
 from wengert.kernels.resampling import resize_taps
 
