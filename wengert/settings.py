@@ -97,8 +97,9 @@ def typename(obj):
     """The name of an object's type; for tensors such as ``torch.FloatTensor``."""
     if isinstance(obj, Tensor):
         return obj.type()
-    cls = type(obj)
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    cls = obj if hasattr(obj, "__qualname__") else type(obj)  # of a class or function, its own name
+    place = "" if cls.__module__ == "builtins" else f"{cls.__module__}."
+    return (f"torch.{place.removeprefix('wengert.')}" if place.startswith("wengert.") else place) + cls.__qualname__
 
 
 def result_type(tensor1, tensor2):
