@@ -52,7 +52,7 @@ stand_in(
         "softmax/input": "softmax_gradient", "log_softmax/input": "log_softmax_gradient",
     },
 )  # fmt: skip
-CHOICES["sums.add_rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.reductions:add_rows")
+CHOICES["sums.add_rows"] = Choice(1 << 17, "llvm", "wengert.kernels.cpu.reductions:add_rows")
 CHOICES |= {
     f"reductions.{name}": Choice(1 << 14, "llvm", f"wengert.kernels.cpu.scans:{name}") for name in ("cumsum", "cumprod")
 }
@@ -227,6 +227,11 @@ def ready(engine):
 
 
 STARTS = {"llvm": ("wengert.kernels.cpu", "begin")}  # what prepares an engine
+
+
+def stands_in(key, size):
+    """Whether the line `key` of the table is for arrays of this size, once there are large ones."""
+    return state.active and size >= (FROM or CHOICES[key].smallest)
 
 
 def by_size(reference):

@@ -68,6 +68,9 @@ CASES = {
         (1, 1, 1, False), (5, 17, 65, False), (17, 33, 15, True), (64, 513, 64, False), (21, 600, 129, True),
     ]},
     **{f"softmax {n}": (lambda x: reductions.softmax(x, -1), (normal(3, n),)) for n in (1, 15, 17, 257, 1000)},
+    **{f"softmax side by side {case}": (lambda x: reductions.softmax(x, 1), (normal(*case),))
+       for case in [(2, 3, 9), (1, 5, 64), (2, 300, 67)]},
+    **{f"logsumexp side by side {n}": (lambda x: reductions.logsumexp(x, 0), (normal(5, n),)) for n in (8, 131)},
     **{f"logsumexp {n}": (lambda x: reductions.logsumexp(x, -1), (normal(3, n),)) for n in (1, 17, 257)},
     **{f"sum of columns {n}": (lambda x: reductions.sum(x, 0), (normal(70, n),)) for n in (2, 15, 17, 2049)},
     **{f"layer norm {case}": layer_norm(*case) for case in [(3, 17), (70, 257)]},
