@@ -17,7 +17,10 @@ from wengert.kernels.indexing import along, like_source, scalar_name, wrap_dim
 
 def _sortable(input):
     """The array in a dtype that NumPy sorts with NaN last: the small floats of ml_dtypes go through float32."""
-    return input.astype(np.float32) if input.dtype.kind == "V" or input.dtype in _SMALL else input
+    dtype = input.dtype
+    if dtype.itemsize < 4 and dtype.kind in "fV" and dtype in _SMALL:
+        return input.astype(np.float32)
+    return input
 
 
 _SMALL = (ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2)

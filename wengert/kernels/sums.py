@@ -75,7 +75,8 @@ def add(array, axes, keepdims=False):
     leading = 0
     while leading in axes:
         leading += 1
-    if not 0 < leading < array.ndim or array.size <= BLOCK:
+    few = array.size <= BLOCK or (leading == 1 and array.size <= 4096 and len(array) <= BLOCK)
+    if few or not 0 < leading < array.ndim:
         return np.add.reduce(array, axes, keepdims=keepdims)
     total = add_rows(array.reshape(-1, *array.shape[leading:]))
     if len(axes) > leading:

@@ -246,7 +246,7 @@ for _operation in (rrelu,):
 # The argument-free ones need no function in between.
 for _name, _operation in (("logsigmoid", logsigmoid), ("softshrink", softshrink), ("softplus", softplus)):
     FUNCTIONS["nn.functional"][_name] = _operation
-    _operation.namespace = "nn.functional"
+    _operation.namespace, _operation.known_as = "nn.functional", _name
 FUNCTIONS["nn.functional"]["_threshold"] = FUNCTIONS["nn.functional"]["threshold"]
 
 # --- under `torch` itself, without the `inplace` argument -------------------------------------------------------------

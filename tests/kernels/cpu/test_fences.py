@@ -5,8 +5,9 @@ import pytest
 
 from tests.kernels.cpu.fences import Fenced, fence_results, protecting
 from wengert.kernels import cpu
-from wengert.kernels.cpu import gemm, indexing, normalization, pooling, recurrence, reductions, winograd
+from wengert.kernels.cpu import gemm, indexing, normalization, pooling, recurrence, reductions, resampling, winograd
 from wengert.kernels.recurrence import CELLS, Walk
+from wengert.kernels.resampling import resize_taps
 
 cpu.begin()
 pytestmark = protecting
@@ -58,6 +59,26 @@ def layer_norm(rows, columns):
     return run, (normal(rows, columns), normal(columns), normal(columns))
 
 
+def resizing(space, size, back=False):
+    """From planes of extents `space` to `size`, or the transpose of the way back."""
+    given, made = (size, space) if back else (space, size)
+    taps = [resize_taps("linear", old, new, False, None, False, np.float32)
+            for old, new in zip(given, made, strict=True)]  # fmt: skip
+    run = (lambda x: resampling.resample_transpose(x, taps, size)) if back else lambda x: resampling.resample(x, taps)
+    return run, (normal(2, 3, *space),)
+
+
+def along(dim, shape):
+    index = RNG.integers(0, shape[dim], shape)
+
+    def run(x, i, src):
+        out = x.copy()
+        indexing.scatter(out, dim, i, src, True)
+        return indexing.gather(x, dim, i), out
+
+    return run, (normal(*shape), index, normal(*shape))
+
+
 def table(rows, columns):
     index = np.array([rows - 1, 0, rows - 1], np.int64)
     return lambda t, i: indexing.take_rows(t, i), (normal(rows, columns), index)
@@ -78,6 +99,10 @@ CASES = {
     **{f"convolution {case}": convolution(*case) for case in [(1, 1, 1, 4), (2, 3, 17, 7), (1, 16, 5, 9)]},
     **{f"windows {case}": windows(*case) for case in [(5, 2, 1), (7, 2, 2), (16, 3, 3), (33, 2, 2)]},
     **{f"{name} {case}": recurrent(name, *case) for name in CELLS for case in [([2, 2, 2], 5), ([5, 3, 1], 17)]},
+    **{f"resizing {case}": resizing(*case) for case in [
+        ((5, 7), (10, 14)), ((16, 33), (9, 17)), ((10, 14), (5, 7), True), ((9, 17), (16, 33), True),
+    ]},
+    **{f"elements along {case}": along(*case) for case in [(0, (5, 17)), (1, (5, 17)), (0, (33,)), (1, (2, 3, 7))]},
     **{f"rows of a table {case}": table(*case) for case in [(4, 1), (5, 17)]},
 }  # fmt: skip
 

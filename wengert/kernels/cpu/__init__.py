@@ -20,6 +20,7 @@
     gemm          large products in single precision
     blas          NumPy's BLAS kept to one thread, and its products shared out
     pooling       the greatest of each window
+    resampling    planes resized
     convolution   which of winograd and onednn takes a convolution
     recurrence    recurrent layers' loops over time
     mersenne      the random engine's words in bulk, and shuffles
