@@ -133,8 +133,9 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
                 if slots is None:
                     pending[parent] = slots = [None] * parent.outputs
                     heappush(ready, (parent.seq, parent))
-                slots[node.nr] = g if slots[node.nr] is None else plus(slots[node.nr], g)
-                node = None
+                previous, slots[node.nr] = slots[node.nr], None
+                slots[node.nr] = g if previous is None else plus(previous, g)
+                node = previous = None
                 continue
             if watch is not None:
                 results = watch(node, g, keep, on_tensors)
@@ -165,13 +166,13 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
                         pending[node] = g
                         heappush(ready, (node.seq, node))
                         node = None
-                    previous = pending.get(edge)
+                    previous = pending.pop(edge, None)
                     if previous is None:
                         pending[edge] = d
                         heappush(ready, (edge.seq, edge))
                     else:
                         pending[edge] = plus(previous, d)
-            results = d = None
+            results = d = previous = None
         if wanted is None:
             accumulate_all(pending, on_tensors, create_graph)
         else:

@@ -52,7 +52,7 @@ stand_in(
         "softmax/input": "softmax_gradient", "log_softmax/input": "log_softmax_gradient",
     },
 )  # fmt: skip
-CHOICES["sums.add_rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.reductions:add_rows")
+CHOICES["sums.add_rows"] = Choice(1 << 17, "llvm", "wengert.kernels.cpu.reductions:add_rows")
 CHOICES |= {
     f"reductions.{name}": Choice(1 << 14, "llvm", f"wengert.kernels.cpu.scans:{name}") for name in ("cumsum", "cumprod")
 }
@@ -83,9 +83,14 @@ OFFERS = {
     "matmul.of_halves": (Choice(1_000_000, "onednn", "wengert.kernels.cpu.onednn:times"),),
     "pooling.max_pool_with_indices": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.pooling:max_pool_with_indices"),),
     "pooling.max_pool_backward": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.pooling:max_pool_backward"),),
+    "indexing.gather": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:gather"),),
+    "indexing.scatter": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:scatter"),),
     "recurrence.forward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:forward"),),
     "recurrence.backward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:backward"),),
     "reductions.running_squares": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.squares:running_squares"),),
+    "resampling.resample": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.resampling:resample"),),
+    "resampling.resample_transpose": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.resampling:resample_transpose"),),
+    "sorting.topk": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.sorting:topk"),),
     "random.words": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:words"),),
     "random.box_muller_in_groups": (Choice(4096, "llvm", "wengert.kernels.cpu.normals:box_muller_in_groups"),),
     "random.shuffled": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:shuffled"),),
@@ -227,6 +232,11 @@ def ready(engine):
 
 
 STARTS = {"llvm": ("wengert.kernels.cpu", "begin")}  # what prepares an engine
+
+
+def stands_in(key, size):
+    """Whether the line `key` of the table is for arrays of this size, once there are large ones."""
+    return state.active and size >= (FROM or CHOICES[key].smallest)
 
 
 def by_size(reference):

@@ -7,6 +7,8 @@ Here rows are added in blocks of 64, the sums of the blocks likewise, and so on.
 of ones with it, in which BLAS keeps several columns in registers: less than half the time of NumPy's sum.
 """
 
+from sys import getrefcount
+
 import numpy as np
 
 from wengert.kernels import choices
@@ -23,9 +25,27 @@ def large(a, b):
     return a.dtype is b.dtype and a.shape == b.shape
 
 
+def count(array):
+    """References to an array while a function of one argument looks at it."""
+    return getrefcount(array)
+
+
+def of_one_holder():
+    """`count` for an array that only the caller holds (newer Pythons count their own references less often)."""
+    array = np.empty(0)
+    return count(array)
+
+
+ALONE = of_one_holder()
+
+
 def plus(a, b):
-    """``a + b``."""
-    return ADD(a, b) if large(a, b) else a + b
+    """``a + b``, written over `a` where that is large and nobody but the caller holds it."""
+    if not large(a, b):
+        return a + b
+    if getrefcount(a) == ALONE and a.base is None and a.flags.writeable and ADD.into(a, a, b):
+        return a
+    return ADD(a, b)
 
 
 def add_to(a, b):
@@ -55,7 +75,8 @@ def add(array, axes, keepdims=False):
     leading = 0
     while leading in axes:
         leading += 1
-    if not 0 < leading < array.ndim or array.size <= BLOCK:
+    few = array.size <= BLOCK or (leading == 1 and array.size <= 4096 and len(array) <= BLOCK)
+    if few or not 0 < leading < array.ndim:
         return np.add.reduce(array, axes, keepdims=keepdims)
     total = add_rows(array.reshape(-1, *array.shape[leading:]))
     if len(axes) > leading:

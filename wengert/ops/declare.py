@@ -70,6 +70,7 @@ class Operation:
     takes_number = False  # whether a Python number may stand for the second of two tensors
     public = None  # the operation as whose usual case this one is called
     namespace = ""  # where the function is public: "" is torch itself
+    known_as = None  # the name under which it is found there, where that is not its own
     next_functions = None  # a property of its nodes that shows their edges otherwise than in the order of its inputs
 
     def __init__(self, name, kernel, doc=None):
@@ -311,7 +312,7 @@ class Composite(Operation):
         name = self.name
 
         def function(*args, **kwargs):
-            if rare.active or not PLAIN.issuperset(map(type, args)) or kwargs:
+            if rare.active or not PLAIN.issuperset(map(type, (*args, *kwargs.values()) if kwargs else args)):
                 overridden = overriding((*args, *kwargs.values()), None)
                 if overridden:
                     from wengert import overrides
@@ -391,7 +392,7 @@ class Choice(Operation):
         def function(*args, **kwargs):
             if usual is not None and not kwargs and len(args) == 2:
                 return usual(*args)
-            if rare.active or not PLAIN.issuperset(map(type, args)) or kwargs:
+            if rare.active or not PLAIN.issuperset(map(type, (*args, *kwargs.values()) if kwargs else args)):
                 overridden = overriding((*args, *kwargs.values()), None)
                 if overridden:
                     from wengert import overrides
@@ -746,10 +747,10 @@ def overriding(values, out):
     if not PLAIN.issuperset(map(type, values)):
         for value in values:
             kind = type(value)
-            if kind is Tensor or kind is Parameter or value is None or kind in (int, float, bool, str):
+            if kind in PLAIN:
                 continue
             if kind is tuple or kind is list:
-                if any(type(v) not in (int, float, Tensor) for v in value):
+                if not PLAIN.issuperset(map(type, value)):
                     inner = overriding(value, None)
                     found = (found or []) + list(inner or ())
             elif hasattr(kind, "__torch_function__") and not getattr(kind, "_plain_override", False):
@@ -942,15 +943,18 @@ class Variadic(Operation):
         binder = inspect.Signature(parameters)
         usual = {p.name: p.default for p in parameters}
         optional = all(p.default is not p.empty for p in parameters[1:])
+        defaults = tuple(usual.values())
+        options = dict(list(usual.items())[1:])
 
         def function(*args, out=None, **kwargs):
-            if optional and args and (not kwargs or len(args) == 1) and out is None and not rare.active:
-                values = {**usual, **dict(zip(usual, args)), **kwargs}
-                if len(args) <= len(values) == len(usual) and alike(args[0]):
-                    try:
-                        return self.body(values)
-                    except UNFORESEEN as error:
-                        raise self.misplaced(error, args, kwargs) from None
+            if optional and args and out is None and not rare.active and alike(args[0]):
+                try:
+                    if not kwargs and len(args) <= len(defaults):
+                        return self.common(*args, *defaults[len(args) :])
+                    if len(args) == 1 and kwargs.keys() <= options.keys():
+                        return self.common(*args, *{**options, **kwargs}.values())
+                except UNFORESEEN as error:
+                    raise self.misplaced(error, args, kwargs) from None
             try:
                 bound = binder.bind(*args, **kwargs)
             except TypeError as error:
@@ -986,14 +990,17 @@ class Variadic(Operation):
         return values
 
     def body(self, values):
-        tensors, *rest = values.values()
+        return self.common(*values.values())
+
+    def common(self, tensors, *rest):
+        """The common path: join the arrays, and record."""
         arrays = [t._array for t in tensors]
         try:
             r = self.kernel(arrays, *rest)
         except Exception as error:
             r = recover(self, error, (arrays, *rest), self.kernel)
         t = wrap(r, tensors[0].dtype if r.dtype is arrays[0].dtype else None)
-        if self.formula is not None and grad_mode.enabled:
+        if grad_mode.enabled and self.formula is not None:
             edges = [x._node for x in tensors]
             if edges.count(None) != len(edges):
                 t._node = self.record(t, tensors, edges, rest)
@@ -1008,7 +1015,7 @@ class Variadic(Operation):
         node.shape = t._array.shape
         node.hooks = None
         node.s_shapes = [x._array.shape for x in tensors]
-        node.s_values = tuple(rest)
+        node.s_values = rest
         keeps = "tensors" in formula_parameters(self.formula)
         node.s_tensors = tuple(tensors) if keeps else None
         node.versions = tuple(graph.version_of(x) for x in tensors) if keeps else None

@@ -5,8 +5,19 @@ import pytest
 
 from tests.kernels.cpu.fences import Fenced, fence_results, protecting
 from wengert.kernels import cpu
-from wengert.kernels.cpu import gemm, indexing, normalization, pooling, recurrence, reductions, winograd
+from wengert.kernels.cpu import (
+    gemm,
+    indexing,
+    normalization,
+    pooling,
+    recurrence,
+    reductions,
+    resampling,
+    sorting,
+    winograd,
+)
 from wengert.kernels.recurrence import CELLS, Walk
+from wengert.kernels.resampling import resize_taps
 
 cpu.begin()
 pytestmark = protecting
@@ -58,6 +69,26 @@ def layer_norm(rows, columns):
     return run, (normal(rows, columns), normal(columns), normal(columns))
 
 
+def resizing(space, size, back=False):
+    """From planes of extents `space` to `size`, or the transpose of the way back."""
+    given, made = (size, space) if back else (space, size)
+    taps = [resize_taps("linear", old, new, False, None, False, np.float32)
+            for old, new in zip(given, made, strict=True)]  # fmt: skip
+    run = (lambda x: resampling.resample_transpose(x, taps, size)) if back else lambda x: resampling.resample(x, taps)
+    return run, (normal(2, 3, *space),)
+
+
+def along(dim, shape):
+    index = RNG.integers(0, shape[dim], shape)
+
+    def run(x, i, src):
+        out = x.copy()
+        indexing.scatter(out, dim, i, src, True)
+        return indexing.gather(x, dim, i), out
+
+    return run, (normal(*shape), index, normal(*shape))
+
+
 def table(rows, columns):
     index = np.array([rows - 1, 0, rows - 1], np.int64)
     return lambda t, i: indexing.take_rows(t, i), (normal(rows, columns), index)
@@ -68,6 +99,9 @@ CASES = {
         (1, 1, 1, False), (5, 17, 65, False), (17, 33, 15, True), (64, 513, 64, False), (21, 600, 129, True),
     ]},
     **{f"softmax {n}": (lambda x: reductions.softmax(x, -1), (normal(3, n),)) for n in (1, 15, 17, 257, 1000)},
+    **{f"softmax side by side {case}": (lambda x: reductions.softmax(x, 1), (normal(*case),))
+       for case in [(2, 3, 9), (1, 5, 64), (2, 300, 67)]},
+    **{f"logsumexp side by side {n}": (lambda x: reductions.logsumexp(x, 0), (normal(5, n),)) for n in (8, 131)},
     **{f"logsumexp {n}": (lambda x: reductions.logsumexp(x, -1), (normal(3, n),)) for n in (1, 17, 257)},
     **{f"sum of columns {n}": (lambda x: reductions.sum(x, 0), (normal(70, n),)) for n in (2, 15, 17, 2049)},
     **{f"layer norm {case}": layer_norm(*case) for case in [(3, 17), (70, 257)]},
@@ -75,6 +109,11 @@ CASES = {
     **{f"convolution {case}": convolution(*case) for case in [(1, 1, 1, 4), (2, 3, 17, 7), (1, 16, 5, 9)]},
     **{f"windows {case}": windows(*case) for case in [(5, 2, 1), (7, 2, 2), (16, 3, 3), (33, 2, 2)]},
     **{f"{name} {case}": recurrent(name, *case) for name in CELLS for case in [([2, 2, 2], 5), ([5, 3, 1], 17)]},
+    **{f"resizing {case}": resizing(*case) for case in [
+        ((5, 7), (10, 14)), ((16, 33), (9, 17)), ((10, 14), (5, 7), True), ((9, 17), (16, 33), True),
+    ]},
+    **{f"elements along {case}": along(*case) for case in [(0, (5, 17)), (1, (5, 17)), (0, (33,)), (1, (2, 3, 7))]},
+    **{f"best of {n}": (lambda x: sorting.topk(x, 3, 1, True), (normal(3, n),)) for n in (12, 33, 64)},
     **{f"rows of a table {case}": table(*case) for case in [(4, 1), (5, 17)]},
 }  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Fast kernels for large arrays on CPUs, from the extra `fast`; `wengert.kernels.choices` says when they are used.
 
     native        LLVM: assembly in, functions out; the cache on disk
+    objects       object files put into memory without LLVM
     runtime.ll    threads and memory, in LLVM's language
     threads       how many threads share the work
     pool          large arrays in recycled memory
@@ -10,6 +11,7 @@
     pointwise     elementwise kernels
     streaming     results written past the caches
     rows          row programs: softmax, normalization, losses, reductions along the last dimension
+    abreast       row programs along other dimensions
     columns       reductions along other dimensions
     scans         running sums and products
     updates       formulas that write in place: optimisers' steps
@@ -18,6 +20,8 @@
     gemm          large products in single precision
     blas          NumPy's BLAS kept to one thread, and its products shared out
     pooling       the greatest of each window
+    resampling    planes resized
+    sorting       the best elements of rows
     convolution   which of winograd and onednn takes a convolution
     recurrence    recurrent layers' loops over time
     mersenne      the random engine's words in bulk, and shuffles
