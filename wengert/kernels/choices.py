@@ -90,6 +90,7 @@ OFFERS = {
     "reductions.running_squares": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.squares:running_squares"),),
     "resampling.resample": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.resampling:resample"),),
     "resampling.resample_transpose": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.resampling:resample_transpose"),),
+    "sorting.topk": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.sorting:topk"),),
     "random.words": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:words"),),
     "random.box_muller_in_groups": (Choice(4096, "llvm", "wengert.kernels.cpu.normals:box_muller_in_groups"),),
     "random.shuffled": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:shuffled"),),

@@ -82,6 +82,10 @@ def normal_pdf(x):
     return exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
 
 
+for _on_tensors, _on_arrays in ((normal_cdf, kernels.normal_cdf), (normal_pdf, kernels.normal_pdf)):
+    _on_tensors._on_tensors, _on_tensors._on_arrays = True, _on_arrays
+
+
 def gelu_tanh_slope(x):
     scale = math.sqrt(2 / math.pi)
     t = tanh(scale * (x + 0.044715 * x * x * x))

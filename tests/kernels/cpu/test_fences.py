@@ -5,7 +5,17 @@ import pytest
 
 from tests.kernels.cpu.fences import Fenced, fence_results, protecting
 from wengert.kernels import cpu
-from wengert.kernels.cpu import gemm, indexing, normalization, pooling, recurrence, reductions, resampling, winograd
+from wengert.kernels.cpu import (
+    gemm,
+    indexing,
+    normalization,
+    pooling,
+    recurrence,
+    reductions,
+    resampling,
+    sorting,
+    winograd,
+)
 from wengert.kernels.recurrence import CELLS, Walk
 from wengert.kernels.resampling import resize_taps
 
@@ -103,6 +113,7 @@ CASES = {
         ((5, 7), (10, 14)), ((16, 33), (9, 17)), ((10, 14), (5, 7), True), ((9, 17), (16, 33), True),
     ]},
     **{f"elements along {case}": along(*case) for case in [(0, (5, 17)), (1, (5, 17)), (0, (33,)), (1, (2, 3, 7))]},
+    **{f"best of {n}": (lambda x: sorting.topk(x, 3, 1, True), (normal(3, n),)) for n in (12, 33, 64)},
     **{f"rows of a table {case}": table(*case) for case in [(4, 1), (5, 17)]},
 }  # fmt: skip
 

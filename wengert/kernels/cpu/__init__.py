@@ -21,6 +21,7 @@
     blas          NumPy's BLAS kept to one thread, and its products shared out
     pooling       the greatest of each window
     resampling    planes resized
+    sorting       the best elements of rows
     convolution   which of winograd and onednn takes a convolution
     recurrence    recurrent layers' loops over time
     mersenne      the random engine's words in bulk, and shuffles
