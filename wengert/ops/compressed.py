@@ -12,9 +12,9 @@ from wengert.absent import named
 from wengert.autograd.graph import AccumulateGrad
 from wengert.ops import sparse
 from wengert.ops.creation import as_tensor
+from wengert.ops.declare import flattened
 from wengert.ops.sparse import SparseTensor
 from wengert.tensor import Tensor, wrap
-from wengert.utils import _pytree as pytree
 
 CSR, CSC = dtypes.sparse_csr, dtypes.sparse_csc
 # Which dimension is compressed, and the names of the two parts.
@@ -28,6 +28,13 @@ REFUSED = {
 }
 
 
+def in_coordinates(value):
+    """An argument with its compressed matrices in coordinate form."""
+    if isinstance(value, CompressedTensor):
+        return value.to_sparse_coo()
+    return type(value)(map(in_coordinates, value)) if type(value) in (tuple, list) else value
+
+
 class CompressedTensor(SparseTensor):
     """A sparse matrix of the layout ``torch.sparse_csr`` or ``torch.sparse_csc``."""
 
@@ -36,14 +43,14 @@ class CompressedTensor(SparseTensor):
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         name = sparse.name_of(func)
-        given = [x for x in pytree.tree_leaves((args, kwargs or {})) if isinstance(x, CompressedTensor)]
+        kwargs = kwargs or {}
+        given = [x for x in flattened((*args, *kwargs.values())) if isinstance(x, CompressedTensor)]
         if name in sparse.AS_THEY_STAND:
             with overrides.DisableTorchFunctionSubclass():
-                return func(*args, **(kwargs or {}))
+                return func(*args, **kwargs)
         if name in REFUSED:
             raise given[0].refusal(REFUSED[name])
-        plain = lambda x: x.to_sparse_coo() if isinstance(x, CompressedTensor) else x
-        args, kwargs = pytree.tree_map(plain, (args, kwargs or {}))
+        args, kwargs = in_coordinates(args), {key: in_coordinates(value) for key, value in kwargs.items()}
         if name in ("add", "add_") and not isinstance(args[1], SparseTensor):
             args = (args[1], args[0], *args[2:])  # a dense summand makes a dense sum, on whichever side
         return given[0].shown(SparseTensor.__torch_function__(func, types, args, kwargs), name)
