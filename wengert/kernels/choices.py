@@ -59,6 +59,7 @@ CHOICES |= {
 stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "standardize", "gradients")
 stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "cross_entropy_gradient"})
 stand_in("llvm", "indexing", 1 << 15, "accumulate_rows", "masked_fill")
+CHOICES["creation._converted"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.conversions:converted")
 CHOICES["embedding._rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:take_rows")
 
 # Kernels that compute for some operands and leave others (by their layout, dtype or proportions) to the next in the

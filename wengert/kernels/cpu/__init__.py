@@ -10,6 +10,7 @@
     assembly      trees as the body of a vector loop
     pointwise     elementwise kernels
     streaming     results written past the caches
+    conversions   from one dtype to another
     rows          row programs: softmax, normalization, losses, reductions along the last dimension
     abreast       row programs along other dimensions
     columns       reductions along other dimensions
