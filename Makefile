@@ -4,6 +4,7 @@
 #   make browser      look at the pages of graphs in a headless Chromium (Debian: apt install chromium)
 #   make conformance  compare with PyTorch, which this installs
 #   make conformance-kernels   parts of it with the fast kernels off, then with them at every size
+#   make bench-small  measure several hundred small operations beside PyTorch, the slowest first
 #   make bench-large  measure large arrays beside PyTorch, two threads each
 #   make bench        measure beside PyTorch and NumPy (bench-readme: and put the table into the README)
 #   make lint         ruff, mypy, the floors of the architecture, fresh stubs and pages
@@ -23,11 +24,11 @@ TORCH_CPU_INDEX = https://download.pytorch.org/whl/cpu
 KERNEL_TESTS = $(addprefix tests/conformance/test_,$(addsuffix .py,autocast autograd distributions foreach functional \
     indexing interop kinks nn optim programs programs_in_style random random_operations sorting sparse))
 
-.PHONY: help demo test browser pictures conformance conformance-kernels bench bench-large bench-readme lint stubs clean
+.PHONY: help demo test browser pictures conformance conformance-kernels bench bench-large bench-small bench-readme lint stubs clean
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n '2,11s/^# *//p' Makefile
+	@sed -n '2,12s/^# *//p' Makefile
 
 demo: $(VENV)/installed-cli
 	@$(BIN)/wengert run examples/digits.py
@@ -49,6 +50,9 @@ conformance: $(VENV)/installed-conformance
 
 bench: $(VENV)/installed-conformance
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-small: $(VENV)/installed-conformance
+	@$(BIN)/python -m benchmarks.small $(ARGS)
 
 bench-large: $(VENV)/installed-conformance
 	@$(BIN)/python -m benchmarks.large $(ARGS)

@@ -50,7 +50,7 @@ def test_answers_are_not_shared():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: torch.onnx.export(None, ()), lambda: torch.fx.symbolic_trace(None),
+        lambda: torch.onnx.export(None, ()),
         lambda: torch.export.export(None, ()),
         lambda: torch.quantization.quantize_dynamic(None), lambda: torch.ao.quantization.QuantStub(),
         lambda: torch.nested.nested_tensor([]), lambda: torch.package.PackageImporter("x"),
@@ -66,7 +66,7 @@ def test_what_is_refused_says_its_name(call):
 @pytest.mark.parametrize(
     "module, name",
     [
-        ("distributed.checkpoint", "save"), ("distributed.tensor.parallel", "parallelize_module"), ("fx.node", "Node"),
+        ("distributed.checkpoint", "save"), ("distributed.tensor.parallel", "parallelize_module"),
         ("distributed.fsdp.wrap", "transformer_auto_wrap_policy"), ("_subclasses.fake_tensor", "FakeTensorMode"),
         ("_functorch.vmap", "_add_batch_dim"), ("nested._internal.nested_tensor", "NestedTensor"),
     ],
@@ -153,6 +153,26 @@ def test_a_compiled_function_is_the_function():
     torch._dynamo.config.suppress_errors = True
     with pytest.raises(RuntimeError, match="Either mode or options"):
         torch.compile(double, mode="default", options={})
+
+
+def test_a_compiled_module_has_the_module_inside():
+    module = torch.nn.Linear(2, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compiled = torch.compile(module)
+    assert compiled._orig_mod is module and isinstance(compiled, torch._dynamo.OptimizedModule)
+    assert list(compiled.state_dict()) == ["_orig_mod.weight", "_orig_mod.bias"]
+    assert compiled.weight is module.weight and compiled.in_features == 2
+    x = torch.ones(1, 2)
+    assert torch.equal(compiled(x), module(x))
+    compiled.eval()
+    assert not module.training
+    compiled.extra = 3
+    assert module.extra == 3
+    called = []
+    compiled.register_forward_hook(lambda *_: called.append(True))
+    compiled(x)
+    assert called == [True]
 
 
 def test_backends_keep_settings_and_have_nothing():

@@ -234,3 +234,31 @@ def test_functions_that_return_no_tensors_are_refused_by_name():
         torch.func.jvp(lambda: 3, (), ())
     with pytest.raises(RuntimeError, match=r"cotangents: \(\*, \*\), primal output: \*"):
         torch.func.vjp(lambda x: x, torch.ones(2))[1]((torch.ones(2), torch.ones(2)))
+
+
+def test_vmap_shares_the_memory_of_an_argument_that_is_only_viewed():
+    x = torch.arange(30.0).view(2, 3, 5)
+    assert vmap(lambda x: x)(x) is x
+    for function in (lambda x: x.t(), lambda x: x[:, 1:], lambda x: x[0]):
+        result = vmap(function, 1, -1)(x)
+        assert result.data_ptr() >= x.data_ptr()
+        assert result._base is x._base
+    written = vmap(torch.Tensor.add_, (0, None))(x, 1)
+    assert written is x
+
+
+def test_vmap_over_no_examples_finds_the_shape_of_an_example():
+    assert vmap(lambda x: (x.sum(), x[None]), out_dims=(0, 2))(torch.ones(0, 3))[1].shape == (1, 3, 0)
+
+
+def test_what_each_example_draws_is_what_one_draw_for_all_gives():
+    torch.manual_seed(0)
+    drawn = vmap(lambda x: x + torch.randn(20), randomness="different")(torch.zeros(4, 20))
+    torch.manual_seed(0)
+    assert torch.equal(drawn, torch.randn(4, 20))
+
+
+def test_results_that_differ_have_a_dimension_for_the_batch():
+    with pytest.raises(ValueError, match="can not return a BatchedTensor"):
+        vmap(lambda x: x, out_dims=None)(x())
+    assert vmap(lambda x: ("said", torch.ones(2)), out_dims=None)(x())[0] == "said"

@@ -19,8 +19,13 @@ UNEXPLAINED = (
 
 def _assert(condition, message):
     """Raise AssertionError with `message` unless `condition` (a tensor of one element, or anything) is true."""
+    if type(condition) not in (bool, Tensor) and hasattr(type(condition), "__torch_function__"):
+        from wengert import overrides  # a tracer's proxy, perhaps
+
+        return overrides.handle_torch_function(_assert, (condition,), condition, message)
     if not condition:
         raise AssertionError(message)
+    return None
 
 
 def _assert_async(input, assert_msg=None):

@@ -121,11 +121,13 @@ def machine_lines():
         return [f"{'llvm':10} fails to load: {error}"]
     pool = _pool()
     target = native.target()
-    files = list(native.cache_directory().glob("*.o"))
+    directory = native.cache_directory()
+    files = list(directory.glob("*.o")) if directory else []
     size = sum(file.stat().st_size for file in files)
+    cache = f"{directory}: {len(files)} kernels, {size / 1e6:.1f} MB" if directory else "none (no home directory)"
     return [
         f"{'processor':10} {target.processor}, vectors of {8 * target.vector_bytes} bits",
         f"{'threads':10} {threads.number()}",
         f"{'pool':10} {'on' if pool.wanted() else 'off (WENGERT_POOL=0)'}, blocks from {pool.SMALLEST:,} bytes",
-        f"{'cache':10} {native.cache_directory()}: {len(files)} kernels, {size / 1e6:.1f} MB",
+        f"{'cache':10} {cache}",
     ]

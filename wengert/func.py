@@ -10,6 +10,8 @@ speed; and functions may branch on values.
 """
 
 import functools
+import itertools
+import threading
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from wengert import random
 from wengert.autograd import engine, forward_ad
 from wengert.autograd.graph import AccumulateGrad
 from wengert.autograd.modes import enable_grad, is_grad_enabled
+from wengert.ops.comparison import equal
 from wengert.ops.shape import stack
 from wengert.outside import outside
 from wengert.tensor import Tensor, new, wrap
@@ -130,6 +133,8 @@ def chosen(args, argnums):
             raise RuntimeError(f"Got argnum={n}, but only {len(args)} positional inputs")
     if not numbers:
         raise RuntimeError("argnums must be non-empty")
+    if len(set(numbers)) < len(numbers):
+        raise RuntimeError(f"argnums elements must be unique, got {argnums}")
     return [n % len(args) for n in numbers]
 
 
@@ -145,6 +150,9 @@ def split_aux(result, has_aux, name):
         return result, None
     if not (isinstance(result, tuple) and len(result) == 2):
         raise RuntimeError(f"{name}: output of function f should be a tuple: (output, aux) if has_aux is True")
+    for leaf in pytree.tree_leaves(result[1]):
+        if not isinstance(leaf, Tensor):
+            raise RuntimeError(f"Expected tensors, got unsupported type {type(leaf)}")
     return result
 
 
@@ -376,7 +384,7 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
         primals = tuple(args[n] for n in numbers)
         inputs, spec = pytree.tree_flatten(primals)
         columns, outputs, output_spec, aux = [[] for _ in inputs], None, None, None
-        draws = Draws(randomness, "jacfwd")
+        draws = Draws(randomness, "jacfwd", sum(x.numel() for x in inputs))
         for i, x in enumerate(inputs):
             for j in range(x.numel()):
                 tangents = [unit(j, y) if k == i else zeros_like(y) for k, y in enumerate(inputs)]
@@ -393,7 +401,7 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
         blocks = []
         for k, o in enumerate(outputs):
             row = [
-                stack([c[k] for c in columns[i]], -1).reshape((*o.shape, *x.shape))
+                stack([c[k] for c in columns[i]]).movedim(0, -1).reshape((*o.shape, *x.shape))
                 if columns[i]
                 else o.new_zeros((*o.shape, *x.shape))
                 for i, x in enumerate(inputs)
@@ -415,31 +423,82 @@ def hessian(func, argnums=0):
 
 
 class Draws:
-    """How repeated runs may draw random numbers: not at all ("error"), all the same, or each its own ("different")."""
+    """How repeated runs may draw random numbers: not at all ("error"), all the same, or each its own ("different").
 
-    def __init__(self, randomness, name):
+    Runs that draw each its own get them as if all ran at once: the first run's draw makes the numbers of all `count`
+    runs (`Together`), which are those of a batch.
+    """
+
+    def __init__(self, randomness, name, count=1):
         if randomness not in ("error", "different", "same"):
             raise RuntimeError(
                 f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}"
             )
         self.randomness, self.name = randomness, name
         self.start = None if randomness == "different" else random.get_rng_state()
+        self.together = Together(count) if randomness == "different" else None
 
     def __enter__(self):
         if self.randomness == "same":
             random.set_rng_state(self.start)
+        elif self.randomness == "different":
+            self.together.begin()
 
     def __exit__(self, kind, *exc):
+        if self.randomness == "different":
+            self.together.end()
         if (
             kind is None
             and self.randomness == "error"
             and not np.array_equal(random.get_rng_state()._array, self.start._array)
         ):
             raise RuntimeError(
-                f"{self.name}: called random operation while in randomness error mode. Please either use the 'same' "
-                "or 'different' "
-                "randomness flags on vmap or perform the randomness operation out of vmap"
+                f"{self.name}: called random operation while in randomness error mode. Please either use the 'same' or "
+                "'different' randomness flags on vmap or perform the randomness operation out of vmap"
             )
+
+
+class Together:
+    """A stream of random numbers that draws for all of `count` runs when the first of them draws.
+
+    It stands in the default generator's place while a run is under way, for the thread that began it.
+    """
+
+    BY_SHAPE = frozenset(
+        {"uniform", "normal", "random_bits", "integers", "bernoulli", "exponential", "cauchy", "log_normal",
+         "geometric"}
+    )  # fmt: skip
+
+    def __init__(self, count):
+        self.count, self.run = count, -1
+        self.drawn = []
+        self.thread = threading.get_ident()
+
+    def begin(self):
+        self.run += 1
+        self.next = 0
+        self.stream = random.default_generator._stream
+        random.default_generator._stream = self
+
+    def end(self):
+        random.default_generator._stream = self.stream
+
+    def __getattr__(self, name):
+        method = getattr(self.stream, name)
+        if name not in self.BY_SHAPE or threading.get_ident() != self.thread:
+            return method
+
+        def draw(shape, *args, **options):
+            shape = (shape,) if isinstance(shape, int) else tuple(shape)
+            call = (name, shape, args, tuple(options.items()))
+            if self.run == 0:
+                self.drawn.append((call, method((self.count, *shape), *args, **options)))
+            place, self.next = self.next, self.next + 1
+            if place < len(self.drawn) and self.drawn[place][0] == call:
+                return self.drawn[place][1][self.run].copy()
+            return method(shape, *args, **options)  # this run went another way than the first
+
+        return draw
 
 
 def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
@@ -448,7 +507,8 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
     Args:
         in_dims: the dimension of each argument along which the examples lie, None for arguments that all share; a
             number for all arguments, or a structure that matches them.
-        out_dims: where the batch goes in the results; a number, or a structure that matches them.
+        out_dims: where the batch goes in the results; a number, or a structure that matches them; None for a result
+            that is the same for all examples, and need not be a tensor.
         randomness: "error", "same" or "different" random numbers for the examples.
         chunk_size: how many examples PyTorch would take at once; here they are taken one by one.
     """
@@ -457,33 +517,113 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
 
     @functools.wraps(func)
     def wrapper(*args, **kwargs):
-        name = getattr(func, "__name__", repr(func))
+        name = name_of(func)
+        check_out_dims(out_dims, name)
         flat, dims, spec, count = batch_of(args, in_dims, name)
-        draws = Draws(randomness, "vmap")
-        rows, output_spec = [], None
-        for k in range(count):
+        draws = Draws(randomness, "vmap", max(count, 1))
+        if not count:  # what it would give is found by one example that isn't there
+            flat = [x if d is None else ones_of(x, d) for x, d in zip(flat, dims, strict=True)]
+        rows, output_spec, whole = [], None, None
+        for k in range(max(count, 1)):
             example = [x if d is None else x.select(d, k) for x, d in zip(flat, dims, strict=True)]
             with draws:
                 result = func(*pytree.tree_unflatten(example, spec), **kwargs)
             leaves, output_spec = pytree.tree_flatten(result)
-            for leaf in leaves:
-                if not isinstance(leaf, Tensor):
-                    raise ValueError(
-                        f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(leaf)}. "
-                        "Did you mean to set out_dims= to None for output?"
-                    )
+            whole = isinstance(result, Tensor)
             rows.append(leaves)
-        places = pytree.broadcast_to(out_dims, output_spec)
-        if places is None or any(p is not None and not isinstance(p, int) for p in places):
-            raise ValueError(
-                f"vmap({name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure of "
-                "`outputs`. "
-                f"out_dims has structure {pytree.tree_structure(out_dims)} but outputs has structure {output_spec}."
-            )
-        merged = [rows[0][i] if p is None else stack([row[i] for row in rows], p) for i, p in enumerate(places)]
+        places = result_places(out_dims, output_spec, whole, name)
+        merged = [
+            joined([row[i] for row in rows], place, flat if count else None, name) for i, place in enumerate(places)
+        ]
         return pytree.tree_unflatten(merged, output_spec)
 
     return wrapper
+
+
+def name_of(func):
+    return getattr(func, "__name__", repr(func))
+
+
+def check_out_dims(out_dims, name):
+    if out_dims is not None and not all(d is None or isinstance(d, int) for d in pytree.tree_leaves(out_dims)):
+        raise ValueError(
+            f"vmap({name}, ..., out_dims={out_dims}): `out_dims` must be an int, None or a python collection of ints "
+            "representing where in the outputs the vmapped dimension should appear."
+        )
+
+
+def result_places(out_dims, spec, whole, name):
+    """Where the batch goes in each leaf of the result; `whole` if the result is a tensor by itself."""
+    if whole and isinstance(out_dims, tuple) and len(out_dims) == 1:
+        return list(out_dims)
+    places = pytree.broadcast_to(out_dims, spec)
+    if places is None or any(p is not None and not isinstance(p, int) for p in places):
+        raise ValueError(
+            f"vmap({name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure of "
+            f"`outputs`. out_dims has structure {pytree.tree_structure(out_dims)} but outputs has structure {spec}."
+        )
+    return places
+
+
+def joined(results, place, inputs, name):
+    """One result of all examples: along a dimension `place`, or the one that they share if that is None.
+
+    Views of an argument are joined as a view of it; written in place, an argument comes back as itself. With no
+    `inputs` there were no examples, and `results` holds what an example's would look like.
+    """
+    first = results[0]
+    if place is None:
+        if isinstance(first, Tensor) and not all(same(first, other) for other in results[1:]):
+            raise ValueError(f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None")
+        return first
+    for result in results:
+        if not isinstance(result, Tensor):
+            raise ValueError(
+                f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(result)}. Did you mean to set "
+                "out_dims= to None for output?"
+            )
+    if not -first.dim() - 1 <= place <= first.dim():
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-first.dim() - 1}, {first.dim()}], but got {place})"
+        )
+    place %= first.dim() + 1
+    if inputs is None:
+        return first.new_empty((*first.shape[:place], 0, *first.shape[place:]))
+    found = view_of_all(results, place, inputs)
+    return stack(results).movedim(0, place) if found is None else found
+
+
+def same(one, other):
+    return one is other or (isinstance(other, Tensor) and one.shape == other.shape and equal(one, other))
+
+
+def view_of_all(results, place, inputs):
+    """The results as one view, if they are views of an argument at even distances; else None."""
+    first, base = results[0], results[0]._base
+    if base is None or any(type(r) is not Tensor or r._base is not base or r.shape != first.shape for r in results):
+        return None
+    starts = [r.storage_offset() for r in results]
+    step = starts[1] - starts[0] if len(starts) > 1 else 0
+    if step < 0 or any(b - a != step for a, b in itertools.pairwise(starts)):
+        return None
+    if any(r.stride() != first.stride() or r.dtype is not base.dtype for r in results):
+        return None
+    if len(starts) == 1:
+        return first.unsqueeze(place)
+    if not step:
+        return None
+    shape = (*first.shape[:place], len(results), *first.shape[place:])
+    strides = (*first.stride()[:place], step, *first.stride()[place:])
+    for x in inputs:
+        of_base = x is base or (isinstance(x, Tensor) and x._base is base)
+        if of_base and (x.shape, x.stride(), x.storage_offset()) == (shape, strides, starts[0]):
+            return x
+    return base.as_strided(shape, strides, starts[0])
+
+
+def ones_of(x, dim):
+    """What takes the place of a batch of no examples: one example, all ones."""
+    return x.new_ones((*x.shape[:dim], 1, *x.shape[dim:][1:])) if dim >= 0 else ones_of(x, dim + x.dim())
 
 
 def batch_of(args, in_dims, name):
@@ -494,14 +634,13 @@ def batch_of(args, in_dims, name):
             "function "
             "with no inputs. The latter is unsupported."
         )
-    if not isinstance(in_dims, (int, tuple, list)):
+    if not isinstance(in_dims, (int, tuple)):
         raise ValueError(
             f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or a (potentially nested) "
-            "tuple matching "
-            f"the structure of inputs, got: {type(in_dims)}."
+            f"tuple matching the structure of inputs, got: {type(in_dims)}."
         )
     flat, spec = pytree.tree_flatten(tuple(args))
-    dims = pytree.broadcast_to(tuple(in_dims) if isinstance(in_dims, list) else in_dims, spec)
+    dims = pytree.broadcast_to(in_dims, spec)
     if dims is None:
         raise ValueError(
             f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): in_dims is not compatible with the structure of "
@@ -531,15 +670,11 @@ def batch_of(args, in_dims, name):
             )
     sizes = [x.shape[d] for x, d in zip(flat, dims, strict=True) if d is not None]
     if not sizes:
-        raise ValueError(f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): at least one input must be mapped over")
+        raise ValueError("vmap: Expected at least one Tensor to vmap over")
     if len(set(sizes)) > 1:
         raise ValueError(
             f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the "
             "mapped dimension"
-        )
-    if not sizes[0]:
-        raise ValueError(
-            "vmap: a batch of no examples is not supported, since the function is run once for each example"
         )
     return flat, dims, spec, sizes[0]
 

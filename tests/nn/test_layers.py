@@ -48,6 +48,16 @@ def test_packed_sequences_run_as_if_alone():
         np.testing.assert_allclose(h[:, i].detach().numpy(), h_alone.detach().numpy(), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("layer", [nn.RNN, nn.LSTM, nn.GRU])
+def test_recurrent_layers_have_second_derivatives(layer):
+    net = layer(2, 3).double()
+    lengths = torch.tensor([3, 2])
+    x = torch.randn(3, 2, 2, dtype=torch.float64, requires_grad=True)
+    run = lambda x: net(nn.utils.rnn.pack_padded_sequence(x, lengths))[0].data
+    assert torch.autograd.gradcheck(run, (x,))
+    assert torch.autograd.gradgradcheck(run, (x,))
+
+
 def test_batch_first_only_changes_the_layout():
     a = nn.LSTM(2, 3, batch_first=True)
     b = nn.LSTM(2, 3)

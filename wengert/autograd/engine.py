@@ -12,6 +12,7 @@ import warnings
 from heapq import heappop, heappush
 from itertools import count
 from math import prod
+from operator import add
 from sys import getrefcount
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy as np
 from wengert.autograd import graph
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
 from wengert.dtypes import TENSOR_TYPE_NAMES
+from wengert.kernels import sums
 from wengert.kernels.sparse import SparseArray
 from wengert.ops.declare import overriding
 from wengert.size import Size
@@ -96,6 +98,7 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
     if leaves:  # a gradient that `.grad` is to keep goes through its node, with the hooks of that
         reach |= {node for node in wanted if node.seq}
     on_tensors = create_graph or state.duals > 0
+    plus = add if on_tensors else sums.plus
     watch = anomaly or recorder
     passes = state.passes
     passes.append(Pass(nodes, reach, wanted))
@@ -130,8 +133,9 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
                 if slots is None:
                     pending[parent] = slots = [None] * parent.outputs
                     heappush(ready, (parent.seq, parent))
-                slots[node.nr] = g if slots[node.nr] is None else slots[node.nr] + g
-                node = None
+                previous, slots[node.nr] = slots[node.nr], None
+                slots[node.nr] = g if previous is None else plus(previous, g)
+                node = previous = None
                 continue
             if watch is not None:
                 results = watch(node, g, keep, on_tensors)
@@ -150,9 +154,9 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
                     continue
                 if not edge.seq:
                     previous = pending.pop(edge, None)  # taken out and put back, to stand in order of its last use
-                    pending[edge] = d if previous is None else previous + d
+                    pending[edge] = d if previous is None else plus(previous, d)
                 elif edge is node:
-                    g = g + d
+                    g = plus(g, d)
                 elif reach is not None and edge not in reach and edge not in wanted:
                     continue
                 elif node is None and not ready:
@@ -162,13 +166,13 @@ def run(nodes, grads, keep, create_graph, wanted=None, leaves=None):
                         pending[node] = g
                         heappush(ready, (node.seq, node))
                         node = None
-                    previous = pending.get(edge)
+                    previous = pending.pop(edge, None)
                     if previous is None:
                         pending[edge] = d
                         heappush(ready, (edge.seq, edge))
                     else:
-                        pending[edge] = previous + d
-            results = d = None
+                        pending[edge] = plus(previous, d)
+            results = d = previous = None
         if wanted is None:
             accumulate_all(pending, on_tensors, create_graph)
         else:
@@ -282,7 +286,7 @@ def accumulate(node, box, create_graph):
         elif not old._array.flags.writeable:  # the user's own, expanded
             node.grad = wrap(old._array + g, node._dtype)
         else:
-            np.add(old._array, g, out=old._array)
+            sums.add_to(old._array, g)
             counter = old._counter
             if counter is None:
                 old._counter = graph.Version(1)

@@ -44,9 +44,11 @@ def hardtanh(input, min_val=-1.0, max_val=1.0):
         raise ValueError("min_val cannot be greater than max_val")
     known = FROM_NUMPY[input.dtype]
     if known.name == "bool":
-        raise NotImplementedError("Bool inputs not supported for hardtanh")
+        raise RuntimeError("Bool inputs not supported for hardtanh")
+    if known.is_complex:
+        raise NotImplementedError("clamp is not supported for complex types")
     if not known.is_signed and min_val < 0:
-        raise NotImplementedError("cannot do hardtanh on an unsigned type with negative limits")
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     if known.category < 2:
         min_val, max_val = int(min_val), int(max_val)
     return limited(input, min_val, max_val)
@@ -58,9 +60,17 @@ def elu(input, alpha=1.0, scale=1.0, input_scale=1.0):
     return np.where(input < 0, negative, input * scale if scale != 1 else input)
 
 
+def normal_cdf(x):
+    return 0.5 * (1 + erf(x * 0.7071067811865476))
+
+
+def normal_pdf(x):
+    return np.exp(-0.5 * x * x) * 0.3989422804014327
+
+
 @floating("GeluKernelImpl")
 def gelu(input):
-    return 0.5 * input * (1 + erf(input * 0.7071067811865476))
+    return input * normal_cdf(input)
 
 
 @floating("GeluKernelImpl")

@@ -21,9 +21,10 @@ from math import prod
 
 import numpy as np
 
-from wengert.kernels.choices import by_size
+from wengert.kernels.choices import by_size, offered
 
 INTEGERS = frozenset("iu")
+INT64 = np.dtype(np.int64)
 
 # PyTorch's names of dtypes in the sentences of its errors.
 SCALAR_NAMES = {
@@ -369,7 +370,9 @@ def _accumulate_plainly(input, arrays, value):
     index = arrays[0]
     if len(arrays) > 1 or index.dtype != np.int64 or index.ndim != 1 or index.size == 0 or input.size == 0:
         return False
-    if value.shape != (index.size, *input.shape[1:]) or int(index.view(np.uint64).max()) >= len(input):
+    if value.shape != (index.size, *input.shape[1:]):
+        return False
+    if np.maximum.reduce(index.view(np.uint64)) >= len(input):
         return False
     accumulate_rows(input, index, value)
     return True
@@ -575,12 +578,14 @@ def _check_range(
     index, size, dim, error=IndexError, sentence="index {} is out of bounds for dimension {} with size {}"
 ):
     """One pass: seen as unsigned, a negative index is a huge one."""
-    if index.size and int(index.view(np.uint64).max()) >= size:
+    if index.size and np.maximum.reduce(index.view(np.uint64), None) >= size:
         bad = index[(index < 0) | (index >= size)][0]
         raise error(sentence.format(bad, dim, size))
 
 
 def _element_index(index, name):
+    if index.dtype is INT64 and index.flags.c_contiguous:
+        return index
     if index.dtype != np.int64 and index.dtype != np.int32:
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     return index.astype(np.int64, order="C", copy=False)
@@ -588,16 +593,24 @@ def _element_index(index, name):
 
 def _positions(shape, dim, index):
     """Positions, in an array of `shape` laid out contiguously, of the elements whose `dim` coordinate is `index`."""
-    stride, positions = 1, 0
+    stride = prod(shape[dim + 1 :])
+    found = index if stride == 1 else index * stride
+    starts = _starts if index.size <= REMEMBERED else _starts.__wrapped__
+    return found + starts(shape, dim, index.shape)
+
+
+REMEMBERED = 4096  # elements of an index up to which its starts are kept for the next of its shape
+
+
+@functools.lru_cache(maxsize=64)
+def _starts(shape, dim, extents):
+    """Positions of the elements whose `dim` coordinate is 0 and whose others go up to `extents`, to be broadcast."""
+    stride, starts = 1, np.zeros((1,) * len(shape), np.int64)
     for d in range(len(shape) - 1, -1, -1):
-        if d == dim:
-            along = stride
-        elif index.shape[d] > 1:
-            places = np.arange(index.shape[d]) * stride
-            positions = positions + places.reshape(-1, *(1,) * (index.ndim - 1 - d))
+        if d != dim and extents[d] > 1:
+            starts = starts + (np.arange(extents[d]) * stride).reshape(-1, *(1,) * (len(shape) - 1 - d))
         stride *= shape[d]
-    found = index if along == 1 else index * along
-    return found + positions
+    return starts
 
 
 def along(input, indices, dim):
@@ -605,6 +618,13 @@ def along(input, indices, dim):
     if not input.flags.c_contiguous or input.size == 0:
         return np.take_along_axis(input, indices, dim)
     return input.reshape(-1).take(_positions(input.shape, dim % input.ndim, indices))
+
+
+def put_along_(target, indices, values, dim):
+    """Write `values` at `indices` along `dim` of a contiguous array, nothing checked: the converse of `along`."""
+    if not target.size:
+        return
+    target.reshape(-1)[_positions(target.shape, dim % target.ndim, indices)] = values
 
 
 def gather(input, dim, index):
@@ -624,6 +644,9 @@ def gather(input, dim, index):
     dim = wrap_dim(dim, input.ndim)
     if index.size == 0:
         return np.empty(index.shape, input.dtype)
+    fast = offered("indexing.gather", index.size, input, dim, index)
+    if fast is not None:
+        return fast
     index = _element_index(index, "gather")
     source, places = _as_vector(input), _as_vector(index)
     if source.ndim != places.ndim:
@@ -664,17 +687,19 @@ def _scatter_operands(input, dim, index, src, name="scatter"):
             raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
         values = _as_vector(src)
     else:
-        values = np.broadcast_to(np.asarray(src).astype(input.dtype), places.shape)
-    for d, size in enumerate(places.shape):
-        if size > values.shape[d] or (d != dim and size > target.shape[d]):
-            tail = f" and to be no larger size than src {list(src.shape)}" if isinstance(src, np.ndarray) else ""
-            raise RuntimeError(
-                f"Expected index {list(index.shape)} to be no larger than self {list(input.shape)} "
-                f"apart from dimension {dim}{tail}"
-            )
+        values = np.asarray(src).astype(input.dtype)
+    if values.shape != places.shape or target.shape != places.shape:
+        for d, size in enumerate(places.shape):
+            if (values.ndim and size > values.shape[d]) or (d != dim and size > target.shape[d]):
+                tail = f" and to be no larger size than src {list(src.shape)}" if isinstance(src, np.ndarray) else ""
+                raise RuntimeError(
+                    f"Expected index {list(index.shape)} to be no larger than self {list(input.shape)} "
+                    f"apart from dimension {dim}{tail}"
+                )
     _check_range(places, target.shape[dim], dim, RuntimeError)
-    values = values[tuple(map(slice, places.shape))]
-    return _positions(target.shape, dim, places).reshape(-1), values.reshape(-1)
+    if values.ndim:
+        values = values[tuple(map(slice, places.shape))].reshape(-1)
+    return _positions(target.shape, dim, places).reshape(-1), values
 
 
 def _write_flat(input, write):
@@ -722,6 +747,11 @@ def on_a_copy(in_place, copy=contiguous_copy):
     return function
 
 
+def written_fast(input, dim, index, src, adding):
+    """Whether a fast kernel has written, or added, `src` into `input`."""
+    return bool(offered("indexing.scatter", index.size, input, wrap_dim(dim, input.ndim), index, src, adding))
+
+
 def scatter_(input, dim, index, src, reduce=None):
     """``input[index[i][j]][j] = src[i][j]`` (for dim 0), in place.
 
@@ -734,6 +764,8 @@ def scatter_(input, dim, index, src, reduce=None):
     """
     if reduce not in (None, "add", "multiply"):
         raise RuntimeError("reduce argument must be either add or multiply.")
+    if reduce is None and written_fast(input, dim, index, src, False):
+        return input
     operands = _scatter_operands(input, dim, index, src)
     if operands is None:
         return input
@@ -746,6 +778,8 @@ def scatter_(input, dim, index, src, reduce=None):
 
 def scatter_add_(input, dim, index, src):
     """``input[index[i][j]][j] += src[i][j]`` (for dim 0), in place, every repeat counted."""
+    if written_fast(input, dim, index, src, True):
+        return input
     operands = _scatter_operands(input, dim, index, src)
     if operands is None:
         return input
@@ -972,9 +1006,12 @@ def index_fill_(input, dim, index, value):
     if input.dtype.kind != "c" and isinstance(value, complex):
         raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
     target, places = _as_vector(input), index.reshape(-1)
-    bad = (places < -target.shape[dim]) | (places >= target.shape[dim])
-    if bad.any():
-        raise IndexError(f"index {places[bad][0]} is out of bounds for dimension {dim} with size {target.shape[dim]}")
+    if places.size and np.maximum.reduce(places.view(np.uint64)) >= target.shape[dim]:  # too large, or negative
+        bad = (places < -target.shape[dim]) | (places >= target.shape[dim])
+        if bad.any():
+            raise IndexError(
+                f"index {places[bad][0]} is out of bounds for dimension {dim} with size {target.shape[dim]}"
+            )
     target[(*(slice(None),) * dim, places)] = np.asarray(value).astype(input.dtype)
     return input
 
@@ -996,7 +1033,9 @@ def _vector_index(input, index, name):
     if input.size == 0 and index.size:
         raise IndexError(f"{name}(): tried to take from an empty tensor")
     flat = index.reshape(-1)
-    lowest, highest = (int(flat.min()), int(flat.max())) if flat.size else (0, -1)
+    if not flat.size or np.maximum.reduce(flat.view(np.uint64)) < input.size:
+        return flat
+    lowest, highest = int(flat.min()), int(flat.max())
     if lowest < -input.size or highest >= input.size:
         bad = flat[(flat < -input.size) | (flat >= input.size)][0]
         raise IndexError(f"out of range: tried to access index {bad} on a tensor of {input.size} elements.")
@@ -1041,7 +1080,7 @@ def take_along_dim(input, indices, dim=None):
 
 def from_the_front(index, size):
     """Indices that count from the end, made to count from the front."""
-    return np.where(index < 0, index + size, index) if index.size and index.min() < 0 else index
+    return np.where(index < 0, index + size, index) if index.size and np.minimum.reduce(index, None) < 0 else index
 
 
 def along_operands(input, indices, dim):
@@ -1054,6 +1093,8 @@ def along_operands(input, indices, dim):
     dim = wrap_dim(dim, input.ndim)
     if input.ndim == 0:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    if input.shape[:dim] == indices.shape[:dim] and input.shape[dim + 1 :] == indices.shape[dim + 1 :]:
+        return input, indices, dim
     try:
         shape = np.broadcast_shapes(*(a.shape[:dim] + (1,) + a.shape[dim + 1 :] for a in (input, indices)))
     except ValueError:
@@ -1139,6 +1180,8 @@ def masked_fill(input, mask, value):
 def masked_select(input, mask):
     """The elements of `input` where `mask` is True, as a vector; the two broadcast against each other."""
     _boolean(mask, "masked_select: expected BoolTensor for mask")
+    if input.shape == mask.shape:
+        return input[mask]
     shape = _broadcast_with_mask(input, mask)
     return np.broadcast_to(input, shape)[np.broadcast_to(mask, shape)]
 
@@ -1161,8 +1204,9 @@ def masked_scatter_(input, mask, source):
 
 def masked_scatter(input, mask, source):
     """`input` with its elements where `mask` is True replaced by the elements of `source`, in their order."""
-    shape = _broadcast_with_mask(input, mask)
-    return masked_scatter_(np.broadcast_to(input, shape).copy(order="C"), mask, source)
+    if input.shape != mask.shape:
+        input = np.broadcast_to(input, _broadcast_with_mask(input, mask))
+    return masked_scatter_(contiguous_copy(input), mask, source)
 
 
 def nonzero(input, as_tuple=False):
@@ -1173,10 +1217,10 @@ def nonzero(input, as_tuple=False):
         dimension (a 0-d array counts as 1-d then).
     """
     if as_tuple:
-        return tuple(np.stack(_as_vector(input).nonzero()))
+        return tuple(np.array(_as_vector(input).nonzero()))
     if input.ndim == 0:
         return np.empty((int(bool(input)), 0), np.int64)
-    return np.stack(input.nonzero()).T
+    return np.array(input.nonzero()).T
 
 
 def where(condition, input, other):
@@ -1214,7 +1258,7 @@ def embedding(weight, indices):
 
 
 def _embedding_indices(indices, size):
-    if indices.dtype != np.int64 and indices.dtype != np.int32:
+    if indices.dtype is not INT64 and indices.dtype != np.int32:
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; "
             f"but got {indices.dtype} instead (while checking arguments for embedding)"

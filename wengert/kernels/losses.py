@@ -23,9 +23,10 @@ def reduce(values, reduction):
     if reduction == "none":
         return values
     dtype = values.dtype
-    wide = np.float32 if is_half(dtype) else None
-    total = values.sum(dtype=wide) if reduction == "sum" else values.mean(dtype=wide)
-    return np.asarray(total).astype(dtype, copy=False)
+    total = np.add.reduce(values, None, np.float32 if is_half(dtype) else None)
+    if reduction == "mean":
+        total = total / total.dtype.type(values.size)
+    return np.asarray(total, dtype)
 
 
 def mse(input, target, reduction="mean"):
@@ -140,6 +141,13 @@ def counted(target, classes, ignore_index):
     return np.where(mask, flat, 0), mask
 
 
+def picked(rows, columns):
+    """``rows[k, columns[k]]`` for each row k."""
+    if rows.flags.c_contiguous:  # looked up by one number instead of two, in half the time
+        return rows.reshape(-1).take(np.arange(0, rows.size, rows.shape[1]) + columns)
+    return rows[np.arange(len(columns)), columns]
+
+
 def shares(target, classes, weight, ignore_index, reduction, dtype):
     """(flat target, the factor of each position in the reduced loss): weight of its class, over their sum for a
     mean."""
@@ -170,7 +178,7 @@ def cross_entropy(input, target, ignore_index=-100, reduction="mean"):
     exponentials = np.exp(shifted)
     sums = np.add.reduce(exponentials, 1, keepdims=True)
     losses = np.log(sums[:, 0])
-    losses -= shifted[np.arange(len(flat)), flat]
+    losses -= picked(shifted, flat)
     if mask is not None:
         losses[~mask] = 0
     kept = exponentials, sums
@@ -231,14 +239,13 @@ def nll(input, target, weight=None, ignore_index=-100, reduction="mean"):
     if weight is None and (dtype is F32 or dtype is F64) and target.size:
         flat, mask = counted(target, rows.shape[1], ignore_index)
         if mask is None:  # all count the same
-            losses = np.negative(rows[np.arange(len(flat)), flat])
+            losses = np.negative(picked(rows, flat))
             if reduction == "none":
                 return losses.reshape(target.shape)
             total = np.add.reduce(losses)
             return np.asarray(total / dtype.type(len(flat)) if reduction == "mean" else total)
     flat, share = shares(target, rows.shape[1], weight, ignore_index, reduction, dtype)
-    picked = rows[np.arange(len(flat)), flat]
-    losses = np.where(share == 0, 0, -picked * share).astype(input.dtype, copy=False)
+    losses = np.where(share == 0, 0, -picked(rows, flat) * share).astype(input.dtype, copy=False)
     if reduction == "none":
         return losses.reshape(target.shape)
     if reduction == "mean" and not (share != 0).any():

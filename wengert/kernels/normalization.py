@@ -10,29 +10,47 @@ from math import prod
 import numpy as np
 
 from wengert.kernels import sums
-from wengert.kernels.choices import by_size
+from wengert.kernels.choices import by_size, stands_in
 from wengert.kernels.convolution import laid_out_like
-
-
-def is_half(array):
-    return array.dtype.itemsize == 2 and array.dtype.kind in "fV"
 
 
 def wide(array):
     """16-bit floats in 32 bits; None stays None."""
-    return array.astype(np.float32) if array is not None and is_half(array) else array
+    if array is None or array.dtype.itemsize > 2 or array.dtype.kind not in "fV":
+        return array
+    return array.astype(np.float32)
 
 
 @by_size
 def statistics(x, shape, axes):
     """Mean and (biased) variance of `x`, seen in `shape`, over `axes`, these kept as ones."""
-    x = wide(x).reshape(shape)
-    count = x.dtype.type(prod(x.shape[a] for a in axes))
+    return centred_statistics(wide(x).reshape(shape), axes)[1:]
+
+
+def centred_statistics(x, axes):
+    """`x` less its mean over `axes`, that mean, and the (biased) variance, with the axes kept as ones."""
+    count = x.dtype.type(prod([x.shape[a] for a in axes]))
     mean = sums.add(x, axes, keepdims=True) / count
     centred = x - mean
-    centred *= centred
-    variance = sums.add(centred, axes, keepdims=True) / count
-    return mean, variance
+    return centred, mean, sums.add(centred * centred, axes, keepdims=True) / count
+
+
+def reciprocal_root(variance, eps):
+    """1 / standard deviation."""
+    return 1 / np.sqrt(variance + variance.dtype.type(eps))
+
+
+@by_size
+def standardize(input, weight=None, bias=None, shape=None, axes=(), affine=(), eps=0.0):
+    """`normalize` by the statistics of the input itself: the result, mean and 1 / standard deviation."""
+    if stands_in("normalization.statistics", input.size):
+        mean, variance = statistics(input, shape, axes)
+        rstd = reciprocal_root(variance, eps)
+        return normalize(input, weight, bias, mean, rstd, shape, axes, affine), mean, rstd
+    centred, mean, variance = centred_statistics(wide(input).reshape(shape), axes)
+    rstd = reciprocal_root(variance, eps)
+    centred *= rstd
+    return scaled(centred, input, weight, bias, affine), mean, rstd
 
 
 def channel_statistics(x, shape, axes, eps, stored):
@@ -46,21 +64,25 @@ def channel_statistics(x, shape, axes, eps, stored):
     if stored is not None:
         count = np.float32(prod(shape[a] for a in axes))
         mean, variance = rounded(mean), rounded(rounded(variance * count) / count)
-    rstd = 1 / np.sqrt(variance + variance.dtype.type(eps))
+    rstd = reciprocal_root(variance, eps)
     return mean, variance, rstd if stored is None else rounded(rstd)
 
 
 @by_size
 def normalize(input, weight=None, bias=None, mean=None, rstd=None, shape=None, axes=(), affine=(), fixed=False):
-    x = wide(input)
-    out = x.reshape(shape) - mean
+    out = wide(input).reshape(shape) - mean
     out *= rstd
+    return scaled(out, input, weight, bias, affine)
+
+
+def scaled(out, input, weight, bias, affine):
+    """The standardized `out`, written into, times the weight plus the bias, in the input's shape, dtype and layout."""
     out = out.reshape(input.shape)
     if weight is not None:
         out *= wide(weight).reshape(affine)
     if bias is not None:
         out += wide(bias).reshape(affine)
-    return laid_out_like(out.astype(input.dtype, copy=False), input)
+    return laid_out_like(out if out.dtype is input.dtype else out.astype(input.dtype), input)
 
 
 @by_size

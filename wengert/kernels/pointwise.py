@@ -56,12 +56,13 @@ def true_divide(input, other):
 
 def floor_divide(input, other):
     """Rounded toward minus infinity; integer division by zero raises."""
-    _refuse_zero(other)
+    _refuse_zero(other, kernel="div_floor_cpu")
     return np.floor_divide(input, other)
 
 
 def trunc_divide(input, other):
     """Rounded toward zero."""
+    refuse(input, "div_trunc_cpu", "b")
     if input.dtype.kind in "iu":
         _refuse_zero(other)
         quotient = np.floor_divide(input, other)
@@ -73,7 +74,7 @@ def trunc_divide(input, other):
 
 def remainder(input, other):
     """With the sign of the divisor."""
-    _refuse_zero(other, input)
+    _refuse_zero(other, input, "remainder_cpu")
     out = np.remainder(input, other)
     # A remainder of zero has the sign of the divisor in NumPy, of the dividend in PyTorch.
     if out.dtype.kind in "fV":
@@ -85,18 +86,23 @@ def remainder(input, other):
 
 def fmod(input, other):
     """With the sign of the dividend."""
-    _refuse_zero(other, input)
+    _refuse_zero(other, input, "fmod_cpu")
     return np.fmod(input, other)
 
 
-def _refuse_zero(b, a=None):
+def _refuse_zero(b, a=None, kernel=""):
+    """No integer is divided by zero, and no truth value at all: PyTorch has no `kernel` for them."""
     kind = b.dtype.kind if isinstance(b, (np.ndarray, np.generic)) else "f"
+    if kind == "b":
+        refuse(b, kernel, "b")
     if kind in "iu" and np.any(np.equal(b, 0)) and (a is None or not np.size(b) or np.broadcast(a, b).size):
         raise RuntimeError("ZeroDivisionError")
 
 
 def pow(input, exponent):
     """Powers; negative integer powers of integers follow PyTorch (0, or ±1 for ±1)."""
+    if isinstance(exponent, (np.ndarray, np.generic)) and exponent.dtype.kind == "b":
+        refuse(exponent, "pow", "b")
     if (
         isinstance(exponent, (np.ndarray, np.generic))
         and exponent.dtype.kind in "iu"
@@ -135,7 +141,7 @@ def sign(input):
         return (input > 0).astype(input.dtype) - (input < 0).astype(input.dtype)  # NaN has sign 0 here
     if input.dtype.kind == "c":
         raise NotImplementedError(
-            "Unlike NumPy, torch.sign doesn't support complex tensors. Please use torch.sgn instead."
+            "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
         )
     return ((input > 0).astype(np.int8) - (input < 0).astype(np.int8)).astype(input.dtype)
 
@@ -185,7 +191,7 @@ def round(input, *, decimals=0):
     if input.dtype.kind in "iub":
         if decimals:
             refuse(input, "round_cpu", "biu")
-        return input.copy()
+        return whole(input, "round")
     if decimals == 0:
         return np.rint(input)
     ten = 10.0 ** builtin_abs(decimals)
@@ -197,15 +203,23 @@ builtin_abs = abs
 
 
 def floor(input):
-    return np.floor(input) if input.dtype.kind not in "iub" else input.copy()
+    return np.floor(input) if input.dtype.kind not in "iubc" else whole(input, "floor")
 
 
 def ceil(input):
-    return np.ceil(input) if input.dtype.kind not in "iub" else input.copy()
+    return np.ceil(input) if input.dtype.kind not in "iubc" else whole(input, "ceil")
 
 
 def trunc(input):
-    return np.trunc(input) if input.dtype.kind not in "iub" else input.copy()
+    return np.trunc(input) if input.dtype.kind not in "iubc" else whole(input, "trunc")
+
+
+def whole(input, name):
+    """Integers are whole as they are; truth values and complex numbers are refused."""
+    refuse(input, f"{name}_vml_cpu", "b")
+    if input.dtype.kind == "c":
+        raise NotImplementedError(f"{name} is not supported for complex inputs")
+    return input.copy()
 
 
 def frac(input):
@@ -214,6 +228,7 @@ def frac(input):
 
 
 def absolute(input):
+    refuse(input, "abs_cpu", "b")
     return np.absolute(input)
 
 
@@ -228,15 +243,18 @@ def bitwise_not(input):
 
 
 def left_shift(input, other):
+    refuse(input, "lshift_cpu", "b")
     return np.left_shift(input, other)
 
 
 def right_shift(input, other):
+    refuse(input, "rshift_cpu", "b")
     return np.right_shift(input, other)
 
 
 def softplus(input, beta=1.0, threshold=20.0):
     """log(1 + e^(beta input)) / beta, and input itself where beta input > threshold."""
+    refuse(input, "softplus_cpu", "biu")
     scaled = input * beta
     soft = (np.log1p(np.exp(scaled)) / beta).astype(input.dtype, copy=False)
     return np.where(scaled > threshold, input, soft)
@@ -432,22 +450,25 @@ def logaddexp(input, other):
 
 
 def addcmul(input, tensor1, tensor2, value=1):
+    refuse(input, "addcmul_cpu_out", "b")
     product = tensor1 * tensor2
     if product.dtype.kind in "iu":
         value = int(value)
     return input + (product if value == 1 else value * product)
 
 
+def integer_addcdiv():
+    return RuntimeError(
+        "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true "
+        "division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value * "
+        "torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) "
+        "for float inputs."
+    )
+
+
 def addcdiv(input, tensor1, tensor2, value=1):
-    if input.dtype.kind in "iub":
-        raise RuntimeError(
-            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a "
-            "true "
-            "division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value * "
-            "torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / "
-            "tensor2) "
-            "for float inputs."
-        )
+    if tensor1.dtype.kind in "iub":
+        raise integer_addcdiv()
     quotient = tensor1 / tensor2
     return input + (quotient if value == 1 else value * quotient)
 
@@ -476,6 +497,7 @@ def clone(input):
 
 
 def threshold(input, threshold, value):
+    refuse(input, "threshold_cpu", "b")
     return np.where(input <= threshold, np.asarray(value, input.dtype), input)
 
 

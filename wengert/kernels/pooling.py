@@ -2,7 +2,8 @@
 
 A window has a few *taps*, one per element of the kernel.  Instead of gathering windows, each tap is taken for all
 windows at once, as a strided slice of the padded image, and the slices are combined elementwise: a 2×2 pool is four
-slices and three `maximum` calls, whatever the image.  Gradients go the same way back.
+slices and three `maximum` calls, whatever the image.  Gradients go the same way back.  Where all windows together
+have few taps, these calls cost more than the work, and the taps are looked up in a table instead (`Table`).
 
 The position of a maximum is its flat index in the unpadded plane of one image and channel; backward and
 unpooling scatter by it.
@@ -12,11 +13,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
 from wengert.kernels.choices import offered
 from wengert.kernels.convolution import laid_out_like, output_size
+from wengert.kernels.indexing import along
 
 
 def pooled_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False) -> int:
@@ -34,6 +37,10 @@ def pooled_size(size: int, kernel: int, stride: int, padding: int, dilation: int
 
 def max_pool(x, kernel, stride, padding, dilation, out_space):
     """The greatest element of each window, NaN if the window holds one: (N, C, *space) → (N, C, *out_space)."""
+    if 4 * taps_of(x, out_space, kernel) <= FEW:
+        found = looked_up_maxima(x, window_table(x.shape[2:], kernel, stride, padding, dilation, out_space), out_space)
+        if found is not None:
+            return found[0]
     image = _pad_for_windows(x, kernel, stride, padding, dilation, out_space, lowest(x.dtype))
     best = None
     for tap in np.ndindex(*kernel):
@@ -47,10 +54,14 @@ def max_pool_with_indices(x, kernel, stride, padding, dilation, out_space):
 
     Of equal maxima the first counts; of several NaN the last, as PyTorch has it.
     """
-    work = x.shape[0] * x.shape[1] * prod(out_space) * prod(kernel)
+    work = taps_of(x, out_space, kernel)
     fast = offered("pooling.max_pool_with_indices", work, x, kernel, stride, padding, dilation, out_space)
     if fast is not None:
         return fast
+    if work <= FEW:
+        found = looked_up_maxima(x, window_table(x.shape[2:], kernel, stride, padding, dilation, out_space), out_space)
+        if found is not None:
+            return found
     image = _pad_for_windows(x, kernel, stride, padding, dilation, out_space, lowest(x.dtype))
     small = np.uint8 if prod(kernel) <= 256 else np.int64
     best = which = None
@@ -105,6 +116,8 @@ def max_unpool(x, indices, space):
 def sum_pool(x, kernel, stride, padding, out_space):
     """The sum of each window, padding counting as zero; one axis after the other, since a box is a product of lines."""
     ones = (1,) * len(kernel)
+    if 0 < taps_of(x, out_space, kernel) <= FEW:
+        return looked_up_sums(x, window_table(x.shape[2:], kernel, stride, padding, ones, out_space), out_space)
     image = _pad_for_windows(x, kernel, stride, padding, ones, out_space, 0)
     for axis, (length, step, count) in enumerate(zip(kernel, stride, out_space)):
         at = 2 + axis
@@ -161,6 +174,10 @@ def adaptive_bounds(size, count):
 
 def adaptive_sum(x, out_space):
     """Sum of each adaptive window: (N, C, *space) → (N, C, *out_space)."""
+    if prod(out_space) == 1:
+        return np.add.reduce(x, tuple(range(2, x.ndim)), keepdims=True)
+    if 0 < x.size <= FEW:
+        return looked_up_sums(x, adaptive_table(x.shape[2:], out_space), out_space)
     for axis, count in enumerate(out_space):
         x = _sum_between(x, 2 + axis, *adaptive_bounds(x.shape[2 + axis], count))
     return x
@@ -190,6 +207,10 @@ def adaptive_sum_backward(g, space):
 def adaptive_max_with_indices(x, out_space):
     """Greatest element of each adaptive window and its flat position in the plane."""
     space = x.shape[2:]
+    if x.size <= 4 * FEW:
+        found = looked_up_maxima(x, adaptive_table(space, out_space), out_space)
+        if found is not None:
+            return found
     bounds = [adaptive_bounds(size, count) for size, count in zip(space, out_space)]
     best = np.empty((*x.shape[:2], *out_space), x.dtype)
     where = np.empty(best.shape, np.int64)
@@ -221,15 +242,96 @@ def fractional_max_with_indices(x, starts, kernel):
     n, c, *space = x.shape
     position = np.zeros((n, c) + (1,) * (2 * axes), np.int64)
     for axis, (start, length, size) in enumerate(zip(starts, kernel, space)):
-        along = start[..., None] + np.arange(length)
+        reached = start[..., None] + np.arange(length)
         shape = [n, c] + [1] * (2 * axes)
         shape[2 + axis], shape[2 + axes + axis] = start.shape[-1], length
-        position = position * size + along.reshape(shape)
+        position = position * size + reached.reshape(shape)
     position = position.reshape(*position.shape[: 2 + axes], prod(kernel))
     values = gather_windows(x, position)
     best = _first_maximum(values)
-    take = lambda a: np.take_along_axis(a, best[..., None], -1)[..., 0]
+    take = lambda a: along(a, best[..., None], -1)[..., 0]
     return take(values), take(position)
+
+
+# Few taps: looked up in a table
+
+FEW = 1 << 14  # taps of all windows together up to which a table is quicker than a slice for each tap
+
+
+def taps_of(x, out_space, kernel):
+    """How many taps all windows have together."""
+    return x.shape[0] * x.shape[1] * prod(out_space) * prod(kernel)
+
+
+class Table(NamedTuple):
+    """The flat position in a plane of every tap of every window (windows, taps), and what stands for those outside.
+
+    In `maxima` the first tap of its window that is inside: it can't win where it has not won before; None if a window
+    lies outside altogether. In `sums` the position behind the last, where a zero is put if some are `outside`.
+    """
+
+    maxima: np.ndarray | None
+    sums: np.ndarray
+    outside: bool
+    rows: np.ndarray  # the number of the first tap of each window
+
+
+@lru_cache(maxsize=128)
+def window_table(space, kernel, stride, padding, dilation, out_space):
+    taps = [
+        np.arange(count)[:, None] * s - p + np.arange(k) * d
+        for k, s, p, d, count in zip(kernel, stride, padding, dilation, out_space)
+    ]
+    return _table(space, [(places, (places >= 0) & (places < size)) for places, size in zip(taps, space)])
+
+
+@lru_cache(maxsize=128)
+def adaptive_table(space, out_space):
+    bounds = [adaptive_bounds(size, count) for size, count in zip(space, out_space)]
+    taps = [start[:, None] + np.arange(max(end - start, default=0)) for start, end in bounds]
+    return _table(space, [(places, places < end[:, None]) for places, (_, end) in zip(taps, bounds)])
+
+
+def _table(space, lines):
+    """From the taps along each axis, (count, taps) with whether each is inside."""
+    axes = len(space)
+    positions, inside = np.zeros((1,) * (2 * axes), np.int64), np.ones((1,) * (2 * axes), bool)
+    for axis, (size, (places, valid)) in enumerate(zip(space, lines)):
+        shape = [1] * (2 * axes)
+        shape[axis], shape[axes + axis] = places.shape
+        positions = positions * size + places.reshape(shape)
+        inside = inside & valid.reshape(shape)
+    windows = prod(positions.shape[:axes])
+    positions, inside = positions.reshape(windows, -1), inside.reshape(windows, -1)
+    first = np.take_along_axis(positions, inside.argmax(1)[:, None], 1)
+    maxima = np.where(inside, positions, first) if inside.any(1).all() else None
+    sums, outside = np.where(inside, positions, prod(space)), not inside.all()
+    return Table(maxima, sums, outside, np.arange(0, positions.size, positions.shape[1]))
+
+
+def looked_up_maxima(x, table, out_space):
+    """(greatest element of each window, its position); None where the table doesn't help: NaN, 16 bits."""
+    shape, dtype = (*x.shape[:2], *out_space), x.dtype
+    if table.maxima is None or dtype.kind not in "fiu" or dtype.itemsize == 2 or not x.size:
+        return None
+    seen = x.reshape(shape[0] * shape[1], -1).take(table.maxima, 1)
+    best = seen.argmax(-1)
+    positions = best + table.rows
+    values = seen.reshape(-1).take(best.reshape(-1) + np.arange(0, seen.size, seen.shape[-1]))
+    if dtype.kind == "f" and np.isnan(values.dot(values)):  # a sum of squares is NaN if one of them is
+        return None
+    positions = table.maxima.reshape(-1).take(positions)
+    return laid_out_like(values.reshape(shape), x), laid_out_like(positions.reshape(shape), x)
+
+
+def looked_up_sums(x, table, out_space):
+    """The sum of each window."""
+    planes = x.reshape(x.shape[0] * x.shape[1], -1)
+    if table.outside:
+        planes = np.concatenate([planes, np.zeros((len(planes), 1), x.dtype)], 1)
+    taps = table.sums.shape[1]
+    totals = planes.take(table.sums, 1).reshape(-1, taps) @ np.ones(taps, x.dtype)
+    return laid_out_like(totals.reshape(*x.shape[:2], *out_space), x)
 
 
 # Windows and taps
@@ -313,8 +415,10 @@ def _accumulator(dtype):
 def _sum_between(x, axis, start, end):
     if x.shape[axis] % len(start) == 0:  # windows tile the axis
         shape = (*x.shape[:axis], len(start), x.shape[axis] // len(start), *x.shape[axis + 1 :])
-        return x.reshape(shape).sum(axis + 1)
-    parts = [x[(slice(None),) * axis + (slice(a, b),)].sum(axis, keepdims=True) for a, b in zip(start, end)]
+        return np.add.reduce(x.reshape(shape), axis + 1)
+    parts = [
+        np.add.reduce(x[(slice(None),) * axis + (slice(a, b),)], axis, keepdims=True) for a, b in zip(start, end)
+    ]
     return np.concatenate(parts, axis)
 
 
@@ -332,4 +436,4 @@ def _first_maximum(values):
 def _box_maximum(box, plane):
     flat = box.reshape(*box.shape[:2], plane.size)
     best = _first_maximum(flat)
-    return np.take_along_axis(flat, best[..., None], -1)[..., 0], plane.ravel()[best]
+    return along(flat, best[..., None], -1)[..., 0], plane.ravel()[best]

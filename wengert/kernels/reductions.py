@@ -11,6 +11,7 @@ import numpy as np
 from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels import sums
 from wengert.kernels.choices import offered
+from wengert.kernels.indexing import along
 from wengert.kernels.pointwise import logaddexp, refuse
 
 
@@ -25,8 +26,13 @@ WHOLE_OF_NOTHING = (
 )
 
 
+F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
 def axes_of(dim, ndim, name="dim"):
     """`dim` as a tuple of axes counted from the front; raises IndexError or RuntimeError as PyTorch does."""
+    if type(dim) is int and -ndim <= dim < ndim:
+        return (dim + ndim if dim < 0 else dim,)
     if dim is None:
         return tuple(range(ndim))
     dims = (dim,) if not isinstance(dim, (tuple, list)) else tuple(dim)
@@ -69,8 +75,10 @@ def _total(input, axes, wide, keepdims):
 
 
 def sum(input, dim=None, keepdim=False, *, dtype=None):
-    if dim is None and dtype is None and input.dtype.kind in "fc" and input.dtype.itemsize > 2:
-        return np.add.reduce(input, axis=None, keepdims=bool(keepdim))
+    if dtype is None and (input.dtype is F32 or input.dtype is F64 or input.dtype.kind == "c"):
+        if dim is None:
+            return np.add.reduce(input, axis=None, keepdims=bool(keepdim))
+        return sums.add(input, axes_of(dim, input.ndim), bool(keepdim))
     wide, target = _accumulator(input, dtype)
     result = _total(input, axes_of(dim, input.ndim), wide, bool(keepdim))
     return result.astype(target, copy=False)
@@ -85,6 +93,9 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None):
 
 
 def mean(input, dim=None, keepdim=False, *, dtype=None):
+    if dtype is None and (input.dtype is F32 or input.dtype is F64):
+        axes = axes_of(dim, input.ndim)
+        return sums.add(input, axes, bool(keepdim)) / input.dtype.type(count_of(input.shape, axes))
     if dtype is None and input.dtype.kind in "biu":
         names = {"b": "Bool", "u": "Byte"}
         raise RuntimeError(
@@ -100,19 +111,22 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
     axes = axes_of(dim, input.ndim)
     wide, target = _accumulator(input, dtype)
     total = _total(input, axes, wide, bool(keepdim))
-    return np.asarray(total / _count(input.shape, axes, total)).astype(target, copy=False)
+    return np.asarray(total / np.asarray(count_of(input.shape, axes), total.dtype)).astype(target, copy=False)
 
 
-def _count(shape, axes, like):
+def count_of(shape, axes):
+    """How many elements lie along `axes`."""
     count = 1
     for axis in axes:
         count *= shape[axis]
-    return np.asarray(count, like.dtype)
+    return count
 
 
 def prod(input, dim=None, keepdim=False, *, dtype=None):
     wide, target = _accumulator(input, dtype)
-    axes = None if dim is None else axis_of(dim, input.ndim) if input.ndim else ()
+    axes = None if dim is None else axis_of(dim, input.ndim)
+    if not input.ndim:
+        axes = ()
     return np.multiply.reduce(input, axis=axes, dtype=wide, keepdims=bool(keepdim)).astype(target, copy=False)
 
 
@@ -164,8 +178,8 @@ def _extreme(input, dim, keepdim, name, find):
         return input.copy(), np.zeros((), np.int64)
     axis = axis_of(dim, input.ndim)
     _refuse_empty(input, (axis,), name)
-    indices = find(_sortable(input), axis=axis, keepdims=True).astype(np.int64, copy=False)
-    values = np.take_along_axis(input, indices, axis)
+    indices = find(_sortable(input), axis, keepdims=True)
+    values = along(input, indices, axis)
     if not keepdim:
         values, indices = values.squeeze(axis), indices.squeeze(axis)
     return values, indices
@@ -176,19 +190,19 @@ def _sortable(input):
 
 
 def max_dim(input, dim, keepdim=False):
-    return _extreme(input, dim, keepdim, "max", np.argmax)
+    return _extreme(input, dim, keepdim, "max", np.ndarray.argmax)
 
 
 def min_dim(input, dim, keepdim=False):
-    return _extreme(input, dim, keepdim, "min", np.argmin)
+    return _extreme(input, dim, keepdim, "min", np.ndarray.argmin)
 
 
 def argmax(input, dim=None, keepdim=False):
-    return _arg(input, dim, keepdim, np.argmax, "argmax")
+    return _arg(input, dim, keepdim, np.ndarray.argmax, "argmax")
 
 
 def argmin(input, dim=None, keepdim=False):
-    return _arg(input, dim, keepdim, np.argmin, "argmin")
+    return _arg(input, dim, keepdim, np.ndarray.argmin, "argmin")
 
 
 def _arg(input, dim, keepdim, find, name):
@@ -207,20 +221,25 @@ def _arg(input, dim, keepdim, find, name):
         return result.reshape((1,) * input.ndim) if keepdim else result
     axis = axis_of(dim, input.ndim)
     _refuse_empty(input, (axis,), name)
-    return np.asarray(find(_sortable(input), axis=axis, keepdims=bool(keepdim)), np.int64)
+    return np.asarray(find(_sortable(input), axis, keepdims=bool(keepdim)), np.int64)
 
 
 def truth(input):
     return input if input.dtype.kind == "b" else input != 0
 
 
+def questioned_axes(dim, ndim):
+    """The axes over which `any` and `all` go: of an empty list none, where other reductions take all."""
+    return () if isinstance(dim, (tuple, list)) and not dim else axes_of(dim, ndim)
+
+
 def all(input, dim=None, keepdim=False):
-    result = np.logical_and.reduce(truth(input), axis=axes_of(dim, input.ndim), keepdims=bool(keepdim))
+    result = np.logical_and.reduce(truth(input), axis=questioned_axes(dim, input.ndim), keepdims=bool(keepdim))
     return np.asarray(result).astype(np.uint8) if input.dtype == np.uint8 else result
 
 
 def any(input, dim=None, keepdim=False):
-    result = np.logical_or.reduce(truth(input), axis=axes_of(dim, input.ndim), keepdims=bool(keepdim))
+    result = np.logical_or.reduce(truth(input), axis=questioned_axes(dim, input.ndim), keepdims=bool(keepdim))
     return np.asarray(result).astype(np.uint8) if input.dtype == np.uint8 else result
 
 
@@ -230,21 +249,22 @@ def count_nonzero(input, dim=None):
 
 def var(input, dim=None, correction=1, keepdim=False):
     """The mean square distance from the mean, in two passes; `correction` is taken from the count."""
+    return _moments(input, dim, correction, keepdim)[0]
+
+
+def _moments(input, dim, correction, keepdim):
+    """(variance, mean with the reduced dimensions kept), both in the width in which they are summed."""
     if input.dtype.kind in "biu":
         raise RuntimeError("std and var only support floating point and complex dtypes")
     axes = axes_of(dim, input.ndim)
     wide, target = _accumulator(input, None)
-    work = input.astype(wide, copy=False)
-    center = mean(work, axes if axes else (), True) if input.ndim else work
+    work = input if wide is input.dtype else input.astype(wide)
+    center = mean(work, axes, True) if axes else work
     deviation = work - center
     square = (deviation.real**2 + deviation.imag**2) if work.dtype.kind == "c" else deviation * deviation
     total = sums.add(square, axes, bool(keepdim))
-    count = 1
-    for axis in axes:
-        count *= input.shape[axis]
-    with np.errstate(all="ignore"):
-        result = np.asarray(total) / np.asarray(max(count - correction, 0), total.dtype)
-    return result.astype(target if target.kind != "c" else result.dtype, copy=False)
+    result = total / total.dtype.type(max(count_of(input.shape, axes) - correction, 0))
+    return (np.asarray(result).astype(target) if wide is not target else result), center
 
 
 def std(input, dim=None, correction=1, keepdim=False):
@@ -252,11 +272,13 @@ def std(input, dim=None, correction=1, keepdim=False):
 
 
 def var_mean(input, dim=None, correction=1, keepdim=False):
-    return var(input, dim, correction, keepdim), mean(input, dim, keepdim)
+    variance, center = _moments(input, dim, correction, keepdim)
+    return variance, center.reshape(np.shape(variance)).astype(input.dtype, copy=False)
 
 
 def std_mean(input, dim=None, correction=1, keepdim=False):
-    return std(input, dim, correction, keepdim), mean(input, dim, keepdim)
+    variance, center = var_mean(input, dim, correction, keepdim)
+    return np.sqrt(variance), center
 
 
 def logsumexp(input, dim, keepdim=False):
@@ -281,7 +303,8 @@ def softmax(input, dim, *, dtype=None):
     work, axis, target = _soft_input(input, dim, dtype, "softmax")
     if not work.size:
         return work.astype(target)
-    e = np.exp(work - np.maximum.reduce(work, axis=axis, keepdims=True))
+    e = work - np.maximum.reduce(work, axis=axis, keepdims=True)
+    e = np.exp(e, out=e) if type(e) is np.ndarray else np.exp(e)
     e /= np.add.reduce(e, axis=axis, keepdims=True)
     return e.astype(target, copy=False)
 
@@ -304,15 +327,18 @@ def log_softmax(input, dim, *, dtype=None):
 def _soft_input(input, dim, dtype, name):
     if dtype is not None:
         input = input.astype(dtype.numpy)
-    elif input.dtype.kind in "biu":
-        raise NotImplementedError(f"\"{name}_lastdim_kernel_impl\" not implemented for 'Long'")
+    elif input.dtype is F32 and input.ndim:
+        return input, axis_of(dim, input.ndim), F32
+    refuse(input, f"{name}_lastdim_kernel_impl", "biuc")
     axis = axis_of(dim, input.ndim)
     work = input.astype(np.float32) if is_half(input.dtype) else input
     return work, (axis if input.ndim else None), input.dtype
 
 
-def _scan_dtype(input, dtype):
+def _scan_dtype(input, dtype, name):
     if dtype is not None:
+        if dtype.name == "bool":
+            raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
         return dtype.numpy
     return np.dtype(np.int64) if input.dtype.kind in "biu" else input.dtype
 
@@ -326,7 +352,7 @@ def _scan_width(target):
 
 def cumsum(input, dim, *, dtype=None):
     axis = axis_of(dim, input.ndim)
-    target = _scan_dtype(input, dtype)
+    target = _scan_dtype(input, dtype, "cumsum")
     if input.ndim == 0:
         return input.astype(target)
     return np.add.accumulate(input, axis=axis, dtype=_scan_width(target)).astype(target, copy=False)
@@ -334,7 +360,7 @@ def cumsum(input, dim, *, dtype=None):
 
 def cumprod(input, dim, *, dtype=None):
     axis = axis_of(dim, input.ndim)
-    target = _scan_dtype(input, dtype)
+    target = _scan_dtype(input, dtype, "cumprod")
     if input.ndim == 0:
         return input.astype(target)
     return np.multiply.accumulate(input, axis=axis, dtype=_scan_width(target)).astype(target, copy=False)

@@ -1,24 +1,24 @@
 """Views and rearrangements of arrays. A function documented as a view shares memory with its input."""
 
-import numpy as np
-from numpy.lib.stride_tricks import as_strided as strided_window
+import math
 
+import numpy as np
+from numpy.lib.stride_tricks import as_strided as strided_anywhere
+
+from wengert.kernels.indexing import put_along_
 from wengert.kernels.reductions import axes_of, axis_of
 
 
 def resolve_shape(shape, size):
     """`shape` with a -1 worked out; raises RuntimeError unless it holds `size` elements."""
-    shape = tuple(int(n) for n in shape)
-    unknown = [i for i, n in enumerate(shape) if n == -1]
-    if len(unknown) > 1:
+    shape = tuple(map(int, shape))
+    unknown = shape.count(-1)
+    if unknown > 1:
         raise RuntimeError("only one dimension can be inferred")
-    for n in shape:
-        if n < -1:
-            raise RuntimeError(f"invalid shape dimension {n} at index {shape.index(n)} of shape {list(shape)}")
-    known = 1
-    for n in shape:
-        if n != -1:
-            known *= n
+    if shape and min(shape) < -1:
+        i, n = next((i, n) for i, n in enumerate(shape) if n < -1)
+        raise RuntimeError(f"invalid shape dimension {n} at index {i} of shape {list(shape)}")
+    known = math.prod(shape) * (-1) ** unknown
     if unknown:
         if known == 0:
             if size == 0:
@@ -30,7 +30,8 @@ def resolve_shape(shape, size):
             raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}")
         if size % known:
             raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}")
-        shape = shape[: unknown[0]] + (size // known,) + shape[unknown[0] + 1 :]
+        place = shape.index(-1)
+        shape = shape[:place] + (size // known,) + shape[place + 1 :]
     elif known != size:
         raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}")
     return shape
@@ -51,6 +52,19 @@ def view(input, size):
             "contiguous subspaces). Use .reshape(...) instead."
         )
     return window(input, size, strides)
+
+
+def strided_window(array, shape, strides, writeable=True):
+    """A view of this shape with these strides in bytes, from the first element of `array` and within its extent.
+
+    NumPy's `as_strided` looks beyond an array's extent too, at ten times the price.
+    """
+    if not array.flags.c_contiguous or not array.size:
+        return strided_anywhere(array, shape, strides, writeable=writeable)
+    found = np.ndarray(shape, array.dtype, array, 0, strides)
+    if not writeable:
+        found.flags.writeable = False
+    return found
 
 
 def window(array, shape, strides):
@@ -104,45 +118,50 @@ def reshape_to(input, shape):
 
 def expand(input, size):
     """Dimensions of one element repeated without a copy; -1 keeps a dimension; a view."""
-    size = tuple(int(n) for n in size)
-    extra = len(size) - input.ndim
+    shape = input.shape
+    extra = len(size) - len(shape)
     if extra < 0:
-        raise RuntimeError(
-            f"expand(torch.FloatTensor{{{list(input.shape)}}}, size={list(size)}): the number of sizes provided "
-            f"({len(size)}) "
-            f"must be greater or equal to the number of dimensions in the tensor ({input.ndim})"
-        )
-    full, strides = [], []
-    for i, n in enumerate(size):
-        have = input.shape[i - extra] if i >= extra else None
-        if have is None:
-            if n < 0:
-                raise RuntimeError(
-                    f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}"
-                )
-            full.append(n)
-            strides.append(0)
-            continue
-        if n == -1 or n == have:
-            full.append(have)
-            strides.append(input.strides[i - extra])
-        elif have == 1:
-            if n < 0:
-                raise RuntimeError(f"invalid size {n} in expand")
-            full.append(n)
-            strides.append(0)
-        else:
-            raise RuntimeError(
-                f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton "
-                f"dimension {i}.  "
-                f"Target sizes: {list(size)}.  Tensor sizes: {list(input.shape)}"
-            )
-    for i in range(extra - 1, -1, -1):  # a new dimension of one element steps over all that is inside of it
-        if full[i] == 1:
+        raise cannot_expand(shape, size)
+    full, strides = list(size), [0] * extra + list(input.strides)
+    for i, have in enumerate(shape, extra):
+        n = full[i]
+        if n == -1:
+            full[i] = have
+        elif n != have:
+            if have != 1 or n < 0:
+                raise cannot_expand(shape, size)
+            strides[i] = 0
+    for i in range(extra - 1, -1, -1):
+        if full[i] < 0:
+            raise cannot_expand(shape, size)
+        if full[i] == 1:  # a new dimension of one element steps over all that is inside of it
             strides[i] = full[i + 1] * strides[i + 1] if i + 1 < len(full) else input.itemsize
     # One element in several places may be read, not written; without such a place it is a view like any other.
-    repeats = 0 not in full and any(s == 0 and n > 1 for s, n in zip(strides, full, strict=True))
-    return strided_window(input, tuple(full), tuple(strides), writeable=not repeats and input.flags.writeable)
+    repeats = 0 in strides and 0 not in full and any(s == 0 and n > 1 for s, n in zip(strides, full, strict=True))
+    return strided_window(input, tuple(full), tuple(strides), not repeats and input.flags.writeable)
+
+
+def cannot_expand(shape, size):
+    """The error for a shape that can't be seen in this size."""
+    extra = len(size) - len(shape)
+    if extra < 0:
+        return RuntimeError(
+            f"expand(torch.FloatTensor{{{list(shape)}}}, size={list(size)}): the number of sizes provided "
+            f"({len(size)}) must be greater or equal to the number of dimensions in the tensor ({len(shape)})"
+        )
+    for i, n in enumerate(size[:extra]):
+        if n < 0:
+            return RuntimeError(
+                f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}"
+            )
+    i, n, have = next((i, n, m) for i, (n, m) in enumerate(zip(size[extra:], shape, strict=True), extra)
+                      if n not in (-1, m) and (m != 1 or n < 0))  # fmt: skip
+    if have == 1:
+        return RuntimeError(f"invalid size {n} in expand")
+    return RuntimeError(
+        f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton "
+        f"dimension {i}.  Target sizes: {list(size)}.  Tensor sizes: {list(shape)}"
+    )
 
 
 def expand_to(input, shape):
@@ -159,16 +178,18 @@ def transpose(input, dim0, dim1):
 
 
 def permute(input, dims):
-    dims = tuple(dims)
+    try:
+        return input.transpose(dims)
+    except ValueError:
+        pass  # what is wrong is said below
     if len(dims) != input.ndim:
         raise RuntimeError(
             "permute: number of dimensions in the tensor input does not match the length of the desired ordering "
             f"of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(dims)}"
         )
-    axes = tuple(axis_of(d, input.ndim) for d in dims)
-    if len(set(axes)) != len(axes):
-        raise RuntimeError("permute(): duplicate dims are not allowed.")
-    return input.transpose(axes)
+    for d in dims:
+        axis_of(d, input.ndim)
+    raise RuntimeError("permute(): duplicate dims are not allowed.")
 
 
 def t(input):
@@ -471,7 +492,7 @@ def stack(tensors, dim=0):
 def put_along(input, indices, shape, dim):
     """Zeros of `shape` with the elements of `input` at `indices` along `dim` (no two alike in one line)."""
     result = np.zeros(shape, input.dtype)
-    np.put_along_axis(result, indices, input, axis_of(dim, len(shape)))
+    put_along_(result, indices, input, axis_of(dim, len(shape)))
     return result
 
 
@@ -519,7 +540,7 @@ def as_strided(input, size, stride, storage_offset=None):
             f"storage size of {reach * item} are out of bounds for storage of size {available * item}"
         )
     raw = (
-        strided_window(
+        strided_anywhere(
             root.reshape(-1)[:1] if root.size else root, (available,), (item,), writeable=input.flags.writeable
         )
         if root.itemsize == item and root.dtype == input.dtype
@@ -532,7 +553,7 @@ def as_strided(input, size, stride, storage_offset=None):
 
 def _raw(root, available, like):
     """The storage of `root` as a line of elements of another dtype."""
-    line = strided_window(root.view(np.uint8).reshape(-1)[:1], (available * like.itemsize,), (1,))
+    line = strided_anywhere(root.view(np.uint8).reshape(-1)[:1], (available * like.itemsize,), (1,))
     return line.view(like.dtype)
 
 

@@ -12,12 +12,16 @@ import functools
 import ml_dtypes
 import numpy as np
 
+from wengert.kernels.choices import offered
 from wengert.kernels.indexing import along, like_source, scalar_name, wrap_dim
 
 
 def _sortable(input):
     """The array in a dtype that NumPy sorts with NaN last: the small floats of ml_dtypes go through float32."""
-    return input.astype(np.float32) if input.dtype.kind == "V" or input.dtype in _SMALL else input
+    dtype = input.dtype
+    if dtype.itemsize < 4 and dtype.kind in "fV" and dtype in _SMALL:
+        return input.astype(np.float32)
+    return input
 
 
 _SMALL = (ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2)
@@ -107,6 +111,9 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     _refuse(input, "c", RuntimeError(" topk does not support complex dtypes on CPU"))
     if input.ndim == 0:
         return input.copy(), np.zeros((), np.int64)
+    fast = offered("sorting.topk", input.size, input, k, dim, largest)
+    if fast is not None:
+        return fast
     candidates = _candidates(_sortable(input), dim, k, largest) if size > 256 and 0 < k * 8 < size else None
     if candidates is None:
         indices = _slice(_order(input, dim, largest), dim, 0, k)
@@ -226,6 +233,7 @@ def median_of_all(input, ignore_nan=False):
         return np.asarray(np.nan).astype(input.dtype)
     flat = input.reshape(-1)
     _refuse(input, "b", NotImplementedError("\"median_cpu\" not implemented for 'Bool'"))
+    _refuse(input, "c", NotImplementedError('"median_cpu" not implemented for complex dtypes'))
     keys = _sortable(flat)
     if keys.dtype.kind == "f" and np.isnan(keys).any():
         keys = keys[~np.isnan(keys)]
@@ -327,6 +335,7 @@ def unique(input, return_inverse=False, return_counts=False, dim=None):
 
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """`input` without elements (or slices along `dim`) that equal the one before; returns as :func:`unique`."""
+    _refuse(input, "c", NotImplementedError('"unique" not implemented for complex dtypes'))
     if dim is None:
         flat = input.reshape(-1)
         starts = _starts(flat[1:] != flat[:-1], flat.size)
@@ -403,6 +412,9 @@ def searchsorted(sorted_sequence, values, out_int32=False, right=False, side=Non
 
 def _check_search(sequence, values, right, side, sorter):
     name = "torch.searchsorted()"
+    if values.dtype == sequence.dtype and values.size:
+        for kind in "bc":
+            _refuse(sequence, kind, NotImplementedError('"searchsorted_out_cpu" not implemented for this dtype'))
     if side not in (None, "left", "right"):
         raise RuntimeError(f"{name}: side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:

@@ -1,4 +1,5 @@
-"""Sums over leading axes, whose error hardly grows with their length.
+"""Sums of gradients: of those that meet at a node, and over leading axes with an error that hardly grows with their
+length.
 
 NumPy adds the numbers of a row in pairs, pairs of pairs and so on, but it adds rows to each other one after the other:
 the error of a column's sum grows with the number of rows, and the gradient of a bias is such a sum over the batch.
@@ -6,11 +7,51 @@ Here rows are added in blocks of 64, the sums of the blocks likewise, and so on.
 of ones with it, in which BLAS keeps several columns in registers: less than half the time of NumPy's sum.
 """
 
+from sys import getrefcount
+
 import numpy as np
 
+from wengert.kernels import choices
 from wengert.kernels.choices import by_size
 
 BLOCK = 64  # rows that are added one after the other
+LARGE, ADD = choices.pointwise("add", np.add, lambda: np.add) or (1 << 62, None)
+
+
+def large(a, b):
+    """Whether two arrays are alike, and large enough for the threads to add them."""
+    if not choices.state.active or type(a) is not np.ndarray or type(b) is not np.ndarray or a.size < LARGE:
+        return False
+    return a.dtype is b.dtype and a.shape == b.shape
+
+
+def count(array):
+    """References to an array while a function of one argument looks at it."""
+    return getrefcount(array)
+
+
+def of_one_holder():
+    """`count` for an array that only the caller holds (newer Pythons count their own references less often)."""
+    array = np.empty(0)
+    return count(array)
+
+
+ALONE = of_one_holder()
+
+
+def plus(a, b):
+    """``a + b``, written over `a` where that is large and nobody but the caller holds it."""
+    if not large(a, b):
+        return a + b
+    if getrefcount(a) == ALONE and a.base is None and a.flags.writeable and ADD.into(a, a, b):
+        return a
+    return ADD(a, b)
+
+
+def add_to(a, b):
+    """``a += b`` for an array `a`."""
+    if not large(a, b) or not ADD.into(a, a, b):
+        np.add(a, b, out=a)
 
 
 @by_size
@@ -34,7 +75,8 @@ def add(array, axes, keepdims=False):
     leading = 0
     while leading in axes:
         leading += 1
-    if not 0 < leading < array.ndim or array.size <= BLOCK:
+    few = array.size <= BLOCK or (leading == 1 and array.size <= 4096 and len(array) <= BLOCK)
+    if few or not 0 < leading < array.ndim:
         return np.add.reduce(array, axes, keepdims=keepdims)
     total = add_rows(array.reshape(-1, *array.shape[leading:]))
     if len(axes) > leading:

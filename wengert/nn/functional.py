@@ -58,19 +58,19 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None):
     """exp(input) over its sum along `dim`."""
     if type(input) is not Tensor and has_torch_function_unary(input):
         return handle_torch_function(softmax, (input,), input, dim=dim, _stacklevel=_stacklevel, dtype=dtype)
-    return input.softmax(_dim_or_default("softmax", input, dim), dtype=dtype)
+    dim = _dim_or_default("softmax", input) if dim is None else dim
+    return input.softmax(dim) if dtype is None else input.softmax(dim, dtype=dtype)
 
 
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     """The logarithm of softmax, computed so that it does not overflow."""
     if type(input) is not Tensor and has_torch_function_unary(input):
         return handle_torch_function(log_softmax, (input,), input, dim=dim, _stacklevel=_stacklevel, dtype=dtype)
-    return input.log_softmax(_dim_or_default("log_softmax", input, dim), dtype=dtype)
+    dim = _dim_or_default("log_softmax", input) if dim is None else dim
+    return input.log_softmax(dim) if dtype is None else input.log_softmax(dim, dtype=dtype)
 
 
-def _dim_or_default(name, input, dim):
-    if dim is not None:
-        return dim
+def _dim_or_default(name, input):
     import warnings
 
     warnings.warn(

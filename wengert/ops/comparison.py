@@ -75,6 +75,8 @@ def isreal(input):
 def _aminmax(input, *, dim=None, keepdim=False):
     if input.dtype.kind == "c":
         raise NotImplementedError("\"aminmax_kernel\" not implemented for 'ComplexFloat'")
+    if isinstance(dim, (tuple, list)):
+        raise TypeError(f"aminmax(): argument 'dim' must be int, not {type(dim).__name__}")
     axes = axes_of(dim, input.ndim)
     if not input.size and (dim is None or any(input.shape[a] == 0 for a in axes)):
         if dim is None:

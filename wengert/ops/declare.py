@@ -70,6 +70,7 @@ class Operation:
     takes_number = False  # whether a Python number may stand for the second of two tensors
     public = None  # the operation as whose usual case this one is called
     namespace = ""  # where the function is public: "" is torch itself
+    known_as = None  # the name under which it is found there, where that is not its own
     next_functions = None  # a property of its nodes that shows their edges otherwise than in the order of its inputs
 
     def __init__(self, name, kernel, doc=None):
@@ -210,6 +211,8 @@ class Operation:
             if parameter.kind is parameter.KEYWORD_ONLY:
                 if values[name] is not parameter.default:
                     kwargs[name] = values[name]
+            elif parameter.kind is parameter.VAR_POSITIONAL:
+                args.extend(values[name])
             else:
                 args.append(values[name])
         while args and len(args) > 1 and args[-1] is list(self.signature.values())[len(args) - 1].default:
@@ -309,12 +312,12 @@ class Composite(Operation):
         name = self.name
 
         def function(*args, **kwargs):
-            if rare.active or not PLAIN.issuperset(map(type, args)) or kwargs:
+            if rare.active or not PLAIN.issuperset(map(type, (*args, *kwargs.values()) if kwargs else args)):
                 overridden = overriding((*args, *kwargs.values()), None)
                 if overridden:
                     from wengert import overrides
 
-                    return overrides.handle(function, overridden, args, kwargs)
+                    return overrides.handle(function, overridden, self.as_told(args), kwargs)
                 if rare.active and (recast := rare.recast(name, "out" in kwargs)) is not None:
                     return recast(lambda args, kwargs: function(*args, **kwargs), (args, kwargs))
             out = kwargs.pop("out", None) if "out" in kwargs and "out" not in self.signature else None
@@ -336,6 +339,10 @@ class Composite(Operation):
         function.__module__ = self.module
         function.__wrapped__ = run
         return function
+
+    def as_told(self, args):
+        """The arguments as classes that override the operation are told them."""
+        return args
 
     def general(self, values, out=None, kind="function"):
         signature = self.signature
@@ -385,7 +392,7 @@ class Choice(Operation):
         def function(*args, **kwargs):
             if usual is not None and not kwargs and len(args) == 2:
                 return usual(*args)
-            if rare.active or not PLAIN.issuperset(map(type, args)) or kwargs:
+            if rare.active or not PLAIN.issuperset(map(type, (*args, *kwargs.values()) if kwargs else args)):
                 overridden = overriding((*args, *kwargs.values()), None)
                 if overridden:
                     from wengert import overrides
@@ -583,9 +590,10 @@ class Pointwise(Primitive):
 
     def __init__(
         self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None,
-        numbers=True, mostly_numbers=(), **options
+        numbers=True, mostly_numbers=(), real=None, **options
     ):
         super().__init__(name, kernel, derivatives, **options)
+        self.real = real  # the error for complex numbers, where PyTorch has no kernel for them
         self.mostly_numbers = mostly_numbers  # operands that are numbers, or None, in most programs
         self.numbers = numbers  # which operands may be numbers: all (True), none, or those named
         self.check = check  # refuses arguments that the kernel could take and PyTorch does not
@@ -622,6 +630,7 @@ class Pointwise(Primitive):
             return values
         self.check_types(values)
         common = self.common_dtype(values)
+        self.refuse_complex(common)
         if self.check is not None:
             self.check(values)
         return {
@@ -640,7 +649,11 @@ class Pointwise(Primitive):
             operand = values[name]
             if (operand.__class__ is not Tensor and operand.__class__ is not Parameter) or operand.dtype is not dtype:
                 return False
-        return self.promote != "float" or dtype.differentiable
+        return (self.promote != "float" or dtype.differentiable) and not (self.real and dtype.is_complex)
+
+    def refuse_complex(self, dtype):
+        if self.real and dtype.is_complex:
+            raise real_only(self.real, dtype)
 
     def operand_dtype(self, name, value, common):
         """The dtype to which an operand is converted: the common one, but for a number after 16-bit floats that PyTorch
@@ -702,6 +715,7 @@ class Pointwise(Primitive):
         self.check_types(values)
         target = values[self.tensors[0]]
         common = self.common_dtype(values)
+        self.refuse_complex(common)
         if self.check is not None:
             self.check(values)
         result = dtypes.bool_ if self.promote == "bool" else common
@@ -715,6 +729,13 @@ class Pointwise(Primitive):
         return values
 
 
+def real_only(kernel, dtype):
+    """The error for complex numbers: of a kernel's name, or a sentence that is one already."""
+    if " " in kernel:
+        return RuntimeError(kernel)
+    return NotImplementedError(f"\"{kernel}\" not implemented for '{dtypes.SCALAR_NAMES[dtype]}'")
+
+
 # Types of arguments that never take part in operations of their own accord.
 PLAIN = frozenset({Tensor, Parameter, int, float, bool, complex, str, type(None), dtypes.dtype})
 
@@ -726,10 +747,10 @@ def overriding(values, out):
     if not PLAIN.issuperset(map(type, values)):
         for value in values:
             kind = type(value)
-            if kind is Tensor or kind is Parameter or value is None or kind in (int, float, bool, str):
+            if kind in PLAIN:
                 continue
             if kind is tuple or kind is list:
-                if any(type(v) not in (int, float, Tensor) for v in value):
+                if not PLAIN.issuperset(map(type, value)):
                     inner = overriding(value, None)
                     found = (found or []) + list(inner or ())
             elif hasattr(kind, "__torch_function__") and not getattr(kind, "_plain_override", False):
@@ -849,7 +870,7 @@ Tensor._tangent = None
 def pointwise(name, kernel, *, promote="same", function=True, method=True, inplace=True, alias=(), namespace="",
               doc=None,
               tensors=None, unpromoted=(), check=None, residuals=(), holomorphic=True, node=None, scalar_node=None,
-              numbers=True, mostly_numbers=(), **derivatives):  # fmt: skip
+              numbers=True, mostly_numbers=(), real=None, **derivatives):  # fmt: skip
     """Declare an operation on corresponding elements.
 
     Args:
@@ -858,12 +879,13 @@ def pointwise(name, kernel, *, promote="same", function=True, method=True, inpla
         promote: the dtype of the result: "same" as the promoted inputs, at least "float", or "bool".
         numbers: which operands may be numbers: all (True), none (False), or those named.
         mostly_numbers: operands that are numbers in most programs, where there are more than two.
+        real: for an operation that complex numbers don't have, the name of PyTorch's kernel, or its sentence.
         derivatives: for each differentiable parameter, a formula whose parameter names say what it needs.
     """
     operation = Pointwise(
         name, kernel, derivatives, promote=promote, tensors=tensors, residuals=residuals, holomorphic=holomorphic,
         node=node, scalar_node=scalar_node, unpromoted=unpromoted, check=check, numbers=numbers,
-        mostly_numbers=mostly_numbers, doc=doc,
+        mostly_numbers=mostly_numbers, real=real, doc=doc,
     )  # fmt: skip
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 
@@ -921,15 +943,18 @@ class Variadic(Operation):
         binder = inspect.Signature(parameters)
         usual = {p.name: p.default for p in parameters}
         optional = all(p.default is not p.empty for p in parameters[1:])
+        defaults = tuple(usual.values())
+        options = dict(list(usual.items())[1:])
 
         def function(*args, out=None, **kwargs):
-            if optional and args and (not kwargs or len(args) == 1) and out is None and not rare.active:
-                values = {**usual, **dict(zip(usual, args)), **kwargs}
-                if len(args) <= len(values) == len(usual) and alike(args[0]):
-                    try:
-                        return self.body(values)
-                    except UNFORESEEN as error:
-                        raise self.misplaced(error, args, kwargs) from None
+            if optional and args and out is None and not rare.active and alike(args[0]):
+                try:
+                    if not kwargs and len(args) <= len(defaults):
+                        return self.common(*args, *defaults[len(args) :])
+                    if len(args) == 1 and kwargs.keys() <= options.keys():
+                        return self.common(*args, *{**options, **kwargs}.values())
+                except UNFORESEEN as error:
+                    raise self.misplaced(error, args, kwargs) from None
             try:
                 bound = binder.bind(*args, **kwargs)
             except TypeError as error:
@@ -965,14 +990,17 @@ class Variadic(Operation):
         return values
 
     def body(self, values):
-        tensors, *rest = values.values()
+        return self.common(*values.values())
+
+    def common(self, tensors, *rest):
+        """The common path: join the arrays, and record."""
         arrays = [t._array for t in tensors]
         try:
             r = self.kernel(arrays, *rest)
         except Exception as error:
             r = recover(self, error, (arrays, *rest), self.kernel)
         t = wrap(r, tensors[0].dtype if r.dtype is arrays[0].dtype else None)
-        if self.formula is not None and grad_mode.enabled:
+        if grad_mode.enabled and self.formula is not None:
             edges = [x._node for x in tensors]
             if edges.count(None) != len(edges):
                 t._node = self.record(t, tensors, edges, rest)
@@ -987,7 +1015,7 @@ class Variadic(Operation):
         node.shape = t._array.shape
         node.hooks = None
         node.s_shapes = [x._array.shape for x in tensors]
-        node.s_values = tuple(rest)
+        node.s_values = rest
         keeps = "tensors" in formula_parameters(self.formula)
         node.s_tensors = tuple(tensors) if keeps else None
         node.versions = tuple(graph.version_of(x) for x in tensors) if keeps else None

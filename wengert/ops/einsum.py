@@ -301,3 +301,13 @@ def einsum(*args):
             "subscripts list"
         )
     return planned(inputs, output, tuple(operand._array.shape for operand in operands)).take(operands)
+
+
+def one_by_one(args):
+    """The arguments of `einsum` with the operands of a list as arguments of their own: so overrides are told them."""
+    equation, *operands = args
+    listed = len(operands) == 1 and isinstance(operands[0], (list, tuple))
+    return (equation, *operands[0]) if listed else args
+
+
+einsum.as_told = one_by_one

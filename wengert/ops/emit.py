@@ -184,7 +184,7 @@ def large_kernel(op):
     reference = by_dtype(op) if halves.widens_kernel(op) else op.kernel
     found = choices.named(choices.name_of(op.kernel), reference)
     if found is None and op.promote:
-        found = choices.pointwise(op.name, reference, lambda: recordable(op.kernel))
+        found = choices.pointwise(op.name, reference, lambda: recordable(op.kernel), not halves.widens_kernel(op))
     return found
 
 
@@ -200,7 +200,8 @@ def large_formula(op, name, formula, on_arrays):
         return None
     found = choices.named(f"{choices.name_of(op.kernel)}/{name}", on_arrays)
     if found is None and op.promote and name is not None:
-        found = choices.pointwise(f"{op.name}/{name}", on_arrays, lambda: recordable(formula))
+        stepwise = not halves.widens_formulas(op)
+        found = choices.pointwise(f"{op.name}/{name}", on_arrays, lambda: recordable(formula), stepwise)
     return found
 
 
@@ -340,6 +341,7 @@ class Emitter:
         )
         function.__doc__ = op.doc or f"{name}({', '.join(op.signature)})"
         function.__module__ = op.module
+        function.__qualname__ = op.known_as or name
         function.operation = op
         if self.needed():
             written = inspect.signature(function)
@@ -438,6 +440,8 @@ class Emitter:
                 tests.append(f"({missing}{first}.dtype is {other}.dtype)")
             if op.promote == "float":
                 tests.append(f"{first}.dtype.differentiable")
+            if op.real:
+                tests.append(f"not {first}.dtype.is_complex")
             if self.inplace and op.promote == "bool":
                 tests.append(f"{first}.dtype is bool_")
         if self.has_out():

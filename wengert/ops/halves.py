@@ -34,7 +34,7 @@ OTHERS = frozenset(
 
 
 # Of these those whose kernels see to it themselves.
-SEEN_TO = frozenset({"mm", "bmm", "matmul", "linear"})
+SEEN_TO = frozenset({"mm", "bmm", "matmul", "linear", "mean", "prod", "cumprod"})
 # And those that refuse operands of different dtypes, and must see what they were given.
 OF_ONE_DTYPE = frozenset("addmm addmv baddbmm linear matmul mm mv bmm dot".split())  # noqa: SIM905
 

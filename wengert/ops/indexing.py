@@ -403,9 +403,11 @@ writing(mask_with_tensor, lambda input, mask, value: kernels.masked_fill_(input,
 
 
 def real_enough(value, input):
-    """`value`, refused if it is complex and `input` is not."""
+    """`value` (of no dimensions), refused if it has an imaginary part that `input` has no room for."""
     if value.dtype.kind == "c" and input.dtype.kind != "c":
-        raise overflow(input.dtype)
+        if value.imag != 0:
+            raise overflow(input.dtype)
+        return value.real
     return value
 
 
@@ -894,10 +896,19 @@ def getitem(self, index):
                 return as_view_of(self, self._array[index])
             if kind is tuple and (key := numpy_key(index)) is not None:
                 return as_view_of(self, self._array[key])
+            if index is Ellipsis:
+                return as_view_of(self, self._array[...])
         except (IndexError, TypeError):
             pass  # said below, in PyTorch's words
     elif kind is int and (extents := self._array.shape) and -extents[0] <= index < extents[0]:
         return row.function(self, 0, index)
+    if index is None:
+        return unsqueeze.function(self, 0)
+    if kind is tuple and not rare.active and (basic := entries(index, self._array.ndim)) is not None:
+        try:
+            return viewed(self, basic)
+        except (IndexError, TypeError):
+            pass  # said below, in PyTorch's words
     if kind is slice and self._array.ndim:
         return sliced(self, 0, index)
     basic, arrays, tensors = planned(self, index)
@@ -935,9 +946,27 @@ def numpy_key(index):
                 return None
         elif entry is Ellipsis:
             seen = True
-        elif kind is not int and entry is not None:
+        elif kind is not int:  # a new dimension is one of NumPy's too, but with a stride of 0
             return None
     return index if seen else (*index, ...)
+
+
+def entries(index, ndim):
+    """A tuple of ints, slices and None, one for each dimension that an ellipsis stands for; None for other indices."""
+    used, hidden = 0, None
+    for place, entry in enumerate(index):
+        kind = type(entry)
+        if kind is int or (kind is slice and step_is_plain(entry)):
+            used += 1
+        elif entry is Ellipsis and hidden is None:
+            hidden = place
+        elif entry is not None:
+            return None
+    if used > ndim:
+        return None
+    if hidden is None:
+        return index
+    return (*index[:hidden], *(slice(None),) * (ndim - used), *index[hidden + 1 :])
 
 
 def sliced(tensor, dim, piece):
@@ -990,21 +1019,34 @@ def windowed(self, basic):
     recorded = self._node is not None or rare.active or type(self) is not Tensor
     tensor, dim = self, 0
     if not recorded:
-        array = self._array[(*basic, ...)]
+        array = with_steps(self._array, basic) if None in basic else self._array[(*basic, ...)]
         whole = array.strides == self._array.strides and array.shape == self._array.shape
         return self if whole else as_view_of(self, array)
     for entry in basic:
         if entry is None:
-            tensor = unsqueeze(tensor, dim)
+            tensor = unsqueeze.function(tensor, dim)
         elif type(entry) is int:
-            tensor = select(tensor, dim, entry)
+            tensor = select.function(tensor, dim, entry)
             continue
-        else:
+        elif entry.start is not None or entry.stop is not None or entry.step is not None:
             size = tensor._array.shape[dim]
             if not is_written_whole(entry, size):
-                tensor = slice_along(tensor, dim, *entry.indices(size))
+                tensor = slice_along.function(tensor, dim, *entry.indices(size))
         dim += 1
     return tensor
+
+
+def with_steps(array, basic):
+    """The view of `array` that a basic index names, each new dimension stepping over the one before which it stands."""
+    view = array[(*basic, ...)]
+    strides, dim, behind = list(view.strides), 0, 0
+    for entry in basic:
+        if entry is None:
+            strides[dim] = array.shape[behind] * array.strides[behind] if behind < array.ndim else array.itemsize
+        else:
+            behind += 1
+        dim += type(entry) is not int
+    return shape_kernels.strided_window(view, view.shape, tuple(strides), view.flags.writeable)
 
 
 def is_written_whole(piece, size):

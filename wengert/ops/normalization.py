@@ -45,34 +45,40 @@ gradients._on_tensors = True
 gradients._on_arrays = kernels.gradients
 
 
-def declare(node, dense=False):
-    def normalize(
-        input, weight=None, bias=None, mean=None, rstd=None, shape=None, axes=(), affine=(), fixed=False, eps=0.0
-    ):
-        return kernels.normalize(input, weight, bias, mean, rstd, shape, axes, affine, fixed)
+def by_given_statistics(
+    input, weight=None, bias=None, mean=None, rstd=None, shape=None, axes=(), affine=(), fixed=False, eps=0.0
+):
+    """`eps`, which is in `rstd` already, is for the derivatives alone."""
+    return kernels.normalize(input, weight, bias, mean, rstd, shape, axes, affine, fixed)
 
+
+def declare(name, kernel, node, joint, **options):
     return primitive(
-        "normalize", normalize, function=False, method=False, node=node, dense=dense,
-        joint_of=("input", "weight", "bias"),
-        joint=lambda g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs: gradients(
-            g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs
-        ),
+        name, kernel, function=False, method=False, node=node, joint=joint, joint_of=("input", "weight", "bias"),
+        **options,
     )  # fmt: skip
 
 
-by_batch = declare("NativeBatchNormBackward0")
-by_layer = declare("NativeLayerNormBackward0", dense=True)
-by_group = declare("NativeGroupNormBackward0")
+by_batch = declare(
+    "normalize", by_given_statistics, "NativeBatchNormBackward0",
+    lambda g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs: gradients(
+        g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, needs
+    ),
+)  # fmt: skip
 
 
-def standardized(operation, input, weight, bias, shape, axes, affine, eps):
-    """Normalize by the statistics of the input itself."""
-    mean, variance = kernels.statistics(input._array, shape, axes)
-    return operation(input, weight, bias, mean, reciprocal_root(variance, eps), shape, axes, affine, False, eps)
+def by_own_statistics(node, dense=False):
+    return declare(
+        "standardize", kernels.standardize, node,
+        lambda g, input, weight, mean, rstd, shape, axes, affine, eps, needs: gradients(
+            g, input, weight, mean, rstd, shape, axes, affine, False, eps, needs
+        ),
+        residuals=("mean", "rstd"), dense=dense,
+    )  # fmt: skip
 
 
-def reciprocal_root(variance, eps):
-    return 1 / np.sqrt(variance + variance.dtype.type(eps))
+by_layer = by_own_statistics("NativeLayerNormBackward0", dense=True)
+by_group = by_own_statistics("NativeGroupNormBackward0")
 
 
 def floating(name, input):
@@ -93,29 +99,29 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         weight, bias: (C,) or None.
         momentum: the share of the new statistics in the running ones.
     """
-    if training and math.prod(input.shape) // max(input.shape[1] if input.ndim > 1 else 1, 1) == 1:
+    shape = input._array.shape
+    ndim, size = len(shape), input._array.size
+    if training and size // max(shape[1] if ndim > 1 else 1, 1) == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
-    if not input.numel():
+    if not size:
         return empty_norm(input, weight, bias)
     check_channels(input, running_mean, running_var, weight, bias)
     one_dtype(input, weight, bias, running_mean, running_var)
     floating("batch_norm", input)
     if not training and (running_mean is None or running_var is None):
         raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
-    ndim = input.ndim
     axes = (0, *range(2, ndim))
-    shape = tuple(input.shape)
     affine = (1, shape[1], *(1,) * (ndim - 2))
     if not training:
         mean = kernels.wide(running_mean._array).reshape(affine)
-        rstd = reciprocal_root(kernels.wide(running_var._array).reshape(affine), eps)
-        return by_batch(input, weight, bias, mean, rstd, shape, axes, affine, True, eps)
+        rstd = kernels.reciprocal_root(kernels.wide(running_var._array).reshape(affine), eps)
+        return by_batch.function(input, weight, bias, mean, rstd, shape, axes, affine, True, eps)
     stored = half_parameters(input, weight, bias, running_mean, running_var)
     mean, variance, rstd = kernels.channel_statistics(input._array, shape, axes, eps, stored)
-    count = math.prod(shape) // max(shape[1], 1)
+    count = size // max(shape[1], 1)
     update(running_mean, mean.reshape(-1), momentum)
     update(running_var, variance.reshape(-1) * (count / max(count - 1, 1)), momentum)
-    return by_batch(input, weight, bias, mean, rstd, shape, axes, affine, False, eps)
+    return by_batch.function(input, weight, bias, mean, rstd, shape, axes, affine, False, eps)
 
 
 def half_parameters(input, *parameters):
@@ -136,18 +142,22 @@ def update(running, new, momentum):
     """Move a running average towards a new value."""
     if running is not None:
         array = running._array
-        array[...] = (1 - momentum) * array + momentum * new.astype(array.dtype, copy=False)
+        moved = (1 - momentum) * array
+        moved += momentum * new.astype(array.dtype, copy=False)
+        array[...] = moved
         views.bump(running)
 
 
 def check_channels(input, running_mean, running_var, weight, bias):
-    if input.ndim < 2:
-        raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
-    channels = input.shape[1]
-    given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    for name, value in given.items():
-        if value is not None and value.numel() != channels:
-            raise RuntimeError(f"{name} should contain {channels} elements not {value.numel()}")
+    shape = input._array.shape
+    if len(shape) < 2:
+        raise ValueError(f"expected at least 2D input (got {len(shape)}D input)")
+    channels = shape[1]
+    given = (running_mean, running_var, weight, bias)
+    for place, value in enumerate(given):
+        if value is not None and value._array.size != channels:
+            name = ("running_mean", "running_var", "weight", "bias")[place]
+            raise RuntimeError(f"{name} should contain {channels} elements not {value._array.size}")
 
 
 @composite(namespace="nn.functional", method=False)
@@ -166,14 +176,14 @@ def instance_norm(
     axes, affine = tuple(range(2, len(shape))), (1, shape[1], *(1,) * (len(shape) - 2))
     if not use_input_stats:
         mean = kernels.wide(running_mean._array).reshape(affine)
-        rstd = reciprocal_root(kernels.wide(running_var._array).reshape(affine), eps)
-        return by_batch(input, weight, bias, mean, rstd, shape, axes, affine, True, eps)
+        rstd = kernels.reciprocal_root(kernels.wide(running_var._array).reshape(affine), eps)
+        return by_batch.function(input, weight, bias, mean, rstd, shape, axes, affine, True, eps)
     stored = half_parameters(input, weight, bias, running_mean, running_var)
     mean, variance, rstd = kernels.channel_statistics(input._array, shape, axes, eps, stored)
     count = math.prod(shape[2:])
     update(running_mean, mean.mean(0).reshape(-1), momentum)
     update(running_var, variance.mean(0).reshape(-1) * (count / max(count - 1, 1)), momentum)
-    return by_batch(input, weight, bias, mean, rstd, shape, axes, affine, False, eps)
+    return by_batch.function(input, weight, bias, mean, rstd, shape, axes, affine, False, eps)
 
 
 # --- by layer and by group -------------------------------------------------------------------------------------------
@@ -182,8 +192,12 @@ def instance_norm(
 def trailing(normalized_shape, input, weight, bias, comma=", "):
     """The normalized shape as a tuple; raises RuntimeError unless it is the end of the input's, and that of the
     parameters."""
-    given = normalized_shape
-    normalized = (given,) if isinstance(given, int) else tuple(given)
+    normalized = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    ends_so = normalized and input._array.shape[-len(normalized) :] == normalized
+    if ends_so and (weight is None or weight._array.shape == normalized) and (
+        bias is None or bias._array.shape == normalized
+    ):
+        return normalized
     if not normalized:
         raise RuntimeError(
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
@@ -196,13 +210,11 @@ def trailing(normalized_shape, input, weight, bias, comma=", "):
                 f"{list(value.shape)} and "
                 f"normalized_shape = {list(normalized)}"
             )
-    if input._array.shape[-len(normalized) :] != normalized:
-        wanted = comma + ", ".join(map(str, normalized))
-        raise RuntimeError(
-            f"Given normalized_shape={list(normalized)}, expected input with shape [*{wanted}], but got input of size"
-            f"{list(input.shape)}"
-        )
-    return normalized
+    wanted = comma + ", ".join(map(str, normalized))
+    raise RuntimeError(
+        f"Given normalized_shape={list(normalized)}, expected input with shape [*{wanted}], but got input of size"
+        f"{list(input.shape)}"
+    )
 
 
 def one_dtype(input, *parameters):
@@ -224,7 +236,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     floating("LayerNormKernelImpl", input)
     shape = input._array.shape
     axes = tuple(range(len(shape) - len(normalized), len(shape)))
-    return standardized(by_layer, input, weight, bias, shape, axes, normalized, eps)
+    return by_layer.function(input, weight, bias, shape, axes, normalized, eps)
 
 
 @composite(namespace="nn.functional", method=False)
@@ -255,7 +267,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(shape)}")
     floating("GroupNormKernelImpl", input)
     affine = (1, channels, *(1,) * (len(shape) - 2))
-    return standardized(by_group, input, weight, bias, (n, num_groups, size), (2,), affine, eps)
+    return by_group.function(input, weight, bias, (n, num_groups, size), (2,), affine, eps)
 
 
 @composite(namespace="nn.functional", method=False)

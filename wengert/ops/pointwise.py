@@ -175,8 +175,17 @@ plain_addcmul = pointwise(
     "addcmul", kernels.addcmul, tensors=("input", "tensor1", "tensor2"), **HIDDEN, input=lambda g: g,
     tensor1=lambda g, tensor2, value: g * (tensor2 * value), tensor2=lambda g, tensor1, value: g * (tensor1 * value),
 )  # fmt: skip
+
+
+def refuse_integer_division(values):
+    """What used to be an integer division would silently become another."""
+    if not any(values[name].dtype.differentiable for name in ("tensor1", "tensor2")):
+        raise kernels.integer_addcdiv()
+
+
 plain_addcdiv = pointwise(
-    "addcdiv", kernels.addcdiv, tensors=("input", "tensor1", "tensor2"), **HIDDEN, input=lambda g: g,
+    "addcdiv", kernels.addcdiv, tensors=("input", "tensor1", "tensor2"), check=refuse_integer_division, **HIDDEN,
+    input=lambda g: g,
     tensor1=lambda g, tensor2, value: g * (value / tensor2),
     tensor2=lambda g, tensor1, tensor2, value: -g * (value * tensor1 / (tensor2 * tensor2)),
 )  # fmt: skip
@@ -311,22 +320,24 @@ gate = pointwise("threshold_backward", kernels.gate, input=lambda g, other: gate
 chosen_by = pointwise("chosen_by", lambda input, other: input, input=lambda g: g, other=lambda g: zeros_of(g), **HIDDEN)
 erf = pointwise("erf", kernels.erf, promote="float",
                 input=lambda g, input: g * (2 / math.sqrt(PI) * exp(-input * input)))
-erfc = pointwise("erfc", kernels.erfc, promote="float",
+erfc = pointwise("erfc", kernels.erfc, promote="float", real="erfc_vml_cpu",
                  input=lambda g, input: g * (-2 / math.sqrt(PI) * exp(-input * input)))
 logit = pointwise(
-    "logit", kernels.logit, promote="float",
+    "logit", kernels.logit, promote="float", real="logit_cpu",
     input=lambda g, input, eps: logit_gradient(g, input, eps),
 )  # fmt: skip
 floor = pointwise("floor", kernels.floor, input=lambda g: zeros_of(g))
 ceil = pointwise("ceil", kernels.ceil, input=lambda g: zeros_of(g))
 trunc = pointwise("trunc", kernels.trunc, input=lambda g: zeros_of(g), alias=("fix",))
-round = pointwise("round", kernels.round, input=lambda g: zeros_of(g))
+round = pointwise("round", kernels.round, real="round_vml_cpu", input=lambda g: zeros_of(g))
 frac = pointwise("frac", kernels.frac, input=lambda g: g)
 deg2rad = pointwise(
-    "deg2rad", np.deg2rad, promote="float", node="Deg2RadBackward0", input=lambda g: g * (PI / 180)
+    "deg2rad", np.deg2rad, promote="float", real="deg2rad is not supported for complex tensors.",
+    node="Deg2RadBackward0", input=lambda g: g * (PI / 180),
 )
 rad2deg = pointwise(
-    "rad2deg", np.rad2deg, promote="float", node="Rad2DegBackward0", input=lambda g: g * (180 / PI)
+    "rad2deg", np.rad2deg, promote="float", real="rad2deg is not supported for complex tensors.",
+    node="Rad2DegBackward0", input=lambda g: g * (180 / PI),
 )
 angle = pointwise("angle", kernels.angle, promote="float", holomorphic=False, inplace=False,
                   input=lambda g, input: angle_gradient(g, input))  # fmt: skip
@@ -335,11 +346,11 @@ nan_to_num = pointwise(
     "nan_to_num", kernels.nan_to_num, input=lambda g, input: select(isfinite(input), g, zeros_of(g)),
 )  # fmt: skip
 softplus = pointwise(
-    "softplus", kernels.softplus, function=False, method=False, inplace=False,
+    "softplus", kernels.softplus, real="softplus_cpu", function=False, method=False, inplace=False,
     input=lambda g, input, beta, threshold: select(input * beta > threshold, g, g * sigmoid(input * beta)),
 )  # fmt: skip
 threshold = pointwise(
-    "threshold", kernels.threshold, method=False, inplace=False,
+    "threshold", kernels.threshold, real="threshold_cpu", method=False, inplace=False,
     input=lambda g, input, threshold: chosen_by(select(input <= threshold, 0, g), input),
 )  # fmt: skip
 clone_of = pointwise("clone", kernels.clone, input=lambda g: g, **HIDDEN)
@@ -403,12 +414,12 @@ minimum = pointwise(
     other=lambda g, input, other: select(input == other, g / 2, select(input < other, 0, g)),
 )  # fmt: skip
 fmax = pointwise(
-    "fmax", np.fmax, inplace=False, numbers=False,
+    "fmax", np.fmax, inplace=False, numbers=False, real="fmax not implemented for complex tensors.",
     input=lambda g, input, other: select((input >= other) | isnan(other), g, 0),
     other=lambda g, input, other: select((input >= other) | isnan(other), 0, g),
 )  # fmt: skip
 fmin = pointwise(
-    "fmin", np.fmin, inplace=False, numbers=False,
+    "fmin", np.fmin, inplace=False, numbers=False, real="fmin not implemented for complex tensors.",
     input=lambda g, input, other: select((input <= other) | isnan(other), g, 0),
     other=lambda g, input, other: select((input <= other) | isnan(other), 0, g),
 )  # fmt: skip
@@ -417,7 +428,7 @@ copysign = pointwise(
     input=lambda g, input, out: select(input == 0, 0, g * (out / input)), other=lambda g: zeros_of(g),
 )  # fmt: skip
 xlogy = pointwise(
-    "xlogy", kernels.xlogy, promote="float",
+    "xlogy", kernels.xlogy, promote="float", real="xlogy_cpu",
     input=lambda g, input, other: select((input == 0) & (other <= 0), 0, g * log(other)),
     other=lambda g, input, other: g * (input / other),
 )  # fmt: skip
@@ -482,9 +493,13 @@ where_method = choice(
 
 
 def refuse_unlike_limits(values):
-    """Two limits are two tensors or two numbers."""
+    """Two limits are two tensors or two numbers; beside a number a tensor of no dimensions is one too."""
     low, high = values["min"], values["max"]
     if low is not None and high is not None and isinstance(low, Tensor) != isinstance(high, Tensor):
+        name, tensor = ("min", low) if isinstance(low, Tensor) else ("max", high)
+        if not tensor._array.ndim and isinstance(high if tensor is low else low, NUMBERS):
+            values[name] = tensor.item()
+            return
         kinds = f"Tensor, {type(low).__name__}, {type(high).__name__}"
         raise TypeError(
             f"clamp() received an invalid combination of arguments - got ({kinds}), but expected one of:\n"
@@ -515,12 +530,12 @@ clamp_max = pointwise(
 def refuse_mixture(values):
     """Here PyTorch promotes nothing, and knows no integers."""
     wanted = values["input"].dtype
-    if not wanted.differentiable:
-        raise NotImplementedError(f'"lerp_kernel" not implemented for \'{SCALAR_NAMES[wanted]}\'')
     for name in ("end", "weight"):
         value = values[name]
         if isinstance(value, Tensor) and value.dtype is not wanted:
             raise RuntimeError(f"expected dtype {wanted} for `{name}` but got dtype {value.dtype}")
+    if not wanted.differentiable:
+        raise NotImplementedError(f'"lerp_kernel" not implemented for \'{SCALAR_NAMES[wanted]}\'')
 
 
 lerp = pointwise(
@@ -545,10 +560,10 @@ def clamp_gradient(g, input, min, max):
 
 eq = pointwise("eq", np.equal, numbers=("other",), promote="bool")
 ne = pointwise("ne", np.not_equal, numbers=("other",), promote="bool", alias=("not_equal",))
-lt = pointwise("lt", np.less, numbers=("other",), promote="bool", alias=("less",))
-le = pointwise("le", np.less_equal, numbers=("other",), promote="bool", alias=("less_equal",))
-gt = pointwise("gt", np.greater, numbers=("other",), promote="bool", alias=("greater",))
-ge = pointwise("ge", np.greater_equal, numbers=("other",), promote="bool", alias=("greater_equal",))
+lt = pointwise("lt", np.less, numbers=("other",), promote="bool", real="lt_cpu", alias=("less",))
+le = pointwise("le", np.less_equal, numbers=("other",), promote="bool", real="le_cpu", alias=("less_equal",))
+gt = pointwise("gt", np.greater, numbers=("other",), promote="bool", real="gt_cpu", alias=("greater",))
+ge = pointwise("ge", np.greater_equal, numbers=("other",), promote="bool", real="ge_cpu", alias=("greater_equal",))
 logical_and = pointwise("logical_and", np.logical_and, numbers=False, promote="bool")
 logical_or = pointwise("logical_or", np.logical_or, numbers=False, promote="bool")
 logical_xor = pointwise("logical_xor", np.logical_xor, numbers=False, promote="bool")
@@ -563,8 +578,8 @@ bitwise_and = pointwise("bitwise_and", np.bitwise_and)
 bitwise_or = pointwise("bitwise_or", np.bitwise_or)
 bitwise_xor = pointwise("bitwise_xor", np.bitwise_xor)
 bitwise_not = pointwise("bitwise_not", kernels.bitwise_not)
-bitwise_left_shift = pointwise("bitwise_left_shift", np.left_shift)
-bitwise_right_shift = pointwise("bitwise_right_shift", np.right_shift)
+bitwise_left_shift = pointwise("bitwise_left_shift", kernels.left_shift)
+bitwise_right_shift = pointwise("bitwise_right_shift", kernels.right_shift)
 
 # --- Python's operators -----------------------------------------------------------------------------------------------
 

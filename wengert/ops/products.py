@@ -8,6 +8,8 @@ import math
 import numpy as np
 
 from wengert.autograd.graph import rare
+from wengert.dtypes import SCALAR_NAMES
+from wengert.kernels.pointwise import refuse
 from wengert.kernels.reductions import axis_of
 from wengert.ops.declare import composite, primitive
 from wengert.ops.linalg import dot, mm
@@ -117,6 +119,7 @@ def in_best_order(matrices):
 
 
 def _cross(input, other, dim):
+    refuse(input, "cross", "b")
     a, b = (np.moveaxis(x, dim, 0) for x in np.broadcast_arrays(input, other))
     out = np.empty(a.shape[1:] + (3,), a.dtype)
     for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
@@ -144,11 +147,9 @@ def crossed(input, other, dim, name):
         )
     broadcast_shapes(input.shape, other.shape)
     if input.dtype is not other.dtype:
-        from wengert.dtypes import promote_types
-        from wengert.ops.declare import convert
-
-        common = promote_types(input.dtype, other.dtype)
-        input, other = convert(input, common), convert(other, common)
+        raise RuntimeError(
+            f"expected scalar type {SCALAR_NAMES[input.dtype]} but found {SCALAR_NAMES[other.dtype]}"
+        )
     return cross_along(input, other, axis)
 
 

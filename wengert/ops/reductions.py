@@ -288,8 +288,8 @@ def _converted(operation):
     return choose
 
 
-softmax = choice("softmax", _converted(softmax_op), inplace=False, alias=("special_softmax",))
-log_softmax = choice("log_softmax", _converted(log_softmax_op), inplace=False)
+softmax = choice("softmax", _converted(softmax_op), inplace=False, alias=("special_softmax",), usual=softmax_op)
+log_softmax = choice("log_softmax", _converted(log_softmax_op), inplace=False, usual=log_softmax_op)
 cumsum = reduction(
     "cumsum", kernels.cumsum, inplace=True, input=lambda g, dim: cumsum_back(g, dim),
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Views, rearrangements and joins. The derivative of a view is the adjoint of looking: put back where it was seen."""
 
+import math
 import numbers
 import operator
 from functools import cache
@@ -15,6 +16,7 @@ from wengert.dtypes import dtype as dtype_class
 from wengert.interop import warn_once
 from wengert.kernels import shape as kernels
 from wengert.kernels import sums
+from wengert.kernels.indexing import along
 from wengert.kernels.reductions import axis_of
 from wengert.ops import declare
 from wengert.ops.declare import composite, overriding, primitive, variadic
@@ -156,10 +158,12 @@ def inverse(dims):
 
 def dims_given(args):
     """``f(2, 3)`` and ``f((2, 3))`` say the same."""
-    args = tuple(args)
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = args[0]
-    return tuple(n if type(n) is int else index_of(n) for n in args)
+    for n in args:
+        if type(n) is not int:
+            return tuple(map(index_of, args))
+    return tuple(args)
 
 
 def index_of(n):
@@ -250,6 +254,8 @@ def reshape(input, *shape, **named):
             return overrides.handle(reshape, asked, (input, *shape), named)
         raise TypeError(f"reshape(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     array = input._array
+    if array.flags.c_contiguous and (not size or min(size) >= -1):
+        return view_op.function(input, size)
     size = kernels.resolve_shape(size, array.size)
     if kernels.view_strides(array, size) is not None:
         return view_op.function(input, size)
@@ -305,7 +311,7 @@ def flatten(input, start_dim=0, end_dim=-1):
     if start == end:
         return input
     shape = input._array.shape
-    return reshape(input, (*shape[:start], int(np.prod(shape[start : end + 1], dtype=int)), *shape[end + 1 :]))
+    return reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
 @composite
@@ -364,7 +370,7 @@ def movedim(input, source, destination):
 @composite(method=False)
 def broadcast_to(input, size):
     """`expand` under NumPy's name."""
-    return expand_op(input, tuple(size))
+    return expand_op.function(input, dims_given((size,)))
 
 
 def sum_to_size(self, *size):
@@ -530,7 +536,7 @@ put_along = primitive(
     input=lambda g, indices, dim: take_along(g, indices, dim),
 )  # fmt: skip
 take_along = primitive(
-    "take_along_dim", lambda input, indices, dim: np.take_along_axis(input, indices, axis_of(dim, input.ndim)),
+    "take_along_dim", lambda input, indices, dim: along(input, indices, axis_of(dim, input.ndim)),
     tensors=("input", "indices"), **INNER,
     input=lambda g, indices, input_shape, dim: put_along(g, indices, input_shape, dim),
 )  # fmt: skip
@@ -750,7 +756,7 @@ def broadcast_tensors(*tensors):
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
     shape = tuple(broadcast_shapes(*[x._array.shape for x in tensors]))
-    return tuple(x if x._array.shape == shape else expand_op(x, shape) for x in tensors)
+    return tuple(x if x._array.shape == shape else expand_op.function(x, shape) for x in tensors)
 
 
 def broadcast_shapes(*shapes):

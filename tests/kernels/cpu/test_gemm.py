@@ -29,7 +29,7 @@ def check(found, a, b, bias=None):
     size = np.abs(a).astype(float) @ np.abs(b).astype(float) + (0 if bias is None else np.abs(bias))
     assert found.shape == exact.shape
     assert found.dtype == np.float32
-    assert (np.abs(found - exact) <= 4e-7 * (a.shape[-1] ** 0.5 + 2) * size / max(a.shape[-1], 1) ** 0.5 + 1e-30).all()
+    assert (np.abs(found - exact) <= 8e-7 * (a.shape[-1] ** 0.5 + 2) * size / max(a.shape[-1], 1) ** 0.5 + 1e-30).all()
 
 
 @settings(max_examples=150, deadline=None)
@@ -103,3 +103,12 @@ def test_few_rows_and_columns_are_numpys():
     np.testing.assert_array_equal(matmul.times(a, b), np.full((2, 3), 4000, np.float32))
     assert gemm.times(a[:, :0], b[:0]) is None
     assert gemm.times(a.astype(float), b.astype(float)) is None
+
+
+@pytest.mark.parametrize("outer", [((), ()), ((5,), ()), ((3, 2), (3, 2))])
+def test_a_result_owns_its_memory(outer):
+    """So a weight's gradient becomes its `.grad` without a copy."""
+    a, b = (np.ones((*first, *last), np.float32) for first, last in zip(outer, ((64, 300), (300, 70)), strict=True))
+    found = gemm.times(a, b)
+    assert found.base is None
+    np.testing.assert_array_equal(found, a @ b)

@@ -1,19 +1,23 @@
 """Compiling, the cache on disk, threads, forks."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import wengert
+from wengert import fast
 from wengert.kernels import cpu
-from wengert.kernels.cpu import threads
+from wengert.kernels.cpu import mathematics, native, threads
 from wengert.kernels.cpu.pointwise import Kernel
 
 cpu.begin()
+assert "exp" in mathematics.UFUNCS  # which kernels below are made of: without it they would be NumPy's own
 
 PROGRAM = """
 import numpy as np
@@ -49,6 +53,39 @@ def test_a_damaged_file_is_made_anew(tmp_path):
         file.write_bytes(b"")
     assert run(tmp_path) == 1
     assert run(tmp_path) == 0
+
+
+def test_the_file_of_another_kernel_is_made_anew(tmp_path):
+    run(tmp_path)
+    one, other = sorted(tmp_path.glob("*.o"), key=lambda file: file.stat().st_size)[:2]
+    one.write_bytes(other.read_bytes())
+    assert run(tmp_path) == 1
+    assert run(tmp_path) == 0
+
+
+def test_a_file_that_cannot_be_written_to_its_end_is_taken_away(tmp_path, monkeypatch):
+    def full(descriptor, mode):
+        os.close(descriptor)
+        raise OSError("no space left on device")
+
+    monkeypatch.setenv("WENGERT_CACHE", str(tmp_path))
+    monkeypatch.setattr(os, "fdopen", full)
+    assert native.write("key", b"code") == b"code"
+    assert native.read("key") is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch):
+    def unknown():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("WENGERT_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", unknown)
+    assert native.cache_directory() is None
+    assert native.write("key", b"code") == b"code"
+    assert native.read("key") is None
+    assert "no home directory" in fast.report()
 
 
 def test_without_a_place_to_write_kernels_are_compiled_all_the_same(tmp_path):
@@ -101,3 +138,30 @@ def test_a_forked_child_has_threads_of_its_own():
         os._exit(0 if same else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert (kernel(x) == wanted).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_forked_while_another_thread_compiles_can_compile():
+    x, compiling, numbers = np.linspace(-3, 3, 1000, dtype=np.float32), threading.Event(), iter(range(10**6))
+
+    def compile_on():
+        while compiling.is_set():
+            number = float(next(numbers)) + 0.125
+            Kernel("f", lambda x, number=number: np.exp(x) * number)(x)
+
+    compiling.set()
+    other = threading.Thread(target=compile_on)
+    other.start()
+    try:
+        for k in range(4):
+            child = os.fork()
+            if not child:
+                signal.alarm(60)
+                kernel = Kernel("f", lambda x, k=k: np.exp(x) * (-k - 0.125))
+                fine = np.allclose(kernel(x), np.exp(x) * (-k - 0.125)) and not kernel.refusals
+                os._exit(0 if fine else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        compiling.clear()
+        other.join()

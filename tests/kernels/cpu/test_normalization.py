@@ -12,6 +12,8 @@ cpu.begin()
 # (input, how it is seen, the axes standardized over, affine)
 CASES = {
     "layer": ((37, 50), (37, 50), (1,), (1, 50)),
+    "layer of many rows": ((fast.LINE * 3 + 5, 300), (fast.LINE * 3 + 5, 300), (1,), (1, 300)),
+    "layer of lines only": ((fast.LINE * 2, 33), (fast.LINE * 2, 33), (1,), (1, 33)),
     "layer of two axes": ((5, 9, 33), (5, 9, 33), (1, 2), (1, 9, 33)),
     "layer of the last of three axes": ((5, 9, 33), (5, 9, 33), (2,), (1, 1, 33)),
     "batch": ((4, 6, 9, 17), (4, 6, 9, 17), (0, 2, 3), (1, 6, 1, 1)),
@@ -36,6 +38,9 @@ def test_equal_to_the_reference(name, scaled, dtype):
     for found, wanted in zip(fast.statistics(x, seen, axes), (mean, variance), strict=True):
         np.testing.assert_allclose(found, wanted, **close)
     rstd = 1 / np.sqrt(variance + x.dtype.type(1e-5))
+    given = (x, weight, bias, seen, axes, affine, 1e-5)
+    for found, wanted in zip(fast.standardize(*given), reference.standardize.reference(*given), strict=True):
+        np.testing.assert_allclose(found, wanted, **close)
     given = (x, weight, bias, mean, rstd, seen, axes, affine)
     np.testing.assert_allclose(fast.normalize(*given), reference.normalize.reference(*given), **close)
     for needs in ((True, True, True), (True, False, False), (False, True, True)) if scaled else ((True, False, False),):

@@ -151,6 +151,17 @@ def test_a_number_in_float32_beside_halves_leaves_them_halves(dtype):
     np.testing.assert_array_equal(got.view(np.uint16), wanted.view(np.uint16))
 
 
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16])
+def test_what_rounds_halves_after_each_step_keeps_doing_so(dtype):
+    a, b = numbers(1000, np.float32).astype(dtype), numbers(1000, np.float32, 1).astype(dtype)
+    kernel = Kernel("div", pointwise.trunc_divide, stepwise=True)
+    np.testing.assert_array_equal(kernel(a, b).view(np.uint16), np.trunc(a / b).view(np.uint16))
+    assert kernel.refusals
+    kernel = Kernel("mul", np.multiply, stepwise=True)  # one step is rounded once in any case
+    np.testing.assert_array_equal(kernel(a, b).view(np.uint16), (a * b).view(np.uint16))
+    assert not kernel.refusals
+
+
 def test_what_cannot_be_recorded_stays_with_the_reference():
     kernel = Kernel("branch", lambda x: x if x.shape[0] > 3 else -x)
     x = numbers(10, np.float32)

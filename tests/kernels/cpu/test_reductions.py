@@ -81,6 +81,14 @@ def test_norms(p):
             close(reductions.vector_norm(x, p, dim), reference.vector_norm(exact(x), p, dim), np.float32, 4)
 
 
+@pytest.mark.parametrize("dim", [0, 1])
+def test_squares_beyond_float32_give_infinite_norms_and_zeros(dim):
+    x = np.ones((40, 40), np.float32)
+    for value, norm in ((3e38, inf), (1e-30, 0)):
+        assert (reductions.vector_norm(x * np.float32(value), 2, dim) == norm).all()
+    assert (reductions.vector_norm(x.astype(np.float64) * 3e38, 2, dim) > 1e38).all()
+
+
 def test_a_sum_of_ten_million_is_exact_to_the_last_place():
     x = np.full(10_000_000, 0.1, np.float32)
     assert reductions.sum(x) == np.float32(x.astype(np.float64).sum())
@@ -196,6 +204,16 @@ def test_cross_entropy(shape, ignored, reduction):
     close(slope, exact_slope, np.float32, 2)
     again = reference_losses.cross_entropy_gradient(g.astype(np.float32), x, target, ignored, reduction, kept)
     close(again, exact_slope, np.float32, 2)
+
+
+def test_cross_entropy_of_infinite_scores_is_no_number():
+    x, target = numbers((4, 100), np.float32), np.array([3, 3, 3, 5])
+    x[0, 7], x[1, 3], x[2] = inf, inf, -inf
+    losses_, kept = losses.cross_entropy(x, target, reduction="none")
+    np.testing.assert_array_equal(np.isnan(losses_), [True, True, True, False])
+    slope = losses.cross_entropy_gradient(np.ones(4, np.float32), x, target, -100, "none", kept)
+    np.testing.assert_array_equal(np.isnan(slope).all(1), [True, True, True, False])
+    assert np.isfinite(slope[3]).all()
 
 
 def test_the_same_bits_for_any_number_of_threads():

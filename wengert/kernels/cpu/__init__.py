@@ -1,6 +1,7 @@
 """Fast kernels for large arrays on CPUs, from the extra `fast`; `wengert.kernels.choices` says when they are used.
 
     native        LLVM: assembly in, functions out; the cache on disk
+    objects       object files put into memory without LLVM
     runtime.ll    threads and memory, in LLVM's language
     threads       how many threads share the work
     pool          large arrays in recycled memory
@@ -8,7 +9,10 @@
     mathematics   exp, log, tanh, ... as trees
     assembly      trees as the body of a vector loop
     pointwise     elementwise kernels
+    streaming     results written past the caches
+    conversions   from one dtype to another
     rows          row programs: softmax, normalization, losses, reductions along the last dimension
+    abreast       row programs along other dimensions
     columns       reductions along other dimensions
     scans         running sums and products
     updates       formulas that write in place: optimisers' steps
@@ -17,8 +21,11 @@
     gemm          large products in single precision
     blas          NumPy's BLAS kept to one thread, and its products shared out
     pooling       the greatest of each window
-    convolution   which of winograd and onednn takes a convolution
-    recurrence    an LSTM's loop over time
+    resampling    planes resized
+    sorting       the best elements of rows
+    convolution   which of direct, winograd and onednn takes a convolution
+    direct        convolutions of few channels
+    recurrence    recurrent layers' loops over time
     mersenne      the random engine's words in bulk, and shuffles
     normals       normal numbers
     recorded      what stands for a reference kernel that can't be recorded as it is

@@ -150,7 +150,8 @@ class Body:
             return self.let(f"trunc {wide} {self.let(f'lshr {wide} {chosen}, splat (i32 16)')} to {short}")
         return value
 
-    def store(self, value, base, index, dtype, mask=None, stride=None):
+    def store(self, value, base, index, dtype, mask=None, stride=None, streamed=False):
+        """Write a vector; where `streamed`, past the caches, to a place that is a multiple of its size."""
         element = MEMORY[dtype]
         kind = self.vector(element)
         value = self.narrowed(value, dtype)
@@ -162,7 +163,10 @@ class Body:
             self.call(name, "void", (kind, value), *where)
             return
         at = self.address(base, index, dtype.itemsize)
-        if mask is None:
+        if mask is None and streamed:
+            whole = min(64, self.lanes * dtype.itemsize)
+            self.line(f"store {kind} {value}, ptr {at}, align {whole}, !nontemporal !{{i32 1}}")
+        elif mask is None:
             self.line(f"store {kind} {value}, ptr {at}, align 1")
         else:
             name = f"llvm.masked.store.v{self.lanes}{MANGLED.get(element, element)}.p0"

@@ -1,8 +1,9 @@
 """Reductions over dimensions that are not the last: many sums side by side.
 
 The array is seen as (outer, reduced, inner) and cut into tasks of some of the reduced rows by some of the inner
-columns. A task adds its rows, vector by vector, into accumulators that stay in the first-level cache, and leaves one
-partial result for each of its columns. The partial results, a small fraction of the array, are combined by NumPy.
+columns. A task adds its rows, a few at a time and vector by vector, into accumulators that stay in the first-level
+cache, and leaves one partial result for each of its columns. The partial results, a small fraction of the array, are
+combined by NumPy.
 """
 
 import ctypes
@@ -12,10 +13,11 @@ import numpy as np
 from wengert.kernels.cpu import native
 from wengert.kernels.cpu.assembly import COMPUTE, Body, literal
 from wengert.kernels.cpu.expressions import F32, F64, HALVES, Symbol
-from wengert.kernels.cpu.pointwise import entry_text, lanes_for
+from wengert.kernels.cpu.pointwise import MOST_PLANS, entry_text, lanes_for
 from wengert.kernels.cpu.rows import START, combine
 
 ROWS, COLUMNS = 64, 2048  # of a task, at most
+TOGETHER = 4  # rows that are added to each other before an accumulator is read and written
 HEADER = 8  # reduced, inner, rows of a task, parts of the rows, parts of the columns, (unused), tasks, (unused)
 
 
@@ -54,42 +56,29 @@ def column_text(kinds, trees, leaves, dtypes, ways):
             f"  %oo{k} = mul i64 %outer, %so{k}", f"  %oc{k} = mul i64 %c0, {step}",
             f"  %oi{k} = add i64 %oo{k}, %oc{k}", f"  %b{k} = getelementptr i8, ptr %d{k}, i64 %oi{k}",
         ]  # fmt: skip
+    lines += [f"  %w1 = add i64 %width, {lanes - 1}", f"  %w2 = and i64 %w1, {-lanes}"]
     for k, (kind, tree) in enumerate(zip(kinds, trees, strict=True)):
-        start, size = literal(START[kind], tree.dtype), COLUMNS * tree.dtype.itemsize
+        start = literal(START[kind], tree.dtype)
         constants.append(f"@start{k} = internal constant [{COLUMNS} x {elements[k]}] "
                          f"[{', '.join([f'{elements[k]} {start}'] * COLUMNS)}]")  # fmt: skip
         lines += [
             f"  %acc{k} = alloca [{COLUMNS} x {elements[k]}], align 64",
-            f"  call void @llvm.memcpy.p0.p0.i64(ptr %acc{k}, ptr @start{k}, i64 {size}, i1 false)",
+            f"  %padded{k} = mul i64 %w2, {tree.dtype.itemsize}",
+            f"  call void @llvm.memcpy.p0.p0.i64(ptr %acc{k}, ptr @start{k}, i64 %padded{k}, i1 false)",
         ]  # fmt: skip
-    lines += ["  br label %row_test", "row_test:", "  %r = phi i64 [ %r0, %entry ], [ %r_next, %row_end ]",
-              "  %r_more = icmp slt i64 %r, %r_end", "  br i1 %r_more, label %row, label %finish", "row:"]  # fmt: skip
-    for k in range(inputs):
-        lines += [f"  %or{k} = mul i64 %r, %sr{k}", f"  %p{k} = getelementptr i8, ptr %b{k}, i64 %or{k}"]
-    bodies = []
-    for masked in (False, True):
-        body = Body(lanes)
-        body.names = 100_000 if masked else 0
-        index = "%t" if masked else "%i"
-        mask = tail_mask(body, lanes) if masked else None
-        for k, (leaf, dtype, way) in enumerate(zip(leaves, dtypes, ways, strict=True)):
-            if way == "scalar":
-                body.known[id(leaf)] = (body.load_one(f"%p{k}", dtype), leaf)
-            else:
-                body.known[id(leaf)] = (body.load(f"%p{k}", index, dtype, mask), leaf)
-        for k, (kind, tree) in enumerate(zip(kinds, trees, strict=True)):
-            held = body.load(f"%acc{k}", index, tree.dtype)  # whole vectors: accumulators are padded
-            value = body.value(tree)
-            body.store(combine(body, kind, elements[k], held, value), f"%acc{k}", index, tree.dtype)
-        bodies.append(body)
-    main, tail = bodies
     lines += [
-        "  br label %test", "test:", f"  %i = phi i64 [ 0, %row ], [ %next, %{main.block or 'step'} ]",
-        f"  %next = add i64 %i, {lanes}", "  %whole = icmp sle i64 %next, %width",
-        "  br i1 %whole, label %step, label %more", "step:", *main.lines, "  br label %test",
-        "more:", "  %t = phi i64 [ %i, %test ]", "  %some = icmp slt i64 %t, %width",
-        "  br i1 %some, label %part, label %row_end", "part:", *tail.lines, "  br label %row_end",
-        "row_end:", "  %r_next = add i64 %r, 1", "  br label %row_test", "finish:",
+        "  %r_count = sub i64 %r_end, %r0", f"  %r_left = urem i64 %r_count, {TOGETHER}",
+        "  %r_whole = sub i64 %r_end, %r_left", "  br label %several_rows",
+    ]  # fmt: skip
+    walk = (kinds, trees, leaves, dtypes, ways, lanes)
+    for name, together, start, end, then in (
+        ("several", TOGETHER, "%r0", "%r_whole", "single_rows"), ("single", 1, "%r_whole", "%r_end", "finish")
+    ):  # fmt: skip
+        more, names = rows_text(name, together, start, end, then, *walk)
+        lines += more
+        declared |= names
+    lines += [
+        "finish:",
         "  %line0 = mul i64 %outer, %row_parts", "  %line = add i64 %line0, %row_part",
         "  %first0 = mul i64 %line, %inner", "  %first = add i64 %first0, %c0",
     ]  # fmt: skip
@@ -99,7 +88,7 @@ def column_text(kinds, trees, leaves, dtypes, ways):
                   f"  %out{k} = getelementptr i8, ptr %d{inputs + k}, i64 %out_at{k}",
                   f"  %bytes{k} = mul i64 %width, {size}",
                   f"  call void @llvm.memcpy.p0.p0.i64(ptr %out{k}, ptr %acc{k}, i64 %bytes{k}, i1 false)"]  # fmt: skip
-    declared |= main.declared | tail.declared | {"declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"}
+    declared |= {"declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"}
     return "\n".join([
         "declare void @wengert_parallel(ptr, ptr, i64)", *sorted(declared), *constants, *lines, "  ret void",
         "}",
@@ -107,8 +96,61 @@ def column_text(kinds, trees, leaves, dtypes, ways):
     ])  # fmt: skip
 
 
-def tail_mask(body, lanes):
-    short = body.let(f"trunc i64 {body.let('sub i64 %width, %t')} to i32")
+def rows_text(name, together, start, end, then, kinds, trees, leaves, dtypes, ways, lanes):
+    """The loop over the rows from `start` to `end`, so many `together` before an accumulator is written again; goes on
+    at the label `then`. Returns its lines and declarations.
+    """
+    lines = [
+        f"{name}_rows:", f"  %{name}_r = phi i64 [ {start}, %{'entry' if name == 'several' else 'several_rows'} ], "
+        f"[ %{name}_r_next, %{name}_end ]", f"  %{name}_more = icmp slt i64 %{name}_r, {end}",
+        f"  br i1 %{name}_more, label %{name}_row, label %{then}", f"{name}_row:",
+    ]  # fmt: skip
+    pointers = {}
+    for j in range(together):
+        lines.append(f"  %{name}_r{j} = add i64 %{name}_r, {j}")
+        for k in range(len(leaves)):
+            pointers[j, k] = f"%{name}_p{j}_{k}"
+            lines += [f"  %{name}_o{j}_{k} = mul i64 %{name}_r{j}, %sr{k}",
+                      f"  {pointers[j, k]} = getelementptr i8, ptr %b{k}, i64 %{name}_o{j}_{k}"]  # fmt: skip
+    bodies = []
+    for number, masked in enumerate((False, True)):
+        body = Body(lanes)
+        body.names = 100_000 * (2 * together + number)
+        index = f"%{name}_t" if masked else f"%{name}_i"
+        mask = tail_mask(body, lanes, index) if masked else None
+        values = [[] for _ in trees]
+        for j in range(together):
+            body.known = {}
+            for k, (leaf, dtype, way) in enumerate(zip(leaves, dtypes, ways, strict=True)):
+                at = pointers[j, k]
+                loaded = body.load_one(at, dtype) if way == "scalar" else body.load(at, index, dtype, mask)
+                body.known[id(leaf)] = (loaded, leaf)
+            for tree, found in zip(trees, values, strict=True):
+                found.append(body.value(tree))
+        for k, (kind, tree, found) in enumerate(zip(kinds, trees, values, strict=True)):
+            element = COMPUTE[tree.dtype]
+            while len(found) > 1:
+                found = [combine(body, kind, element, *pair) for pair in zip(found[::2], found[1::2], strict=True)]
+            held = body.load(f"%acc{k}", index, tree.dtype)  # whole vectors: accumulators are padded
+            body.store(combine(body, kind, element, held, found[0]), f"%acc{k}", index, tree.dtype)
+        bodies.append(body)
+    main, tail = bodies
+    lines += [
+        f"  br label %{name}_test", f"{name}_test:",
+        f"  %{name}_i = phi i64 [ 0, %{name}_row ], [ %{name}_next, %{main.block or f'{name}_step'} ]",
+        f"  %{name}_next = add i64 %{name}_i, {lanes}", f"  %{name}_whole = icmp sle i64 %{name}_next, %width",
+        f"  br i1 %{name}_whole, label %{name}_step, label %{name}_rest", f"{name}_step:", *main.lines,
+        f"  br label %{name}_test", f"{name}_rest:", f"  %{name}_t = phi i64 [ %{name}_i, %{name}_test ]",
+        f"  %{name}_some = icmp slt i64 %{name}_t, %width",
+        f"  br i1 %{name}_some, label %{name}_part, label %{name}_end", f"{name}_part:", *tail.lines,
+        f"  br label %{name}_end", f"{name}_end:", f"  %{name}_r_next = add i64 %{name}_r, {together}",
+        f"  br label %{name}_rows",
+    ]  # fmt: skip
+    return lines, main.declared | tail.declared
+
+
+def tail_mask(body, lanes, index):
+    short = body.let(f"trunc i64 {body.let(f'sub i64 %width, {index}')} to i32")
     places = ", ".join(f"i32 {j}" for j in range(lanes))
     return body.let(f"icmp ult <{lanes} x i32> <{places}>, {body.splat(short, 'i32')}")
 
@@ -123,10 +165,24 @@ class ColumnKernel:
 
     def __init__(self, kinds, formula):
         self.kinds, self.formula = kinds, formula
-        self.functions = {}
+        self.functions, self.plans = {}, {}
 
     def __call__(self, outer, reduced, inner, inputs):
         """The results (outer, inner) for inputs with (outer, reduced) strides and rows of `inner` elements or one."""
+        key = (outer, reduced, inner, *[(a.dtype, a.strides) for a in inputs])
+        plan = self.plans.get(key)
+        if plan is None:
+            if len(self.plans) >= MOST_PLANS:
+                self.plans.clear()
+            plan = self.plans[key] = self.planned(outer, reduced, inner, inputs)
+        run, layout, shape, dtypes = plan
+        results = [np.empty(shape, dtype) for dtype in dtypes]
+        run(layout, *map(id, inputs), *map(id, results))
+        return [REDUCE[kind](r, axis=1) if kind != "sum" else np.add.reduce(r.astype(np.float64, copy=False), axis=1)
+                for kind, r in zip(self.kinds, results, strict=True)]  # fmt: skip
+
+    def planned(self, outer, reduced, inner, inputs):
+        """(function, layout, shape and dtypes of the partial results) for inputs that lie like these."""
         ways = tuple("scalar" if a.strides[2] == 0 else "vector" for a in inputs)
         key = (ways, *[a.dtype for a in inputs])
         found = self.functions.get(key)
@@ -139,11 +195,7 @@ class ColumnKernel:
         values = [reduced, inner, rows, parts, across, 0, outer * parts * across, 0]
         for a in inputs:
             values += a.strides[:2]
-        layout = (ctypes.c_int64 * len(values))(*values)
-        results = [np.empty((outer, parts, inner), dtype) for dtype in dtypes]
-        run(ctypes.addressof(layout), *[id(a) for a in inputs], *[id(r) for r in results])
-        return [REDUCE[kind](r, axis=1) if kind != "sum" else np.add.reduce(r.astype(np.float64, copy=False), axis=1)
-                for kind, r in zip(self.kinds, results, strict=True)]  # fmt: skip
+        return run, (ctypes.c_int64 * len(values))(*values), (outer, parts, inner), dtypes
 
     def compiled(self, dtypes, ways):
         leaves = [Symbol("argument", (), F32 if t in HALVES else t) for t in dtypes]

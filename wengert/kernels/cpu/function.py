@@ -144,14 +144,18 @@ class Function:
 
     def apply(self, formula, *vectors):
         """A formula of elementwise operations on vectors."""
+        return self.apply_all(lambda *leaves: [formula(*leaves)], *vectors)[0]
+
+    def apply_all(self, formula, *vectors):
+        """A formula with several results, which share what they have in common."""
         body = Body(self.lanes)
         body.names = self.names
         leaves = [Symbol("array", (), F32) for _ in vectors]
         body.known.update({id(leaf): (name, leaf) for leaf, name in zip(leaves, vectors, strict=True)})
-        result = body.value(formula(*leaves))
+        results = [body.value(tree) for tree in formula(*leaves)]
         self.lines += body.lines
         self.names, self.declared = body.names, self.declared | body.declared
-        return result
+        return results
 
     # --- control ------------------------------------------------------------------------------------------------------
 

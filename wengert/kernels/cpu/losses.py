@@ -21,8 +21,9 @@ def cross_entropy(input, target, ignore_index=-100, reduction="mean"):
     rows = reference.class_last(input)
     flat, mask = reference.counted(target, rows.shape[1], ignore_index)
     total = np.empty((len(flat), 1), np.float64)
-    if not LOG_OF_SUM(rows.shape, [rows], [total]):
+    if not LOG_OF_SUM(1, [rows], total):
         return reference.cross_entropy(input, target, ignore_index, reduction)
+    total[np.isinf(total)] = np.nan  # an infinite score leaves no row of probabilities
     losses = total[:, 0] - rows[np.arange(len(flat)), flat]
     if mask is not None:
         losses[~mask] = 0

@@ -75,6 +75,12 @@ ERFC = {
         6.22983533e-5, -3.32168459e-6, 7.58268197e-8
     ),
 }  # fmt: skip
+NORMAL = {
+    F32: (
+        0.499999961, -0.398939199, 0.249959148, -0.132763847, 0.0618873197, -0.0255343836, 0.0091861901, -0.00278785194,
+        0.000684238671, -0.000129734743, 1.80447313e-5, -1.71756572e-6, 9.93663764e-8, -2.62495557e-9
+    ),
+}  # fmt: skip
 SIN = {
     F32: (-0.166666667, 0.00833333187, -0.000198400863, 2.72498647e-6),
     F64: (
@@ -142,6 +148,7 @@ def reduced(x):
 
 
 LEAST = {F32: -87.0, F64: -708.0}  # of arguments whose exponential is a normal number
+EXP2_RANGE = {F32: (-151.0, 129.0), F64: (-1076.0, 1025.0)}
 EXP_RANGE = {F32: (-104.0, 89.0), F64: (-746.0, 710.0)}  # beyond these the result is 0, or infinite
 
 
@@ -155,6 +162,20 @@ def exp(x):
     low, high = EXP_RANGE[x.dtype]
     k, r = reduced(minimum(maximum(x, low), high))
     return scaled(exp_reduced(r), k)
+
+
+LN2_ROUNDED = {F32: (0.6931471824645996, -1.904654299957768e-09), F64: (math.log(2), 2.3190468138462996e-17)}
+
+
+@floating
+def exp2(x):
+    """2^k e^r for x = k + f, with r = f ln 2."""
+    low, high = EXP2_RANGE[x.dtype]
+    bounded = minimum(maximum(x, low), high)
+    k = rint(bounded)
+    f = sub(bounded, k)
+    most, least = LN2_ROUNDED[x.dtype]
+    return scaled(exp_reduced(fma(f, constant(least, x.dtype), mul(f, constant(most, x.dtype)))), k)
 
 
 def exp_within(x):
@@ -193,13 +214,19 @@ def decomposed(x):
     return sub(cast(e, dtype), select(tiny, constant(float(lift), dtype), constant(0.0, dtype))), m
 
 
-def log_of_parts(e, f):
-    """e ln 2 + log(1 + f): with s = f / (2 + f) the logarithm is 2 s + s³ P(s²), of which 2 s = f - s f."""
-    high, low = LN2[f.dtype]
+def log_tail(f):
+    """(s, f² / 2, tail), of which log(1 + f) is f - (f² / 2 - s (f² / 2 + tail)): with s = f / (2 + f) the logarithm is
+    2 s + s³ P(s²), and 2 s = f - s f.
+    """
     s = div(f, add(f, 2.0))
     z = mul(s, s)
-    tail = mul(z, polynomial(z, LOG[f.dtype]))
-    square = mul(mul(f, f), 0.5)
+    return s, mul(mul(f, f), 0.5), mul(z, polynomial(z, LOG[f.dtype]))
+
+
+def log_of_parts(e, f):
+    """e ln 2 + log(1 + f)."""
+    high, low = LN2[f.dtype]
+    s, square, tail = log_tail(f)
     correction = fma(s, add(square, tail), mul(e, low))
     return fma(e, constant(high, f.dtype), sub(f, sub(square, correction)))
 
@@ -217,14 +244,25 @@ def log(x):
     return log_edges(x, log_of_parts(e, sub(m, 1.0)))
 
 
+# Of each base of float32's logarithms: 1 / ln base and the logarithm of 2, in two parts each, of which multiples of the
+# latter's first by the exponents are exact.
+BASES = {2: ((1.4426950216293335, 1.9259629911266175e-08), (1.0, 0.0)),
+         10: ((0.4342944920063019, -1.0103050052231683e-08), (0.301025390625, 4.605038981195214e-06))}  # fmt: skip
+
+
 def log_in_base(base):
-    """log2 and log10, by float64 within float32 and by the C library in float64."""
-    name = f"log{base}"
+    """log2 and log10 of float32, every part multiplied before they are added; float64 by the C library."""
+    scale, (high, low) = BASES[base]
 
     def function(x):
-        if x.dtype == F32 and not numpys_is_quicker(name):
-            return cast(mul(log(cast(x, F64)), 1 / math.log(base)), F32)
-        return library(name)(x)
+        if x.dtype != F32:
+            return library(f"log{base}")(x)
+        e, m = decomposed(x)
+        f = sub(m, 1.0)
+        s, square, tail = log_tail(f)
+        lost = fma(neg(s), add(square, tail), square)
+        small = fma(neg(lost), constant(scale[0], F32), fma(f, constant(scale[1], F32), mul(e, low)))
+        return log_edges(x, fma(e, constant(high, F32), fma(f, constant(scale[0], F32), small)))
 
     return function
 
@@ -269,6 +307,23 @@ def erf(x):
     return select(lt(size, 1.0), near, select(ne(x, x), x, copysign(far, x)))
 
 
+BELL = 1 / math.sqrt(2 * math.pi)
+
+
+@floating
+def normal_pdf(x):
+    return mul(exp_down(mul(mul(x, x), -0.5)), BELL)
+
+
+@floating
+def normal_cdf(x):
+    """A tail is e^(-x²/2) P(|x|), which the density shares; within 1e-7 of the largest value. In float64 by `erf`."""
+    if x.dtype == F64:
+        return mul(add(erf(mul(x, math.sqrt(0.5))), 1.0), 0.5)
+    tail = mul(polynomial(minimum(absolute(x), 5.0), NORMAL[F32]), exp_down(mul(mul(x, x), -0.5)))
+    return select(lt(x, 0.0), tail, sub(1.0, tail))
+
+
 def quadrant(x):
     """(k, r): x = k π/2 + r, in float64."""
     parts = (1.5707963267948966, 6.123233995736766e-17)
@@ -311,8 +366,7 @@ sin, cos = circular(0, "sin"), circular(1, "cos")
 # NumPy computes these with Intel's vector functions where the processor has AVX-512: fifty times as fast as one call of
 # the C library after the other.
 VECTOR_FUNCTIONS = {
-    "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh", "exp2", "cbrt", "pow",
-    "log2", "log10",
+    "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh", "cbrt", "pow", "log2", "log10",
 }  # fmt: skip
 OWN_LOOPS = {"hypot", "fmod"}  # in which NumPy calls the C library itself, in the elements' own precision
 
@@ -370,9 +424,10 @@ def logaddexp(a, b):
 
 
 UFUNCS.update({
-    "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "log2": log_in_base(2), "log10": log_in_base(10),
-    "tanh": tanh, "sin": sin, "cos": cos, "power": power, "float_power": power, "logaddexp": logaddexp,
-    **{name: library(name) for name in ("tan", "sinh", "cosh", "exp2", "cbrt")},
+    "exp": exp, "exp2": exp2, "expm1": expm1, "log": log, "log1p": log1p, "log2": log_in_base(2),
+    "log10": log_in_base(10), "tanh": tanh, "sin": sin, "cos": cos, "power": power, "float_power": power,
+    "logaddexp": logaddexp,
+    **{name: library(name) for name in ("tan", "sinh", "cosh", "cbrt")},
     **{f"arc{name}": library(f"a{name}") for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")},
     "hypot": library("hypot"), "fmod": library("fmod"),
 })  # fmt: skip

@@ -5,15 +5,18 @@ over all but the channels (by batch) or over groups of them, they are reductions
 of these goes to the reference.
 """
 
+from functools import cache
 from math import prod
 
 import numpy as np
 
 from wengert.kernels import normalization as reference
+from wengert.kernels.cpu import mathematics as m
 from wengert.kernels.cpu.expressions import F32, F64, cast
 from wengert.kernels.cpu.pointwise import Kernel
 from wengert.kernels.cpu.reductions import DEVIATIONS, SUM, Reduction
 from wengert.kernels.cpu.rows import RowKernel
+from wengert.kernels.cpu.streaming import lines_of_zeros
 
 
 def moments_row(row, x):
@@ -23,29 +26,49 @@ def moments_row(row, x):
     row.number(row.sum(d * d, wide=True) / row.length, 1)
 
 
-def layer_back_row(row, g, x, mean, rstd):
-    layer_back_scaled_row(row, g, x, mean, rstd, None)
-
-
-def layer_back_scaled_row(row, g, x, mean, rstd, weight):
-    """rstd (g w - mean of (g w) - x̂ mean of (g w x̂))."""
-    along = g if weight is None else g * weight
-    standard = (x - mean) * rstd
-    total, product = row.sum(along, wide=True), row.sum(along * standard, wide=True)
-    row.store(rstd * (along - cast(total / row.length, x.dtype) - standard * cast(product / row.length, x.dtype)))
-
-
-MOMENTS = RowKernel("moments", moments_row)
-LAYER_BACK = RowKernel("layer_norm/input", layer_back_row)
-LAYER_BACK_SCALED = RowKernel("layer_norm/input", layer_back_scaled_row)
-PARAMETERS = Reduction(("sum", "sum"), lambda g, x, mean, rstd: (g * ((x - mean) * rstd), g))
-
-
-def standardized(x, mean, rstd, weight, bias):
+def standardized(x, mean, rstd, weight=None, bias=None):
     out = (x - mean) * rstd
     out = out if weight is None else out * weight
     return out if bias is None else out + bias
 
+
+@cache
+def layer(scaled, shifted):
+    """The kernel (x, eps, weight and bias if there are) to (result, mean, 1 / standard deviation)."""
+
+    def program(row, x, eps, *affine):
+        mean = cast(row.sum(x, wide=True) / row.length, x.dtype)
+        d = x - mean
+        rstd = cast(1 / m.sqrt(row.sum(d * d, wide=True) / row.length + eps), x.dtype)
+        given = iter(affine)
+        row.store(standardized(x, mean, rstd, next(given) if scaled else None, next(given) if shifted else None))
+        row.number(mean, 1)
+        row.number(rstd, 2)
+
+    return RowKernel("layer_norm", program)
+
+
+@cache
+def layer_back(scaled, summed):
+    """The kernel (g, x, mean, rstd, weight if there is one) to rstd (g w - mean of (g w) - x̂ mean of (g w x̂)), and if
+    wanted the sums over rows of g x̂ and g.
+    """
+
+    def program(row, g, x, mean, rstd, *weight):
+        along = g * weight[0] if scaled else g
+        standard = standardized(x, mean, rstd)
+        total, product = row.sum(along, wide=True), row.sum(along * standard, wide=True)
+        row.store(rstd * (along - cast(total / row.length, x.dtype) - standard * cast(product / row.length, x.dtype)))
+        if summed:
+            row.add(g * standard, 1)
+            row.add(g, 2)
+
+    return RowKernel("layer_norm/input", program)
+
+
+LINE = 64  # rows whose share in a sum over all rows is gathered in one line
+MOMENTS = RowKernel("moments", moments_row)
+PARAMETERS = Reduction(("sum", "sum"), lambda g, x, mean, rstd: (g * standardized(x, mean, rstd), g))
 
 STANDARDIZE = Kernel("normalize", standardized)
 BATCH_BACK = Kernel(
@@ -87,6 +110,21 @@ def statistics(x, shape, axes):
     return (total[0] / n).astype(x.dtype), (squares[0] / n).astype(x.dtype)
 
 
+def standardize(input, weight, bias, shape, axes, affine, eps):
+    parameters = [a for a in (weight, bias) if a is not None]
+    whole = tuple(shape) == input.shape and input.flags.c_contiguous and input.size
+    each = not parameters or tuple(affine[-len(axes) :]) == input.shape[-len(axes) :]
+    if not whole or not each or not plain(input, *parameters) or not by_rows(input.ndim, axes):
+        return reference.standardize.reference(input, weight, bias, shape, axes, affine, eps)
+    n = prod(shape[a] for a in axes)
+    rows = input.size // n
+    out = [np.empty((rows, extent), input.dtype) for extent in (n, 1, 1)]
+    given = [input.reshape(rows, n), np.full((1, 1), eps), *(a.reshape(1, n) for a in parameters)]
+    layer(weight is not None, bias is not None)((rows, n), given, out)
+    small = tuple(1 if i in axes else extent for i, extent in enumerate(shape))
+    return out[0].reshape(shape), out[1].reshape(small), out[2].reshape(small)
+
+
 def by_groups(input, shape, axes, fixed):
     """Whether `shape` is (images, groups of channels, elements of a group), and not the input's own."""
     if fixed or input.ndim < 3 or len(shape) != 3 or tuple(axes) != (2,) or tuple(shape) == input.shape:
@@ -123,6 +161,9 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
     g = np.ascontiguousarray(g)
     over = tuple(a for a in range(ndim) if reference.affine_axis(affine, ndim, a) == 1)
     layer = by_rows(ndim, axes) and over == tuple(range(ndim - len(axes)))
+    if layer and needs[0] and not fixed:
+        parameter = reference.shape_of_bias(weight, ndim, axes, affine)
+        return layer_gradients(g, input, weight, mean, rstd, prod(shape[a] for a in axes), parameter, needs)
     if not layer and set(over) != set(axes):
         return fallback(*given)
     d_input = d_weight = d_bias = sums = None
@@ -137,23 +178,33 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
         scale = None if weight is None else weight.reshape(affine)
         if fixed:
             d_input = FIXED_BACK(g, rstd if scale is None else rstd * scale)
-        elif layer:
-            n = prod(shape[a] for a in axes)
-            rows = (input.size // n, n)
-            arrays = [g.reshape(rows), input.reshape(rows), mean.reshape(-1, 1), rstd.reshape(-1, 1)]
-            out = np.empty(rows, input.dtype)
-            if weight is None:
-                done = LAYER_BACK(rows, arrays, [out])
-            else:
-                done = LAYER_BACK_SCALED(rows, [*arrays, weight.reshape(1, n)], [out])
-            if not done:
-                return fallback(*given)
-            d_input = out.reshape(input.shape)
         else:
             n = prod(shape[a] for a in axes)
             total, product = ((s / n).astype(input.dtype) for s in (sums[1], sums[0]))
             d_input = BATCH_BACK(g, input, mean, rstd, rstd if scale is None else rstd * scale, total, product)
     return d_input, d_weight, d_bias
+
+
+def layer_gradients(g, input, weight, mean, rstd, n, parameter, needs):
+    """The cotangents of normalization by layer, that of the input included, in one walk over rows of `n`."""
+    rows = input.size // n
+    arrays = [a.reshape(rows, -1) for a in (g, input, mean, rstd)]
+    arrays += [] if weight is None else [weight.reshape(1, n)]
+    out, summed = np.empty((rows, n), input.dtype), needs[1] or needs[2]
+    kernel = layer_back(weight is not None, summed)
+    if not summed:
+        kernel((rows, n), arrays, [out])
+        return out.reshape(input.shape), None, None
+    lines = rows // LINE
+    sums = lines_of_zeros(2 * (lines + 1), n, input.dtype).reshape(2, lines + 1, 1, n)
+    for first, last, each in ((0, lines, LINE), (lines, lines + 1, rows % LINE)):
+        part = slice(first * LINE, first * LINE + (last - first) * each)
+        if part.start < part.stop:
+            shape = (last - first, each, n)
+            cut = [a[part].reshape(*shape[:2], -1) if len(a) == rows else a for a in arrays]
+            kernel(shape, cut, [out[part].reshape(shape), *sums[:, first:last]])
+    products, totals = sums.sum(1, np.float64).astype(input.dtype).reshape(2, *parameter)
+    return out.reshape(input.shape), products if needs[1] else None, totals if needs[2] else None
 
 
 def group_gradients(g, input, weight, mean, rstd, shape, affine, needs):

@@ -10,6 +10,7 @@ rows or parts of rows are tasks.
 """
 
 import ctypes
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -18,6 +19,7 @@ from wengert.kernels import choices
 from wengert.kernels.cpu import native
 from wengert.kernels.cpu.assembly import Body
 from wengert.kernels.cpu.expressions import F32, HALVES, SUPPORTED, Symbol, Unrecordable, cast
+from wengert.kernels.cpu.streaming import DATA_OFFSET, Streaming, worthwhile
 
 DEPTH = 6  # dimensions that remain outside of the inner loop, at most
 TASKS = 6  # where a layout has the number of tasks
@@ -26,8 +28,6 @@ TASK = 1 << 14  # elements of a task: a few microseconds of work
 SHORTEST = 16  # inner loops shorter than this are left to NumPy
 MOST_PLANS = 2048
 NEAR = 64  # bytes between elements that share cache lines
-
-DATA_OFFSET = 16  # of an ndarray's pointer to its elements, in the object (PyArrayObject_fields)
 
 
 def readable():
@@ -51,8 +51,9 @@ def lanes_for(trees):
     return max(2 * native.target().vector_bytes // max(widest, 2), 4)
 
 
-def loop_text(arguments, dtypes, ways, trees, outputs, out_ways):
-    """The module for a loop: `arguments` are the leaves of `trees`, of `dtypes` in memory and lying in `ways`.
+def loop_text(arguments, dtypes, ways, trees, outputs, out_ways, streamed=False):
+    """The module for a loop: `arguments` are the leaves of `trees`, of `dtypes` in memory and lying in `ways`. Results
+    are `streamed` past the caches or not.
 
     Entry: ``void loop(ptr layout, ptr array, ..., ptr result, ...)``, arrays as Python objects.
     """
@@ -83,7 +84,8 @@ def loop_text(arguments, dtypes, ways, trees, outputs, out_ways):
                 name = body.gather(f"%p{k}", index, f"%s{k}", dtype, mask)
             body.known[id(leaf)] = (name, leaf)
         for k, (tree, dtype, way) in enumerate(zip(trees, outputs, out_ways, strict=True), count):
-            body.store(body.value(tree), f"%p{k}", index, dtype, mask, f"%s{k}" if way == "gather" else None)
+            stride = f"%s{k}" if way == "gather" else None
+            body.store(body.value(tree), f"%p{k}", index, dtype, mask, stride, streamed)
         steps.append(body)
         declared |= body.declared
     main, tail = steps
@@ -205,6 +207,10 @@ class Layout:
     def possible(self):
         return len(self.outer) <= DEPTH and (self.inner >= SHORTEST or not self.outer)
 
+    def streams(self, results, size):
+        """Whether the `results` among the arrays are written past the caches; `size` is that of one, in bytes."""
+        return worthwhile(size, [steps[k] for _, steps in self.outer for k in results]) and len(results) > 0
+
     def packed(self):
         """As the compiled loop reads it."""
         total = len(self.steps)
@@ -244,10 +250,11 @@ class Kernel:
         name: for reports.
         reference: the function on NumPy arrays that decides what the result is.
         formula: the function to record on symbols; the reference itself unless given.
+        stepwise: whether the reference rounds 16-bit floats after each step; a formula of several is left to it then.
     """
 
-    def __init__(self, name, reference, formula=None):
-        self.name, self.reference = name, reference
+    def __init__(self, name, reference, formula=None, stepwise=False):
+        self.name, self.reference, self.stepwise = name, reference, stepwise
         self.formula = formula or reference
         self.plans = {}
         self.loops = {}
@@ -334,7 +341,8 @@ class Kernel:
         if out_way == "scalar" and layout.inner > 1:
             raise Unrecordable("a result written more than once")
         out_way = "gather" if out_way == "gather" else "vector"
-        run = self.loop(args, options, takes, leaves, tree, dtype, tuple(ways), out_way)
+        streams = out is None and out_way == "vector" and layout.streams([len(takes)], prod(shape) * dtype.itemsize)
+        run = self.loop(args, options, takes, leaves, tree, dtype, tuple(ways), out_way, streams)
         made = shape if order is None else tuple(shape[i] for i in np.argsort(order))
         return Plan(run, layout.packed(), made, dtype, order, takes)
 
@@ -374,6 +382,8 @@ class Kernel:
             raise Unrecordable(f"{type(error).__name__}: {error}") from None
         if not isinstance(tree, Symbol) or tree.op in ("argument", "constant"):
             raise Unrecordable("nothing to compute")
+        if self.stepwise and not is_one_step(tree) and any(args[k].dtype in HALVES for k in takes):
+            raise Unrecordable("16-bit floats, which are rounded after each step")
         dtype = tree.dtype
         # A number beside an array, in float32 so that it isn't rounded first, leaves the array's 16 bits.
         beside = [k for k in takes if args[k].ndim] or takes
@@ -382,15 +392,20 @@ class Kernel:
             dtype = floats.pop() if len(floats) == 1 else F32
         return leaves, tree, dtype
 
-    def loop(self, args, options, takes, leaves, tree, dtype, ways, out_way):
+    def loop(self, args, options, takes, leaves, tree, dtype, ways, out_way, streams):
         numbers = (*(repr(a) for k, a in enumerate(args) if k not in takes), repr(options))
-        key = (tuple(args[k].dtype for k in takes), tuple(takes), ways, out_way, dtype, numbers)
+        key = (tuple(args[k].dtype for k in takes), tuple(takes), ways, out_way, dtype, numbers, streams)
         run = self.loops.get(key)
         if run is None:
             if len(self.loops) > 64:
                 raise Unrecordable("more variants than are worth compiling")
-            text = loop_text(leaves, [args[k].dtype for k in takes], ways, [tree], [dtype], [out_way])
-            run = self.loops[key] = entry(text, len(takes) + 1)
+            dtypes = [args[k].dtype for k in takes]
+
+            def compiled(streamed=False):
+                return entry(loop_text(leaves, dtypes, ways, [tree], [dtype], [out_way], streamed), len(takes) + 1)
+
+            run = Streaming(partial(compiled, True), compiled, [len(takes)]) if streams else compiled()
+            self.loops[key] = run
         return run
 
 

@@ -1,7 +1,8 @@
 """The greatest element of each window, and its gradient, in the place of `wengert.kernels.pooling`.
 
 A task is one plane (an image's channel). Windows side by side are a vector: each tap of the kernel is loaded for all of
-them at once and compared with what is held. What lies outside of the image is masked.
+them at once and compared with what is held. What lies outside of the image is masked; where no window reaches there,
+which is the usual case, a window of few taps is written out.
 """
 
 from functools import cache
@@ -15,6 +16,7 @@ from wengert.kernels.cpu.function import kernel, plan, task
 FIELDS = ("height", "width", "out_height", "out_width", "rows", "columns", "tasks", "down", "across", "above", "left",
           "row_gap", "column_gap")  # fmt: skip
 GRADIENT_FIELDS = ("size", "out_size", *["unused"] * 4, "tasks")
+FEW = 9  # taps of a window that is written out
 
 
 def maximum_function(lanes, step):
@@ -84,18 +86,77 @@ def maximum_function(lanes, step):
         place = f.add(first, f.add(f.mul(oy, out_width), ox))
         f.store_some(f.load(best), f.at(values, place), active)
         found = f.intrinsic(f"smax.v{lanes}i32", whole, (whole, f.load(where, whole)), (whole, "zeroinitializer"))
-        wide = f"<{lanes} x i64>"
-        to = f.op(f"getelementptr i64, ptr {positions}, i64 {place}")
-        long = f.op(f"zext {whole} {found} to {wide}")
-        f.intrinsic(f"masked.store.v{lanes}i64.p0", "void", (wide, long), ("ptr", to), ("i32", 8), (flag, active))
+        store_positions(f, found, positions, place, active)
     return f
 
 
+def inner_maximum_function(lanes, step, rows, columns):
+    """As `maximum_function`, for windows of rows × columns that lie within the image, `step` (1 or 2) apart."""
+    f, field, (x, values, positions) = task(FIELDS, 3, lanes)
+    whole, flag, vector = f"<{lanes} x i32>", f"<{lanes} x i1>", f.vector
+    height, width, out_height, out_width = (field[k] for k in FIELDS[:4])
+    plane = f.at(x, f.mul("%task", f.mul(height, width)))
+    first = f.mul("%task", f.mul(out_height, out_width))
+    down = field["down"]
+
+    def every(number):
+        return f"<{', '.join(f'i32 {number(j)}' for j in range(lanes))}>"
+
+    def everywhere(number):
+        one = f.op(f"insertelement {whole} poison, i32 {f.op(f'trunc i64 {number} to i32')}, i64 0")
+        return f.op(f"shufflevector {whole} {one}, {whole} poison, {whole} zeroinitializer")
+
+    apart = every(lambda j: step * j)
+    with f.loop(0, out_width, lanes) as ox:
+        active = f.first(f.sub(out_width, ox))
+        corner = f.mul(ox, step)
+        left = f.sub(width, corner)
+        masks = [f.first(f.sub(left, offset)) for offset in range(0, step * lanes, lanes)]
+        with f.loop(0, out_height) as oy:
+            best = where = None
+            start = f.add(f.mul(f.mul(oy, down), width), corner)
+            for _ in range(rows):
+                loaded = {}
+                for kx in range(columns):
+                    turn, shift = kx % step, kx - kx % step
+                    if shift not in loaded:
+                        line = f.at(plane, start, shift)
+                        reach = masks if not shift else [f.first(f.sub(left, shift + k * lanes)) for k in range(step)]
+                        loaded[shift] = [f.load_some(f.at(line, k * lanes), m) for k, m in enumerate(reach)]
+                    parts = loaded[shift]
+                    value = parts[0]
+                    if step == 2:
+                        picks = every(lambda j, turn=turn: 2 * j + turn)
+                        value = f.op(f"shufflevector {vector} {parts[0]}, {vector} {parts[1]}, {whole} {picks}")
+                    at = f.op(f"add {whole} {everywhere(f.add(start, kx))}, {apart}")
+                    if best is None:
+                        best, where = value, at
+                        continue
+                    greater = f.op(f"fcmp ogt {vector} {value}, {best}")
+                    nan = f.op(f"fcmp uno {vector} {value}, {value}")
+                    taken = f.op(f"or {flag} {greater}, {nan}")
+                    best = f.op(f"select {flag} {taken}, {vector} {value}, {vector} {best}")
+                    where = f.op(f"select {flag} {taken}, {whole} {at}, {whole} {where}")
+                start = f.add(start, width)
+            place = f.add(first, f.add(f.mul(oy, out_width), ox))
+            f.store_some(best, f.at(values, place), active)
+            store_positions(f, where, positions, place, active)
+    return f
+
+
+def store_positions(f, where, positions, place, active):
+    wide = f"<{f.lanes} x i64>"
+    to = f.op(f"getelementptr i64, ptr {positions}, i64 {place}")
+    long = f.op(f"zext <{f.lanes} x i32> {where} to {wide}")
+    f.intrinsic(f"masked.store.v{f.lanes}i64.p0", "void", (wide, long), ("ptr", to), ("i32", 8), (f.mask, active))
+
+
 def gradient_function(lanes):
-    """Add each cotangent to the place of its maximum."""
+    """Clear a plane, then add each cotangent to the place of its maximum."""
     f, field, (g, positions, out) = task(GRADIENT_FIELDS, 3, lanes)
     begin = f.mul("%task", field["out_size"])
     plane = f.at(out, f.mul("%task", field["size"]))
+    f.do(f"call void @llvm.memset.p0.i64(ptr {plane}, i8 0, i64 {f.mul(field['size'], 4)}, i1 false)")
     with f.loop(begin, f.add(begin, field["out_size"])) as k:
         where = f.op(f"load i64, ptr {f.op(f'getelementptr i64, ptr {positions}, i64 {k}')}")
         place = f.at(plane, where)
@@ -118,7 +179,13 @@ def max_pool_with_indices(x, window, stride, padding, dilation, out_space):
     numbers = (*x.shape[2:], *out_space, *window, planes, *stride, *padding, *dilation)
     values, positions = np.empty((*x.shape[:2], *out_space), x.dtype), np.empty((*x.shape[:2], *out_space), np.int64)
     threads.start()
-    run = compiled(maximum_function, stride[1] if stride[1] in (1, 2) else None)
+    inside = not any(padding) and all(
+        (out - 1) * step + k <= n for n, out, step, k in zip(x.shape[2:], out_space, stride, window, strict=True)
+    )
+    if inside and stride[1] in (1, 2) and prod(window) <= FEW and tuple(dilation) == (1, 1):
+        run = compiled(inner_maximum_function, stride[1], *window)
+    else:
+        run = compiled(maximum_function, stride[1] if stride[1] in (1, 2) else None)
     run(plan(*numbers), id(x), id(values), id(positions))
     return values, positions
 
@@ -128,7 +195,7 @@ def max_pool_backward(g, indices, space):
     if not (g.dtype == np.float32 and g.flags.c_contiguous and indices.flags.c_contiguous and g.size):
         return None
     size, out_size = prod(space), prod(g.shape[2:])
-    out = np.zeros((*g.shape[:2], *space), g.dtype)
+    out = np.empty((*g.shape[:2], *space), g.dtype)
     threads.start()
     numbers = plan(size, out_size, 0, 0, 0, 0, g.shape[0] * g.shape[1])
     compiled(gradient_function)(numbers, id(g), id(indices), id(out))

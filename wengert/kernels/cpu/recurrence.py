@@ -1,154 +1,270 @@
-"""The LSTM's loop over time, compiled: products, gates and cells of a step in one pass.
+"""The loops of recurrent cells over time, compiled: products, gates and memory of a step in one pass.
 
-A thread takes some rows of the batch through all steps, so threads never wait for each other. For a few rows and one
-vector of units, the four gates are products of the last outputs with four columns of the recurrent weight; they stay in
-registers until the new cell is known. See `wengert.nn.modules.recurrence` for the reference and for the gradients'
-formulas.
+A thread takes some sequences of the batch through all steps, so threads never wait for each other. For a few sequences
+and some vectors of units, the sums of all gates are products of the last outputs with columns of the recurrent weight;
+they stay in registers until the new output is known. The formulas between are the `Cell`'s own, written in line
+(`wengert.kernels.recurrence`, where the reference is too).
 """
 
 import ctypes
+from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
 
 from wengert.kernels.cpu import mathematics, native, threads
+from wengert.kernels.cpu.expressions import fma, maximum
 from wengert.kernels.cpu.function import Fields, Function, module
 from wengert.kernels.cpu.products import accumulate
+from wengert.kernels.matmul import times
 
-GATES = 4  # i, f, g, o
-BACKWARD_VECTORS = 2  # of units at once: a broadcast element of dz then serves two products
+BENDS = {"sigmoid": mathematics.sigmoid, "tanh": mathematics.tanh, "relu": lambda x: maximum(x, 0.0)}
 
-# What a task reads: numbers, then addresses; a step is the distance in elements from one time to the next.
-NUMBERS = ("time", "batch", "units", "tasks", "gate_step", "unit_step", "has_outputs", "has_h", "has_c")
-FORWARD = (*NUMBERS, "gates", "h0", "c0", "weight", "outputs", "cells", "activations", "tanhs")
-BACKWARD = (*NUMBERS, "weight", "c0", "cells", "activations", "tanhs", "g_outputs", "g_h", "g_c", "dz", "dc")
-
-
-def blocks(f, field, rows):
-    """This task's rows of the batch, in whole blocks and the rest: (first row, row after the last, rows at once)."""
-    first, last = (f.div(f.mul(field["batch"], k), field["tasks"]) for k in ("%share", f.add("%share", 1)))
-    whole = f.add(first, f.mul(f.div(f.sub(last, first), rows), rows))
-    return (first, whole, rows), (whole, last, 1)
+# What a task reads: numbers, then addresses. `starts` and `counts` say for each step, in the order in which steps are
+# taken, where its rows begin and how many they are; before the first and after the last step there are none.
+NUMBERS = ("steps", "batch", "units", "tasks", "has_outputs", "has_h", "has_c")
+FORWARD = (*NUMBERS, "starts", "counts", "gates", "bias", "h0", "c0", "weight", "outputs", "cells", "kept")
+BACKWARD = (*NUMBERS, "starts", "counts", "weight", "h0", "c0", "outputs", "cells", "kept", "g_outputs", "g_h", "g_c",
+            "dz", "apart", "dm")  # fmt: skip
 
 
-def forward_function(name, lanes, rows):
-    f = Function(name, "ptr argument, i64 share", lanes, internal=False)
-    field = Fields(f, FORWARD)
-    units, gate_step, unit_step = field["units"], field["gate_step"], field["unit_step"]
-    wide = f.mul(units, GATES)
-    weight, gates, activations = (field.pointer(k) for k in ("weight", "gates", "activations"))
-    outputs, cells, tanhs = (field.pointer(k) for k in ("outputs", "cells", "tanhs"))
-    h0, c0 = field.pointer("h0"), field.pointer("c0")
-    shares = blocks(f, field, rows)
-    with f.loop(0, field["time"]) as t:
-        start = f.op(f"icmp eq i64 {t}, 0")
-        now, before = f.mul(t, unit_step), f.mul(f.sub(t, 1), unit_step)
-        h, c = (
-            f.op(f"select i1 {start}, ptr {initial}, ptr {f.at(later, before)}")
-            for initial, later in ((h0, outputs), (c0, cells))
-        )
-        with f.loop(0, units, lanes) as unit:
-            mask = f.first(f.sub(units, unit))
-            panel = f.at(weight, f.mul(unit, wide))
-            for first, last, count in shares:
-                with f.loop(first, last, count) as row:
-                    lines = [f.add(f.mul(t, gate_step), f.mul(f.add(row, r), wide)) for r in range(count)]
-                    sums = {(r, k): f.variable() for r in range(count) for k in range(GATES)}
-                    for (r, k), variable in sums.items():
-                        f.store(f.load_some(f.at(gates, lines[r], f.mul(k, units), unit), mask), variable)
-                    accumulate(f, sums, f.at(h, f.mul(row, units)), units, 1, panel, GATES * lanes, units)
-                    for r in range(count):
-                        i, forget, g, o = (
-                            f.apply(mathematics.tanh if k == 2 else mathematics.sigmoid, f.load(sums[r, k]))
-                            for k in range(GATES)
-                        )
-                        here = f.add(f.mul(f.add(row, r), units), unit)
-                        cell = f.fused(forget, f.load_some(f.at(c, here), mask), f.product(i, g))
-                        bent = f.apply(mathematics.tanh, cell)
-                        for k, value in enumerate((i, forget, g, o)):
-                            f.store_some(value, f.at(activations, lines[r], f.mul(k, units), unit), mask)
-                        for array, value in ((cells, cell), (tanhs, bent), (outputs, f.product(o, bent))):
-                            f.store_some(value, f.at(array, now, here), mask)
-    return f
+class Loop:
+    """The writer of one loop of a cell: `blocks` walks its rows, `block` writes what is done with a few of them."""
+
+    def __init__(self, cell, name, fields, lanes, rows, vectors):
+        self.cell, self.rows, self.vectors = cell, rows, vectors
+        self.gates, self.width = len(cell.bends), cell.bent + cell.others
+        self.f = f = Function(name, "ptr argument, i64 share", lanes, internal=False)
+        self.field = Fields(f, fields)
+        self.places = {k: self.field.pointer(k) for k in fields[len(NUMBERS) :]}
+        self.units, self.steps = self.field["units"], self.field["steps"]
+        batch, tasks = self.field["batch"], self.field["tasks"]
+        self.first, self.last = (f.div(f.mul(batch, k), tasks) for k in ("%share", f.add("%share", 1)))
+
+    def of_step(self, name, step):
+        """The start or the count of a step."""
+        return self.f.load(self.f.op(f"getelementptr i64, ptr {self.places[name]}, i64 {step}"), "i64")
+
+    def mine(self, count):
+        """The end of this task's rows of a step that has so many."""
+        most = self.f.op(f"call i64 @llvm.smax.i64(i64 {count}, i64 {self.first})")
+        return self.f.minimum(most, self.last)
+
+    @contextmanager
+    def some_units(self, columns):
+        """Go through the units; `columns` are those of the weight for each unit. Gives the place in the weight."""
+        f, step = self.f, self.vectors * self.f.lanes
+        with f.loop(0, self.units, step) as unit:
+            self.unit = [f.add(unit, v * f.lanes) for v in range(self.vectors)]
+            self.mask = [f.first(f.sub(self.units, u)) for u in self.unit]
+            yield f.at(self.places["weight"], f.mul(unit, columns))
+
+    def some_rows(self, low, high):
+        """Go from row to row in whole blocks, then one by one."""
+        f = self.f
+        whole = f.add(low, f.mul(f.div(f.sub(high, low), self.rows), self.rows))
+        for first, last, count in ((low, whole, self.rows), (whole, high, 1)):
+            with f.loop(first, last, count) as row:
+                self.block(row, count)
+
+    def line(self, pointer, row, columns=1):
+        """The row of an array that has so many times `units` columns."""
+        return self.f.at(pointer, self.f.mul(row, self.f.mul(self.units, columns)))
+
+    def place(self, line, v, k=0):
+        """The units at hand of gate `k` in a row: its vector `v`."""
+        return self.f.at(line, self.f.mul(self.units, k), self.unit[v])
+
+    def load(self, line, v, k=0):
+        return self.f.load_some(self.place(line, v, k), self.mask[v])
+
+    def store(self, value, line, v, k=0):
+        self.f.store_some(value, self.place(line, v, k), self.mask[v])
+
+    def either(self, condition, a, b, kind="ptr"):
+        return self.f.op(f"select i1 {condition}, {kind} {a}, {kind} {b}")
 
 
-def backward_function(name, lanes, rows):
-    """From the last step to the first: dh = what arrives + dz of the step after · weight, then dc and dz."""
-    f = Function(name, "ptr argument, i64 share", lanes, internal=False)
-    field = Fields(f, BACKWARD)
-    units, gate_step, unit_step = field["units"], field["gate_step"], field["unit_step"]
-    wide = f.mul(units, GATES)
-    places = {k: field.pointer(k) for k in BACKWARD[len(NUMBERS) :]}
-    given = {k: f.op(f"icmp ne i64 {field[f'has_{k}']}, 0") for k in ("outputs", "h", "c")}
-    shares = blocks(f, field, rows)
-    steps = field["time"]
-    one = f.number(1)
+class Forward(Loop):
+    """From the first step to the last: all gates of a few rows at a time."""
 
-    def optional(condition, pointer, mask):
-        """What arrives there, or zero where nothing does."""
-        return f.load_some(pointer, f.op(f"select i1 {condition}, {f.mask} {mask}, {f.mask} zeroinitializer"))
+    def __init__(self, cell, name, *widths):
+        super().__init__(cell, name, FORWARD, *widths)
+        f = self.f
+        with f.loop(0, self.steps) as step:
+            before = f.sub(step, 1)
+            self.start, start_before = self.of_step("starts", step), self.of_step("starts", before)
+            end = self.mine(self.of_step("counts", step))
+            begun = f.minimum(self.mine(self.of_step("counts", before)), end)
+            with self.some_units(f.mul(self.units, self.gates)) as self.panel, f.loop(0, 2) as part:
+                old = f.op(f"icmp eq i64 {part}, 0")  # the rest of the rows begin in this step
+                self.h, self.c = (
+                    self.either(old, self.line(self.places[later], start_before), self.places[initial])
+                    for later, initial in (("outputs", "h0"), ("cells", "c0"))
+                )
+                low, high = self.either(old, self.first, begun, "i64"), self.either(old, begun, end, "i64")
+                self.some_rows(low, high)
 
-    def both(a, b):
-        return f.op(f"and i1 {a}, {b}")
+    def block(self, row, count):
+        f, places, vectors = self.f, self.places, self.vectors
+        rows = [f.add(row, r) for r in range(count)]
+        now = [f.add(self.start, r) for r in rows]
+        given = [self.line(places["gates"], r, self.gates) for r in now]
+        keys = [(r, k, v) for r in range(count) for k in range(self.gates) for v in range(vectors)]
+        sums = {(r, k * vectors + v): f.variable() for r, k, v in keys}
+        for r, k, v in keys:
+            f.store(self.initial(given[r], k, v), sums[r, k * vectors + v])
+        left = self.line(self.h, row)
+        accumulate(f, sums, left, self.units, 1, self.panel, self.gates * vectors * f.lanes, self.units)
+        for r in range(count):
+            for v in range(vectors):
+                products = [f.load(sums[r, k * vectors + v]) for k in range(self.gates)]
+                self.finish(rows[r], now[r], given[r], products, v)
 
-    with f.loop(0, steps) as done:
-        t = f.sub(f.sub(steps, 1), done)
-        newest, oldest = f.op(f"icmp eq i64 {done}, 0"), f.op(f"icmp eq i64 {t}, 0")
-        now = f.mul(t, unit_step)
-        later = f.at(places["dz"], f.mul(f.add(t, 1), gate_step))
-        depth = f.op(f"select i1 {newest}, i64 0, i64 {wide}")
-        before = f.op(f"select i1 {oldest}, ptr {places['c0']}, ptr {f.at(places['cells'], f.sub(now, unit_step))}")
-        with f.loop(0, units, BACKWARD_VECTORS * lanes) as unit:
-            masks = [f.first(f.sub(units, f.add(unit, v * lanes))) for v in range(BACKWARD_VECTORS)]
-            panel = f.at(places["weight"], f.mul(unit, wide))
-            for first, last, count in shares:
-                with f.loop(first, last, count) as row:
-                    sums = {(r, v): f.variable() for r in range(count) for v in range(BACKWARD_VECTORS)}
-                    heres = {(r, v): f.add(f.mul(f.add(row, r), units), f.add(unit, v * lanes)) for r, v in sums}
-                    for (r, v), here in heres.items():
-                        arrived = optional(given["outputs"], f.at(places["g_outputs"], now, here), masks[v])
-                        at_end = optional(both(newest, given["h"]), f.at(places["g_h"], here), masks[v])
-                        f.store(f.plus(arrived, at_end), sums[r, v])
-                    accumulate(f, sums, f.at(later, f.mul(row, wide)), wide, 1, panel, BACKWARD_VECTORS * lanes, depth)
-                    for (r, v), here in heres.items():
-                        mask = masks[v]
-                        line = f.add(f.mul(t, gate_step), f.mul(f.add(row, r), wide))
-                        column = f.add(unit, v * lanes)
-                        kept = f.at(places["activations"], line, column)
-                        i, forget, g, o = (f.load_some(f.at(kept, f.mul(k, units)), mask) for k in range(GATES))
-                        bent = f.load_some(f.at(places["tanhs"], now, here), mask)
-                        dh = f.load(sums[r, v])
-                        at_end = optional(both(newest, given["c"]), f.at(places["g_c"], here), mask)
-                        carried = f.op(f"select i1 {newest}, {f.mask} zeroinitializer, {f.mask} {mask}")
-                        dc = f.plus(at_end, f.load_some(f.at(places["dc"], here), carried))
-                        dc = f.fused(f.product(dh, o), f.minus(one, f.product(bent, bent)), dc)
-                        last_cell = f.load_some(f.at(before, here), mask)
-                        of_sigmoid = lambda s: f.product(s, f.minus(one, s))
-                        slopes = (
-                            f.product(f.product(dc, g), of_sigmoid(i)),
-                            f.product(f.product(dc, last_cell), of_sigmoid(forget)),
-                            f.product(f.product(dc, i), f.minus(one, f.product(g, g))),
-                            f.product(f.product(dh, bent), of_sigmoid(o)),
-                        )
-                        for k, value in enumerate(slopes):
-                            f.store_some(value, f.at(places["dz"], line, f.mul(k, units), column), mask)
-                        f.store_some(f.product(dc, forget), f.at(places["dc"], here), mask)
-    return f
+    def initial(self, line, k, v):
+        """What the sum of gate `k` begins with. A bias is there only if the products of some gates stand apart."""
+        apart = k >= self.cell.bent
+        value = "zeroinitializer" if apart else self.load(line, v, k)
+        if self.gates == self.cell.bent:
+            return value
+        bias = self.load(self.places["bias"], v, k)
+        return bias if apart else self.f.plus(value, bias)
+
+    def finish(self, row, now, line, products, v):
+        """From the sums to the new output."""
+        cell, f = self.cell, self.f
+        apart = [self.load(line, v, k) for k in range(cell.bent, self.gates)]
+        memory = {"c": self.c, "h": self.h}.get(cell.memory)
+        held = [self.load(self.line(memory, row), v)] if memory else []
+
+        def formula(*values):
+            bent = [BENDS[cell.bends[k]](values[k]) for k in range(cell.bent)]
+            outside = values[self.gates :]
+            pairs = [x for k in range(cell.bent, self.gates) for x in (outside[k - cell.bent], values[k])]
+            return *bent, *cell.step(*bent, *pairs, *outside[len(apart) :])
+
+        results = f.apply_all(formula, *products, *apart, *held)
+        kept, states = results[: cell.bent], results[cell.bent : len(results) - cell.others]
+        kept += results[len(results) - cell.others :]
+        for name, value in zip(("outputs", "cells"), states, strict=False):
+            self.store(value, self.line(self.places[name], now), v)
+        if self.width > 1:  # what an Elman cell keeps is its output
+            line = self.line(self.places["kept"], now, self.width)
+            for k, value in enumerate(kept):
+                self.store(value, line, v, k)
+
+
+class Backward(Loop):
+    """From the last step to the first: dh = what arrives + the gradients of the step after · weight."""
+
+    def __init__(self, cell, name, *widths):
+        super().__init__(cell, name, BACKWARD, *widths)
+        f = self.f
+        self.given = {k: f.op(f"icmp ne i64 {self.field[f'has_{k}']}, 0") for k in ("outputs", "h", "c")}
+        with f.loop(0, self.steps) as done:
+            step = f.sub(f.sub(self.steps, 1), done)
+            before, after = f.sub(step, 1), f.add(step, 1)
+            self.start, self.start_before, self.start_after = (self.of_step("starts", s) for s in (step, before, after))
+            end = self.mine(self.of_step("counts", step))
+            old, going = (f.minimum(self.mine(self.of_step("counts", s)), end) for s in (before, after))
+            cuts = [self.first, f.minimum(old, going), f.op(f"call i64 @llvm.smax.i64(i64 {old}, i64 {going})"), end]
+            with self.some_units(f.mul(self.units, self.gates)) as self.panel, f.loop(0, 3) as part:
+                one, two = (f.op(f"icmp eq i64 {part}, {k}") for k in (0, 1))
+                low, high = (
+                    self.either(one, a, self.either(two, b, c, "i64"), "i64") for a, b, c in (cuts[:3], cuts[1:])
+                )
+                self.oldest = f.op(f"icmp sge i64 {low}, {old}")
+                self.newest = f.op(f"icmp sge i64 {low}, {going}")
+                self.some_rows(low, high)
+
+    def block(self, row, count):
+        f, cell, vectors = self.f, self.cell, self.vectors
+        rows = [f.add(row, r) for r in range(count)]
+        sums = {(r, v): f.variable() for r in range(count) for v in range(vectors)}
+        at_end = f.op(f"and i1 {self.newest}, {self.given['h']}")
+        for (r, v), total in sums.items():
+            arrived = self.load_if(self.given["outputs"], "g_outputs", f.add(self.start, rows[r]), v)
+            f.store(f.plus(arrived, self.load_if(at_end, "g_h", rows[r], v)), total)
+        later = f.add(self.start_after, row)
+        panel, step = self.panel, vectors * f.lanes
+        for name, own, columns in (("dz", cell.bent, self.gates), ("apart", *[self.gates - cell.bent] * 2)):
+            if own:
+                depth = self.either(self.newest, 0, f.mul(self.units, own), "i64")
+                line = self.line(self.places[name], later, columns)
+                accumulate(f, sums, line, f.mul(self.units, columns), 1, panel, step, depth)
+                panel = f.at(panel, f.mul(f.mul(self.units, own), step))
+        for (r, v), total in sums.items():
+            self.finish(rows[r], f.load(total), v)
+
+    def load_if(self, condition, name, row, v):
+        """Some of a row where the condition holds, zero elsewhere."""
+        mask = self.f.op(f"select i1 {condition}, {self.f.mask} {self.mask[v]}, {self.f.mask} zeroinitializer")
+        return self.f.load_some(self.place(self.line(self.places[name], row), v), mask)
+
+    def finish(self, row, dh, v):
+        """From an output's gradient to those of the gates and of the memory before."""
+        cell, f, places = self.cell, self.f, self.places
+        now = f.add(self.start, row)
+        line = self.line(places["kept"], now, self.width)
+        values = [self.load(line, v, k) for k in range(self.width)]
+        if cell.memory:
+            later, initial = {"c": ("cells", "c0"), "h": ("outputs", "h0")}[cell.memory]
+            before = self.line(places[later], f.add(self.start_before, row))
+            values.append(self.load(self.either(self.oldest, self.line(places[initial], row), before), v))
+            at_end = f.op(f"and i1 {self.newest}, {self.given['c']}")
+            going = f.op(f"xor i1 {self.newest}, true")
+            values += self.load_if(at_end, "g_c", row, v), self.load_if(going, "dm", row, v)
+
+        def formula(dh, *values):
+            if not cell.memory:
+                return [dh * factor for factor in cell.slopes(*values).gates]
+            *values, at_end, carried = values
+            slopes, dm = cell.slopes(*values), at_end + carried
+            total = dm + dh if slopes.through is None else fma(dh, slopes.through, dm)
+            to_gates = [total * factor for factor in slopes.gates] + [dh * factor for factor in slopes.outward]
+            return *to_gates, *(total * factor for factor in slopes.apart), total * slopes.decay
+
+        results = f.apply_all(formula, dh, *values)
+        line = self.line(places["dz"], now, self.gates)
+        for k in range(self.gates):
+            self.store(results[k], line, v, k)
+        apart = self.gates - cell.bent
+        if apart:
+            line = self.line(places["apart"], now, apart)
+            for k in range(apart):
+                self.store(results[self.gates + k], line, v, k)
+        if cell.memory:
+            self.store(results[-1], self.line(places["dm"], row), v)
+
+
+def widths(cell, lanes):
+    """((rows, vectors) forward, (rows, vectors) backward): as many sums at once as there are registers for.
+
+    A row's broadcast element then serves several vectors, be they of several gates or of several units.
+    """
+    rows = 4 if lanes == 16 else 2
+    return (rows, max(1, 4 // len(cell.bends))), (rows, 2)
 
 
 @cache
-def compiled():
+def compiled(cell):
     """The two tasks' addresses."""
     lanes = native.target().vector_bytes // 4
-    rows = 4 if lanes == 16 else 2  # with four gates each, as many sums as there are registers for
-    functions = [forward_function("@@forward", lanes, rows), backward_function("@@backward", lanes, rows)]
-    return native.compile_text(module(functions), ["forward", "backward"])
+    loops = [kind(cell, f"@@{kind.__name__}", lanes, *w)
+             for kind, w in zip((Forward, Backward), widths(cell, lanes), strict=True)]  # fmt: skip
+    return native.compile_text(module([loop.f for loop in loops]), ["Forward", "Backward"])
 
 
-def run(name, numbers, arrays):
-    values = [*numbers, *(0 if a is None else a.ctypes.data for a in arrays)]
+def run(cell, name, walk, units, arrays, has=(0, 0, 0)):
+    """Run a task for shares of the batch; arrays that aren't there are None."""
+    steps = np.array([(0, 0), *walk.steps, (0, 0)], np.int64).T.copy()
+    starts, counts = (row.ctypes.data + row.itemsize for row in steps)
+    tasks = min(walk.batch, threads.number())
+    arrays = [None if a is None else np.ascontiguousarray(a) for a in arrays]
+    values = [len(walk.steps), walk.batch, units, tasks, *has, starts, counts,
+              *(0 if a is None else a.ctypes.data for a in arrays)]  # fmt: skip
     argument = (ctypes.c_int64 * len(values))(*values)
-    threads.share(compiled()[name], argument, numbers[3])
+    threads.share(compiled(cell)[name], argument, tasks)
 
 
 def panels(weight, gates, units, vectors=1):
@@ -162,50 +278,45 @@ def panels(weight, gates, units, vectors=1):
     return np.ascontiguousarray(split)
 
 
-def in_order(array, reverse):
-    """Where the loop begins in an array (T, …): at the last time if it runs backward."""
-    return array[-1:] if reverse and len(array) else array
+def single(*arrays):
+    """Whether those arrays that are there are of single precision."""
+    return all(a is None or a.dtype == np.float32 for a in arrays)
 
 
-def shape_of(gates, h0, reverse):
-    time, batch, wide = gates.shape
-    units = h0.shape[1]
-    sign = -1 if reverse else 1
-    return time, batch, units, min(batch, threads.number()), sign * batch * wide, sign * batch * units
-
-
-def lstm_forward(gates, h0, c0, w_hh, reverse):
-    """Run over gates (T, B, 4H) from h0 and c0 (B, H): outputs, cells, activations (T, B, 4H), tanh of the cells.
-
-    None unless all are of single precision.
-    """
-    if not gates.dtype == h0.dtype == c0.dtype == w_hh.dtype == np.float32:
+def forward(cell, walk, gates, w_hh, b_hh, h0, c0):
+    """As the reference; None unless all arrays are of single precision."""
+    if not single(gates, w_hh, b_hh, h0, c0):
         return None
-    time, batch, units = gates.shape[0], *h0.shape
-    packed = panels(w_hh.T, GATES, units).reshape(-1)
-    outputs, cells, tanhs = (np.empty((time, batch, units), np.float32) for _ in range(3))
-    activations = np.empty(gates.shape, np.float32)
-    gates, h0, c0 = map(np.ascontiguousarray, (gates, h0, c0))
-    results = (in_order(a, reverse) for a in (outputs, cells, activations, tanhs))
-    run("forward", (*shape_of(gates, h0, reverse), 0, 0, 0), [in_order(gates, reverse), h0, c0, packed, *results])
-    return outputs, cells, activations, tanhs
+    rows, units = walk.rows, h0.shape[1]
+    lanes = native.target().vector_bytes // 4
+    packed = panels(w_hh.T, len(cell.bends), units, widths(cell, lanes)[0][1])
+    outputs = np.empty((rows, units), np.float32)
+    cells = np.empty_like(outputs) if cell.memory == "c" else None
+    width = cell.bent + cell.others
+    kept = np.empty((rows, width * units), np.float32) if width > 1 else outputs
+    if b_hh is None and len(cell.bends) > cell.bent:
+        b_hh = np.zeros(gates.shape[1], np.float32)
+    run(cell, "Forward", walk, units, [gates, b_hh, h0, c0, packed, outputs, cells, kept])
+    return outputs, cells, kept
 
 
-def lstm_backward(g_outputs, g_h, g_c, h0, c0, w_hh, outputs, cells, activations, tanhs, reverse):
-    """Gradients of the gates, (T, B, 4H), and of c0; with them those of h0 and w_hh are products.
-
-    None unless all are of single precision.
-    """
-    given = [a for a in (g_outputs, g_h, g_c, h0, c0, w_hh, activations) if a is not None]
-    if any(a.dtype != np.float32 for a in given):
+def backward(cell, walk, arrived, w_hh, h0, c0, outputs, cells, kept):
+    """(gradients of the gates, of the products apart, of h0, of c0); None unless all are of single precision."""
+    if not single(*arrived, w_hh, h0, c0, kept):
         return None
     units = h0.shape[1]
-    packed = panels(w_hh, 1, units, BACKWARD_VECTORS).reshape(-1)
-    dz, dc = np.empty(activations.shape, np.float32), np.empty(c0.shape, np.float32)
-    arrived = [None if a is None else np.ascontiguousarray(a) for a in (g_outputs, g_h, g_c)]
-    if arrived[0] is not None:
-        arrived[0] = in_order(arrived[0], reverse)
-    numbers = (*shape_of(activations, h0, reverse), *(int(a is not None) for a in arrived))
-    kept = (in_order(a, reverse) for a in (cells, activations, tanhs))
-    run("backward", numbers, [packed, np.ascontiguousarray(c0), *kept, *arrived, in_order(dz, reverse), dc])
-    return dz, dc
+    lanes = native.target().vector_bytes // 4
+    packed = panels(w_hh, 1, units, widths(cell, lanes)[1][1])
+    bent, gates = cell.bent * units, len(cell.bends) * units
+    dz = np.empty((walk.rows, gates), np.float32)
+    dm = np.empty(h0.shape, np.float32) if cell.memory else None
+    apart = np.empty((walk.rows, gates - bent), np.float32) if gates > bent else None
+    has = [int(a is not None) for a in arrived]
+    run(cell, "Backward", walk, units, [packed, h0, c0, outputs, cells, kept, *arrived, dz, apart, dm], has)
+    first = walk.first(dz)
+    if apart is not None:
+        first = np.concatenate([first[:, :bent], walk.first(apart)], 1)
+    dh = times(first, w_hh)
+    if cell.memory == "h":
+        dh += dm
+    return dz, apart, dh, dm

@@ -12,6 +12,7 @@ import numpy as np
 from wengert.kernels import choices, sums
 from wengert.kernels import reductions as reference
 from wengert.kernels.cpu import mathematics as m
+from wengert.kernels.cpu.abreast import Along
 from wengert.kernels.cpu.columns import REDUCE, ColumnKernel
 from wengert.kernels.cpu.expressions import BF16, F16, F32, F64, absolute, cast, compare
 from wengert.kernels.cpu.pointwise import Kernel
@@ -164,8 +165,11 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
 
 
 def add_rows(array):
-    found = SUM((0,), array)
-    return found[0][0].astype(array.dtype) if found else sums.add_rows.reference(array)
+    width = prod(array.shape[1:])
+    if array.dtype not in FLOATS or not array.flags.c_contiguous or width < 2 or not len(array):
+        return sums.add_rows.reference(array)
+    (total,) = SUM.columns(1, len(array), width, [array.reshape(1, -1, width)])
+    return total.astype(array.dtype).reshape(array.shape[1:])
 
 
 def mean(input, dim=None, keepdim=False, *, dtype=None):
@@ -222,14 +226,14 @@ def log_of_sum_row(row, x):
     row.number(m.select(eq(peak, inf), cast(peak, F64), total), 0)
 
 
-LOG_OF_SUM = RowKernel("logsumexp", log_of_sum_row)
+LOG_OF_SUM = Along("logsumexp", log_of_sum_row)
 
 
 def logsumexp(input, dim, keepdim=False):
     axes = reference.axes_of(dim, input.ndim)
-    if axes == (input.ndim - 1,) and input.dtype in FLOATS and input.size:
-        out = np.empty((*input.shape[:-1], 1), np.float64)
-        if LOG_OF_SUM(input.shape, [input], [out]):
+    if len(axes) == 1 and input.dtype in FLOATS and input.size:
+        out = np.empty([1 if i in axes else n for i, n in enumerate(input.shape)], np.float64)
+        if LOG_OF_SUM(axes[0], [input], out):
             return rounded(out, input, axes, keepdim)
     found = MAX(axes, input) if axes and input.dtype in FLOATS else None
     if not found:
@@ -253,8 +257,11 @@ def vector_norm(input, p=2, dim=None, keepdim=False, *, dtype=None):
         if p == 2 and input.dtype == F32 and (whole or reference.adjoining(axes, input)):  # as PyTorch rounds it
             return reference.vector_norm(input, p, dim, keepdim)
         found = kernel(axes, input)
+        if found and p == 2:
+            # The sum of squares over- and underflows where PyTorch's does.
+            return rounded(np.sqrt(found[0].astype(F64 if input.dtype == F64 else F32)), input, axes, keepdim)
         if found:
-            return rounded(np.sqrt(found[0]) if p == 2 else found[0], input, axes, keepdim)
+            return rounded(found[0], input, axes, keepdim)
     return reference.vector_norm(input, p, dim, keepdim, dtype=dtype)
 
 
@@ -339,12 +346,12 @@ class norm_gradient:
 
 
 def softmax_row(row, x):
-    e = row.keep(m.exp_down(x - row.max(x)))
+    e = row.keep(m.exp_down(x - row.peak(x)))
     row.store(e * cast(1 / row.sum(e, wide=True), x.dtype))
 
 
 def log_softmax_row(row, x):
-    peak = row.max(x)
+    peak = row.peak(x)
     row.store((x - peak) - cast(m.log(row.sum(m.exp_down(x - peak), wide=True)), x.dtype))
 
 
@@ -356,39 +363,40 @@ def log_softmax_back_row(row, g, out):
     row.store(g - m.exp_down(out) * row.sum(g))
 
 
-SOFTMAX, LOG_SOFTMAX = RowKernel("softmax", softmax_row), RowKernel("log_softmax", log_softmax_row)
-SOFTMAX_BACK = RowKernel("softmax/input", softmax_back_row)
-LOG_SOFTMAX_BACK = RowKernel("log_softmax/input", log_softmax_back_row)
+SOFTMAX, LOG_SOFTMAX = Along("softmax", softmax_row), Along("log_softmax", log_softmax_row)
+SOFTMAX_BACK = Along("softmax/input", softmax_back_row)
+LOG_SOFTMAX_BACK = Along("log_softmax/input", log_softmax_back_row)
 
 
-def along_last(kernel, axis, *arrays):
-    """The result of a row kernel along the last axis, or None."""
+def along(kernel, axis, *arrays):
+    """The result of a row program along an axis, or None."""
     first = arrays[0]
-    if axis != first.ndim - 1 or any(a.dtype != first.dtype or a.dtype not in FLOATS for a in arrays) or not first.size:
+    if any(a.dtype != first.dtype or a.dtype not in FLOATS for a in arrays) or not first.size:
         return None
     out = np.empty(first.shape, first.dtype)
-    return out if kernel(first.shape, arrays, [out]) else None
+    return out if kernel(axis, arrays, out) else None
 
 
 def softmax(input, dim, *, dtype=None):
     axis = reference.axis_of(dim, input.ndim)
-    found = along_last(SOFTMAX, axis, input) if dtype is None and input.ndim else None
+    found = along(SOFTMAX, axis, input) if dtype is None and input.ndim else None
     return reference.softmax(input, dim, dtype=dtype) if found is None else found
 
 
 def log_softmax(input, dim, *, dtype=None):
     axis = reference.axis_of(dim, input.ndim)
-    # PyTorch rounds the logarithm of the sum to 16 bits where the scores have 16; so does the reference.
-    exact = dtype is None and input.ndim and input.dtype in (F32, F64)
-    found = along_last(LOG_SOFTMAX, axis, input) if exact else None
+    # Along the last axis PyTorch rounds the logarithm of the sum to 16 bits where the scores have 16; so does the
+    # reference.
+    exact = dtype is None and input.ndim and (input.dtype in (F32, F64) or axis < input.ndim - 1)
+    found = along(LOG_SOFTMAX, axis, input) if exact else None
     return reference.log_softmax(input, dim, dtype=dtype) if found is None else found
 
 
 def softmax_gradient(g, out, dim):
-    found = along_last(SOFTMAX_BACK, reference.axis_of(dim, out.ndim), np.broadcast_to(g, out.shape), out)
+    found = along(SOFTMAX_BACK, reference.axis_of(dim, out.ndim), np.broadcast_to(g, out.shape), out)
     return out * (g - np.add.reduce(g * out, axis=dim, keepdims=True)) if found is None else found
 
 
 def log_softmax_gradient(g, out, dim):
-    found = along_last(LOG_SOFTMAX_BACK, reference.axis_of(dim, out.ndim), np.broadcast_to(g, out.shape), out)
+    found = along(LOG_SOFTMAX_BACK, reference.axis_of(dim, out.ndim), np.broadcast_to(g, out.shape), out)
     return g - np.exp(out) * np.add.reduce(g, axis=dim, keepdims=True) if found is None else found

@@ -25,7 +25,7 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
 ; --- threads ----------------------------------------------------------------------------------------------------------
 ;
-; One job at a time: `count` tasks, taken one by one by whoever is free. The caller works too. A job offers as many
+; One job at a time: `count` tasks, taken by whoever is free. The caller works too. A job offers as many
 ; tickets as it wants helpers; what no helper has claimed by the time the work is done is taken back, so that a caller
 ; never waits for a thread which the system hasn't scheduled. A second caller, while a job runs, works alone.
 ;
@@ -69,16 +69,29 @@ define void @wengert_threads_rest() {
   ret void
 }
 
+; Tasks are taken some at a time: a sixteenth of a thread's share, so that threads rarely meet at the counter and none
+; waits long for the last. To take the next is also what brings everything into order that was streamed.
 define internal void @take_tasks(ptr %fn, ptr %arg, i64 %count) {
 entry:
+  %threads = load atomic i64, ptr @limit monotonic, align 64
+  %parts = shl i64 %threads, 4
+  %share = udiv i64 %count, %parts
+  %some = call i64 @llvm.umax.i64(i64 %share, i64 1)
   br label %loop
 loop:
-  %i = atomicrmw add ptr @next, i64 1 acq_rel
-  %more = icmp ult i64 %i, %count
-  br i1 %more, label %task, label %end
+  %first = atomicrmw add ptr @next, i64 %some acq_rel
+  %more = icmp ult i64 %first, %count
+  br i1 %more, label %begin, label %end
+begin:
+  %after = add i64 %first, %some
+  %last = call i64 @llvm.umin.i64(i64 %after, i64 %count)
+  br label %task
 task:
+  %i = phi i64 [ %first, %begin ], [ %i1, %task ]
   call void %fn(ptr %arg, i64 %i)
-  br label %loop
+  %i1 = add i64 %i, 1
+  %again = icmp ult i64 %i1, %last
+  br i1 %again, label %task, label %loop
 end:
   ret void
 }
@@ -327,7 +340,7 @@ look:
 drop:
   %second = load ptr, ptr %head
   store ptr %second, ptr %list
-  call void @free(ptr %head)
+  call void @give_back(ptr %head)
   %size = call i64 @size_of(i64 %c)
   %less = sub i64 0, %size
   %k = call i64 @count(i32 2, i64 %less)
@@ -419,6 +432,15 @@ mark:
   br label %end
 end:
   ret ptr %block
+}
+
+; To the C library, without the mark: it may hand out the same place as a block that is none of ours.
+define internal void @give_back(ptr %block) {
+  %p = call ptr @mark_of(ptr %block)
+  %q = getelementptr i8, ptr %p, i64 8
+  store i64 0, ptr %q, align 1
+  call void @free(ptr %block)
+  ret void
 }
 
 ; The class of a large block, or -1 for one that is none of ours.
@@ -545,7 +567,7 @@ keep:
 drop:
   %k = call i64 @count(i32 2, i64 %less)
   call void @release()
-  call void @free(ptr %block)
+  call void @give_back(ptr %block)
   ret void
 }
 

@@ -83,7 +83,7 @@ class Recording:
         self.structure, self.constants = linear(trees)
         if not trees or len(self.constants) > MOST_NUMBERS or any(c.dtype.kind != "f" for c in self.constants):
             raise Unrecordable("nothing to write, or too many numbers")
-        self.leaves, self.trees = leaves, trees
+        self.leaves, self.trees, self.loops = leaves, trees, {}
         self.numbers = [np.array(c.value, c.dtype) for c in self.constants]
 
 
@@ -126,9 +126,10 @@ class Updates:
         ways, packed = found
         if overlapping(arrays, recording.written):
             return False
-        operands = [*arrays, *recording.numbers]
-        loop = loop_for(recording, arrays, ways)
-        loop(ctypes.addressof(packed), *map(id, operands), *[id(arrays[k]) for k in recording.written])
+        loop = recording.loops.get(ways)
+        if loop is None:
+            loop = recording.loops[ways] = loop_for(recording, arrays, ways)
+        loop(packed, *map(id, arrays), *map(id, recording.numbers), *[id(arrays[k]) for k in recording.written])
         return True
 
 
@@ -147,8 +148,16 @@ def walk(recording, arrays):
 
 def overlapping(arrays, written):
     """Whether an array that is written shares memory with another."""
-    spans = sorted((*bounds(a), k) for k, a in enumerate(arrays))
+    spans = sorted((*span(a), k) for k, a in enumerate(arrays))
     return any(b[0] < a[1] and (a[2] in written or b[2] in written) for a, b in pairwise(spans))
+
+
+def span(a):
+    """The first byte of an array and the one after its last."""
+    if not a.flags.c_contiguous:
+        return bounds(a)
+    first = a.__array_interface__["data"][0]
+    return first, first + a.nbytes
 
 
 def loop_for(recording, arrays, ways):

@@ -1,7 +1,9 @@
 """Recurrent layers: Elman RNN, LSTM (Hochreiter & Schmidhuber 1997), GRU (Cho et al. 2014), and their single cells.
 
 A layer multiplies the whole sequence by its input weights at once; only the hidden state's product is done step by
-step. A padded batch is a list of steps of equal size, a packed one a list of shrinking ones: both run the same loop.
+step. A padded batch is a list of steps of equal size, a packed one a list of shrinking ones: both run the same loop,
+which is one operation (`recurrence.py`). Projections, dual tensors and whatever else that doesn't know are recorded
+step by step.
 """
 
 import math
@@ -10,6 +12,7 @@ from types import SimpleNamespace
 
 import wengert
 from wengert.autograd.graph import rare
+from wengert.kernels.recurrence import Walk
 from wengert.tensor import Tensor
 
 from .. import functional as F
@@ -95,14 +98,25 @@ def _suits_loop(data, hidden, weights):
     return suits and not rare.is_changed()
 
 
-def _lstm_loop(data, hidden, weights, reverse):
-    """An LSTM's direction as one operation; returns (outputs, (h, c))."""
-    from .recurrence import LSTMLoop
+def _run_loop(mode, data, hidden, weights, walk):
+    """A direction of a layer as one operation; returns (outputs, final state)."""
+    from .recurrence import LOOPS
 
-    bias = weights["bias_ih"] + weights["bias_hh"] if "bias_ih" in weights else None
+    bias, b_hh = weights.get("bias_ih"), weights.get("bias_hh")
+    if mode != "GRU" and bias is not None:  # whose new gate takes the product apart, and its bias with it
+        bias, b_hh = bias + b_hh, None
     gates = F.linear(data, weights["weight_ih"], bias)
-    outputs, *final = LSTMLoop.apply(gates, *hidden, weights["weight_hh"], reverse)
+    outputs, *final = LOOPS[mode].apply(mode, walk, gates, weights["weight_hh"], b_hh, *hidden)
     return outputs, tuple(final)
+
+
+def _run_steps(mode, data, hidden, weights, batch_sizes, reverse):
+    """A direction of a layer step by step, each operation recorded; returns (outputs, final state)."""
+    gates = F.linear(data, weights["weight_ih"], weights.get("bias_ih"))
+    steps = list(gates.unbind(0) if batch_sizes is None else gates.split(batch_sizes))
+    hidden_weights = (weights["weight_hh"], weights.get("bias_hh"), weights.get("weight_hr"))
+    outputs, final = _run_direction(_STEPS[mode], steps, hidden, hidden_weights, reverse)
+    return wengert.stack(outputs) if batch_sizes is None else wengert.cat(outputs), final
 
 
 class RNNBase(Module):
@@ -342,33 +356,22 @@ class RNNBase(Module):
         return output.to(lower), tuple(h.to(lower) for h in final)
 
     def _run_with(self, all_weights, data, hidden, batch_sizes):
-        step = _STEPS[self.mode]
         directions = 2 if self.bidirectional else 1
+        sizes = [data.shape[1]] * data.shape[0] if batch_sizes is None else batch_sizes
+        walks = [Walk(sizes, direction == 1) for direction in range(directions)]
         finals = []
         for layer in range(self.num_layers):
             per_direction = []
             for direction in range(directions):
                 row = layer * directions + direction
-                weights = dict(
-                    zip((n.rsplit("_l", 1)[0] for n in self._all_weights[row]), all_weights[row], strict=True)
-                )
+                names = (name.rsplit("_l", 1)[0] for name in self._all_weights[row])
+                weights = dict(zip(names, all_weights[row], strict=True))
                 start = tuple(h[row] for h in hidden)
-                if self.mode == "LSTM" and batch_sizes is None and _suits_loop(data, start, weights):
-                    outputs, final = _lstm_loop(data, start, weights, direction == 1)
-                    per_direction.append(outputs)
-                    finals.append(final)
-                    continue
-                hidden_weights = (weights["weight_hh"], weights.get("bias_hh"), weights.get("weight_hr"))
-                gates = F.linear(data, weights["weight_ih"], weights.get("bias_ih"))
-                steps = gates.unbind(0) if batch_sizes is None else gates.split(batch_sizes)
-                outputs, final = _run_direction(
-                    step,
-                    list(steps),
-                    start,
-                    hidden_weights,
-                    reverse=direction == 1,
-                )
-                per_direction.append(wengert.stack(outputs) if batch_sizes is None else wengert.cat(outputs))
+                if _suits_loop(data, start, weights):
+                    outputs, final = _run_loop(self.mode, data, start, weights, walks[direction])
+                else:
+                    outputs, final = _run_steps(self.mode, data, start, weights, batch_sizes, direction == 1)
+                per_direction.append(outputs)
                 finals.append(final)
             data = per_direction[0] if directions == 1 else wengert.cat(per_direction, -1)
             if self.dropout and layer < self.num_layers - 1:
