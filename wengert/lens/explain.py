@@ -22,11 +22,12 @@ def report(witness, program, error=None, width=100):
     lines += trained(witness)
     for finding in findings:
         lines.append("")
-        lines += paragraph(f"✗ {TITLES[finding.kind]}  ", finding.sentence, width)
-        if finding.file and finding.line:
-            text = source_line(finding.file, finding.line)
-            if text:
-                lines.append(f"    {finding.where} │ {text}")
+        head = f"✗ {TITLES[finding.kind]}  "
+        text = source_line(finding.file, finding.line) if finding.file and finding.line else ""
+        if text:
+            lines.append(f"{head}{finding.where} │ {text}")
+            head = "    "
+        lines += paragraph(head, finding.sentence, width)
     if error is not None and not findings:
         lines += [
             "",

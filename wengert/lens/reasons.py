@@ -54,7 +54,7 @@ SINGULAR = {**{word: word for word in WORDS}, "them": "it"}
 
 def shown(file, line, text=None):
     """``train.py:42 (`h = h.detach()`)``"""
-    text = source_line(file, line) if text is None else text
+    text = (source_line(file, line) if text is None else text).partition("  #")[0]
     return f"{short(file)}:{line}" + (f" (`{text}`)" if text else "")
 
 
