@@ -6,6 +6,7 @@ import ml_dtypes
 import numpy as np
 
 LARGEST = {np.dtype(kind): float(ml_dtypes.finfo(kind).max) for kind in (np.float16, ml_dtypes.bfloat16, np.float32)}
+FLOAT32_MAX = LARGEST[np.dtype(np.float32)]
 
 
 def fitting(value, dtype):
