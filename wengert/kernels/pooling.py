@@ -147,6 +147,7 @@ def sum_pool_backward(g, space, kernel, stride, padding):
     return laid_out_like(np.ascontiguousarray(kept), arrived)
 
 
+@lru_cache(maxsize=128)
 def window_counts(space, kernel, stride, padding, out_space, count_include_pad):
     """How many elements each window averages over: an array that broadcasts over (*out_space).
 
@@ -274,8 +275,13 @@ def looked_up_sums(x, table, out_space):
     if table.outside:
         planes = np.concatenate([planes, np.zeros((len(planes), 1), x.dtype)], 1)
     taps = table.sums.shape[1]
-    totals = planes.take(table.sums, 1).reshape(-1, taps) @ np.ones(taps, x.dtype)
+    totals = planes.take(table.sums, 1).reshape(-1, taps).dot(_ones(taps, x.dtype))
     return laid_out_like(totals.reshape(*x.shape[:2], *out_space), x)
+
+
+@lru_cache(maxsize=64)
+def _ones(count, dtype):
+    return np.ones(count, dtype)
 
 
 # Windows and taps
