@@ -155,6 +155,26 @@ def test_a_compiled_function_is_the_function():
         torch.compile(double, mode="default", options={})
 
 
+def test_a_compiled_module_has_the_module_inside():
+    module = torch.nn.Linear(2, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compiled = torch.compile(module)
+    assert compiled._orig_mod is module and isinstance(compiled, torch._dynamo.OptimizedModule)
+    assert list(compiled.state_dict()) == ["_orig_mod.weight", "_orig_mod.bias"]
+    assert compiled.weight is module.weight and compiled.in_features == 2
+    x = torch.ones(1, 2)
+    assert torch.equal(compiled(x), module(x))
+    compiled.eval()
+    assert not module.training
+    compiled.extra = 3
+    assert module.extra == 3
+    called = []
+    compiled.register_forward_hook(lambda *_: called.append(True))
+    compiled(x)
+    assert called == [True]
+
+
 def test_backends_keep_settings_and_have_nothing():
     backends = torch.backends
     names = ("cudnn", "mkl", "mkldnn", "mps", "openmp", "nnpack", "cusparselt", "opt_einsum")

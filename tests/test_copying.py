@@ -188,3 +188,9 @@ def test_public_functions_are_pickled_by_name(namespace):
     assert len(functions) > 10
     for function in functions:
         assert by_pickle(function) is function
+
+
+def test_functions_come_back_by_the_name_under_which_they_are_public():
+    F = wengert.nn.functional
+    for function in (F.logsigmoid, F.softplus, F.relu, F.gelu, wengert.add, wengert.linalg.norm):
+        assert by_pickle(function) is function

@@ -67,3 +67,28 @@ def test_the_switches_of_attention_are_kept():
     assert not cuda.math_sdp_enabled()
     cuda.enable_math_sdp(True)
     assert cuda.flash_sdp_enabled()
+
+
+def test_new_tensors_go_where_the_program_said():
+    torch.set_default_device("meta")
+    try:
+        assert torch.ones(2).device.type == torch.get_default_device().type == "meta"
+        assert torch.nn.Linear(2, 2).weight.is_meta
+        assert torch.empty(2, device="cpu").device.type == "cpu"
+        with torch.device("cpu"):
+            assert torch.nn.Linear(2, 2).weight.device.type == torch.get_default_device().type == "cpu"
+        assert torch.ones(1).is_meta
+    finally:
+        torch.set_default_device(None)
+    assert torch.ones(2).device.type == torch.get_default_device().type == "cpu"
+    with torch.device("meta"):
+        assert torch.get_default_device().type == "meta"
+
+
+def test_a_function_makes_its_tensors_at_a_device():
+    from wengert.utils._device import DeviceContext, set_device
+
+    assert set_device("meta")(lambda: torch.ones(2))().is_meta
+    with DeviceContext("meta"):
+        assert torch.zeros(2).is_meta
+    assert torch.zeros(2).device.type == "cpu"

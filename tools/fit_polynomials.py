@@ -51,6 +51,11 @@ def erfc_exponent(x):
     return -mp.log(mp.erfc(x)) - x * x
 
 
+def normal_tail(x):
+    """The normal distribution's upper tail over e^(-x²/2)."""
+    return mp.erfc(x / mp.sqrt(2)) / 2 * mp.exp(x * x / 2)
+
+
 def sin_tail(z):
     x = mp.sqrt(z)
     return -mp.mpf(1) / 6 if z == 0 else (mp.sin(x) - x) / x**3
@@ -72,6 +77,7 @@ TABLES = {  # name: (function, low, high, degree in float32, degree in float64)
     "TANH": (tanh_tail, 0, mp.mpf("0.625") ** 2, 5, 12),
     "ERF": (erf_head, 0, 1, 6, None),
     "ERFC": (erfc_exponent, 1, 4, 9, None),
+    "NORMAL": (normal_tail, 0, 5, 13, None),
     "SIN": (sin_tail, 0, quarter_pi, 3, 6),
     "COS": (cos_tail, 0, quarter_pi, 3, 6),
 }

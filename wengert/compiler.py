@@ -1,4 +1,5 @@
-"""``torch.compile``, for now the identity: a compiled function is the function, with one warning that says so.
+"""``torch.compile``, for now the identity: a compiled function is the function, with one warning that says so. A
+compiled module is another module, as programs expect, with the module inside (`wengert._dynamo.eval_frame`).
 
 What programs say to a compiler (`disable`, `reset`, `allow_in_graph`, ...) is heard, and changes nothing.
 """
@@ -13,7 +14,10 @@ _said = False
 
 def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mode=None, options=None, disable=False,
             name=None, recompile_limit=None):  # fmt: skip
-    """`model` itself (or a decorator that changes nothing): programs run the same, eagerly. Warns once."""
+    """A function itself, a module inside another (`_orig_mod`), or a decorator: programs run the same, eagerly.
+
+    Warns once.
+    """
     global _said
     if mode is not None and options is not None:
         raise RuntimeError("Either mode or options can be specified, but both can't be specified at the same time.")
@@ -25,7 +29,14 @@ def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mo
         _said = True
         message = "torch.compile: wengert has no compiler yet; functions run as they are"
         warnings.warn(message, UserWarning, stacklevel=2)
-    return model
+    return inside_another(model) if hasattr(model, "state_dict") and not disable else model
+
+
+def inside_another(model):
+    """A Module as the submodule of one that calls it; anything else as it is."""
+    from wengert._dynamo.eval_frame import Module, OptimizedModule  # loads the networks, which `model` has if it is one
+
+    return OptimizedModule(model) if isinstance(model, Module) else model
 
 
 def disable(fn=None, recursive=True, *, reason=None):

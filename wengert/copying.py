@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 
 from wengert.dtypes import BY_NAME
-from wengert.kernels.shape import address, extent_of, root_of, strided_window
+from wengert.kernels.shape import address, extent_of, root_of, strided_anywhere, strided_window
 from wengert.tensor import Parameter, Tensor, wrap
 
 # Entries of a tensor's dict that are the machinery's own.
@@ -30,7 +30,7 @@ def _place(array):
     offset = address(array) - address(root) if array.size else 0
     if not root.flags.forc:
         first = strided_window(root, (1,), (root.itemsize,)).view(np.uint8)
-        root = strided_window(first, (extent_of(root),), (1,))
+        root = strided_anywhere(first, (extent_of(root),), (1,))
     return root, offset, array.shape, array.strides
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import sys
 
 TYPES = (
     "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga", "maia", "xla", "lazy",
@@ -53,15 +54,15 @@ class device:
         return (device, (self.type,) if self.index is None else (self.type, self.index))
 
     def __enter__(self):
-        if self.type == "meta":
-            importlib.import_module("wengert.meta").enter()
-        else:
+        if self.type != "meta":
             check(self)
+        if self.type == "meta" or "wengert.meta" in sys.modules:
+            importlib.import_module("wengert.meta").enter(self)
         return self
 
     def __exit__(self, *exc):
-        if self.type == "meta":
-            importlib.import_module("wengert.meta").leave()
+        if "wengert.meta" in sys.modules:
+            sys.modules["wengert.meta"].leave(self)
         return False
 
 

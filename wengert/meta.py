@@ -160,21 +160,29 @@ def make(function, args, kwargs):
     return like(result).requires_grad_(result.requires_grad)
 
 
-class MakingMeta(TorchFunctionMode):
-    """While it is on, what makes tensors and names no device makes them on "meta"."""
+class Making(TorchFunctionMode):
+    """While it is on, what makes tensors and names no device makes them there: on "meta", or on the CPU in spite of a
+    "meta" around it."""
+
+    def __init__(self, place):
+        super().__init__()
+        self.device = place
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if getattr(func, "__name__", "") in MAKERS and kwargs.get("device") is None and kwargs.get("out") is None:
-            return make(func, args, kwargs)
+            return make(func, args, kwargs) if self.device == META else func(*args, **{**kwargs, "device": self.device})
         return func(*args, **kwargs)
 
 
-def enter():
-    """Make tensors on "meta" from now on."""
-    MakingMeta().__enter__()
+def enter(place):
+    """Make tensors at `place` from now on."""
+    Making(place).__enter__()
 
 
-def leave():
-    """End the innermost `enter`."""
-    next(mode for mode in reversed(state.modes) if isinstance(mode, MakingMeta)).__exit__()
+def leave(place):
+    """End the innermost `enter` of that place, if there is one."""
+    for mode in reversed(state.modes):
+        if isinstance(mode, Making) and mode.device == place:
+            mode.__exit__()
+            return

@@ -86,8 +86,8 @@ ABSENT = (
         },
     ),
     Absence(
-        "sparse layouts other than torch.sparse_coo",
-        "Tensor.to_sparse(), torch.sparse_coo_tensor and torch.sparse work in coordinate form",
+        "sparse tensors of blocks, nor old names of sparse products",
+        "torch.sparse_coo_tensor, torch.sparse_csr_tensor, torch.sparse_csc_tensor and torch.sparse are here",
         {
             "torch": """
                 ccol_indices_copy col_indices_copy crow_indices_copy dsmm hsmm hspmm indices_copy resize_as_sparse_

@@ -8,7 +8,8 @@ import numpy as np
 
 from wengert import dtypes
 from wengert.devices import check as check_device
-from wengert.devices import device
+from wengert.devices import cpu, device
+from wengert.devices import device as place_named
 from wengert.tensor import Tensor
 
 __all__ = [
@@ -97,8 +98,9 @@ def typename(obj):
     """The name of an object's type; for tensors such as ``torch.FloatTensor``."""
     if isinstance(obj, Tensor):
         return obj.type()
-    cls = type(obj)
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    cls = obj if hasattr(obj, "__qualname__") else type(obj)  # of a class or function, its own name
+    place = "" if cls.__module__ == "builtins" else f"{cls.__module__}."
+    return (f"torch.{place.removeprefix('wengert.')}" if place.startswith("wengert.") else place) + cls.__qualname__
 
 
 def result_type(tensor1, tensor2):
@@ -130,13 +132,22 @@ _settings = _Settings()
 
 
 def set_default_device(device):
-    """The place of new tensors: the CPU, or an error."""
-    check_device(device)
+    """The place of new tensors that name no other: the CPU (also for None), or "meta"; any other is an error."""
+    place = cpu if device is None else place_named(device)
+    if place.type != "meta":
+        check_device(place)
+    if _settings.device.type == "meta":
+        _settings.device.__exit__()
+    _settings.device = place
+    if _settings.device.type == "meta":
+        _settings.device.__enter__()
 
 
 def get_default_device():
-    """The place of new tensors."""
-    return _settings.device
+    """The place of new tensors: that of the innermost ``with torch.device(...)``, else what was set."""
+    modes = overrides.state.modes if (overrides := sys.modules.get("wengert.overrides")) else ()
+    places = [mode.device for mode in modes if hasattr(mode, "device")]
+    return places[-1] if places else _settings.device
 
 
 def _share(count):

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 
 from wengert.dtypes import BY_NAME, SCALAR_NAMES
-from wengert.kernels.shape import address, extent_of, root_of, strided_window
+from wengert.kernels.shape import address, extent_of, root_of, strided_anywhere, strided_window
 from wengert.tensor import Tensor, wrap
 
 LEGACY_DTYPES = (
@@ -143,7 +143,7 @@ class UntypedStorage:
         if root.flags.c_contiguous:
             return root.reshape(-1).view(np.uint8)
         first = strided_window(root, (1,), (root.itemsize,)).view(np.uint8)
-        return strided_window(first, (self.nbytes(),), (1,))
+        return strided_anywhere(first, (self.nbytes(),), (1,))
 
     def line(self, dtype):
         """The memory as a line of elements of `dtype`, shared."""

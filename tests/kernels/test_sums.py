@@ -56,12 +56,10 @@ def test_gradients_that_meet_are_added(shape, dtype):
 def test_a_sum_is_written_over_an_array_that_only_the_caller_holds():
     numbers = np.arange(1 << 16, dtype="f4")
 
-    def added(make):
-        a = make()
-        return a, plus(a, numbers)  # held by `a` alone while it is added to
-
-    a, total = added(numbers.copy)
-    assert (total is a) == (choices.present("llvm") and choices.state.active)
+    wengert.ones(1 << 16)  # from here on sizes matter
+    a = numbers.copy()
+    total = plus(a, numbers)
+    assert (total is a) == choices.state.active
     np.testing.assert_array_equal(total, numbers * 2)
     held = numbers.copy()
     alias = held

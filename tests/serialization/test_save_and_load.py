@@ -260,3 +260,13 @@ def test_a_network_remembers_its_activation(path):
     layer = nn.TransformerEncoderLayer(4, 2, 8, activation=nn.functional.gelu)
     torch.save(layer, path)
     assert torch.load(path, weights_only=False).activation is nn.functional.gelu
+
+
+@pytest.mark.parametrize("weights_only", [True, False])
+def test_shapes_alone_are_read_onto_meta(path, weights_only):
+    model = torch.nn.Linear(2, 3)
+    torch.save(model.state_dict(), path)
+    found = torch.load(path, map_location="meta", weights_only=weights_only)
+    assert all(tensor.is_meta for tensor in found.values())
+    assert found["weight"].shape == (3, 2)
+    assert not any(tensor.is_meta for tensor in torch.load(path).values())

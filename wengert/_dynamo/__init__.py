@@ -2,6 +2,8 @@
 
 from types import SimpleNamespace
 
+from wengert._dynamo import eval_frame
+from wengert._dynamo.eval_frame import OptimizedModule
 from wengert.absent import refuses
 from wengert.compiler import (
     allow_in_graph,
@@ -21,16 +23,6 @@ __all__ = [
 ]  # fmt: skip
 
 config = SimpleNamespace(suppress_errors=False, cache_size_limit=8, recompile_limit=8, verbose=False, disable=False)
-
-
-class OptimizedModule:
-    """The class of compiled modules: no object belongs to it."""
-
-    def __new__(cls, *args, **kwargs):
-        raise NotImplementedError("torch._dynamo.OptimizedModule: wengert has no compiler yet")
-
-
-eval_frame = SimpleNamespace(OptimizedModule=OptimizedModule, disable=disable)
 
 
 def disallow_in_graph(fn):

@@ -60,9 +60,17 @@ def elu(input, alpha=1.0, scale=1.0, input_scale=1.0):
     return np.where(input < 0, negative, input * scale if scale != 1 else input)
 
 
+def normal_cdf(x):
+    return 0.5 * (1 + erf(x * 0.7071067811865476))
+
+
+def normal_pdf(x):
+    return np.exp(-0.5 * x * x) * 0.3989422804014327
+
+
 @floating("GeluKernelImpl")
 def gelu(input):
-    return 0.5 * input * (1 + erf(input * 0.7071067811865476))
+    return input * normal_cdf(input)
 
 
 @floating("GeluKernelImpl")

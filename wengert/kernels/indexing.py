@@ -21,7 +21,7 @@ from math import prod
 
 import numpy as np
 
-from wengert.kernels.choices import by_size
+from wengert.kernels.choices import by_size, offered
 
 INTEGERS = frozenset("iu")
 INT64 = np.dtype(np.int64)
@@ -644,6 +644,9 @@ def gather(input, dim, index):
     dim = wrap_dim(dim, input.ndim)
     if index.size == 0:
         return np.empty(index.shape, input.dtype)
+    fast = offered("indexing.gather", index.size, input, dim, index)
+    if fast is not None:
+        return fast
     index = _element_index(index, "gather")
     source, places = _as_vector(input), _as_vector(index)
     if source.ndim != places.ndim:
@@ -744,6 +747,11 @@ def on_a_copy(in_place, copy=contiguous_copy):
     return function
 
 
+def written_fast(input, dim, index, src, adding):
+    """Whether a fast kernel has written, or added, `src` into `input`."""
+    return bool(offered("indexing.scatter", index.size, input, wrap_dim(dim, input.ndim), index, src, adding))
+
+
 def scatter_(input, dim, index, src, reduce=None):
     """``input[index[i][j]][j] = src[i][j]`` (for dim 0), in place.
 
@@ -756,6 +764,8 @@ def scatter_(input, dim, index, src, reduce=None):
     """
     if reduce not in (None, "add", "multiply"):
         raise RuntimeError("reduce argument must be either add or multiply.")
+    if reduce is None and written_fast(input, dim, index, src, False):
+        return input
     operands = _scatter_operands(input, dim, index, src)
     if operands is None:
         return input
@@ -768,6 +778,8 @@ def scatter_(input, dim, index, src, reduce=None):
 
 def scatter_add_(input, dim, index, src):
     """``input[index[i][j]][j] += src[i][j]`` (for dim 0), in place, every repeat counted."""
+    if written_fast(input, dim, index, src, True):
+        return input
     operands = _scatter_operands(input, dim, index, src)
     if operands is None:
         return input

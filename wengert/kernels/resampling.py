@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from wengert.kernels.choices import offered
 from wengert.kernels.convolution import empty, is_channels_last
 from wengert.kernels.ranges import spaced
 
@@ -45,6 +46,9 @@ def scatter(g, axis, size, index, weight=None):
 
 def resample(x, taps):
     """Apply one (index, weight) pair per axis of space, the first axis being 2; None leaves an axis alone."""
+    fast = offered("resampling.resample", x.size, x, taps)
+    if fast is not None:
+        return fast
     for axis, pair in enumerate(taps, 2):
         if pair is not None:
             x = gather(x, axis, *pair)
@@ -53,6 +57,9 @@ def resample(x, taps):
 
 def resample_transpose(g, taps, space):
     """The transpose of `resample`; `space` is the extent of the image that was resampled."""
+    fast = offered("resampling.resample_transpose", g.size, g, taps, space)
+    if fast is not None:
+        return fast
     for axis, pair in reversed(list(enumerate(taps, 2))):
         if pair is not None:
             g = scatter(g, axis, space[axis - 2], *pair)

@@ -82,6 +82,10 @@ def normal_pdf(x):
     return exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
 
 
+for _on_tensors, _on_arrays in ((normal_cdf, kernels.normal_cdf), (normal_pdf, kernels.normal_pdf)):
+    _on_tensors._on_tensors, _on_tensors._on_arrays = True, _on_arrays
+
+
 def gelu_tanh_slope(x):
     scale = math.sqrt(2 / math.pi)
     t = tanh(scale * (x + 0.044715 * x * x * x))
@@ -242,7 +246,7 @@ for _operation in (rrelu,):
 # The argument-free ones need no function in between.
 for _name, _operation in (("logsigmoid", logsigmoid), ("softshrink", softshrink), ("softplus", softplus)):
     FUNCTIONS["nn.functional"][_name] = _operation
-    _operation.namespace = "nn.functional"
+    _operation.namespace, _operation.known_as = "nn.functional", _name
 FUNCTIONS["nn.functional"]["_threshold"] = FUNCTIONS["nn.functional"]["threshold"]
 
 # --- under `torch` itself, without the `inplace` argument -------------------------------------------------------------

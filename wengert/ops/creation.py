@@ -651,6 +651,8 @@ def _converted(input, dtype, source, order):
         input = input.real
     elif dtype.category == dtypes.INTEGER and input.dtype.kind in "fV" and input.dtype.itemsize < 8:
         input = input.astype(np.float64)
+    elif dtype is dtypes.float16 and input.dtype == np.float64:
+        input = input.astype(np.float32)  # PyTorch's 16-bit floats are rounded from float32
     return input.astype(dtype.numpy, order=order)
 
 

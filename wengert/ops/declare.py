@@ -71,6 +71,7 @@ class Operation:
     takes_number = False  # whether a Python number may stand for the second of two tensors
     public = None  # the operation as whose usual case this one is called
     namespace = ""  # where the function is public: "" is torch itself
+    known_as = None  # the name under which it is found there, where that is not its own
     next_functions = None  # a property of its nodes that shows their edges otherwise than in the order of its inputs
 
     def __init__(self, name, kernel, doc=None):

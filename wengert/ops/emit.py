@@ -341,6 +341,7 @@ class Emitter:
         )
         function.__doc__ = op.doc or f"{name}({', '.join(op.signature)})"
         function.__module__ = op.module
+        function.__qualname__ = op.known_as or name
         function.operation = op
         if self.needed():
             written = inspect.signature(function)

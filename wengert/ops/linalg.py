@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from wengert.errors import type_name
 from wengert.kernels import matmul as kernels
 from wengert.ops import halves
 from wengert.ops.declare import choice, composite, primitive
@@ -102,8 +103,7 @@ vdot = primitive(
 
 
 def _addmm(input, mat1, mat2, beta, alpha):
-    result = kernels.mm(mat1, mat2)
-    return _added(input, result, beta, alpha)
+    return _added(input, kernels.mm(mat1, mat2), beta, alpha)
 
 
 def _addmv(input, mat, vec, beta, alpha):
@@ -115,6 +115,10 @@ def _baddbmm(input, batch1, batch2, beta, alpha):
 
 
 def _added(input, result, beta, alpha):
+    if input.dtype != result.dtype:
+        raise RuntimeError(
+            f"self and mat2 must have the same dtype, but got {type_name(input.dtype)} and {type_name(result.dtype)}"
+        )
     if result.dtype.kind in "iu":
         beta, alpha = int(beta), int(alpha)
     if alpha != 1:
@@ -169,7 +173,10 @@ def _addr(input, vec1, vec2, beta, alpha):
         return product | (input & bool(beta)) if beta else product
     if alpha != 1:
         vec1 = vec1 * vec1.dtype.type(alpha)
-    return _added(input, kernels.outer(vec1, vec2), input.dtype.type(beta) if input.dtype.kind in "fcV" else beta, 1)
+    product = kernels.outer(vec1, vec2)
+    common = np.promote_types(input.dtype, product.dtype)
+    input, product = input.astype(common, copy=False), product.astype(common, copy=False)
+    return _added(input, product, input.dtype.type(beta) if input.dtype.kind in "fcV" else beta, 1)
 
 
 addbmm_op = primitive(

@@ -496,9 +496,13 @@ where_method = choice(
 
 
 def refuse_unlike_limits(values):
-    """Two limits are two tensors or two numbers."""
+    """Two limits are two tensors or two numbers; beside a number a tensor of no dimensions is one too."""
     low, high = values["min"], values["max"]
     if low is not None and high is not None and isinstance(low, Tensor) != isinstance(high, Tensor):
+        name, tensor = ("min", low) if isinstance(low, Tensor) else ("max", high)
+        if not tensor._array.ndim and isinstance(high if tensor is low else low, NUMBERS):
+            values[name] = tensor.item()
+            return
         kinds = f"Tensor, {type(low).__name__}, {type(high).__name__}"
         raise TypeError(
             f"clamp() received an invalid combination of arguments - got ({kinds}), but expected one of:\n"

@@ -44,17 +44,22 @@ def wide(x):
     return x.astype(np.float32) if x.dtype.itemsize == 2 else x
 
 
+def rounded(out, input):
+    """`out` in the dtype of `input`, rows one after the other; a copy of it if nothing was computed."""
+    return out.astype(input.dtype, order="C", copy=out is input)
+
+
 def _resize(input, mode, size, align_corners, scales, antialias):
     taps = taps_of(mode, input.shape[2:], size, align_corners, scales, antialias, input.dtype)
     if input.dtype.kind == "u":
         out = kernels.resample(input.astype(np.float32) if FILTERS.get(mode) else input, taps)
         return np.clip(np.rint(out), 0, 255).astype(input.dtype) if FILTERS.get(mode) else np.array(out)
-    return laid_out_like(np.array(kernels.resample(wide(input), taps), dtype=input.dtype, order="C"), input)
+    return laid_out_like(rounded(kernels.resample(wide(input), taps), input), input)
 
 
 def _resize_back(c, mode, space, align_corners, scales, antialias):
     taps = taps_of(mode, space, c.shape[2:], align_corners, scales, antialias, c.dtype)
-    return laid_out_like(np.array(kernels.resample_transpose(wide(c), taps, space), dtype=c.dtype, order="C"), c)
+    return laid_out_like(rounded(kernels.resample_transpose(wide(c), taps, space), c), c)
 
 
 resize_back = primitive(

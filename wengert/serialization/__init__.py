@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import IO, TypeAlias
 
 from wengert.devices import device
-from wengert.serialization import archive, legacy
+from wengert.serialization import archive, legacy, unpickling
 from wengert.serialization.pickling import Pickler, StorageReferences
 from wengert.serialization.unpickling import (
     ADMITTED,
@@ -210,7 +210,7 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
 
     Args:
         map_location: where storages go: None, a device or its name, ``{from: to}``, or ``function(storage, location)``.
-            It must lead to the CPU.
+            It must lead to the CPU; "meta" gives shapes and dtypes alone.
         pickle_module: another module whose Unpickler to use; only with ``weights_only=False``.
         weights_only: admit tensors, plain containers and listed classes only (the default); False admits any class,
             which may run code from the file.
@@ -221,6 +221,9 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
         pickle.UnpicklingError: it holds a class that is not admitted, or a pickle that is corrupt.
         EOFError: it is empty.
     """
+    if isinstance(map_location, str | device) and str(map_location) == "meta":
+        with unpickling.on_meta():
+            return load(f, None, pickle_module, weights_only=weights_only, mmap=mmap, **pickle_load_args)
     weights_only = resolve_weights_only(weights_only, pickle_module)
     if weights_only and pickle_module is not None:
         raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
@@ -357,7 +360,7 @@ def default_restore_location(storage, location):
                 "map_location=torch.device('cpu') to map your storages to the CPU."
             )
     if location.startswith("meta"):
-        raise NotImplementedError("torch.load: wengert has no tensors on the 'meta' device, only on the CPU")
+        raise NotImplementedError("torch.load: of the 'meta' device only map_location='meta' is supported, for all")
     if location.startswith("mps"):
         raise RuntimeError(f"torch.UntypedStorage(): Storage device not recognized: {location}")
     raise RuntimeError(

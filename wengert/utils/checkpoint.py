@@ -326,6 +326,8 @@ def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwar
         return run
 
     size = len(functions) // segments
+    if not size:
+        raise ValueError("range() arg 3 must not be zero")
     end = 0
     for number in range(segments - 1):
         input = checkpoint(

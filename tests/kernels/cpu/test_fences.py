@@ -5,8 +5,20 @@ import pytest
 
 from tests.kernels.cpu.fences import Fenced, fence_results, protecting
 from wengert.kernels import cpu
-from wengert.kernels.cpu import gemm, indexing, normalization, pooling, recurrence, reductions, winograd
+from wengert.kernels.cpu import (
+    direct,
+    gemm,
+    indexing,
+    normalization,
+    pooling,
+    recurrence,
+    reductions,
+    resampling,
+    sorting,
+    winograd,
+)
 from wengert.kernels.recurrence import CELLS, Walk
+from wengert.kernels.resampling import resize_taps
 
 cpu.begin()
 pytestmark = protecting
@@ -41,6 +53,18 @@ def convolution(n, c, o, size):
     return lambda x, w: winograd.correlate(x, w, None, (1, 1), np.empty((n, o, size, size), np.float32)), (x, w)
 
 
+def few_channels(n, c, o, size, kernel):
+    x, w = normal(n, c, size, size), normal(o, c, kernel, kernel)
+    g = normal(n, o, size - kernel + 1, size - kernel + 1)
+    steps = ((1, 1), (0, 0), (1, 1))
+
+    def run(x, w, g):
+        out = direct.correlate(x, w, None, *steps, np.empty(g.shape, np.float32))
+        return out, direct.correlate_weight(g, x, (kernel, kernel), *steps)
+
+    return run, (x, w, g)
+
+
 def windows(size, kernel, stride):
     out = (size - kernel) // stride + 1
     options = ((kernel, kernel), (stride, stride), (0, 0), (1, 1), (out, out))
@@ -56,6 +80,26 @@ def layer_norm_back(rows, columns):
 def layer_norm(rows, columns):
     run = lambda *given: normalization.standardize(*given, (rows, columns), (1,), (columns,), 1e-5)
     return run, (normal(rows, columns), normal(columns), normal(columns))
+
+
+def resizing(space, size, back=False):
+    """From planes of extents `space` to `size`, or the transpose of the way back."""
+    given, made = (size, space) if back else (space, size)
+    taps = [resize_taps("linear", old, new, False, None, False, np.float32)
+            for old, new in zip(given, made, strict=True)]  # fmt: skip
+    run = (lambda x: resampling.resample_transpose(x, taps, size)) if back else lambda x: resampling.resample(x, taps)
+    return run, (normal(2, 3, *space),)
+
+
+def along(dim, shape):
+    index = RNG.integers(0, shape[dim], shape)
+
+    def run(x, i, src):
+        out = x.copy()
+        indexing.scatter(out, dim, i, src, True)
+        return indexing.gather(x, dim, i), out
+
+    return run, (normal(*shape), index, normal(*shape))
 
 
 def table(rows, columns):
@@ -76,8 +120,14 @@ CASES = {
     **{f"layer norm {case}": layer_norm(*case) for case in [(3, 17), (70, 257)]},
     **{f"layer norm's gradient {case}": layer_norm_back(*case) for case in [(3, 17), (70, 257)]},
     **{f"convolution {case}": convolution(*case) for case in [(1, 1, 1, 4), (2, 3, 17, 7), (1, 16, 5, 9)]},
+    **{f"few channels {case}": few_channels(*case) for case in [(1, 1, 1, 4, 3), (2, 3, 9, 20, 5), (17, 1, 3, 33, 2)]},
     **{f"windows {case}": windows(*case) for case in [(5, 2, 1), (7, 2, 2), (16, 3, 3), (33, 2, 2)]},
     **{f"{name} {case}": recurrent(name, *case) for name in CELLS for case in [([2, 2, 2], 5), ([5, 3, 1], 17)]},
+    **{f"resizing {case}": resizing(*case) for case in [
+        ((5, 7), (10, 14)), ((16, 33), (9, 17)), ((10, 14), (5, 7), True), ((9, 17), (16, 33), True),
+    ]},
+    **{f"elements along {case}": along(*case) for case in [(0, (5, 17)), (1, (5, 17)), (0, (33,)), (1, (2, 3, 7))]},
+    **{f"best of {n}": (lambda x: sorting.topk(x, 3, 1, True), (normal(3, n),)) for n in (12, 33, 64)},
     **{f"rows of a table {case}": table(*case) for case in [(4, 1), (5, 17)]},
 }  # fmt: skip
 

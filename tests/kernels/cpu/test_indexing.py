@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wengert.kernels import cpu
 from wengert.kernels import indexing as reference
@@ -52,3 +54,44 @@ def test_other_layouts_and_functions_are_the_references():
 def test_an_index_outside_is_refused():
     with pytest.raises(IndexError):
         indexing.accumulate_rows(numbers((50, 40), np.float32), np.array([3, 50]), numbers((2, 40), np.float32))
+
+
+# --- one index for each element ---------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from([1, 2, 3, 9, 17, 40]), min_size=1, max_size=3), st.data(),
+    st.sampled_from([np.float32, np.float64, np.int64, np.int16, np.uint8, np.bool_]), st.booleans(),
+)  # fmt: skip
+def test_elements_along_a_dimension(shape, data, dtype, expanded):
+    dim, k = data.draw(st.integers(0, len(shape) - 1)), data.draw(st.sampled_from([1, 5, 23]))
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal(shape) * 50).astype(dtype)
+    index = rng.integers(0, shape[dim], (*shape[:dim], k, *shape[dim + 1 :]))
+    np.testing.assert_array_equal(indexing.gather(x, dim, index), np.take_along_axis(x, index, dim))
+    src = (rng.standard_normal(index.shape) * 50).astype(dtype)
+    if expanded:
+        src = np.broadcast_to(src.reshape(-1)[:1].reshape((1,) * src.ndim), index.shape)
+    for adding in (False, True):
+        found, expected = x.copy(), x.copy()
+        if not indexing.scatter(found, dim, index, src, adding):
+            assert adding and dtype not in (np.float32, np.float64)
+            continue
+        (reference.scatter_add_ if adding else reference.scatter_)(expected, dim, index, src)
+        np.testing.assert_array_equal(found, expected)  # the last write stays, sums are in order: the same bits
+
+
+@pytest.mark.parametrize("wrong", [-1, 5])
+@pytest.mark.parametrize("dim", [0, 1])
+def test_an_index_beyond_the_ends_is_left_to_the_reference(dim, wrong):
+    x, index = np.zeros((5, 5), np.float32), np.zeros((5, 5), np.int64)
+    index[3, 4] = wrong
+    assert indexing.gather(x, dim, index) is None
+    assert not indexing.scatter(x, dim, index, x.copy(), True)
+    assert not x.any()
+
+
+def test_a_source_in_the_memory_written_to_is_left_to_the_reference():
+    x = np.zeros((4, 4), np.float32)
+    assert not indexing.scatter(x, 0, np.zeros((2, 4), np.int64), x[:2], True)

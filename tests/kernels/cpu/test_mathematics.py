@@ -86,6 +86,18 @@ def test_erf(dtype):
     assert_within(Kernel("erf", None, mathematics.erf)(x), exact, 2 if dtype == np.float32 else 4)
 
 
+@pytest.mark.parametrize(("dtype", "close"), [(np.float32, 1.2e-7), (np.float64, 3e-16)])
+def test_normal_distribution(dtype, close):
+    x = np.concatenate([np.linspace(-40, 40, 50_001), np.linspace(-6, 6, 50_001), [np.inf, -np.inf, np.nan]])
+    x = x.astype(dtype)
+    wide = x.astype(np.float64)
+    cdf = [math.erfc(-v * math.sqrt(0.5)) / 2 for v in wide]
+    found = Kernel("cdf", None, mathematics.normal_cdf)(x)
+    np.testing.assert_allclose(found, cdf, rtol=0, atol=close)
+    pdf = np.exp(-0.5 * wide * wide) / np.sqrt(2 * np.pi)
+    np.testing.assert_allclose(Kernel("pdf", None, mathematics.normal_pdf)(x), pdf, rtol=0, atol=close)
+
+
 def test_sigmoid():
     x = np.concatenate([np.linspace(-110, 110, 100_001), [np.inf, -np.inf, np.nan]]).astype(np.float32)
     with np.errstate(over="ignore"):

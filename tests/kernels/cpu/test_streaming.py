@@ -93,3 +93,12 @@ def test_layer_norm(streamed):
     wanted = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(mean, x.mean(1, keepdims=True), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("columns", [1, 16, 17, 300])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_of_zeros_share_no_line(columns, dtype):
+    zeros = streaming.lines_of_zeros(5, columns, dtype)
+    assert zeros.shape == (5, columns)
+    assert not zeros.any()
+    assert all(row.ctypes.data % LINE == 0 for row in zeros)

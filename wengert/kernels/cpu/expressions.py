@@ -169,6 +169,8 @@ sqrt, rint, floor, ceil, trunc = map(unary, ("sqrt", "rint", "floor", "ceil", "t
 def absolute(a):
     if a.dtype.kind == "u":
         return a
+    if a.dtype.kind == "b":
+        refuse("absolute", a)
     return Symbol("abs", (a,), a.dtype)
 
 

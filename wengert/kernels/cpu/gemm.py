@@ -9,11 +9,13 @@ share nothing, and all are started at once.
 
 import ctypes
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
 from wengert.kernels.choices import FROM
 from wengert.kernels.cpu import native, threads
+from wengert.kernels.cpu.expressions import F32
 from wengert.kernels.cpu.function import Fields, Function, kernel, plan, task
 from wengert.kernels.cpu.pointwise import MOST_PLANS
 from wengert.kernels.cpu.products import ROWS, accumulate, panel_widths, transpose_function
@@ -24,6 +26,7 @@ FEWEST = 256  # results of a product; one row or column is a vector, for which B
 
 FIELDS = ("rows", "columns", "depth", "block", "row_tasks", "panels", "tasks", "group", "a_group", "a_batch", "a_row",
           "a_depth", "b_group", "b_batch", "b_depth", "b_column", "out_group", "out_batch", "out_row")  # fmt: skip
+COLUMNS = FIELDS.index("columns")
 
 
 def pack_function(vectors, lanes):
@@ -161,63 +164,103 @@ def compiled():
 
 def times(a, b, bias=None, out=None):
     """``a @ b + bias`` of any dimensions, or None where NumPy's BLAS does as well."""
-    if not a.dtype == b.dtype == np.float32 or 0 in a.shape or 0 in b.shape:
+    if a.dtype is not F32 or b.dtype is not F32 or (out is not None and out.dtype is not F32):
         return None
-    if bias is not None and (bias.dtype != np.float32 or bias.shape != b.shape[-1:]):
+    if bias is not None and (bias.dtype is not F32 or bias.shape != b.shape[-1:]):
         return None
-    if out is not None and (out.dtype != np.float32 or out.strides[-1] != 4 or out.ndim > 4):
+    place = None if out is None else (out.shape, out.strides)
+    key = (a.shape, a.strides, b.shape, b.strides, place, threads.number())
+    known = _plans.get(key)
+    if known is None:
+        if len(_plans) >= MOST_PLANS:
+            _plans.clear()
+        known = _plans[key] = plan_for(a, b, out)
+    if known is DECLINED:
         return None
-    depth, columns = a.shape[-1], b.shape[-1]
-    rows = a.size // depth if b.ndim == 2 and out is None else a.shape[-2]
-    if (min(rows, columns) == 1 or rows * columns < FEWEST) and not FROM:
-        return None
-    if b.ndim == 2 and out is None:
-        out = np.empty((*a.shape[:-1], columns), np.float32)
-        product(a.reshape(1, 1, -1, depth), b[None, None], bias, out.reshape(1, 1, -1, columns))
-        return out
-    outer = a.shape[:-2] if a.shape[:-2] == b.shape[:-2] else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    if len(outer) > 2 and out is None:  # batches of more dimensions in one
-        a, b = (np.broadcast_to(x, (*outer, *x.shape[-2:])).reshape(1, -1, *x.shape[-2:]) for x in (a, b))
-    else:
-        whole = (1,) * (2 - len(outer)) + outer
-        a, b = (x if x.shape[:-2] == whole else np.broadcast_to(x, (*whole, *x.shape[-2:])) for x in (a, b))
     if out is None:
-        out = np.empty((*outer, rows, columns), np.float32)
-    product(a, b, bias, out.reshape(*a.shape[:2], rows, columns) if out.ndim != 4 else out)
+        out = np.empty(known.shape, F32)
+    if known.direct:
+        run(known.numbers, a, b, bias, out)
+    else:
+        product(*folded(a, b), bias, out.reshape(known.folded))
     return out
 
 
-_plans: dict[tuple, ctypes.Array] = {}
+class Plan(NamedTuple):
+    """How to multiply matrices that lie in some way.
+
+    Attributes:
+        shape: of the result.
+        folded: that in four dimensions.
+        numbers: of `FIELDS`.
+        direct: whether the operands are read where they lie; otherwise one of them has to be copied.
+    """
+
+    shape: tuple
+    folded: tuple
+    numbers: ctypes.Array
+    direct: bool
+
+
+DECLINED = object()
+_plans: dict[tuple, object] = {}
 _zeros: dict[int, np.ndarray] = {}
+
+
+def plan_for(a, b, out):
+    """The `Plan` for operands and a destination like these, or DECLINED."""
+    depth, columns = a.shape[-1], b.shape[-1]
+    rows = a.size // max(depth, 1) if b.ndim == 2 else a.shape[-2]
+    if 0 in a.shape or 0 in b.shape or ((min(rows, columns) == 1 or rows * columns < FEWEST) and not FROM):
+        return DECLINED
+    if out is not None and (out.strides[-1] != 4 or out.ndim > 4):
+        return DECLINED
+    shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], columns)
+    left, right = folded(a, b)
+    whole = (*left.shape[:3], columns)
+    target = np.empty(whole, F32) if out is None else out.reshape(whole)
+    if out is not None and not np.may_share_memory(target, out):  # a copy, for want of such strides
+        return DECLINED
+    read = unit_stride(left), unit_stride(right)
+    direct = all(np.may_share_memory(x, y) for x, y in zip(read, (a, b), strict=True))
+    return Plan(shape, whole, numbers_for(*read, target), direct)
+
+
+def folded(a, b):
+    """The operands in four dimensions (N, H, rows, columns), with the same N and H."""
+    if b.ndim == 2:
+        return a.reshape(1, 1, -1, a.shape[-1]), b[None, None]
+    outer = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    if len(outer) > 2:  # batches of more dimensions in one
+        return [np.broadcast_to(x, (*outer, *x.shape[-2:])).reshape(1, -1, *x.shape[-2:]) for x in (a, b)]
+    whole = (1,) * (2 - len(outer)) + outer
+    return [np.broadcast_to(x, (*whole, *x.shape[-2:])) for x in (a, b)]
 
 
 def product(a, b, bias=None, out=None):
     """a (N, H, M, K) · b (N, H, K, P) + bias (P,), of float32, in `out` (N, H, M, P) or new memory."""
-    columns = b.shape[3]
     a, b = unit_stride(a), unit_stride(b)
-    run, width = compiled()
     if out is None:
-        out = np.empty((*a.shape[:3], columns), np.float32)
-    key = (a.shape, a.strides, b.strides, out.shape, out.strides, threads.number())
-    numbers = _plans.get(key)
-    if numbers is None:
-        if len(_plans) >= MOST_PLANS:
-            _plans.clear()
-        numbers = _plans[key] = planned(a, b, out, width)
-    if bias is None:
-        bias = _zeros.get(columns)
-        if bias is None:
-            bias = _zeros[columns] = np.zeros(columns, np.float32)
-    else:
-        bias = np.ascontiguousarray(bias)
-    threads.start()
-    run(numbers, id(a), id(b), id(bias), id(out))
+        out = np.empty((*a.shape[:3], b.shape[3]), F32)
+    run(numbers_for(a, b, out), a, b, bias, out)
     return out
 
 
-def planned(a, b, out, width):
+def run(numbers, a, b, bias, out):
+    if bias is None:
+        columns = numbers[COLUMNS]
+        bias = _zeros.get(columns)
+        if bias is None:
+            bias = _zeros[columns] = np.zeros(columns, F32)
+    else:
+        bias = np.ascontiguousarray(bias)
+    threads.start()
+    compiled()[0](numbers, id(a), id(b), id(bias), id(out))
+
+
+def numbers_for(a, b, out):
     """The numbers of `FIELDS` for matrices that lie like these."""
-    (groups, group, rows, depth), columns = a.shape, out.shape[3]
+    (groups, group, rows, depth), columns, width = a.shape, out.shape[3], compiled()[1]
     panels = -(-columns // width)
     others = groups * group * panels
     block, row_tasks = shares(others, rows)

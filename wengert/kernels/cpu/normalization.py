@@ -16,6 +16,7 @@ from wengert.kernels.cpu.expressions import F32, F64, cast
 from wengert.kernels.cpu.pointwise import Kernel
 from wengert.kernels.cpu.reductions import DEVIATIONS, SUM, Reduction
 from wengert.kernels.cpu.rows import RowKernel
+from wengert.kernels.cpu.streaming import lines_of_zeros
 
 
 def moments_row(row, x):
@@ -195,7 +196,7 @@ def layer_gradients(g, input, weight, mean, rstd, n, parameter, needs):
         kernel((rows, n), arrays, [out])
         return out.reshape(input.shape), None, None
     lines = rows // LINE
-    sums = np.zeros((2, lines + 1, 1, n), input.dtype)
+    sums = lines_of_zeros(2 * (lines + 1), n, input.dtype).reshape(2, lines + 1, 1, n)
     for first, last, each in ((0, lines, LINE), (lines, lines + 1, rows % LINE)):
         part = slice(first * LINE, first * LINE + (last - first) * each)
         if part.start < part.stop:

@@ -8,7 +8,7 @@ import types
 
 import numpy as np
 
-from wengert.kernels import pointwise
+from wengert.kernels import activation, pointwise
 from wengert.kernels.cpu import mathematics as m
 from wengert.kernels.cpu.expressions import (
     Symbol,
@@ -107,6 +107,8 @@ EXPRESSIONS = {
     pointwise.logaddexp: m.logaddexp,
     pointwise.isfinite: isfinite,
     pointwise.absolute: absolute,
+    activation.normal_cdf: m.normal_cdf,
+    activation.normal_pdf: m.normal_pdf,
 }
 
 _namespaces: dict[int, dict] = {}

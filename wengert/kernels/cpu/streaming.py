@@ -10,6 +10,8 @@ import ctypes
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 DATA_OFFSET = 16  # of an ndarray's pointer to its elements, in the object (PyArrayObject_fields)
 LINE = 64  # bytes
 USUAL = 1 << 25  # bytes of a last-level cache, where the system doesn't say
@@ -35,6 +37,15 @@ def worthwhile(result, strides):
 def aligned(array):
     """Whether the elements of the array with this id begin at a whole line."""
     return ctypes.c_int64.from_address(array + DATA_OFFSET).value % LINE == 0
+
+
+def lines_of_zeros(count, columns, dtype):
+    """Zeros (count, columns), each row of whole cache lines: threads that write to different rows share none."""
+    size = np.dtype(dtype).itemsize
+    width = -(-columns * size // LINE) * LINE // size
+    raw = np.zeros(count * width + LINE // size, dtype)
+    start = -raw.__array_interface__["data"][0] % LINE // size
+    return raw[start : start + count * width].reshape(count, width)[:, :columns]
 
 
 class Streaming:
