@@ -59,6 +59,7 @@ CHOICES |= {
 stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "standardize", "gradients")
 stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "cross_entropy_gradient"})
 stand_in("llvm", "indexing", 1 << 15, "accumulate_rows", "masked_fill")
+CHOICES["creation._converted"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.conversions:converted")
 CHOICES["embedding._rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:take_rows")
 
 # Kernels that compute for some operands and leave others (by their layout, dtype or proportions) to the next in the
@@ -69,6 +70,7 @@ OFFERS = {
         Choice(50_000_000, "llvm", "wengert.kernels.cpu.blas:times"),
     ),
     "convolution.correlate": (
+        Choice(1_000_000, "llvm", "wengert.kernels.cpu.convolution:Direct.correlate"),
         Choice(50_000_000, "llvm", "wengert.kernels.cpu.convolution:Winograd.correlate"),
         Choice(1_000_000, "onednn", "wengert.kernels.cpu.convolution:OneDNN.correlate"),
     ),
@@ -77,6 +79,7 @@ OFFERS = {
         Choice(1_000_000, "onednn", "wengert.kernels.cpu.convolution:OneDNN.correlate_data"),
     ),
     "convolution.correlate_weight": (
+        Choice(1_000_000, "llvm", "wengert.kernels.cpu.convolution:Direct.correlate_weight"),
         Choice(50_000_000, "llvm", "wengert.kernels.cpu.convolution:Winograd.correlate_weight"),
         Choice(1_000_000, "onednn", "wengert.kernels.cpu.convolution:OneDNN.correlate_weight"),
     ),
