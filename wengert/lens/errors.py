@@ -1,6 +1,7 @@
 """What can be said of the exception that ended a program, when a witness was there: the line that is to blame."""
 
 import ast
+import inspect
 import linecache
 import traceback
 
@@ -83,7 +84,8 @@ def strongest_reason(witness, root, own):
     behind = () if root is None else sorted(ancestry(root), key=lambda site: site.seq)
     leaves = [site for site in behind if isinstance(site, Leaf) and site is not root]
     reasons = {}
-    for leaf in leaves or [story.site for story in witness.stories.values()]:
+    held = [story.site for story in witness.stories.values() if story.held]
+    for leaf in [leaf for leaf in leaves if not held or leaf in held] or held or known_leaves(witness):
         reason = missing(leaf, root, witness)
         story = witness.stories.get(id(leaf))
         said = story.said if story is not None else said_of_leaf(leaf, own)
@@ -91,6 +93,10 @@ def strongest_reason(witness, root, own):
     if not reasons:
         return None, []
     return reasons[max(reasons, key=lambda key: (key[0], len(reasons[key][1])))]
+
+
+def known_leaves(witness):
+    return [story.site for story in witness.stories.values()]
 
 
 def said_of_leaf(site, own):
@@ -385,6 +391,50 @@ def inference_saved(witness, error, own):
     return Finding("no-grad", f"{sentence}.", *where)
 
 
+def wrong_gradients(witness, error, own):
+    """A Function whose backward gives other gradients than its forward had inputs."""
+    if not any(words in str(error) for words in ("returned an incorrect number", "returned an invalid gradient")):
+        return None
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    nodes = [value for frame in frames for value in locals_of(frame).values() if isinstance(value, Node)]
+    functions = [f for f in (getattr(node, "function", None) for node in nodes) if inspect.isclass(f)]
+    if not functions:
+        return None
+    line = source.return_line(functions[-1].backward)
+    return Finding("error", f"{shown(*line)}: {str(error).splitlines()[0]}.", *line)
+
+
+def number_without_backward(witness, error, own):
+    """``'float' object has no attribute 'backward'``: where did the loss become a number?"""
+    if not isinstance(error, AttributeError) or "has no attribute 'backward'" not in str(error):
+        return None
+    where = place_of(error, own)
+    line = source.number_made(*where)
+    if line is None:
+        return None
+    sentence = f"{shown(*where)} calls backward on a number: {shown(*line)} makes it one, outside of the graph."
+    return Finding("no-grad", sentence, *line)
+
+
+def nothing_to_train(witness, error, own):
+    """``optimizer got an empty parameter list``: where are the layers that the module does not know of?"""
+    if "empty parameter list" not in str(error):
+        return None
+    where = place_of(error, own)
+    for name, module in reachable(own[::-1], (Module,)):
+        for key, value in vars(module).items():
+            items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+            if not key.startswith("_") and any(isinstance(item, (Module, Tensor)) for item in items):
+                line = source.attribute_given([where[0], *witness.files_seen], key)
+                if line is not None:
+                    sentence = (
+                        f"`{name}` has no parameters: {shown(*line)} keeps its layers where it does not know of them. "
+                        "Use nn.ModuleList, nn.ModuleDict or nn.ParameterList."
+                    )
+                    return Finding("no-grad", sentence, *line)
+    return None
+
+
 def at_least_where(witness, error, own):
     """Of any other error that this library raised: the line of the program that it came from."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
@@ -392,7 +442,9 @@ def at_least_where(witness, error, own):
         return None
     nodes = [value for frame in frames for value in locals_of(frame).values() if isinstance(value, Node)]
     known = [node.site_.place for node in nodes if type(node) is not AccumulateGrad and node.site_ is not None]
-    where = (known[-1].file, known[-1].line) if known and known[-1].frames else place_of(error, own)
+    inner = max(i for i, frame in enumerate(frames) if frame is own[-1])
+    at_node = known and known[-1].frames and not any(is_ours(frame.f_code) for frame in frames[:inner])
+    where = (known[-1].file, known[-1].line) if at_node else place_of(error, own)
     text = str(error).strip().splitlines()
     said = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
     return Finding("error", f"{shown(*where)} raised {said}.", *where)
@@ -428,5 +480,8 @@ ERRORS = [
     not_scalar,
     none_grad,
     inference_saved,
+    wrong_gradients,
+    number_without_backward,
+    nothing_to_train,
     at_least_where,
 ]

@@ -387,6 +387,41 @@ def looks_for_nan(filenames):
     return any(not any("loss" in n or "grad" in n for n in names_in(a)) for call in calls for a in call.args)
 
 
+def number_made(filename, line, deep=3):
+    """(file, line) where what a statement calls a method on was made a number by item(), float() or the like."""
+    node, _ = statement_at(filename, line)
+    call = node.value if isinstance(node, (ast.Expr, ast.Assign)) else None
+    receiver = call.func.value if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else None
+    made = assignment_of(filename, ast.unparse(receiver), line, last=True) if receiver is not None else None
+    return number_in(filename, made, deep) if made is not None else None
+
+
+def number_in(filename, line, deep):
+    node, _ = statement_at(filename, line)
+    calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+    if any(name_called(call) in ("item", "float", "tolist", "numpy") for call in calls):
+        return filename, line
+    for call in calls if deep else ():
+        for function, _ in statements(filename):
+            if isinstance(function, ast.FunctionDef) and function.name == name_called(call):
+                for inner in ast.walk(function):
+                    found = number_in(filename, inner.lineno, deep - 1) if isinstance(inner, ast.Return) else None
+                    if found is not None:
+                        return found
+    return None
+
+
+def rate_set(filenames):
+    """(file, line) of ``group["lr"] = ...``; None if the program does not set it so."""
+    for filename in filenames:
+        for node, _ in statements(filename):
+            for target in getattr(node, "targets", ()):
+                key = target.slice if isinstance(target, ast.Subscript) else None
+                if isinstance(key, ast.Constant) and key.value == "lr":
+                    return filename, node.lineno
+    return None
+
+
 def receivers_at(place):
     """The names that the statement at a place gives to what it makes: ``self.opt = Adam(...)`` → opt."""
     node, _ = statement_at(place.file, place.line) if place.frames else (None, ())
@@ -446,11 +481,14 @@ def grad_of_alias(filenames):
 
 
 def reset_of_grad(filenames):
-    """(file, line) of a statement that sets some `.grad` to None; None if there is none."""
+    """(file, line) of a statement that sets some `.grad` to None, or to zeros; None if there is none."""
     for filename in filenames:
         for node, _ in statements(filename):
             none = isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value is None
             if none and any(isinstance(target, ast.Attribute) and target.attr == "grad" for target in node.targets):
+                return filename, node.lineno
+            call = node.value if isinstance(node, ast.Expr) else None
+            if isinstance(call, ast.Call) and name_called(call) == "zero_" and ".grad" in ast.unparse(call.func):
                 return filename, node.lineno
     return None
 

@@ -33,7 +33,10 @@ def turned_zero(target, order):
                     seen.add(upper)
                     queue.append(upper)
                 continue
-            if size and hooks is not None and hooks.tensor:
+            several = len(above[node]) > 1 and node is not target and node.site_ is not None
+            if size and several and node.site_.arrived == 0:
+                found.append((upper, "cancelled"))
+            elif size and hooks is not None and hooks.tensor:
                 found.append((node, next(iter(hooks.tensor.values()))))
             elif not size and upper.site_.arrived:
                 found.append((upper, "derivative"))
@@ -218,6 +221,10 @@ def zero_reason(target, order):
     if callable(how):
         return hook_reason(how)
     place = node.site_.place
+    if how == "cancelled":
+        place = max((n.site_ for n, h in found if h == how), key=lambda s: s.seq).place
+        tail = f"{{gets}} a gradient of exactly zero: what comes back by several ways cancels out, see {at(place)}"
+        return Reason("zero", tail, place, rank=3)
     function = getattr(node, "function", None)
     if function is not None and inspect.isclass(function):
         line = source.return_line(function.backward)

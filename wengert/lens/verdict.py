@@ -42,12 +42,14 @@ class Judge:
         dropped = [] if ended_early else self.of_dropped_gradients()
         found = self.of_fault() + self.of_parameters(ended_early)
         if not ended_early:
-            if len(self.seen.failed) >= 2 or (self.seen.failed and not self.seen.steps):
-                found = [f for f in found if f.kind != "no-grad"] + list(self.seen.failed)[:1]
+            failed = self.seen.failed if self.seen.holders else ()
+            if len(failed) >= 2 or (failed and not self.seen.steps):
+                found = [f for f in found if f.kind != "no-grad"] + list(failed)[:1]
             odd = self.seen.oversights.findings(self.files(), {s.key for s in self.stories if s.moved})
             found += [Finding(kind, sentence, *place) for kind, sentence, place in odd]
         if not found and not ended_early:
-            found += dropped + self.of_kept_gradients() + self.of_stale_values() + self.of_idle_terms()
+            found += dropped + self.of_kept_gradients() + self.of_stale_values()
+            found += self.of_idle_terms() or self.of_idle_values()
         if not ended_early:
             found += self.of_leaks()
         found += self.of_hazards()
@@ -80,6 +82,10 @@ class Judge:
         if beside is not None and all(s.reset_beside is beside for s in kept):
             sentence = f"{start}: zero_grad at {at(beside)}, before backward at {shown(*backward)}, is for others."
             return [Finding("no-grad", sentence, beside.file, beside.line)]
+        unsaid = source.not_called(self.files(), "zero_grad")
+        if unsaid is not None and unsaid[2] is None:
+            sentence = f"{start}: {shown(*unsaid[:2])} names zero_grad without calling it."
+            return [Finding("no-grad", sentence, *unsaid[:2])]
         sentence = (
             f"{start}: backward at {shown(*backward)} adds to gradients that a step has used already, for nothing sets "
             "them back. Call zero_grad() once for each step."
@@ -133,6 +139,19 @@ class Judge:
                 )
                 found.append(Finding("no-grad", sentence, file, line))
         return found
+
+    def of_idle_values(self):
+        """Terms that are computed in every step and never read."""
+        return [
+            Finding(
+                "no-grad",
+                f"`{fate.name}`, computed at {shown(fate.file, fate.line)}, is never read: {shown(*fate.culprit)} goes "
+                "on without it, so it trains nothing.",
+                *fate.culprit,
+            )
+            for times, fate in self.seen.idle_values.found.values()
+            if times >= 3
+        ]
 
     def of_hazards(self):
         """Writes behind the graph's back; where nothing is trained they are the program's own business."""
@@ -280,6 +299,9 @@ class Judge:
         if self.seen.passes == 0:
             if not self.seen.steps:
                 return self.never_come_to("backward", "backward")
+            unsaid = source.not_called(self.files() or self.seen.files_seen, "backward")
+            if unsaid is not None and unsaid[2] is None:
+                return self.never_come_to("backward", "")
             place = self.seen.steps[-1][0]
             tail = f"never {{gets}} a gradient: the optimizer steps at {at(place)}, but backward is never called"
             return Reason("no backward", tail.replace("never {gets}", "{gets} never"), place)
@@ -319,7 +341,7 @@ class Judge:
             truncated = source.truncated_rate(self.files(story))
             if truncated is not None:
                 return Reason("not moved", f"{tail}, for {shown(*truncated)} cuts off what is below 1", at=truncated)
-            schedule = source.scheduler_in(self.files(story))
+            schedule = source.rate_set(self.files(story)) or source.scheduler_in(self.files(story))
             if schedule is not None and any(holder.lr_at_first for holder in story.holders):
                 return Reason("not moved", f"{tail}, as scheduled at {shown(*schedule)}", at=schedule)
             return Reason("not moved", tail, place)
@@ -336,7 +358,7 @@ class Judge:
         """The reason of a leaf that a schedule keeps as it is for most of the steps: its learning rate is 0."""
         for holder in story.holders:
             if holder.idle_steps >= max(3, holder.steps / 2) and holder.lr == 0:
-                schedule = source.scheduler_in(self.files(story))
+                schedule = source.rate_set(self.files(story)) or source.scheduler_in(self.files(story))
                 if schedule is not None:
                     tail = (
                         f"{{gets}} a gradient, but lr is 0 at {holder.idle_steps} of {holder.steps} steps, as "

@@ -13,6 +13,7 @@ from collections import deque
 from wengert.autograd.graph import AccumulateGrad, grad_mode
 from wengert.kernels.shape import root_of
 from wengert.lens import source
+from wengert.lens.idle import IdleValues
 from wengert.lens.ledger import Ledger
 from wengert.lens.memory import leak_of, live_nodes, size_kept
 from wengert.lens.names import name_parameters, reachable
@@ -48,6 +49,7 @@ class Witness(Record):
         self.holder_of = weakref.WeakKeyDictionary()
         self.ledger = Ledger()
         self.oversights = Oversights()
+        self.idle_values = IdleValues()
         self.stale = {}  # id of the site of a value computed before a step and used after it -> (site, passes, leaves)
         self.stepped_after = {}  # line of backward -> the place of the first step that ever followed it
         self.files_seen = []  # files of the program that made optimizers
@@ -194,6 +196,7 @@ class Witness(Record):
                 site = leaf_site(tensor)
                 fresh = fresh or site is None or id(site) not in self.stories
                 self.story(tensor)
+        self.idle_values.settle(self)
         sampled = is_sampled(self.passes) or is_sampled(calls.count)
         frames = user_frames(3) if sampled or (fresh and calls.count < 50) else ()
         if frames:
@@ -211,6 +214,8 @@ class Witness(Record):
             self.question_unreached(nodes, leaves, wanted)
             if wanted is None:
                 self.note_idle_term(order, root)
+                if self.passes <= 6 and root is not None and len(self.pass_starts) > 1:
+                    self.idle_values.look(self, root, order, self.pass_starts[-2][0], place, self.files)
                 self.measure(order, calls, frames)
         self.look_for_secret_writes(order)
         self.note_stale(order)
