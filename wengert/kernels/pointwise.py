@@ -356,6 +356,8 @@ def masked(x, mask):
 
 def lerp(input, end, weight):
     """input + weight (end - input), from the nearer end, so that both ends are exact."""
+    if type(weight) in (float, int):
+        return input + weight * (end - input) if abs(weight) < 0.5 else end - (end - input) * (1 - weight)
     if input.dtype in BITS and np.shape(input) == np.shape(end) == np.shape(weight) and input.size > 1024:
         return lerp_elementwise(input, end, weight)
     difference = end - input

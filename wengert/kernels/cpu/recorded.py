@@ -17,6 +17,7 @@ from wengert.kernels.cpu.expressions import (
     cast,
     compare,
     constant,
+    is_weak,
     maximum,
     minimum,
     select,
@@ -65,6 +66,8 @@ def isfinite(x):
 
 
 def lerp(x, end, weight):
+    if is_weak(weight):
+        return pointwise.lerp(x, end, weight)
     difference = end - x
     return select(lt(absolute(weight), 0.5), x + weight * difference, end - difference * (1 - weight))
 
