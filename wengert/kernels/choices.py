@@ -73,6 +73,7 @@ OFFERS = {
         Choice(50_000_000, "llvm", "wengert.kernels.cpu.blas:times"),
     ),
     "convolution.correlate": (
+        Choice(1_000_000, "llvm", "wengert.kernels.cpu.convolution:Direct.correlate"),
         Choice(50_000_000, "llvm", "wengert.kernels.cpu.convolution:Winograd.correlate"),
         Choice(1_000_000, "onednn", "wengert.kernels.cpu.convolution:OneDNN.correlate"),
     ),
@@ -81,6 +82,7 @@ OFFERS = {
         Choice(1_000_000, "onednn", "wengert.kernels.cpu.convolution:OneDNN.correlate_data"),
     ),
     "convolution.correlate_weight": (
+        Choice(1_000_000, "llvm", "wengert.kernels.cpu.convolution:Direct.correlate_weight"),
         Choice(50_000_000, "llvm", "wengert.kernels.cpu.convolution:Winograd.correlate_weight"),
         Choice(1_000_000, "onednn", "wengert.kernels.cpu.convolution:OneDNN.correlate_weight"),
     ),

@@ -23,7 +23,8 @@
     pooling       the greatest of each window
     resampling    planes resized
     sorting       the best elements of rows
-    convolution   which of winograd and onednn takes a convolution
+    convolution   which of direct, winograd and onednn takes a convolution
+    direct        convolutions of few channels
     recurrence    recurrent layers' loops over time
     mersenne      the random engine's words in bulk, and shuffles
     normals       normal numbers

@@ -66,9 +66,9 @@ def isfinite(x):
 
 
 def lerp(x, end, weight):
-    if is_weak(weight):
-        return pointwise.lerp(x, end, weight)
     difference = end - x
+    if is_weak(weight):
+        return x + weight * difference if abs(weight) < 0.5 else end - difference * (1 - weight)
     return select(lt(absolute(weight), 0.5), x + weight * difference, end - difference * (1 - weight))
 
 
