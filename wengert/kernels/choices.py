@@ -56,6 +56,7 @@ CHOICES["sums.add_rows"] = Choice(1 << 17, "llvm", "wengert.kernels.cpu.reductio
 CHOICES |= {
     f"reductions.{name}": Choice(1 << 14, "llvm", f"wengert.kernels.cpu.scans:{name}") for name in ("cumsum", "cumprod")
 }
+CHOICES["reductions.cumsum/input"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.scans:cumsum_gradient")
 stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "standardize", "gradients")
 stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "cross_entropy_gradient"})
 stand_in("llvm", "losses", 1 << 15, **{
@@ -101,6 +102,7 @@ OFFERS = {
     "random.words": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:words"),),
     "random.box_muller_in_groups": (Choice(4096, "llvm", "wengert.kernels.cpu.normals:box_muller_in_groups"),),
     "random.shuffled": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:shuffled"),),
+    "random.remainders": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:remainders"),),
     "random.bernoulli": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:bernoulli"),),
 }
 
