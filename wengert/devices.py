@@ -76,7 +76,7 @@ class MetaAsked(NotImplementedError):
 
 def check(place):
     """Raise unless tensors can live at `place` (None, a device, a string or an index)."""
-    if place is None or place is cpu:
+    if place is None or place is cpu or place == "cpu" or (type(place) is device and place.type == "cpu"):
         return
     place = device(place)
     if place.type == "cuda":

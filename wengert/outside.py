@@ -86,8 +86,8 @@ ABSENT = (
         },
     ),
     Absence(
-        "sparse layouts other than torch.sparse_coo",
-        "Tensor.to_sparse(), torch.sparse_coo_tensor and torch.sparse work in coordinate form",
+        "sparse tensors of blocks, nor old names of sparse products",
+        "torch.sparse_coo_tensor, torch.sparse_csr_tensor, torch.sparse_csc_tensor and torch.sparse are here",
         {
             "torch": """
                 ccol_indices_copy col_indices_copy crow_indices_copy dsmm hsmm hspmm indices_copy resize_as_sparse_
@@ -180,13 +180,14 @@ ABSENT = (
         },
     ),
     Absence(
-        "DataPipes, which PyTorch no longer develops",
-        "torch.utils.data.Dataset and IterableDataset",
+        "what PyTorch has for DataPipes besides: data frames, decoding of files, checks of types",
+        "torch.utils.data.datapipes.iter and map",
         {
             "utils.data": """
-                DFIterDataPipe DataChunk IterDataPipe MapDataPipe argument_validation datapipes functional_datapipe
-                guaranteed_datapipes_determinism non_deterministic runtime_validation runtime_validation_disabled
+                DFIterDataPipe argument_validation guaranteed_datapipes_determinism non_deterministic
+                runtime_validation runtime_validation_disabled
                 """,
+            "utils.data.datapipes.iter": "RoutedDecoder",
         },
     ),
     Absence(

@@ -268,6 +268,17 @@ def sparse_repr(tensor: Any) -> str:
     return append(text, _sparse_suffixes(tensor), indent, own_line=True)
 
 
+def compressed_repr(tensor: Any, names: tuple[str, str]) -> str:
+    """The text of a sparse matrix in compressed form: pointers, indices and values."""
+    indent = len("tensor(")
+    parts = []
+    for name, part in ((names[0], tensor.pointers()), (names[1], tensor.plain_indices()), ("values", tensor._kept)):
+        text = f"{name}=tensor({format_array(part._array, indent + len(name) + len('=tensor('))}"
+        parts.append(text + (f", size={tuple(part._array.shape)})" if not part._array.size else ")"))
+    text = "tensor(" + (",\n" + " " * indent).join(parts)
+    return append(text, _sparse_suffixes(tensor), indent)
+
+
 def _sparse_suffixes(tensor: Any) -> Iterator[str]:
     yield f"size={tuple(tensor.shape)}"
     yield f"nnz={tensor._nnz()}"

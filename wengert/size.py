@@ -35,7 +35,7 @@ class Size(tuple):
 
     def __getitem__(self, index):
         item = tuple.__getitem__(self, index)
-        return Size(item) if type(item) is tuple else item
+        return tuple.__new__(Size, item) if type(item) is tuple else item
 
     def __add__(self, other):
         if not isinstance(other, tuple):

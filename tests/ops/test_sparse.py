@@ -102,9 +102,9 @@ def test_copies(matrix):
 
 def test_other_layouts_are_refused_by_name(matrix, dense):
     for refused in (
-        lambda: dense.to_sparse_csr(),
-        lambda: dense.to_sparse(layout=torch.sparse_csr),
-        lambda: torch.sparse_csr_tensor([0, 1], [0], [1.0]),
+        lambda: dense.to_sparse_bsr((1, 1)),
+        lambda: dense.to_sparse(layout=torch.sparse_bsr),
+        lambda: torch.sparse_bsr_tensor([0, 1], [0], [1.0]),
         lambda: matrix.to_sparse_bsr((1, 1)),
     ):
         with pytest.raises(NotImplementedError, match=r"csr|bsr"):

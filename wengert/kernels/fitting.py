@@ -1,11 +1,19 @@
 """Numbers as elements of a dtype, refused where they don't fit into it."""
 
+from functools import lru_cache
 from math import inf, isinf, isnan
 
 import ml_dtypes
 import numpy as np
 
 LARGEST = {np.dtype(kind): float(ml_dtypes.finfo(kind).max) for kind in (np.float16, ml_dtypes.bfloat16, np.float32)}
+FLOAT32_MAX = LARGEST[np.dtype(np.float32)]
+
+
+@lru_cache(maxsize=1024)
+def positive(value, dtype):
+    """A positive number as an array of no dimensions, which a ufunc takes at half the price of a scalar."""
+    return np.array(value, dtype)
 
 
 def fitting(value, dtype):

@@ -1135,19 +1135,21 @@ def _broadcast_in_place(input, mask):
 
 
 def _boolean(mask, sentence):
+    """Raise RuntimeError for a mask that is none, whose type stands for the braces of the sentence."""
     if mask.dtype.kind != "b":
-        raise RuntimeError(sentence)
+        raise RuntimeError(sentence.format(mask.dtype, scalar_name(mask)))
 
 
 def masked_fill_(input, mask, value):
     """Set the elements of `input` where `mask` (boolean, broadcast to `input`) is True to a number, in place."""
-    _boolean(mask, f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}")
-    if np.ndim(value) > 0:
+    _boolean(mask, "masked_fill_ only supports boolean masks, but got mask with dtype {0}")
+    value = np.asarray(value)
+    if value.ndim:
         raise RuntimeError(
             "masked_fill_ only supports a 0-dimensional value tensor, "
-            f"but got tensor with {np.ndim(value)} dimension(s)."
+            f"but got tensor with {value.ndim} dimension(s)."
         )
-    fill_where(input, _broadcast_in_place(input, mask), np.asarray(value).astype(input.dtype, copy=False))
+    fill_where(input, _broadcast_in_place(input, mask), value.astype(input.dtype, copy=False))
     return input
 
 
@@ -1188,7 +1190,7 @@ def masked_select(input, mask):
 
 def masked_scatter_(input, mask, source):
     """Set the elements of `input` where `mask` is True to the elements of `source`, in their order, in place."""
-    _boolean(mask, f"masked_scatter_ only supports boolean masks, but got mask with dtype {scalar_name(mask)}")
+    _boolean(mask, "masked_scatter_ only supports boolean masks, but got mask with dtype {1}")
     if source.dtype != input.dtype:
         raise RuntimeError(
             "masked_scatter: expected self and source to have same dtypes but got"
@@ -1229,7 +1231,7 @@ def where(condition, input, other):
         condition = condition != 0
     _boolean(
         condition,
-        f"where expected condition to be a boolean tensor, but got a tensor with dtype {scalar_name(condition)}",
+        "where expected condition to be a boolean tensor, but got a tensor with dtype {1}",
     )
     return np.where(condition, input, other)
 

@@ -12,6 +12,7 @@ import numpy as np
 from wengert.kernels import sums
 from wengert.kernels.choices import by_size, stands_in
 from wengert.kernels.convolution import laid_out_like
+from wengert.kernels.fitting import positive
 
 
 def wide(array):
@@ -29,15 +30,16 @@ def statistics(x, shape, axes):
 
 def centred_statistics(x, axes):
     """`x` less its mean over `axes`, that mean, and the (biased) variance, with the axes kept as ones."""
-    count = x.dtype.type(prod([x.shape[a] for a in axes]))
-    mean = sums.add(x, axes, keepdims=True) / count
+    count = positive(prod([x.shape[a] for a in axes]), x.dtype)
+    mean = sums.add(x, axes, True) / count
     centred = x - mean
-    return centred, mean, sums.add(centred * centred, axes, keepdims=True) / count
+    return centred, mean, sums.add(centred * centred, axes, True) / count
 
 
 def reciprocal_root(variance, eps):
     """1 / standard deviation."""
-    return 1 / np.sqrt(variance + variance.dtype.type(eps))
+    dtype = variance.dtype
+    return positive(1, dtype) / np.sqrt(variance + positive(eps, dtype))
 
 
 @by_size

@@ -79,7 +79,7 @@ def remainder(input, other):
     # A remainder of zero has the sign of the divisor in NumPy, of the dividend in PyTorch.
     if out.dtype.kind in "fV":
         zero = out == 0
-        if zero.any():
+        if np.logical_or.reduce(zero, None):
             out = np.where(zero, np.copysign(out, input), out)
     return out
 
@@ -356,9 +356,12 @@ def masked(x, mask):
 
 def lerp(input, end, weight):
     """input + weight (end - input), from the nearer end, so that both ends are exact."""
+    difference = end - input
+    if type(weight) is float:
+        nearer = input + weight * difference if -0.5 < weight < 0.5 else end - difference * (1 - weight)
+        return in_dtype(nearer, input, end)
     if input.dtype in BITS and np.shape(input) == np.shape(end) == np.shape(weight) and input.size > 1024:
         return lerp_elementwise(input, end, weight)
-    difference = end - input
     near = np.less(np.abs(weight), 0.5)
     dtype = difference.dtype
     if near.all():
@@ -474,11 +477,18 @@ def addcdiv(input, tensor1, tensor2, value=1):
 
 
 def add_scaled(input, other, alpha):
-    return (input + alpha * other).astype(np.result_type(input, other), copy=False)
+    return in_dtype(input + alpha * other, input, other)
 
 
 def sub_scaled(input, other, alpha):
-    return (input - alpha * other).astype(np.result_type(input, other), copy=False)
+    return in_dtype(input - alpha * other, input, other)
+
+
+def in_dtype(result, input, other):
+    """`result` in the dtype of the operands, which a multiplier may have widened."""
+    if result.dtype is input.dtype:
+        return result
+    return result.astype(np.result_type(input, other), copy=False)
 
 
 def rsub(input, other):

@@ -3,7 +3,7 @@
 A window has a few *taps*, one per element of the kernel.  Instead of gathering windows, each tap is taken for all
 windows at once, as a strided slice of the padded image, and the slices are combined elementwise: a 2×2 pool is four
 slices and three `maximum` calls, whatever the image.  Gradients go the same way back.  Where all windows together
-have few taps, these calls cost more than the work, and the taps are looked up in a table instead (`Table`).
+have few taps, these calls cost more than the work, and the taps are looked up in a table (`wengert.kernels.taps`).
 
 The position of a maximum is its flat index in the unpadded plane of one image and channel; backward and
 unpooling scatter by it.
@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 
 from wengert.kernels.choices import offered
 from wengert.kernels.convolution import laid_out_like, output_size
 from wengert.kernels.indexing import along
+from wengert.kernels.taps import FEW, adaptive_bounds, adaptive_table, window_table
 
 
 def pooled_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False) -> int:
@@ -147,6 +147,7 @@ def sum_pool_backward(g, space, kernel, stride, padding):
     return laid_out_like(np.ascontiguousarray(kept), arrived)
 
 
+@lru_cache(maxsize=128)
 def window_counts(space, kernel, stride, padding, out_space, count_include_pad):
     """How many elements each window averages over: an array that broadcasts over (*out_space).
 
@@ -163,13 +164,6 @@ def window_counts(space, kernel, stride, padding, out_space, count_include_pad):
 
 
 # Adaptive pools: the number of windows is given, their borders follow
-
-
-@lru_cache(maxsize=256)
-def adaptive_bounds(size, count):
-    """Start and end of each of `count` windows that together cover an axis of `size` elements."""
-    index = np.arange(count)
-    return index * size // count, -(-(index + 1) * size // count)
 
 
 def adaptive_sum(x, out_space):
@@ -255,58 +249,9 @@ def fractional_max_with_indices(x, starts, kernel):
 
 # Few taps: looked up in a table
 
-FEW = 1 << 14  # taps of all windows together up to which a table is quicker than a slice for each tap
-
-
 def taps_of(x, out_space, kernel):
     """How many taps all windows have together."""
     return x.shape[0] * x.shape[1] * prod(out_space) * prod(kernel)
-
-
-class Table(NamedTuple):
-    """The flat position in a plane of every tap of every window (windows, taps), and what stands for those outside.
-
-    In `maxima` the first tap of its window that is inside: it can't win where it has not won before; None if a window
-    lies outside altogether. In `sums` the position behind the last, where a zero is put if some are `outside`.
-    """
-
-    maxima: np.ndarray | None
-    sums: np.ndarray
-    outside: bool
-    rows: np.ndarray  # the number of the first tap of each window
-
-
-@lru_cache(maxsize=128)
-def window_table(space, kernel, stride, padding, dilation, out_space):
-    taps = [
-        np.arange(count)[:, None] * s - p + np.arange(k) * d
-        for k, s, p, d, count in zip(kernel, stride, padding, dilation, out_space)
-    ]
-    return _table(space, [(places, (places >= 0) & (places < size)) for places, size in zip(taps, space)])
-
-
-@lru_cache(maxsize=128)
-def adaptive_table(space, out_space):
-    bounds = [adaptive_bounds(size, count) for size, count in zip(space, out_space)]
-    taps = [start[:, None] + np.arange(max(end - start, default=0)) for start, end in bounds]
-    return _table(space, [(places, places < end[:, None]) for places, (_, end) in zip(taps, bounds)])
-
-
-def _table(space, lines):
-    """From the taps along each axis, (count, taps) with whether each is inside."""
-    axes = len(space)
-    positions, inside = np.zeros((1,) * (2 * axes), np.int64), np.ones((1,) * (2 * axes), bool)
-    for axis, (size, (places, valid)) in enumerate(zip(space, lines)):
-        shape = [1] * (2 * axes)
-        shape[axis], shape[axes + axis] = places.shape
-        positions = positions * size + places.reshape(shape)
-        inside = inside & valid.reshape(shape)
-    windows = prod(positions.shape[:axes])
-    positions, inside = positions.reshape(windows, -1), inside.reshape(windows, -1)
-    first = np.take_along_axis(positions, inside.argmax(1)[:, None], 1)
-    maxima = np.where(inside, positions, first) if inside.any(1).all() else None
-    sums, outside = np.where(inside, positions, prod(space)), not inside.all()
-    return Table(maxima, sums, outside, np.arange(0, positions.size, positions.shape[1]))
 
 
 def looked_up_maxima(x, table, out_space):
@@ -330,8 +275,13 @@ def looked_up_sums(x, table, out_space):
     if table.outside:
         planes = np.concatenate([planes, np.zeros((len(planes), 1), x.dtype)], 1)
     taps = table.sums.shape[1]
-    totals = planes.take(table.sums, 1).reshape(-1, taps) @ np.ones(taps, x.dtype)
+    totals = planes.take(table.sums, 1).reshape(-1, taps).dot(_ones(taps, x.dtype))
     return laid_out_like(totals.reshape(*x.shape[:2], *out_space), x)
+
+
+@lru_cache(maxsize=64)
+def _ones(count, dtype):
+    return np.ones(count, dtype)
 
 
 # Windows and taps

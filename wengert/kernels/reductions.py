@@ -11,6 +11,7 @@ import numpy as np
 from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels import sums
 from wengert.kernels.choices import offered
+from wengert.kernels.fitting import positive
 from wengert.kernels.indexing import along
 from wengert.kernels.pointwise import logaddexp, refuse
 
@@ -36,6 +37,8 @@ def axes_of(dim, ndim, name="dim"):
     if dim is None:
         return tuple(range(ndim))
     dims = (dim,) if not isinstance(dim, (tuple, list)) else tuple(dim)
+    if len(dims) == 1 and ndim:
+        return (axis_of(dims[0], ndim),)
     if not dims and isinstance(dim, (tuple, list)):
         return tuple(range(ndim))
     axes = []
@@ -95,7 +98,8 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None):
 def mean(input, dim=None, keepdim=False, *, dtype=None):
     if dtype is None and (input.dtype is F32 or input.dtype is F64):
         axes = axes_of(dim, input.ndim)
-        return sums.add(input, axes, bool(keepdim)) / input.dtype.type(count_of(input.shape, axes))
+        total = sums.add(input, axes, bool(keepdim))
+        return total / positive(count_of(input.shape, axes), input.dtype)
     if dtype is None and input.dtype.kind in "biu":
         names = {"b": "Bool", "u": "Byte"}
         raise RuntimeError(
@@ -259,11 +263,12 @@ def _moments(input, dim, correction, keepdim):
     axes = axes_of(dim, input.ndim)
     wide, target = _accumulator(input, None)
     work = input if wide is input.dtype else input.astype(wide)
-    center = mean(work, axes, True) if axes else work
+    count = count_of(input.shape, axes)
+    center = sums.add(work, axes, True) / positive(count, work.dtype) if axes else work
     deviation = work - center
     square = (deviation.real**2 + deviation.imag**2) if work.dtype.kind == "c" else deviation * deviation
     total = sums.add(square, axes, bool(keepdim))
-    result = total / total.dtype.type(max(count_of(input.shape, axes) - correction, 0))
+    result = total / positive(max(count - correction, 0), total.dtype)
     return (np.asarray(result).astype(target) if wide is not target else result), center
 
 

@@ -7,6 +7,8 @@ axis, one after the other.  The transpose, which carries gradients, adds up what
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from wengert.kernels.choices import offered
@@ -67,6 +69,7 @@ def resample_transpose(g, taps, space):
 # Taps of the resizing filters
 
 
+@lru_cache(maxsize=128)
 def resize_taps(mode, size, count, align_corners, scale, antialias, dtype):
     """Taps that resize an axis from `size` to `count` elements.
 

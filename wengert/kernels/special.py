@@ -57,8 +57,18 @@ def polygamma(input, n):
     if n == 0:
         return digamma(input)
     x = widened(input).astype(np.float64)
-    value = (-1.0) ** (n + 1) * math.gamma(n + 1.0) * np.asarray(hurwitz(n + 1.0, x))
+    value = (-1.0) ** (n + 1) * math.gamma(n + 1.0) * np.asarray(zeta_of_positive(n + 1.0, x))
     return np.asarray(value).astype(input.dtype)
+
+
+def zeta_of_positive(s, q):
+    """`hurwitz` for a number s > 1: SciPy's where it is installed, which knows q > 0 only."""
+    if q.size and np.minimum.reduce(q, None) > 0:
+        try:
+            return scipy_function("zeta")(s, q)
+        except ImportError:
+            pass
+    return hurwitz(s, q)
 
 
 def hurwitz(s, q):

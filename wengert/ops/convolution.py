@@ -5,6 +5,8 @@ one's derivatives are the other two.  So all derivatives of all orders, of convo
 convolutions, are in the three declarations below.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from wengert import dtypes
@@ -120,7 +122,19 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
 
 def check(input, weight, bias, stride, padding, dilation, groups, transposed=False, output_padding=0):
     """The options as the kernel takes them; raises what PyTorch raises where tensors and options don't fit together."""
-    axes = weight.ndim - 2
+    check_dtypes(input, weight, bias)
+    given = (stride, padding, dilation, groups, transposed, output_padding)
+    find = options_found if WRITTEN.issuperset(map(type, given)) else options_found.__wrapped__
+    return find(input._array.shape, weight._array.shape, None if bias is None else bias._array.shape, *given)
+
+
+WRITTEN = frozenset({int, tuple, bool})  # options that say the same whenever they are given
+
+
+@lru_cache(maxsize=256)
+def options_found(x, w, b, stride, padding, dilation, groups, transposed, output_padding):
+    """`check` for shapes of input, weight and bias."""
+    axes = len(w) - 2
     if axes < 1:
         raise RuntimeError("weight should have at least three dimensions")
     stride = per_axis("stride", stride, axes)
@@ -137,9 +151,8 @@ def check(input, weight, bias, stride, padding, dilation, groups, transposed=Fal
         raise RuntimeError(f"dilation should be greater than zero, but got {list(dilation)}")
     if groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
-    check_shapes(input, weight, bias, groups, transposed)
-    check_dtypes(input, weight, bias)
-    space, kernel = input._array.shape[2:], weight._array.shape[2:]
+    check_shapes(x, w, b, groups, transposed)
+    space, kernel = x[2:], w[2:]
     if transposed:
         if any(extra >= max(s, d) for extra, s, d in zip(output_padding, stride, dilation, strict=True)):
             raise RuntimeError(
@@ -164,8 +177,7 @@ def check(input, weight, bias, stride, padding, dilation, groups, transposed=Fal
     return stride, padding, dilation, bool(transposed), output_padding, groups
 
 
-def check_shapes(input, weight, bias, groups, transposed):
-    x, w = input._array.shape, weight._array.shape
+def check_shapes(x, w, b, groups, transposed):
     if len(x) != len(w):
         raise RuntimeError(
             f"Expected {len(w)}-dimensional input for {len(w)}-dimensional weight {list(w)}, but got "
@@ -190,12 +202,12 @@ def check_shapes(input, weight, bias, groups, transposed):
             f"{x[1]} channels instead"
         )
     filters = w[1] * groups if transposed else w[0]
-    if bias is not None and bias._array.shape != (filters,):
+    if b is not None and b != (filters,):
         kind = "transposed=1, weight" if transposed else "weight"
         raise RuntimeError(
             f"Given {kind} of size {list(w)}, expected bias to be 1-dimensional with {filters} elements, but got "
             f"bias of "
-            f"size {list(bias._array.shape)} instead"
+            f"size {list(b)} instead"
         )
 
 
@@ -240,9 +252,10 @@ def by(sizes):
 
 def batched(name, input, axes):
     """`input` with a batch dimension, and whether it had none; raises RuntimeError for other numbers of dimensions."""
-    if input.ndim == axes + 2:
+    ndim = input._array.ndim
+    if ndim == axes + 2:
         return input, False
-    if input.ndim == axes + 1:
+    if ndim == axes + 1:
         return input.unsqueeze(0), True
     raise RuntimeError(
         f"Expected {axes + 1}D (unbatched) or {axes + 2}D (batched) input to {name}, but got input of size: "
@@ -251,12 +264,13 @@ def batched(name, input, axes):
 
 
 def forward(name, axes, input, weight, bias, stride, padding, dilation, groups):
-    if weight.ndim != axes + 2 and weight.ndim > 2:
-        per_axis("stride", (1,) * axes if type(stride) is int else stride, weight.ndim - 2)
+    ndim = weight._array.ndim
+    if ndim != axes + 2 and ndim > 2:
+        per_axis("stride", (1,) * axes if type(stride) is int else stride, ndim - 2)
     input, single = batched(name, input, axes)
     if isinstance(padding, str):
         input, padding = padded_by_name(input, weight, stride, padding, dilation)
-    out = convolve(input, weight, bias, *check(input, weight, bias, stride, padding, dilation, groups))
+    out = convolve.function(input, weight, bias, *check(input, weight, bias, stride, padding, dilation, groups))
     return out.squeeze(0) if single else out
 
 
@@ -281,7 +295,7 @@ def padded_by_name(input, weight, stride, padding, dilation):
 def transpose(name, axes, input, weight, bias, stride, padding, output_padding, groups, dilation):
     input, single = batched(name, input, axes)
     options = check(input, weight, bias, stride, padding, dilation, groups, True, output_padding)
-    out = convolve(input, weight, bias, *options)
+    out = convolve.function(input, weight, bias, *options)
     return out.squeeze(0) if single else out
 
 

@@ -21,7 +21,7 @@ from wengert.dtypes import dtype as dtype_class
 from wengert.interop import check_array, entered, from_numpy, frombuffer
 from wengert.kernels import ranges
 from wengert.kernels import shape as shape_kernels
-from wengert.kernels.fitting import fitting
+from wengert.kernels.fitting import FLOAT32_MAX, fitting
 from wengert.ops.declare import Pointwise, overriding, primitive
 from wengert.ops.pointwise import zeros_of
 from wengert.ops.shape import broadcast_shapes, clone, dims_given
@@ -651,6 +651,8 @@ def _converted(input, dtype, source, order):
         input = input.real
     elif dtype.category == dtypes.INTEGER and input.dtype.kind in "fV" and input.dtype.itemsize < 8:
         input = input.astype(np.float64)
+    elif dtype is dtypes.float16 and input.dtype == np.float64:
+        input = input.astype(np.float32)  # PyTorch's 16-bit floats are rounded from float32
     return input.astype(dtype.numpy, order=order)
 
 
@@ -668,7 +670,11 @@ def to(self, *args, **kwargs):
     Args: ``to(dtype)``, ``to(device)``, ``to(other)``, with ``non_blocking``, ``copy`` and ``memory_format``.
     """
     try:
-        dtype, copy, memory_format = conversion_given(*args, **kwargs)
+        if len(args) == 1 and not kwargs and type(args[0]) in (dtype_class, device_class):
+            check_device(args[0] if type(args[0]) is device_class else None)
+            dtype, copy, memory_format = (args[0] if type(args[0]) is dtype_class else None), False, None
+        else:
+            dtype, copy, memory_format = conversion_given(*args, **kwargs)
     except MetaAsked:
         dtype = conversion_given(*(cpu if names_device(a) else a for a in args), **{**kwargs, "device": None})[0]
         return importlib.import_module("wengert.meta").like(self, dtype)
@@ -775,6 +781,8 @@ class Overwrite(Pointwise):
 
 def fitted(input, other):
     """The new values, broadcast to the tensor that they overwrite."""
+    if other.shape == input.shape:
+        return other
     try:
         return np.broadcast_to(other, input.shape)
     except ValueError:
@@ -815,18 +823,28 @@ def copy_(self, src, non_blocking=False):
     return copy.variant("inplace")(self, src)
 
 
+def unwatched(tensor):
+    """Whether a write into it concerns nobody: a plain tensor outside of the graph, and no view."""
+    return tensor._node is None and tensor._base is None and not rare.active and type(tensor) is Tensor
+
+
 def fill_(self, value):
     """Overwrite every element with `value`, a number or a tensor of no dimensions; returns this tensor."""
     if isinstance(value, Tensor) and value._array.ndim:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} dimensions."
         )
+    plain = (type(value) is float or type(value) is int) and self.dtype.takes_numbers and unwatched(self)
+    if plain and -FLOAT32_MAX <= value <= FLOAT32_MAX:
+        overwrite(self._array, value)
+        views.bump(self)
+        return self
     return fill.variant("inplace")(self, value)
 
 
 def zero_(self):
     """Overwrite every element with 0; returns this tensor."""
-    if self._node is None and self._base is None and not rare.active and type(self) is Tensor:
+    if unwatched(self):
         overwrite(self._array, 0)
         views.bump(self)
         return self

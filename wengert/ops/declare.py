@@ -45,6 +45,7 @@ from wengert.ops.emit import (
     signature_of,
     writes_in_place,
 )
+from wengert.size import Size
 from wengert.tensor import Parameter, Tensor, new, wrap
 
 # Non-finite results are values here, as in PyTorch. The filter, for threads that come later, and which a program may
@@ -590,10 +591,11 @@ class Pointwise(Primitive):
 
     def __init__(
         self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None,
-        numbers=True, mostly_numbers=(), real=None, **options
+        numbers=True, mostly_numbers=(), integers=False, real=None, **options
     ):
         super().__init__(name, kernel, derivatives, **options)
         self.real = real  # the error for complex numbers, where PyTorch has no kernel for them
+        self.integers = integers
         self.mostly_numbers = mostly_numbers  # operands that are numbers, or None, in most programs
         self.numbers = numbers  # which operands may be numbers: all (True), none, or those named
         self.check = check  # refuses arguments that the kernel could take and PyTorch does not
@@ -737,7 +739,7 @@ def real_only(kernel, dtype):
 
 
 # Types of arguments that never take part in operations of their own accord.
-PLAIN = frozenset({Tensor, Parameter, int, float, bool, complex, str, type(None), dtypes.dtype})
+PLAIN = frozenset({Tensor, Parameter, int, float, bool, complex, str, type(None), dtypes.dtype, Size})
 
 
 def overriding(values, out):
@@ -870,7 +872,7 @@ Tensor._tangent = None
 def pointwise(name, kernel, *, promote="same", function=True, method=True, inplace=True, alias=(), namespace="",
               doc=None,
               tensors=None, unpromoted=(), check=None, residuals=(), holomorphic=True, node=None, scalar_node=None,
-              numbers=True, mostly_numbers=(), real=None, **derivatives):  # fmt: skip
+              numbers=True, mostly_numbers=(), integers=False, real=None, **derivatives):  # fmt: skip
     """Declare an operation on corresponding elements.
 
     Args:
@@ -879,13 +881,14 @@ def pointwise(name, kernel, *, promote="same", function=True, method=True, inpla
         promote: the dtype of the result: "same" as the promoted inputs, at least "float", or "bool".
         numbers: which operands may be numbers: all (True), none (False), or those named.
         mostly_numbers: operands that are numbers in most programs, where there are more than two.
+        integers: whether the kernel, a function, takes a Python int but 0 beside int64 as it is; all ufuncs do.
         real: for an operation that complex numbers don't have, the name of PyTorch's kernel, or its sentence.
         derivatives: for each differentiable parameter, a formula whose parameter names say what it needs.
     """
     operation = Pointwise(
         name, kernel, derivatives, promote=promote, tensors=tensors, residuals=residuals, holomorphic=holomorphic,
         node=node, scalar_node=scalar_node, unpromoted=unpromoted, check=check, numbers=numbers,
-        mostly_numbers=mostly_numbers, real=real, doc=doc,
+        mostly_numbers=mostly_numbers, integers=integers, real=real, doc=doc,
     )  # fmt: skip
     return operation.export(namespace=namespace, function=function, method=method, inplace=inplace, alias=alias)
 

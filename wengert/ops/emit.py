@@ -362,8 +362,10 @@ class Emitter:
         tensor, number = op.tensors
         plain = f"(type({tensor}) is Tensor or type({tensor}) is Parameter) and "
         fits = f"(type({number}) is float or type({number}) is int) and {plain}{tensor}.dtype.takes_numbers"
-        if op.promote in ("same", "bool") and op.check is None and isinstance(op.kernel, np.ufunc):
-            fits += f" or type({number}) is int and {plain}{tensor}.dtype is int64"
+        ufunc = isinstance(op.kernel, np.ufunc)
+        if op.promote in ("same", "bool") and op.check is None and (ufunc or op.integers):
+            whole = f"type({number}) is int" if ufunc else f"type({number}) is int and {number}"
+            fits += f" or {whole} and {plain}{tensor}.dtype is int64"
             fits = f"({fits})"
         rest = "".join([" and out is None" if self.has_out() else "", " and not rare.active"])
         self.add(f"if {fits}{rest}:")
@@ -372,8 +374,9 @@ class Emitter:
     def numbers_case(self):
         """Likewise for operations of more operands, some of which are mostly numbers (or None)."""
         op = self.op
-        first, *others = (name for name in op.tensors if name not in op.mostly_numbers)
-        tests = [f"(type({name}) is Tensor or type({name}) is Parameter)" for name in (first, *others)]
+        given = [name for name in op.tensors if name not in op.mostly_numbers]
+        first, *others = (name for name in given if name in op.promoted)
+        tests = [f"(type({name}) is Tensor or type({name}) is Parameter)" for name in given]
         tests += [f"{first}.dtype is {name}.dtype" for name in others]
         tests.append(f"{first}.dtype.takes_numbers")
         for name in op.mostly_numbers:
@@ -870,7 +873,7 @@ def apply_source(op, saved, tracked, is_complex, *, arrays, large=(), half=False
     for number, (name, formula) in enumerate(saved.formulas.items()):
         function = f"f{number}" if arrays else f"F{number}"
         if number in large:
-            if op.promote:
+            if not tracked or (op.promote and "reduction" not in op.signature):
                 big = f"type(g) is ndarray and g.size >= {large[number]}"
             else:  # a gradient may be a single number where the array that it comes from is large
                 big = f"s_{tracked[0]} is not None and s_{tracked[0]}._array.size >= {large[number]}"

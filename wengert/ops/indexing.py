@@ -19,7 +19,7 @@ from wengert.dtypes import SCALAR_NAMES, TENSOR_TYPE_NAMES, bool_, int32, int64,
 from wengert.errors import explain
 from wengert.kernels import indexing as kernels
 from wengert.kernels import shape as shape_kernels
-from wengert.kernels.fitting import LARGEST, fitting, overflow
+from wengert.kernels.fitting import FLOAT32_MAX, fitting, overflow
 from wengert.ops.declare import Operation, choice, composite, forward_mode, observed, overriding, primitive
 from wengert.ops.pointwise import select as choose
 from wengert.ops.pointwise import zeros_of
@@ -1143,9 +1143,6 @@ def with_history(self, basic, tensors, value):
     else:
         kernels.check_fits(value._array, view._array.shape)
         view.copy_(value)
-
-
-FLOAT32_MAX = LARGEST[np.dtype(np.float32)]
 
 
 def number_for(self, value):

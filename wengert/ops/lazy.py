@@ -43,9 +43,9 @@ FUNCTIONS = {
         sym_ite sym_sqrt eig symeig lstsq solve matrix_rank
         """,
     "sparse": """
-        sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor
-        sparse_compressed_tensor spmm smm
+        sparse_coo_tensor sparse_bsr_tensor sparse_bsc_tensor spmm smm
         """,
+    "compressed": "sparse_csr_tensor sparse_csc_tensor sparse_compressed_tensor",
     "windows": "bartlett_window blackman_window hamming_window hann_window kaiser_window",
     "spectral": "stft istft",
 }
@@ -72,10 +72,10 @@ METHODS = {
         nonzero_static pin_memory resize resize_as to_dense
         """,
     "sparse": """
-        to_sparse to_sparse_coo to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc sparse_mask smm
-        sparse_dim dense_dim coalesce indices values _indices _values _nnz crow_indices col_indices
-        ccol_indices row_indices
+        to_sparse to_sparse_coo to_sparse_bsr to_sparse_bsc sparse_mask smm sparse_dim dense_dim coalesce
+        indices values _indices _values _nnz
         """,
+    "compressed": "to_sparse_csr to_sparse_csc crow_indices col_indices ccol_indices row_indices",
     "spectral": "stft istft",
     "core_names": "eig symeig lstsq solve",
 }

@@ -64,11 +64,11 @@ ROUNDED = {
 floor_div = pointwise("div", kernels.floor_divide, **ROUNDED)
 trunc_div = pointwise("div", kernels.trunc_divide, **ROUNDED)
 floor_divide = pointwise(
-    "floor_divide", kernels.floor_divide, node="NotImplemented",
+    "floor_divide", kernels.floor_divide, node="NotImplemented", integers=True,
     input=lambda g: undifferentiated("floor_divide"), other=lambda g: undifferentiated("floor_divide"),
 )  # fmt: skip
 remainder = pointwise(
-    "remainder", kernels.remainder, node="RemainderBackward1", scalar_node="RemainderBackward0",
+    "remainder", kernels.remainder, node="RemainderBackward1", scalar_node="RemainderBackward0", integers=True,
     input=lambda g: g, other=lambda g, input, other: -g * floor_div(input, other),
 )  # fmt: skip
 fmod = pointwise(
@@ -140,6 +140,8 @@ def _scaled(plain, scaled):
 
 def refuse_fraction(input, other, alpha):
     """A multiplier must be of no higher kind than what it multiplies."""
+    if type(alpha) in (int, float) and type(input) is Tensor and input.dtype.is_floating_point:
+        return
     kinds = [x.dtype.category for x in (input, other) if isinstance(x, Tensor)]
     highest = max([*kinds, *(2 for x in (input, other) if isinstance(x, float)), 0])
     if isinstance(alpha, bool) and highest > 0:
@@ -459,6 +461,7 @@ def angle_slope(g, along, size):
 
 select = pointwise(
     "where", kernels.where, tensors=("condition", "input", "other"), unpromoted=("condition",),
+    mostly_numbers=("other",),
     input=lambda g, condition: select(condition, g, 0), other=lambda g, condition: select(condition, 0, g), **HIDDEN,
 )  # fmt: skip
 

@@ -82,6 +82,9 @@ max_values = Primitive("max_pool", _max_values, {}, tensors=("input",))
 def divided(total, divisor):
     if total.dtype.kind in "iu":
         return (total / divisor).astype(total.dtype)  # integers are divided towards zero
+    if type(divisor) is int:
+        total /= divisor
+        return total
     return np.divide(total, divisor, out=total, casting="unsafe")
 
 
@@ -180,7 +183,7 @@ def extents(function, name, value, axes):
 
 def batched(function, input, axes):
     """`input` as (N, C, *space), and whether N was missing."""
-    shape = input.shape
+    shape = input._array.shape
     if len(shape) == axes + 2:
         single = False
     elif len(shape) == axes + 1:
@@ -191,13 +194,14 @@ def batched(function, input, axes):
             f"input, "
             f"but got:{list(shape)}"
         )
-    refuse_empty(function, input.shape, shape, axes)
+    if not input._array.size:
+        refuse_empty(function, input._array.shape, shape, axes)
     return input, single
 
 
 def adaptively_batched(function, input, axes, output_size):
     """`batched`, refusing as the adaptive pools do."""
-    found, least = list(input.shape), axes + 1
+    found, least = list(input._array.shape), axes + 1
     if len(found) not in (least, least + 1):
         if axes == 1:
             raise RuntimeError(
@@ -319,7 +323,7 @@ def run_maximum(pair, input, single, options, return_indices):
     if return_indices:
         out, indices = both(input, *options)
         return (out.squeeze(0), indices.squeeze(0)) if single else (out, indices)
-    out = values(input, *options)
+    out = values.function(input, *options)
     return out.squeeze(0) if single else out
 
 
@@ -339,7 +343,7 @@ def declare_pools(n):
         floating_or_integer(f"max_pool{n}d", input)
         options = windows(f"max_pool{n}d", input, kernel_size, stride, padding, dilation, ceil_mode, n)
         if not return_indices and not recorded(input):
-            out = max_values(input, *options)
+            out = max_values.function(input, *options)
             return out.squeeze(0) if single else out
         return run_maximum(MAX[n], input, single, options, return_indices)
 
@@ -364,9 +368,9 @@ def declare_pools(n):
         if divisor is None:
             divisor = prod(kernel)
             if any(padding) or ceil_mode:
-                space = input.shape[2:]
+                space = input._array.shape[2:]
                 divisor = kernels.window_counts(space, kernel, stride, padding, out_space, count_include_pad)
-        out = AVERAGE[n](input, kernel, stride, padding, out_space, divisor)
+        out = AVERAGE[n].function(input, kernel, stride, padding, out_space, divisor)
         return out.squeeze(0) if single else out
 
     def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
@@ -378,7 +382,7 @@ def declare_pools(n):
         if max(out_space) == 1 == min(out_space) and input.dtype.differentiable:
             out = input.mean(tuple(range(2, n + 2)), True)
         else:
-            out = ADAPTIVE_AVERAGE[n](input, out_space)
+            out = ADAPTIVE_AVERAGE[n].function(input, out_space)
         return out.squeeze(0) if single else out
 
     def adaptive_max_pool(input, output_size, return_indices=False):

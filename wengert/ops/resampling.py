@@ -14,6 +14,7 @@ from wengert.ops import pooling  # noqa: F401 (declares adaptive_avg_pool, which
 from wengert.ops.convolution import per_axis
 from wengert.ops.declare import FUNCTIONS, composite, primitive
 from wengert.ops.pointwise import select
+from wengert.ops.shape import stack
 from wengert.tensor import wrap
 
 HIDDEN = {"function": False, "method": False}
@@ -485,28 +486,34 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
 def sampled(input, grid, mode, padding_mode, align_corners):
     """The weighted sum over the elements around each place; differentiable in the weights and in the elements."""
     n = input.ndim - 2
-    space = input.shape[2:]
+    space = input._array.shape[2:]
     places = [source(grid[..., n - 1 - axis], size, align_corners) for axis, size in enumerate(space)]
     if mode != "bicubic":
         places = [bounded(p, size, padding_mode, align_corners) for p, size in zip(places, space, strict=True)]
-    taps = [axis_taps(place, mode) for place in places]
-    flat = input.reshape(*input.shape[:2], -1)
-    total = None
-    for choice in np.ndindex(*(len(t) for t in taps)):
-        position, weight, inside = 0, None, True
-        for axis, pick in enumerate(choice):
-            index, factor = taps[axis][pick]
-            size = space[axis]
-            if mode == "bicubic" and padding_mode != "zeros":
-                index = kernels.bounded_index(index, size, padding_mode, align_corners)
-            inside = inside & (index >= 0) & (index < size)
-            position = position * size + np.clip(index, 0, size - 1)
-            weight = factor if weight is None or factor is None else weight * factor
-        seen = flat.gather(2, wrap(position.reshape(len(position), 1, -1)).expand(-1, flat.shape[1], -1))
-        seen = seen.reshape(*flat.shape[:2], *position.shape[1:]) * wrap(inside[:, None].astype(input._array.dtype))
-        if weight is not None:
-            seen = seen * weight.unsqueeze(1)
-        total = seen if total is None else total + seen
+    taps = [axis_taps(place, mode) for place in places]  # along each axis (taps, N, *out)
+    position, inside, weight = 0, True, None
+    for axis, (index, factor) in enumerate(taps):
+        size = space[axis]
+        if mode == "bicubic" and padding_mode != "zeros":
+            index = kernels.bounded_index(index, size, padding_mode, align_corners)
+        within_axis = (index >= 0) & (index < size)
+        own = (1,) * axis + (len(index),) + (1,) * (n - 1 - axis) + index.shape[1:]
+        position = position * size + np.where(within_axis, index, 0).reshape(own)
+        inside = inside & within_axis.reshape(own)
+        if factor is not None:
+            weight = factor.reshape(own) if weight is None else weight * factor.reshape(own)
+    batch, channels, out = *input._array.shape[:2], position.shape[n + 1 :]
+    count = math.prod(position.shape[:n])
+    by_image = lambda x: np.moveaxis(x.reshape(count, batch, -1), 1, 0).reshape(batch, 1, -1)
+    chosen = np.broadcast_to(by_image(position), (batch, channels, count * math.prod(out)))
+    seen = input.reshape(batch, channels, -1).gather(2, wrap(np.ascontiguousarray(chosen)))
+    if not inside.all():
+        seen = seen * wrap(by_image(inside).astype(input._array.dtype))
+    if weight is not None:
+        seen = seen * weight.reshape(count, batch, -1).transpose(0, 1).reshape(batch, 1, -1)
+    if count > 1:
+        seen = seen.reshape(batch, channels, count, -1).sum(2)
+    total = seen.reshape(batch, channels, *out)
     if mode == "nearest" and grid.requires_grad:  # the place has no influence, and a gradient of zeros that says so
         total = total + select(wrap(np.zeros((), bool)), places[0], 0).unsqueeze(1)
     return total
@@ -539,20 +546,25 @@ def within(place, size):
 
 
 def axis_taps(place, mode):
-    """Pairs (index array, weight tensor or None) along one axis."""
+    """The elements around each place along one axis, and their weights (None for one): an array and a tensor."""
     if mode == "nearest":
-        return [(_whole(np.rint(place._array)), None)]
+        return _whole(np.rint(place._array))[None], None
     low = np.floor(place._array)
     fraction = place - wrap(low)
-    start = _whole(low)
     if mode == "bilinear":
-        return [(start, 1 - fraction), (start + 1, fraction)]
-    return [(start + k, cubic_weight((fraction - k).abs(), abs(k - 0.5) < 1)) for k in (-1, 0, 1, 2)]
+        return _whole(low) + _around(np.arange(2), low.ndim), stack([1 - fraction, fraction])
+    offsets = np.arange(-1, 3)
+    weights = [cubic_weight((fraction - int(k)).abs(), abs(k - 0.5) < 1) for k in offsets]
+    return _whole(low) + _around(offsets, low.ndim), stack(weights)
+
+
+def _around(offsets, ndim):
+    return offsets.reshape(-1, *(1,) * ndim)
 
 
 def _whole(places):
     """Positions as indices; what is far outside or not a number stays outside."""
-    return np.nan_to_num(np.clip(places, -100, 2**31), nan=-100).astype(np.int64)
+    return np.where(places >= -100, np.minimum(places, 2**31), -100).astype(np.int64)
 
 
 def cubic_weight(distance, near, a=-0.75):

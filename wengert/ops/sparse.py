@@ -222,7 +222,9 @@ class SparseTensor(Tensor):
         return dense if dtype is None else dense.to(dtype)
 
     def to_sparse(self, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=None):
-        """This tensor itself: it is sparse."""
+        """This tensor itself: it is sparse. In another layout if that is asked for."""
+        if layout in COMPRESSED_LAYOUTS:
+            return compressed(self, layout, blocksize)
         check_layout(layout, blocksize)
         if sparse_dim not in (None, self.sparse_dim()):
             raise RuntimeError(
@@ -544,10 +546,12 @@ def to_sparse(self, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=N
 
     Args:
         sparse_dim: how many of the first dimensions get coordinates (default: all).
-        layout: ``torch.sparse_coo``; the others are refused by name.
+        layout: ``torch.sparse_coo`` (the default), ``torch.sparse_csr`` or ``torch.sparse_csc``.
     """
     if isinstance(sparse_dim, dtypes.layout):
         sparse_dim, layout = None, sparse_dim
+    if layout in COMPRESSED_LAYOUTS:
+        return compressed(self, layout, blocksize)
     check_layout(layout, blocksize)
     if dense_dim is not None:
         raise NotImplementedError("to_sparse(): dense_dim is for layouts that wengert doesn't have")
@@ -579,6 +583,16 @@ def sparse_mask(self, mask):
             return mask._like(self._kept)
         self = self.to_dense()
     return mask._like(at_coordinates(self, mask))
+
+
+COMPRESSED_LAYOUTS = (dtypes.sparse_csr, dtypes.sparse_csc)
+
+
+def compressed(matrix, layout, blocksize=None):
+    """The matrix in a compressed layout."""
+    from wengert.ops import compressed as family  # stands above this module, which needs it only here
+
+    return family.compressed(matrix, layout, blocksize)
 
 
 def at_coordinates(dense, sparse):
@@ -1143,18 +1157,15 @@ def refuse_layout(name):
     """A maker of another sparse layout, refused by its name."""
 
     def function(*args, **kwargs):
-        raise NotImplementedError(f"{name}(): of the sparse layouts wengert has torch.sparse_coo only")
+        raise NotImplementedError(f"{name}(): of the sparse layouts wengert has sparse_coo, sparse_csr and sparse_csc")
 
-    return named(function, "wengert", name, "Refused: wengert has only the coordinate form of sparse tensors.")
+    return named(function, "wengert", name, "Refused: wengert has no sparse tensors of blocks.")
 
 
-OTHER_LAYOUTS = """
-    sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor sparse_compressed_tensor
-    """.split()  # noqa: SIM905
+OTHER_LAYOUTS = ("sparse_bsr_tensor", "sparse_bsc_tensor")
 globals().update({name: refuse_layout(name) for name in OTHER_LAYOUTS})
 
-for _name in ("to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc",
-              "crow_indices", "col_indices", "ccol_indices", "row_indices"):  # fmt: skip
+for _name in ("to_sparse_bsr", "to_sparse_bsc"):
     setattr(Tensor, _name, refuse_layout(_name))
 for _name, _message in {
     "values": "values expected sparse tensor layout but got Strided",

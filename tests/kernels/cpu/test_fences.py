@@ -6,6 +6,7 @@ import pytest
 from tests.kernels.cpu.fences import Fenced, fence_results, protecting
 from wengert.kernels import cpu
 from wengert.kernels.cpu import (
+    direct,
     gemm,
     indexing,
     normalization,
@@ -50,6 +51,18 @@ def recurrent(name, sizes, units):
 def convolution(n, c, o, size):
     x, w = normal(n, c, size, size), normal(o, c, 3, 3)
     return lambda x, w: winograd.correlate(x, w, None, (1, 1), np.empty((n, o, size, size), np.float32)), (x, w)
+
+
+def few_channels(n, c, o, size, kernel):
+    x, w = normal(n, c, size, size), normal(o, c, kernel, kernel)
+    g = normal(n, o, size - kernel + 1, size - kernel + 1)
+    steps = ((1, 1), (0, 0), (1, 1))
+
+    def run(x, w, g):
+        out = direct.correlate(x, w, None, *steps, np.empty(g.shape, np.float32))
+        return out, direct.correlate_weight(g, x, (kernel, kernel), *steps)
+
+    return run, (x, w, g)
 
 
 def windows(size, kernel, stride):
@@ -107,6 +120,7 @@ CASES = {
     **{f"layer norm {case}": layer_norm(*case) for case in [(3, 17), (70, 257)]},
     **{f"layer norm's gradient {case}": layer_norm_back(*case) for case in [(3, 17), (70, 257)]},
     **{f"convolution {case}": convolution(*case) for case in [(1, 1, 1, 4), (2, 3, 17, 7), (1, 16, 5, 9)]},
+    **{f"few channels {case}": few_channels(*case) for case in [(1, 1, 1, 4, 3), (2, 3, 9, 20, 5), (17, 1, 3, 33, 2)]},
     **{f"windows {case}": windows(*case) for case in [(5, 2, 1), (7, 2, 2), (16, 3, 3), (33, 2, 2)]},
     **{f"{name} {case}": recurrent(name, *case) for name in CELLS for case in [([2, 2, 2], 5), ([5, 3, 1], 17)]},
     **{f"resizing {case}": resizing(*case) for case in [

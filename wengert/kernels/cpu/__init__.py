@@ -10,6 +10,7 @@
     assembly      trees as the body of a vector loop
     pointwise     elementwise kernels
     streaming     results written past the caches
+    conversions   from one dtype to another
     rows          row programs: softmax, normalization, losses, reductions along the last dimension
     abreast       row programs along other dimensions
     columns       reductions along other dimensions
@@ -22,7 +23,8 @@
     pooling       the greatest of each window
     resampling    planes resized
     sorting       the best elements of rows
-    convolution   which of winograd and onednn takes a convolution
+    convolution   which of direct, winograd and onednn takes a convolution
+    direct        convolutions of few channels
     recurrence    recurrent layers' loops over time
     mersenne      the random engine's words in bulk, and shuffles
     normals       normal numbers

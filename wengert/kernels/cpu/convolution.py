@@ -1,13 +1,53 @@
 """The three maps of a convolution, fast (see `wengert.kernels.convolution` for what they are).
 
-`Winograd` takes 3×3 kernels in single precision where there are enough tiles to be worth the transformed weight;
-`OneDNN` takes the rest. Each function computes, or returns None where it has no kernel for the operands.
+`Direct` takes images of few channels, `Winograd` 3×3 kernels where there are enough tiles to be worth the transformed
+weight, both in single precision; `OneDNN` takes the rest. Each function computes, or returns None where it has no
+kernel for the operands.
 """
+
+from math import prod
 
 import numpy as np
 
 from wengert.kernels.convolution import is_channels_last, output_size
-from wengert.kernels.cpu import onednn, winograd
+from wengert.kernels.cpu import direct, onednn, winograd
+
+
+class Direct:
+    """Few taps, side by side."""
+
+    @staticmethod
+    def correlate(x, w, bias, stride, padding, dilation, groups, out_space):
+        few = small(x, w.shape, stride, groups, out_space)
+        if not few or not reaches(x.shape[2:], w.shape[2:], out_space, stride, padding, dilation):
+            return None
+        out = np.empty((len(x), len(w), *out_space), x.dtype)
+        return direct.correlate(x, w, bias, stride, padding, dilation, out)
+
+    @staticmethod
+    def correlate_weight(g, x, kernel, stride, padding, dilation, groups):
+        few = small(x, (g.shape[1], x.shape[1], *kernel), stride, groups, g.shape[2:]) and g.dtype == x.dtype
+        if not few or not reaches(x.shape[2:], kernel, g.shape[2:], stride, padding, dilation):
+            return None
+        return direct.correlate_weight(g, x, kernel, stride, padding, dilation)
+
+
+FEW_CHANNELS, FEW_TAPS, NARROW = 4, 80, 8  # below the last, vectors would be half empty
+
+
+def small(x, w_shape, stride, groups, out_space):
+    """Whether a convolution is one of few taps, with windows side by side."""
+    return (
+        x.ndim == 4
+        and x.dtype == np.float32
+        and groups == 1
+        and w_shape[1] <= FEW_CHANNELS
+        and prod(w_shape[1:]) <= FEW_TAPS
+        and stride[1] == 1
+        and out_space[1] >= NARROW
+        and x.size > 0 < w_shape[0]
+        and not is_channels_last(x)
+    )
 
 
 class Winograd:

@@ -199,7 +199,8 @@ def link(code, names):
 
 def address_of(name):
     """The address of a function that compiled code calls, of the runtime or the C library; None if there is none."""
-    if name in _shared:
+    if name.startswith("wengert_"):
+        runtime()
         return _shared[name]
     try:
         return ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p).value
