@@ -1,6 +1,7 @@
 """Views and rearrangements of arrays. A function documented as a view shares memory with its input."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_anywhere
@@ -347,6 +348,11 @@ def complex_of(real, imag):
 def view_as_real(input):
     if input.dtype.kind != "c":
         raise RuntimeError("view_as_real is only supported for complex tensors")
+    if input.flags.c_contiguous and input.size:
+        half = np.dtype(np.float32 if input.itemsize == 8 else np.float64)
+        found = np.ndarray((*input.shape, 2), half, input, 0, (*input.strides, half.itemsize))
+        found.flags.writeable = input.flags.writeable
+        return found
     half = input.real
     shape, strides = (*input.shape, 2), (*input.strides, half.itemsize)
     return strided_window(half, shape, strides, writeable=input.flags.writeable)
@@ -415,12 +421,27 @@ def sum_repeats(input, shape, repeats):
 
 def tril(input, diagonal=0):
     _refuse_vector(input, "tril")
-    return np.tril(input, diagonal)
+    return np.tril(input, diagonal) if input.size > SMALL else _kept(input, below(*input.shape[-2:], int(diagonal)))
 
 
 def triu(input, diagonal=0):
     _refuse_vector(input, "triu")
-    return np.triu(input, diagonal)
+    if input.size > SMALL:
+        return np.triu(input, diagonal)
+    return _kept(input, ~below(*input.shape[-2:], int(diagonal) - 1))
+
+
+SMALL = 4096  # elements up to which the mask of a triangle is remembered
+
+
+@lru_cache(maxsize=64)
+def below(rows, columns, diagonal):
+    """Which elements of a matrix lie on and below a diagonal."""
+    return np.tri(rows, columns, diagonal, bool)
+
+
+def _kept(input, mask):
+    return np.where(mask, input, np.zeros((), input.dtype))
 
 
 def _refuse_vector(input, name):
