@@ -560,6 +560,12 @@ def as_strided(input, size, stride, storage_offset=None):
             "requiring a "
             f"storage size of {reach * item} are out of bounds for storage of size {available * item}"
         )
+    strides = tuple(s * item for s in stride)
+    geometry = (input.shape, input.strides, size, strides, first * item - (address(input) - start), item)
+    if root.flags.c_contiguous and root.dtype is input.dtype and 0 not in size:
+        view = np.ndarray(size, root.dtype, root, first * item, strides)
+        view.flags.writeable = input.flags.writeable
+        return view, geometry
     raw = (
         strided_anywhere(
             root.reshape(-1)[:1] if root.size else root, (available,), (item,), writeable=input.flags.writeable
@@ -567,9 +573,8 @@ def as_strided(input, size, stride, storage_offset=None):
         if root.itemsize == item and root.dtype == input.dtype
         else _raw(root, available, input)
     )
-    strides = tuple(s * item for s in stride)
     view = strided_window(raw[first:] if first < available else raw[:0], size, strides, writeable=input.flags.writeable)
-    return view, (input.shape, input.strides, size, strides, first * item - (address(input) - start), item)
+    return view, geometry
 
 
 def _raw(root, available, like):
