@@ -180,13 +180,14 @@ ABSENT = (
         },
     ),
     Absence(
-        "DataPipes, which PyTorch no longer develops",
-        "torch.utils.data.Dataset and IterableDataset",
+        "what PyTorch has for DataPipes besides: data frames, decoding of files, checks of types",
+        "torch.utils.data.datapipes.iter and map",
         {
             "utils.data": """
-                DFIterDataPipe DataChunk IterDataPipe MapDataPipe argument_validation datapipes functional_datapipe
-                guaranteed_datapipes_determinism non_deterministic runtime_validation runtime_validation_disabled
+                DFIterDataPipe argument_validation guaranteed_datapipes_determinism non_deterministic
+                runtime_validation runtime_validation_disabled
                 """,
+            "utils.data.datapipes.iter": "RoutedDecoder",
         },
     ),
     Absence(

@@ -5,6 +5,7 @@ from math import prod
 import numpy as np
 
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
+from wengert.kernels.choices import offered, state
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -31,16 +32,41 @@ def reduce(values, reduction):
     return np.asarray(total, dtype)
 
 
+# --- losses of corresponding elements --------------------------------------------------------------------------------
+#
+# Each is a formula for the elements; their mean or sum over large arrays is made as they are computed.
+
+
+def combined(formula, name, input, target, reduction, *numbers):
+    """The values of a formula, their mean or their sum; 16-bit floats are computed with in 32 bits."""
+    dtype = input.dtype
+    refuse(name, dtype)
+    if reduction != "none":
+        fast = offered("losses.combined", input.size, formula, input, target, reduction, *numbers)
+        if fast is not None:
+            return fast
+    if is_half(dtype):
+        input, target = input.astype(np.float32), target.astype(np.float32)
+    return reduce(formula(input, target, *numbers).astype(dtype, copy=False), reduction)
+
+
+def squared_difference(input, target):
+    difference = input - target
+    return difference * difference
+
+
 def mse(input, target, reduction="mean"):
+    if reduction == "none":
+        return combined(squared_difference, "mse_cpu", input, target, reduction)
+    if state.active:
+        fast = offered("losses.combined", input.size, squared_difference, input, target, reduction)
+        if fast is not None:
+            return fast
     difference = input - target
     dtype = difference.dtype
     if dtype.kind != "f" or dtype.itemsize == 2:
         refuse("mse_cpu", dtype)
         difference = difference.astype(np.float32)
-        if reduction == "none":
-            return (difference * difference).astype(dtype)
-    elif reduction == "none":
-        return difference * difference
     flat = difference.ravel()
     total = flat.dot(flat)
     if reduction == "mean":
@@ -48,43 +74,43 @@ def mse(input, target, reduction="mean"):
     return np.asarray(total, dtype)
 
 
-# --- losses of corresponding elements --------------------------------------------------------------------------------
-
-
-def floats(name, *arrays):
-    """The arrays, in 32 bits where they have 16, and the dtype of the result."""
-    dtype = arrays[0].dtype
-    refuse(name, dtype)
-    return (*(a.astype(np.float32) for a in arrays), dtype) if is_half(dtype) else (*arrays, dtype)
+def smooth_l1_values(input, target, beta):
+    size = np.abs(input - target)
+    return np.where(size < beta, 0.5 * size * size / beta, size - 0.5 * beta) if beta else size
 
 
 def smooth_l1(input, target, reduction="mean", beta=1.0):
-    input, target, dtype = floats("smooth_l1_cpu", input, target)
+    return combined(smooth_l1_values, "smooth_l1_cpu", input, target, reduction, beta)
+
+
+def huber_values(input, target, delta):
     size = np.abs(input - target)
-    values = np.where(size < beta, 0.5 * size * size / beta, size - 0.5 * beta) if beta else size
-    return reduce(values.astype(dtype, copy=False), reduction)
+    return np.where(size <= delta, 0.5 * size * size, delta * (size - 0.5 * delta))
 
 
 def huber(input, target, reduction="mean", delta=1.0):
-    input, target, dtype = floats("huber_cpu", input, target)
-    size = np.abs(input - target)
-    values = np.where(size <= delta, 0.5 * size * size, delta * (size - 0.5 * delta))
-    return reduce(values.astype(dtype, copy=False), reduction)
+    return combined(huber_values, "huber_cpu", input, target, reduction, delta)
+
+
+def bce_values(input, target):
+    # A logarithm of 0 counts as -100, so that the loss stays finite.
+    no, yes = np.maximum(np.log1p(-input), -100), np.maximum(np.log(input), -100)
+    return (target - 1) * no - target * yes
 
 
 def bce(input, target, reduction="mean"):
-    input, target, dtype = floats("binary_cross_entropy", input, target)
+    refuse("binary_cross_entropy", input.dtype)
     if input.size and not (input.min() >= 0 and input.max() <= 1):
         raise RuntimeError("all elements of input should be between 0 and 1")
-    # A logarithm of 0 counts as -100, so that the loss stays finite.
-    no, yes = np.maximum(np.log1p(-input), -100), np.maximum(np.log(input), -100)
-    return reduce(((target - 1) * no - target * yes).astype(dtype, copy=False), reduction)
+    return combined(bce_values, "binary_cross_entropy", input, target, reduction)
+
+
+def bce_with_logits_values(input, target):
+    return (1 - target) * input - (np.minimum(input, 0) - np.log1p(np.exp(-np.abs(input))))
 
 
 def bce_with_logits(input, target, reduction="mean"):
-    input, target, dtype = floats("binary_cross_entropy_with_logits", input, target)
-    values = (1 - target) * input - (np.minimum(input, 0) - np.log1p(np.exp(-np.abs(input))))
-    return reduce(values.astype(dtype, copy=False), reduction)
+    return combined(bce_with_logits_values, "binary_cross_entropy_with_logits", input, target, reduction)
 
 
 def soft_margin(input, target, reduction="mean"):

@@ -371,7 +371,7 @@ LOG_SOFTMAX_BACK = Along("log_softmax/input", log_softmax_back_row)
 def along(kernel, axis, *arrays):
     """The result of a row program along an axis, or None."""
     first = arrays[0]
-    if any(a.dtype != first.dtype or a.dtype not in FLOATS for a in arrays) or not first.size:
+    if any(a.dtype != first.dtype or a.dtype not in FLOATS for a in arrays) or not first.size or not first.ndim:
         return None
     out = np.empty(first.shape, first.dtype)
     return out if kernel(axis, arrays, out) else None
@@ -379,7 +379,7 @@ def along(kernel, axis, *arrays):
 
 def softmax(input, dim, *, dtype=None):
     axis = reference.axis_of(dim, input.ndim)
-    found = along(SOFTMAX, axis, input) if dtype is None and input.ndim else None
+    found = along(SOFTMAX, axis, input) if dtype is None else None
     return reference.softmax(input, dim, dtype=dtype) if found is None else found
 
 
@@ -387,7 +387,7 @@ def log_softmax(input, dim, *, dtype=None):
     axis = reference.axis_of(dim, input.ndim)
     # Along the last axis PyTorch rounds the logarithm of the sum to 16 bits where the scores have 16; so does the
     # reference.
-    exact = dtype is None and input.ndim and (input.dtype in (F32, F64) or axis < input.ndim - 1)
+    exact = dtype is None and (input.dtype in (F32, F64) or axis < input.ndim - 1)
     found = along(LOG_SOFTMAX, axis, input) if exact else None
     return reference.log_softmax(input, dim, dtype=dtype) if found is None else found
 

@@ -4,6 +4,7 @@ from wengert.outside import outside
 from wengert.utils.data._utils.collate import default_collate, default_convert
 from wengert.utils.data._utils.worker import get_worker_info
 from wengert.utils.data.dataloader import DataLoader, _DatasetKind
+from wengert.utils.data.datapipes.datapipe import DataChunk, IterDataPipe, MapDataPipe, functional_datapipe
 from wengert.utils.data.dataset import (
     ChainDataset,
     ConcatDataset,
@@ -25,9 +26,10 @@ from wengert.utils.data.sampler import (
 )
 
 __all__ = [
-    "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "DistributedSampler", "IterableDataset",
-    "RandomSampler", "Sampler", "SequentialSampler", "StackDataset", "Subset", "SubsetRandomSampler", "TensorDataset",
-    "WeightedRandomSampler", "_DatasetKind", "default_collate", "default_convert", "get_worker_info", "random_split",
+    "BatchSampler", "ChainDataset", "ConcatDataset", "DataChunk", "DataLoader", "Dataset", "DistributedSampler",
+    "IterDataPipe", "IterableDataset", "MapDataPipe", "RandomSampler", "Sampler", "SequentialSampler",
+    "StackDataset", "Subset", "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "default_collate",
+    "default_convert", "functional_datapipe", "get_worker_info", "random_split", "_DatasetKind",
 ]  # fmt: skip
 
 __getattr__ = outside(__name__)

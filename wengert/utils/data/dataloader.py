@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from wengert.random import Generator
 from wengert.utils.data._utils.collate import default_collate, default_convert
 from wengert.utils.data._utils.crew import Crew
 from wengert.utils.data._utils.fetch import MapFetcher, StreamFetcher
@@ -77,6 +78,9 @@ class DataLoader:
         self.multiprocessing_context = multiprocessing_context
         self.prefetch_factor, self.persistent_workers = prefetch_factor, persistent_workers
         iterable = isinstance(dataset, IterableDataset)
+        if hasattr(dataset, "_ordered"):  # a DataPipe shuffles by itself
+            self.dataset = dataset = dataset._ordered(shuffle)
+            shuffle = None if iterable else shuffle
         self._dataset_kind = _DatasetKind.Iterable if iterable else _DatasetKind.Map
         check_order(iterable, batch_size, shuffle, sampler, batch_sampler, drop_last)
         if batch_sampler is not None:
@@ -240,6 +244,8 @@ class _BaseDataLoaderIter:
                 stacklevel=2,
             )
         self._dataset, self._dataset_kind = loader.dataset, loader._dataset_kind
+        if hasattr(self._dataset, "_seeded"):
+            self._dataset._seeded(Generator().manual_seed(draw_seed(loader.generator)))
         self._IterableDataset_len_called = loader._IterableDataset_len_called
         self._auto_collation, self._collate_fn = loader._auto_collation, loader.collate_fn
         self._drop_last, self._index_sampler = loader.drop_last, loader._index_sampler
@@ -318,6 +324,10 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._crew = Crew(loader.multiprocessing_context or multiprocessing.get_context(), self._duties(loader))
         self._workers = self._crew.processes
         self._dismiss = weakref.finalize(self, self._crew.dismiss)
+        if hasattr(self._dataset, "_seeded"):
+            if self._persistent_workers:
+                raise NotImplementedError("DataLoader(persistent_workers=True) of a DataPipe is not supported")
+            draw_seed(loader.generator)  # as PyTorch does once more when the workers are there
         self._start_tasks()
 
     def _duties(self, loader):

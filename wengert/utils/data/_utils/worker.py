@@ -139,6 +139,8 @@ class Duty:
         wengert.manual_seed(seed)
         np.random.seed(_generate_state(self.base_seed, self.id))  # noqa: NPY002 - the generator that programs use
         _worker_info = WorkerInfo(self.id, self.num_workers, seed, self.dataset)
+        if hasattr(self.dataset, "_for_worker"):
+            self.dataset._for_worker(self.id, self.num_workers)
         if self.init_fn is not None:
             self.init_fn(self.id)
 
