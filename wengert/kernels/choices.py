@@ -56,8 +56,12 @@ CHOICES["sums.add_rows"] = Choice(1 << 17, "llvm", "wengert.kernels.cpu.reductio
 CHOICES |= {
     f"reductions.{name}": Choice(1 << 14, "llvm", f"wengert.kernels.cpu.scans:{name}") for name in ("cumsum", "cumprod")
 }
+CHOICES["reductions.cumsum/input"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.scans:cumsum_gradient")
 stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "standardize", "gradients")
 stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "cross_entropy_gradient"})
+stand_in("llvm", "losses", 1 << 15, **{
+    f"{name}/input": "slopes" for name in ("mse", "smooth_l1", "huber", "bce", "bce_with_logits", "soft_margin")
+})  # fmt: skip
 stand_in("llvm", "indexing", 1 << 15, "accumulate_rows", "masked_fill")
 CHOICES["creation._converted"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.conversions:converted")
 CHOICES["embedding._rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:take_rows")
@@ -88,6 +92,7 @@ OFFERS = {
     "pooling.max_pool_backward": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.pooling:max_pool_backward"),),
     "indexing.gather": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:gather"),),
     "indexing.scatter": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:scatter"),),
+    "losses.combined": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.losses:combined"),),
     "recurrence.forward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:forward"),),
     "recurrence.backward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:backward"),),
     "reductions.running_squares": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.squares:running_squares"),),
@@ -97,6 +102,7 @@ OFFERS = {
     "random.words": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:words"),),
     "random.box_muller_in_groups": (Choice(4096, "llvm", "wengert.kernels.cpu.normals:box_muller_in_groups"),),
     "random.shuffled": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:shuffled"),),
+    "random.remainders": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:remainders"),),
     "random.bernoulli": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:bernoulli"),),
 }
 

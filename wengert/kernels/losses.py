@@ -1,8 +1,11 @@
 """Losses on arrays: those whose flat form matters on the hot path, and those with a recursion of their own (CTC)."""
 
+from math import prod
+
 import numpy as np
 
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
+from wengert.kernels.choices import offered, state
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -29,16 +32,41 @@ def reduce(values, reduction):
     return np.asarray(total, dtype)
 
 
+# --- losses of corresponding elements --------------------------------------------------------------------------------
+#
+# Each is a formula for the elements; their mean or sum over large arrays is made as they are computed.
+
+
+def combined(formula, name, input, target, reduction, *numbers):
+    """The values of a formula, their mean or their sum; 16-bit floats are computed with in 32 bits."""
+    dtype = input.dtype
+    refuse(name, dtype)
+    if reduction != "none":
+        fast = offered("losses.combined", input.size, formula, input, target, reduction, *numbers)
+        if fast is not None:
+            return fast
+    if is_half(dtype):
+        input, target = input.astype(np.float32), target.astype(np.float32)
+    return reduce(formula(input, target, *numbers).astype(dtype, copy=False), reduction)
+
+
+def squared_difference(input, target):
+    difference = input - target
+    return difference * difference
+
+
 def mse(input, target, reduction="mean"):
+    if reduction == "none":
+        return combined(squared_difference, "mse_cpu", input, target, reduction)
+    if state.active:
+        fast = offered("losses.combined", input.size, squared_difference, input, target, reduction)
+        if fast is not None:
+            return fast
     difference = input - target
     dtype = difference.dtype
     if dtype.kind != "f" or dtype.itemsize == 2:
         refuse("mse_cpu", dtype)
         difference = difference.astype(np.float32)
-        if reduction == "none":
-            return (difference * difference).astype(dtype)
-    elif reduction == "none":
-        return difference * difference
     flat = difference.ravel()
     total = flat.dot(flat)
     if reduction == "mean":
@@ -46,43 +74,43 @@ def mse(input, target, reduction="mean"):
     return np.asarray(total, dtype)
 
 
-# --- losses of corresponding elements --------------------------------------------------------------------------------
-
-
-def floats(name, *arrays):
-    """The arrays, in 32 bits where they have 16, and the dtype of the result."""
-    dtype = arrays[0].dtype
-    refuse(name, dtype)
-    return (*(a.astype(np.float32) for a in arrays), dtype) if is_half(dtype) else (*arrays, dtype)
+def smooth_l1_values(input, target, beta):
+    size = np.abs(input - target)
+    return np.where(size < beta, 0.5 * size * size / beta, size - 0.5 * beta) if beta else size
 
 
 def smooth_l1(input, target, reduction="mean", beta=1.0):
-    input, target, dtype = floats("smooth_l1_cpu", input, target)
+    return combined(smooth_l1_values, "smooth_l1_cpu", input, target, reduction, beta)
+
+
+def huber_values(input, target, delta):
     size = np.abs(input - target)
-    values = np.where(size < beta, 0.5 * size * size / beta, size - 0.5 * beta) if beta else size
-    return reduce(values.astype(dtype, copy=False), reduction)
+    return np.where(size <= delta, 0.5 * size * size, delta * (size - 0.5 * delta))
 
 
 def huber(input, target, reduction="mean", delta=1.0):
-    input, target, dtype = floats("huber_cpu", input, target)
-    size = np.abs(input - target)
-    values = np.where(size <= delta, 0.5 * size * size, delta * (size - 0.5 * delta))
-    return reduce(values.astype(dtype, copy=False), reduction)
+    return combined(huber_values, "huber_cpu", input, target, reduction, delta)
+
+
+def bce_values(input, target):
+    # A logarithm of 0 counts as -100, so that the loss stays finite.
+    no, yes = np.maximum(np.log1p(-input), -100), np.maximum(np.log(input), -100)
+    return (target - 1) * no - target * yes
 
 
 def bce(input, target, reduction="mean"):
-    input, target, dtype = floats("binary_cross_entropy", input, target)
+    refuse("binary_cross_entropy", input.dtype)
     if input.size and not (input.min() >= 0 and input.max() <= 1):
         raise RuntimeError("all elements of input should be between 0 and 1")
-    # A logarithm of 0 counts as -100, so that the loss stays finite.
-    no, yes = np.maximum(np.log1p(-input), -100), np.maximum(np.log(input), -100)
-    return reduce(((target - 1) * no - target * yes).astype(dtype, copy=False), reduction)
+    return combined(bce_values, "binary_cross_entropy", input, target, reduction)
+
+
+def bce_with_logits_values(input, target):
+    return (1 - target) * input - (np.minimum(input, 0) - np.log1p(np.exp(-np.abs(input))))
 
 
 def bce_with_logits(input, target, reduction="mean"):
-    input, target, dtype = floats("binary_cross_entropy_with_logits", input, target)
-    values = (1 - target) * input - (np.minimum(input, 0) - np.log1p(np.exp(-np.abs(input))))
-    return reduce(values.astype(dtype, copy=False), reduction)
+    return combined(bce_with_logits_values, "binary_cross_entropy_with_logits", input, target, reduction)
 
 
 def soft_margin(input, target, reduction="mean"):
@@ -110,6 +138,13 @@ def class_last(x):
     if x.ndim == 1:
         return x[None]
     return np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
+
+
+def by_class(x):
+    """`x` with its classes along axis 1: (N, C), or (N, C, positions) where memory allows it; (C,) as (1, C)."""
+    if x.ndim < 3 or not x.flags.c_contiguous:
+        return class_last(x)
+    return x.reshape(*x.shape[:2], prod(x.shape[2:]))
 
 
 def class_back(rows, shape):
@@ -141,11 +176,18 @@ def counted(target, classes, ignore_index):
     return np.where(mask, flat, 0), mask
 
 
-def picked(rows, columns):
-    """``rows[k, columns[k]]`` for each row k."""
-    if rows.flags.c_contiguous:  # looked up by one number instead of two, in half the time
-        return rows.reshape(-1).take(np.arange(0, rows.size, rows.shape[1]) + columns)
-    return rows[np.arange(len(columns)), columns]
+def places(x, flat):
+    """Where the elements of the target classes lie in `x`, (N, C) or (N, C, positions), seen as one vector."""
+    if x.ndim == 2:
+        return np.arange(0, x.size, x.shape[1]) + flat
+    _, classes, positions = x.shape
+    starts = np.arange(0, x.size, classes * positions)[:, None] + np.arange(positions)
+    return starts.reshape(-1) + flat * positions
+
+
+def picked(x, flat):
+    """The elements of the target classes: by one number each instead of two, in half the time."""
+    return x.reshape(-1).take(places(x, flat))
 
 
 def shares(target, classes, weight, ignore_index, reduction, dtype):
@@ -169,15 +211,15 @@ def cross_entropy(input, target, ignore_index=-100, reduction="mean"):
         The loss, and what its gradient can use again: the exponentials of all scores and their sums.
     """
     dtype = input.dtype
-    rows = class_last(input)
+    scores = by_class(input)
     if dtype is not F32 and dtype is not F64:
         refuse("log_softmax_lastdim_kernel_impl", dtype)
-        rows = rows.astype(np.float32)
-    flat, mask = counted(target, rows.shape[1], ignore_index)
-    shifted = rows - np.maximum.reduce(rows, 1, keepdims=True)
+        scores = scores.astype(np.float32)
+    flat, mask = counted(target, scores.shape[1], ignore_index)
+    shifted = scores - np.maximum.reduce(scores, 1, keepdims=True)
     exponentials = np.exp(shifted)
     sums = np.add.reduce(exponentials, 1, keepdims=True)
-    losses = np.log(sums[:, 0])
+    losses = np.log(sums).reshape(-1)
     losses -= picked(shifted, flat)
     if mask is not None:
         losses[~mask] = 0
@@ -199,15 +241,20 @@ def cross_entropy_gradient(g, input, target, ignore_index, reduction, kept):
     else:  # the logarithms of the sums, from the fast kernel
         p = np.exp((class_last(input) - kept).astype(input.dtype))
     flat, mask = counted(target, p.shape[1], ignore_index)
-    p[np.arange(len(flat)), flat] -= 1
+    if p.flags.c_contiguous:
+        p.reshape(-1)[places(p, flat)] -= 1
+    else:
+        p[np.arange(len(flat)), flat] -= 1
+    each = (p.shape[0], 1, *p.shape[2:])
     if reduction == "mean":
         g = g / p.dtype.type(len(flat) if mask is None else mask.sum())
     elif reduction == "none":
-        g = g.reshape(-1, 1)
+        g = g.reshape(each)
     p *= g
     if mask is not None:
-        p[~mask] = 0
-    return class_back(p, input.shape).astype(input.dtype, copy=False)
+        np.copyto(p, 0, where=~mask.reshape(each))
+    back = class_back(p, input.shape) if p.ndim == 2 else p.reshape(input.shape)
+    return back.astype(input.dtype, copy=False)
 
 
 def one_hot_and_shares(target, input, ignore_index, reduction):
@@ -235,7 +282,7 @@ def smooth_shares(target, ignore_index, weight, reduction, dtype):
 def nll(input, target, weight=None, ignore_index=-100, reduction="mean"):
     """Minus the given log-probability of the target class, weighted by class."""
     refuse("nll_loss_out_frame" if input.ndim < 3 else "nll_loss2d_forward_out_frame", input.dtype)
-    rows, dtype = class_last(input), input.dtype
+    rows, dtype = by_class(input), input.dtype
     if weight is None and (dtype is F32 or dtype is F64) and target.size:
         flat, mask = counted(target, rows.shape[1], ignore_index)
         if mask is None:  # all count the same

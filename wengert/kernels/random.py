@@ -673,7 +673,12 @@ class Stream:
         elif span >= 2**28:
             values = (self.words64(count) % np.uint64(span)).view(np.int64) + np.int64(low)
         else:
-            words = self.words(count)
+            words = self._bulk(count)
+            if words is not None:
+                values = choices.offered("random.remainders", count, words, span, low)
+                if values is not None:
+                    return cast(values, dtype).reshape(shape)
+            words = self.words(count) if words is None else words
             if count < 512:
                 values = (words % np.uint64(span)).view(np.int64)
             else:

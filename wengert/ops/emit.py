@@ -873,7 +873,7 @@ def apply_source(op, saved, tracked, is_complex, *, arrays, large=(), half=False
     for number, (name, formula) in enumerate(saved.formulas.items()):
         function = f"f{number}" if arrays else f"F{number}"
         if number in large:
-            if op.promote:
+            if not tracked or (op.promote and "reduction" not in op.signature):
                 big = f"type(g) is ndarray and g.size >= {large[number]}"
             else:  # a gradient may be a single number where the array that it comes from is large
                 big = f"s_{tracked[0]} is not None and s_{tracked[0]}._array.size >= {large[number]}"

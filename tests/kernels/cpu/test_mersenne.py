@@ -56,3 +56,12 @@ def test_a_stream_goes_on_the_same_whoever_makes_its_words(count, monkeypatch):
 
     for ours, reference in zip(drawn(True), drawn(False)):
         np.testing.assert_array_equal(ours, reference)
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 1000])
+@pytest.mark.parametrize("span", [1, 2, 3, 10, 255, 65_537, (1 << 28) - 1])
+def test_remainders_are_exact(span, count):
+    words = np.random.default_rng(span).integers(0, 1 << 32, count, np.uint32)
+    words[: count // 2] -= words[: count // 2] % np.uint32(span)  # where an inverse is off by one if at all
+    words[: count // 4] -= words[: count // 4] > 0
+    np.testing.assert_array_equal(mersenne.remainders(words, span, -3), words.astype(np.int64) % span - 3)

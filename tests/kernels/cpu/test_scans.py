@@ -40,3 +40,14 @@ def test_other_types_are_the_references(dtype):
     x = np.arange(1, 7).astype(dtype).reshape(2, 3)
     np.testing.assert_array_equal(scans.cumsum(x, 1), reference.cumsum(x, 1))
     np.testing.assert_array_equal(scans.cumprod(x, 0), reference.cumprod(x, 0))
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+@pytest.mark.parametrize("expanded", [False, True])
+def test_gradient_runs_from_the_end(dim, expanded):
+    g = np.random.default_rng(0).standard_normal((3, 17, 40), dtype=np.float32)
+    g = np.broadcast_to(g[:1, :1, :1], g.shape) if expanded else g
+    found = scans.cumsum_gradient.beside(None)(g, dim)
+    assert found.flags.c_contiguous
+    wanted = np.flip(np.cumsum(np.flip(g, dim), dim, dtype=np.float64), dim)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)

@@ -28,6 +28,7 @@ class Symbol:
 
     __slots__ = ("op", "args", "dtype", "value")
     __array_priority__ = 10_000
+    requires_grad = False  # as formulas ask of what may be a tensor
 
     def __init__(self, op, args, dtype, value=None):
         self.op, self.args, self.dtype, self.value = op, args, dtype, value

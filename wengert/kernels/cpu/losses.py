@@ -1,15 +1,66 @@
-"""Cross entropy over many classes, in the place of `wengert.kernels.losses`.
+"""Losses, in the place of `wengert.kernels.losses`: of corresponding elements, and cross entropy over many classes.
 
-What is kept for the gradient is one number for each position, the logarithm of the sum of exponentials, rather than the
-exponentials of all scores; it is kept in float64, for scores of any size are subtracted from it.
+The mean or sum of a formula for elements is gathered as they are computed, and its gradient is one walk.
+
+Cross entropy keeps for its gradient one number for each position, the logarithm of the sum of exponentials, rather than
+the exponentials of all scores; it is kept in float64, for scores of any size are subtracted from it.
 """
+
+from functools import cache
+from math import prod
 
 import numpy as np
 
 from wengert.kernels import losses as reference
 from wengert.kernels.cpu.expressions import F32, F64
 from wengert.kernels.cpu.pointwise import Kernel
-from wengert.kernels.cpu.reductions import LOG_OF_SUM
+from wengert.kernels.cpu.recorded import recordable
+from wengert.kernels.cpu.reductions import LOG_OF_SUM, Reduction
+
+# --- of corresponding elements ----------------------------------------------------------------------------------------
+
+
+@cache
+def summed(formula, numbers):
+    """The sum of a formula of two arrays."""
+    recorded = recordable(formula)
+    return Reduction(("sum",), lambda x, target: (recorded(x, target, *numbers),))
+
+
+def combined(formula, input, target, reduction, *numbers):
+    """The mean or sum of a formula over arrays of one shape and dtype, else None."""
+    if input.shape != target.shape or input.dtype != target.dtype or not input.ndim:
+        return None
+    found = summed(formula, numbers)(tuple(range(input.ndim)), input, target)
+    if not found:
+        return None
+    total = found[0].reshape(())
+    return np.asarray(total / input.size if reduction == "mean" else total, input.dtype)
+
+
+class slopes:
+    """The gradient of such a loss with respect to its input: the formula, each element's share of a mean in `g`."""
+
+    @staticmethod
+    def beside(fallback):
+        """As called where `fallback` is the reference."""
+        recorded = recordable(fallback)
+        kernel = Kernel(
+            "loss/input",
+            lambda g, input, target, *numbers: fallback(g, input, target, "sum", *numbers),
+            lambda g, input, target, *numbers: recorded(g, input, target, "sum", *numbers),
+        )
+
+        def run(g, input, target, reduction, *numbers):
+            if reduction == "mean":
+                count = max(prod(np.broadcast_shapes(input.shape, target.shape)), 1)
+                g = np.asarray(g, F64 if input.dtype == F64 else F32) / count  # 16 bits hold neither
+            return kernel(np.asarray(g), input, target, *numbers)
+
+        return run
+
+
+# --- of classes -------------------------------------------------------------------------------------------------------
 
 SHARES = Kernel("cross_entropy/input", lambda x, total, g: np.exp((x - total).astype(x.dtype)) * g)
 

@@ -88,6 +88,42 @@ def below_function(lanes):
     return f
 
 
+def remainder_function(lanes):
+    """``remainders(words, span, low, out, count)``: each word modulo `span`, plus `low`.
+
+    A word by the inverse of `span` in float64 is the quotient or one beside it; the remainder tells which.
+    """
+    f = Function("@@remainders", "ptr words, i64 span, i64 low, ptr out, i64 count", lanes, internal=False)
+    real = f.op(f"fdiv double 1.0, {f.op('uitofp i64 %span to double')}")
+
+    def some(width, start, end):
+        wide, reals = f"<{width} x i64>", f"<{width} x double>"
+
+        def every(kind, element, x):
+            one = f.op(f"insertelement {kind} poison, {element} {x}, i64 0")
+            return f.op(f"shufflevector {kind} {one}, {kind} poison, <{width} x i32> zeroinitializer")
+
+        span, low, inverse = every(wide, "i64", "%span"), every(wide, "i64", "%low"), every(reals, "double", real)
+        with f.loop(start, end, width) as i:
+            short = f.load(f.at("%words", i), f"<{width} x i32>")
+            word = f.op(f"zext <{width} x i32> {short} to {wide}")
+            quotient = f.op(f"fmul {reals} {f.op(f'uitofp <{width} x i32> {short} to {reals}')}, {inverse}")
+            whole = f.op(f"fptosi {reals} {quotient} to {wide}")
+            rest = f.op(f"sub {wide} {word}, {f.op(f'mul {wide} {whole}, {span}')}")
+            for wrong, mended in (("slt", "add"), ("sge", "sub")):
+                bound = "zeroinitializer" if wrong == "slt" else span
+                beyond = f.op(f"icmp {wrong} {wide} {rest}, {bound}")
+                other = f.op(f"{mended} {wide} {rest}, {span}")
+                rest = f.op(f"select <{width} x i1> {beyond}, {wide} {other}, {wide} {rest}")
+            place = f.op(f"getelementptr i64, ptr %out, i64 {i}")
+            f.store(f.op(f"add {wide} {rest}, {low}"), place, wide)
+
+    whole = f.mul(f.div("%count", lanes), lanes)
+    some(lanes, 0, whole)
+    some(1, whole, "%count")
+    return f
+
+
 def shuffle_function():
     """``shuffle(items, words, count)``: swap each of the `count` items in turn with one of those from it on."""
     f = Function("@@shuffle", "ptr items, ptr words, i64 count", 1, internal=False)
@@ -104,15 +140,16 @@ def shuffle_function():
 
 @cache
 def compiled():
-    """The three functions, to be called with addresses."""
+    """The four functions, to be called with addresses."""
     lanes = native.target().vector_bytes // 4
-    functions = [renewal_function(lanes), below_function(lanes), shuffle_function()]
-    found = native.compile_text(module(functions), ["words", "below", "shuffle"])
+    functions = [renewal_function(lanes), below_function(lanes), shuffle_function(), remainder_function(lanes)]
+    found = native.compile_text(module(functions), ["words", "below", "shuffle", "remainders"])
     pointer, count = ctypes.c_void_p, ctypes.c_int64
     words = ctypes.CFUNCTYPE(None, pointer, pointer, count)(found["words"])
     below = ctypes.CFUNCTYPE(None, pointer, count, pointer, count)(found["below"])
     shuffle = ctypes.CFUNCTYPE(None, pointer, pointer, count)(found["shuffle"])
-    return words, below, shuffle
+    remainders = ctypes.CFUNCTYPE(None, pointer, count, count, pointer, count)(found["remainders"])
+    return words, below, shuffle, remainders
 
 
 def words(engine, out):
@@ -134,6 +171,13 @@ def bernoulli(words, p):
     out = np.empty(words.size // 2, np.bool_)
     limit = min(1 << 53, -int(-(p * 2**53) // 1))
     compiled()[1](words.ctypes.data, limit, out.ctypes.data, out.size)
+    return out
+
+
+def remainders(words, span, low):
+    """Each of `words` (uint32) modulo `span`, below 2³², plus `low` (int64)."""
+    out = np.empty(words.size, np.int64)
+    compiled()[3](words.ctypes.data, span, low, out.ctypes.data, out.size)
     return out
 
 

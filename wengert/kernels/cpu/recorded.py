@@ -17,6 +17,7 @@ from wengert.kernels.cpu.expressions import (
     cast,
     compare,
     constant,
+    is_weak,
     maximum,
     minimum,
     select,
@@ -66,6 +67,8 @@ def isfinite(x):
 
 def lerp(x, end, weight):
     difference = end - x
+    if is_weak(weight):
+        return x + weight * difference if abs(weight) < 0.5 else end - difference * (1 - weight)
     return select(lt(absolute(weight), 0.5), x + weight * difference, end - difference * (1 - weight))
 
 

@@ -74,8 +74,8 @@ def compiled(kind, dtype, rowwise):
     return kernel([scan_function(kind, dtype, rowwise)], 2)
 
 
-def scan(kind, input, axis):
-    """The running totals along `axis`, or None where there is no fast form."""
+def scan(kind, input, axis, backward=False):
+    """The running totals along `axis`, from its end if `backward`; None where there is no fast form."""
     if input.dtype not in (F32, F64) or not input.size:
         return None
     shape = input.shape
@@ -83,13 +83,29 @@ def scan(kind, input, axis):
     flat = input.reshape(outer, n, inner)  # a copy only if the dimensions on either side can't be joined
     if inner > 1 and flat.strides[2] != input.itemsize:
         flat = np.ascontiguousarray(flat)
-    out = np.empty((outer, n, inner), input.dtype)
+    result = out = np.empty((outer, n, inner), input.dtype)
+    if backward:
+        flat, out = flat[:, ::-1], out[:, ::-1]
     blocks = -(-inner // COLUMNS)
     numbers = (n, inner, flat.strides[1], out.strides[1], flat.strides[0], blocks, outer * blocks, out.strides[0])
     threads.start()
     run = compiled(kind, input.dtype, inner == 1)
     run(plan(*numbers), id(flat), id(out))
-    return out.reshape(shape)
+    return result.reshape(shape)
+
+
+class cumsum_gradient:
+    """Each element counts in every later sum: the running totals of what arrives, from the end."""
+
+    @staticmethod
+    def beside(fallback):
+        """As called where `fallback` is the reference."""
+
+        def run(g, dim):
+            found = scan("sum", g, reference.axis_of(dim, g.ndim), backward=True) if g.ndim else None
+            return fallback(g, dim) if found is None else found
+
+        return run
 
 
 def cumsum(input, dim, *, dtype=None):
