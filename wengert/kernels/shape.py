@@ -1,6 +1,7 @@
 """Views and rearrangements of arrays. A function documented as a view shares memory with its input."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_anywhere
@@ -348,9 +349,14 @@ def complex_of(real, imag):
 def view_as_real(input):
     if input.dtype.kind != "c":
         raise RuntimeError("view_as_real is only supported for complex tensors")
+    if input.flags.c_contiguous and input.size:
+        half = np.dtype(np.float32 if input.itemsize == 8 else np.float64)
+        found = np.ndarray((*input.shape, 2), half, input, 0, (*input.strides, half.itemsize))
+        found.flags.writeable = input.flags.writeable
+        return found
     half = input.real
     shape, strides = (*input.shape, 2), (*input.strides, half.itemsize)
-    return strided_window(half, shape, strides, writeable=input.flags.writeable)
+    return strided_anywhere(half, shape, strides, writeable=input.flags.writeable)
 
 
 def view_as_complex(input):
@@ -418,12 +424,27 @@ def sum_repeats(input, shape, repeats):
 
 def tril(input, diagonal=0):
     _refuse_vector(input, "tril")
-    return np.tril(input, diagonal)
+    return np.tril(input, diagonal) if input.size > SMALL else _kept(input, below(*input.shape[-2:], int(diagonal)))
 
 
 def triu(input, diagonal=0):
     _refuse_vector(input, "triu")
-    return np.triu(input, diagonal)
+    if input.size > SMALL:
+        return np.triu(input, diagonal)
+    return _kept(input, ~below(*input.shape[-2:], int(diagonal) - 1))
+
+
+SMALL = 4096  # elements up to which the mask of a triangle is remembered
+
+
+@lru_cache(maxsize=64)
+def below(rows, columns, diagonal):
+    """Which elements of a matrix lie on and below a diagonal."""
+    return np.tri(rows, columns, diagonal, bool)
+
+
+def _kept(input, mask):
+    return np.where(mask, input, np.zeros((), input.dtype))
 
 
 def _refuse_vector(input, name):
@@ -538,6 +559,12 @@ def as_strided(input, size, stride, storage_offset=None):
             "requiring a "
             f"storage size of {reach * item} are out of bounds for storage of size {available * item}"
         )
+    strides = tuple(s * item for s in stride)
+    geometry = (input.shape, input.strides, size, strides, first * item - (address(input) - start), item)
+    if root.flags.c_contiguous and root.dtype is input.dtype and 0 not in size:
+        view = np.ndarray(size, root.dtype, root, first * item, strides)
+        view.flags.writeable = input.flags.writeable
+        return view, geometry
     raw = (
         strided_anywhere(
             root.reshape(-1)[:1] if root.size else root, (available,), (item,), writeable=input.flags.writeable
@@ -545,9 +572,8 @@ def as_strided(input, size, stride, storage_offset=None):
         if root.itemsize == item and root.dtype == input.dtype
         else _raw(root, available, input)
     )
-    strides = tuple(s * item for s in stride)
     view = strided_window(raw[first:] if first < available else raw[:0], size, strides, writeable=input.flags.writeable)
-    return view, (input.shape, input.strides, size, strides, first * item - (address(input) - start), item)
+    return view, geometry
 
 
 def _raw(root, available, like):
