@@ -728,6 +728,11 @@ def tensor_split(input, indices_or_sections, dim=0):
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     n = input._array.shape[axis_of(dim, input.ndim)]
     if isinstance(indices_or_sections, Tensor):
+        if indices_or_sections.ndim > 1:
+            raise RuntimeError(
+                "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, "
+                f"but got a tensor with {indices_or_sections.ndim} dims"
+            )
         given = indices_or_sections.tolist()
     else:
         given = indices_or_sections
@@ -765,6 +770,8 @@ def broadcast_shapes(*shapes):
     from wengert.errors import broadcast_message
 
     shapes = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    if any(n < 0 for shape in shapes for n in shape):
+        raise ValueError("Attempting to broadcast a dimension with negative length!")
     try:
         return Size(np.broadcast_shapes(*shapes))
     except ValueError:
