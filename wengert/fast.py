@@ -2,7 +2,8 @@
 
 Large arrays are worked on by compiled kernels where the extra `fast` is installed; results agree with the reference
 kernels within a few units in the last place. WENGERT_FAST=0 in the environment, or `disable()`, leaves everything to
-NumPy; WENGERT_POOL=0 leaves memory to it alone. WENGERT_CACHE names the directory of compiled kernels.
+NumPy; WENGERT_POOL=0 leaves memory to it alone. WENGERT_CACHE names the directory of compiled kernels; with
+WENGERT_VECTORS=128 (or 256) these are those of processors whose vectors have so many bits.
 """
 
 from collections.abc import Iterator

@@ -9,6 +9,7 @@ import pytest
 import wengert as torch
 from wengert import fx, nn
 from wengert.fx.passes.shape_prop import ShapeProp
+from wengert.fx.passes.split_module import split_module
 from wengert.fx.proxy import TraceError
 from wengert.nn import functional as F
 
@@ -242,3 +243,16 @@ def test_lint_finds_what_is_out_of_order():
     b.append(a)
     with pytest.raises(RuntimeError, match="used before it has been defined"):
         graph.lint()
+
+
+def test_a_module_is_split_into_submodules(net, x):
+    traced = fx.symbolic_trace(net)
+    parts = {"first": 0, "rest_0": 1}
+    names = {}
+    split = split_module(traced, net, lambda node: parts.get(node.name, 2 if node.name.startswith("rest") else 0)
+                         if node.name != "view" else 2, names)  # fmt: skip
+    assert torch.equal(split(x), net(x))
+    assert [name for name, _ in split.named_children()] == ["submod_0", "submod_1", "submod_2"]
+    assert names["submod_2.rest_1"] == "rest.1"
+    with pytest.raises(RuntimeError, match="cycle"):
+        split_module(traced, net, lambda node: int(node.name in ("mul", "view")))

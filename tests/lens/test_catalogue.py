@@ -1,6 +1,7 @@
 """The lens names the true culprit of scripts that do not learn, and accuses no script that does.
 
-Each script in `broken/` marks the line to blame with ``# culprit``; those in `sound/`, and the examples, have none.
+Each script in `broken/` marks the line (or lines) to blame with ``# culprit``; those in `sound/`, and the examples,
+have none.
 """
 
 import json
@@ -39,21 +40,22 @@ def verdicts():
     return {Path(one["script"]): one for one in map(json.loads, done.stdout.splitlines())}
 
 
-def culprit_of(script):
+def culprits_of(script):
     lines = script.read_text(encoding="utf-8").splitlines()
-    (line,) = [number for number, text in enumerate(lines, 1) if "# culprit" in text]
-    return line
+    return {number for number, text in enumerate(lines, 1) if "# culprit" in text}
 
 
 def test_the_catalogue_is_large():
-    assert len(BROKEN) >= 45 and len(SOUND) >= 40
+    assert len(BROKEN) >= 140 and len(SOUND) >= 80
 
 
 @pytest.mark.parametrize("script", BROKEN, ids=lambda path: path.stem)
 def test_the_culprit_is_named_and_nothing_else(script, verdicts):
     verdict = verdicts[script]
     assert "crashed" not in verdict, verdict.get("crashed")
-    assert {(f["file"], f["line"]) for f in verdict["findings"]} == {(str(script), culprit_of(script))}, verdict["text"]
+    named = {(f["file"], f["line"]) for f in verdict["findings"]}
+    assert named, verdict["text"]
+    assert named <= {(str(script), line) for line in culprits_of(script)}, verdict["text"]
 
 
 @pytest.mark.parametrize("script", SOUND + EXAMPLES, ids=lambda path: path.stem)

@@ -564,6 +564,9 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
             results.append(zeros_for(tensor, create_graph) if materialize_grads else None)
             continue
         results.append(result_for(g, tensor, on_tensors))
+    if rare.active:
+        for observe in rare.on_result:
+            observe("grad", (outputs,), results, create_graph)
     return tuple(results)
 
 

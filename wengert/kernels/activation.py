@@ -124,8 +124,8 @@ def glu(input, dim=-1):
     if input.shape[dim] % 2:
         dim %= input.ndim
         raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {input.shape[dim]}")
-    first, second = np.split(input, 2, dim)
-    return first * sigmoid(second)
+    half, before = input.shape[dim] // 2, (slice(None),) * (dim % input.ndim)
+    return input[(*before, slice(half))] * sigmoid(input[(*before, slice(half, None))])
 
 
 @floating("prelu_cpu")

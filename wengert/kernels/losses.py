@@ -1,5 +1,7 @@
 """Losses on arrays: those whose flat form matters on the hot path, and those with a recursion of their own (CTC)."""
 
+from math import prod
+
 import numpy as np
 
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
@@ -138,6 +140,13 @@ def class_last(x):
     return np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
 
 
+def by_class(x):
+    """`x` with its classes along axis 1: (N, C), or (N, C, positions) where memory allows it; (C,) as (1, C)."""
+    if x.ndim < 3 or not x.flags.c_contiguous:
+        return class_last(x)
+    return x.reshape(*x.shape[:2], prod(x.shape[2:]))
+
+
 def class_back(rows, shape):
     """The inverse of `class_last`."""
     if len(shape) == 2:
@@ -167,11 +176,18 @@ def counted(target, classes, ignore_index):
     return np.where(mask, flat, 0), mask
 
 
-def picked(rows, columns):
-    """``rows[k, columns[k]]`` for each row k."""
-    if rows.flags.c_contiguous:  # looked up by one number instead of two, in half the time
-        return rows.reshape(-1).take(np.arange(0, rows.size, rows.shape[1]) + columns)
-    return rows[np.arange(len(columns)), columns]
+def places(x, flat):
+    """Where the elements of the target classes lie in `x`, (N, C) or (N, C, positions), seen as one vector."""
+    if x.ndim == 2:
+        return np.arange(0, x.size, x.shape[1]) + flat
+    _, classes, positions = x.shape
+    starts = np.arange(0, x.size, classes * positions)[:, None] + np.arange(positions)
+    return starts.reshape(-1) + flat * positions
+
+
+def picked(x, flat):
+    """The elements of the target classes: by one number each instead of two, in half the time."""
+    return x.reshape(-1).take(places(x, flat))
 
 
 def shares(target, classes, weight, ignore_index, reduction, dtype):
@@ -195,15 +211,15 @@ def cross_entropy(input, target, ignore_index=-100, reduction="mean"):
         The loss, and what its gradient can use again: the exponentials of all scores and their sums.
     """
     dtype = input.dtype
-    rows = class_last(input)
+    scores = by_class(input)
     if dtype is not F32 and dtype is not F64:
         refuse("log_softmax_lastdim_kernel_impl", dtype)
-        rows = rows.astype(np.float32)
-    flat, mask = counted(target, rows.shape[1], ignore_index)
-    shifted = rows - np.maximum.reduce(rows, 1, keepdims=True)
+        scores = scores.astype(np.float32)
+    flat, mask = counted(target, scores.shape[1], ignore_index)
+    shifted = scores - np.maximum.reduce(scores, 1, keepdims=True)
     exponentials = np.exp(shifted)
     sums = np.add.reduce(exponentials, 1, keepdims=True)
-    losses = np.log(sums[:, 0])
+    losses = np.log(sums).reshape(-1)
     losses -= picked(shifted, flat)
     if mask is not None:
         losses[~mask] = 0
@@ -225,15 +241,20 @@ def cross_entropy_gradient(g, input, target, ignore_index, reduction, kept):
     else:  # the logarithms of the sums, from the fast kernel
         p = np.exp((class_last(input) - kept).astype(input.dtype))
     flat, mask = counted(target, p.shape[1], ignore_index)
-    p[np.arange(len(flat)), flat] -= 1
+    if p.flags.c_contiguous:
+        p.reshape(-1)[places(p, flat)] -= 1
+    else:
+        p[np.arange(len(flat)), flat] -= 1
+    each = (p.shape[0], 1, *p.shape[2:])
     if reduction == "mean":
         g = g / p.dtype.type(len(flat) if mask is None else mask.sum())
     elif reduction == "none":
-        g = g.reshape(-1, 1)
+        g = g.reshape(each)
     p *= g
     if mask is not None:
-        p[~mask] = 0
-    return class_back(p, input.shape).astype(input.dtype, copy=False)
+        np.copyto(p, 0, where=~mask.reshape(each))
+    back = class_back(p, input.shape) if p.ndim == 2 else p.reshape(input.shape)
+    return back.astype(input.dtype, copy=False)
 
 
 def one_hot_and_shares(target, input, ignore_index, reduction):
@@ -261,7 +282,7 @@ def smooth_shares(target, ignore_index, weight, reduction, dtype):
 def nll(input, target, weight=None, ignore_index=-100, reduction="mean"):
     """Minus the given log-probability of the target class, weighted by class."""
     refuse("nll_loss_out_frame" if input.ndim < 3 else "nll_loss2d_forward_out_frame", input.dtype)
-    rows, dtype = class_last(input), input.dtype
+    rows, dtype = by_class(input), input.dtype
     if weight is None and (dtype is F32 or dtype is F64) and target.size:
         flat, mask = counted(target, rows.shape[1], ignore_index)
         if mask is None:  # all count the same

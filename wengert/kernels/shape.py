@@ -1,10 +1,12 @@
 """Views and rearrangements of arrays. A function documented as a view shares memory with its input."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_anywhere
 
+from wengert.kernels.copies import joined, reshaped, rolled
 from wengert.kernels.indexing import put_along_
 from wengert.kernels.reductions import axes_of, axis_of
 
@@ -113,7 +115,7 @@ def contiguous_strides(shape, itemsize):
 
 def reshape_to(input, shape):
     """The same elements in another shape, copied only if need be."""
-    return input.reshape(shape)
+    return reshaped(input, shape)
 
 
 def expand(input, size):
@@ -347,9 +349,14 @@ def complex_of(real, imag):
 def view_as_real(input):
     if input.dtype.kind != "c":
         raise RuntimeError("view_as_real is only supported for complex tensors")
+    if input.flags.c_contiguous and input.size:
+        half = np.dtype(np.float32 if input.itemsize == 8 else np.float64)
+        found = np.ndarray((*input.shape, 2), half, input, 0, (*input.strides, half.itemsize))
+        found.flags.writeable = input.flags.writeable
+        return found
     half = input.real
     shape, strides = (*input.shape, 2), (*input.strides, half.itemsize)
-    return strided_window(half, shape, strides, writeable=input.flags.writeable)
+    return strided_anywhere(half, shape, strides, writeable=input.flags.writeable)
 
 
 def view_as_complex(input):
@@ -385,14 +392,16 @@ def roll(input, shifts, dims=None):
             if len(shifts) != 1:
                 raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:0")
             shifts = shifts[0]
-        return np.roll(input.reshape(-1), shifts).reshape(input.shape)
+        return rolled(input.reshape(-1), shifts, 0).reshape(input.shape)
     shifts = (shifts,) if not isinstance(shifts, (tuple, list)) else tuple(shifts)
     dims = (dims,) if not isinstance(dims, (tuple, list)) else tuple(dims)
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     if not input.size:  # PyTorch looks at no dimension of a tensor without elements
         return input.copy()
-    return np.roll(input, shifts, tuple(axis_of(d, input.ndim) for d in dims))
+    for shift, axis in zip(shifts, [axis_of(d, input.ndim) for d in dims], strict=True):
+        input = rolled(input, shift, axis)
+    return input
 
 
 def repeat(input, repeats):
@@ -415,12 +424,27 @@ def sum_repeats(input, shape, repeats):
 
 def tril(input, diagonal=0):
     _refuse_vector(input, "tril")
-    return np.tril(input, diagonal)
+    return np.tril(input, diagonal) if input.size > SMALL else _kept(input, below(*input.shape[-2:], int(diagonal)))
 
 
 def triu(input, diagonal=0):
     _refuse_vector(input, "triu")
-    return np.triu(input, diagonal)
+    if input.size > SMALL:
+        return np.triu(input, diagonal)
+    return _kept(input, ~below(*input.shape[-2:], int(diagonal) - 1))
+
+
+SMALL = 4096  # elements up to which the mask of a triangle is remembered
+
+
+@lru_cache(maxsize=64)
+def below(rows, columns, diagonal):
+    """Which elements of a matrix lie on and below a diagonal."""
+    return np.tri(rows, columns, diagonal, bool)
+
+
+def _kept(input, mask):
+    return np.where(mask, input, np.zeros((), input.dtype))
 
 
 def _refuse_vector(input, name):
@@ -433,8 +457,7 @@ def cat(tensors, dim=0):
     first = tensors[0]
     if 0 < first.ndim < 4 and first.size and -first.ndim <= dim < first.ndim:
         try:
-            joined = np.concatenate(tensors, dim)
-            return joined if joined.flags.c_contiguous else np.ascontiguousarray(joined)
+            return joined(tensors, dim)
         except ValueError:
             pass  # shapes that don't fit, explained below, or arrays to be left out
     some = [a for a in tensors if a.shape != (0,)]
@@ -460,9 +483,8 @@ def cat(tensors, dim=0):
                 )
     last = (0, *range(2, ndim), 1)
     if ndim in (4, 5) and all(lies(array, last) for array in some):  # images stored channel by channel stay so
-        joined = np.concatenate([array.transpose(last) for array in some], axis=last.index(axis))
-        return joined.transpose(np.argsort(last))
-    return np.ascontiguousarray(np.concatenate(some, axis=axis))
+        return joined([array.transpose(last) for array in some], last.index(axis)).transpose(np.argsort(last))
+    return joined(some, axis)
 
 
 def lies(array, order):
@@ -482,11 +504,9 @@ def stack(tensors, dim=0):
         )
     axis = axis_of(dim, len(shape) + 1)
     if not axis and shape:  # one after the other in memory
-        joined = np.concatenate(tensors)
-        return np.ascontiguousarray(joined).reshape(len(tensors), *shape)
+        return joined(tensors, 0).reshape(len(tensors), *shape)
     within = (slice(None),) * axis + (None,)
-    joined = np.concatenate([array[within] for array in tensors], axis)
-    return joined if joined.flags.c_contiguous else np.ascontiguousarray(joined)
+    return joined([array[within] for array in tensors], axis)
 
 
 def put_along(input, indices, shape, dim):
@@ -539,6 +559,12 @@ def as_strided(input, size, stride, storage_offset=None):
             "requiring a "
             f"storage size of {reach * item} are out of bounds for storage of size {available * item}"
         )
+    strides = tuple(s * item for s in stride)
+    geometry = (input.shape, input.strides, size, strides, first * item - (address(input) - start), item)
+    if root.flags.c_contiguous and root.dtype is input.dtype and 0 not in size:
+        view = np.ndarray(size, root.dtype, root, first * item, strides)
+        view.flags.writeable = input.flags.writeable
+        return view, geometry
     raw = (
         strided_anywhere(
             root.reshape(-1)[:1] if root.size else root, (available,), (item,), writeable=input.flags.writeable
@@ -546,9 +572,8 @@ def as_strided(input, size, stride, storage_offset=None):
         if root.itemsize == item and root.dtype == input.dtype
         else _raw(root, available, input)
     )
-    strides = tuple(s * item for s in stride)
     view = strided_window(raw[first:] if first < available else raw[:0], size, strides, writeable=input.flags.writeable)
-    return view, (input.shape, input.strides, size, strides, first * item - (address(input) - start), item)
+    return view, geometry
 
 
 def _raw(root, available, like):

@@ -3,7 +3,8 @@
 from wengert.lens import recorder
 from wengert.lens.names import name_of, shape_of
 from wengert.lens.sites import leaf_site, short, user_frames
-from wengert.lens.why import ancestry, reason_for, walk
+from wengert.lens.ways import ancestry, walk
+from wengert.lens.why import reason_for
 
 HEADINGS = ("parameter", "shape", "used", "reached", "gradient", "optimizer", "where")
 
@@ -98,7 +99,7 @@ def check(model, loss, optimizer=None):
         reached = parameter._node in leaves
         used = reached or (site in behind if record is not None else None)
         grad = parameter._node.grad if parameter._node is not None else None
-        norm = None if grad is None else recorder.size_of(grad._array) ** 0.5
+        norm = None if grad is None else recorder.size_of(grad) ** 0.5
         held = held_by(parameter, optimizer, record)
         reason = reason_for(parameter, loss, record, optimizer)
         row = Row(name, shape_of(parameter), used, reached, norm, held)

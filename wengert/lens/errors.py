@@ -1,16 +1,18 @@
 """What can be said of the exception that ended a program, when a witness was there: the line that is to blame."""
 
 import ast
+import inspect
 import linecache
 import traceback
 
-from wengert.autograd.graph import AccumulateGrad, Output
+from wengert.autograd.graph import AccumulateGrad, Node
 from wengert.lens import source
 from wengert.lens.names import locals_of, name_parameters, reachable
-from wengert.lens.recorder import is_nobodys
-from wengert.lens.sites import Leaf, leaf_site, source_line
+from wengert.lens.reasons import Reason, at, near, shown
+from wengert.lens.recorder import is_nobodys, is_ours
+from wengert.lens.sites import Leaf, Place, leaf_site, source_line
 from wengert.lens.verdict import Finding
-from wengert.lens.why import Reason, ancestry, at, missing, no_grad_asked, shown
+from wengert.lens.ways import ancestry, missing, no_grad_asked, of_cut, real
 from wengert.nn.modules.module import Module
 from wengert.tensor import Tensor
 
@@ -22,6 +24,12 @@ def told_of(witness, error):
     found = (tell(witness, error, own) for tell in ERRORS) if own else iter(())
     first = next((finding for finding in found if finding is not None), None)
     return [] if first is None else [first]
+
+
+def told_of_pass(witness, error, own):
+    """The same for an error on its way out of a backward pass that the frames `own` (outermost first) called."""
+    found = (tell(witness, error, own) for tell in (modified, second_time))
+    return [finding for finding in found if finding is not None][:1]
 
 
 def local(error, function, name):
@@ -52,6 +60,7 @@ def no_way_at_all(witness, error, own):
     where = place_of(error, own)
     start = f"backward at {shown(*where)} fails"
     witness.give_names(own[::-1])
+    witness.pass_place = Place(tuple((frame.f_code, frame.f_lasti) for frame in reversed(own)))
     reason, names = strongest_reason(witness, tensor._origin, own)
     if reason is not None and (reason.rank > 1 or tensor._origin is not None):
         sentence = f"{start}, for {loss} has no way back to any parameter: {reason.said_of(names, loss)}"
@@ -64,6 +73,9 @@ def no_way_at_all(witness, error, own):
     if plain is not None:
         made = f"`{plain[0]}` is made without requires_grad=True at {shown(*plain[1:])}"
         return Finding("no-grad", f"{start}; {made}.", *plain[1:])
+    line = source.assignment_of(where[0], name, where[1], last=True) if name else None
+    if line is not None:
+        return Finding("no-grad", f"{start}; it is computed at {shown(where[0], line)}.", where[0], line)
     return Finding("no-grad", f"{start}.", *where)
 
 
@@ -72,7 +84,8 @@ def strongest_reason(witness, root, own):
     behind = () if root is None else sorted(ancestry(root), key=lambda site: site.seq)
     leaves = [site for site in behind if isinstance(site, Leaf) and site is not root]
     reasons = {}
-    for leaf in leaves or [story.site for story in witness.stories.values()]:
+    held = [story.site for story in witness.stories.values() if story.held]
+    for leaf in [leaf for leaf in leaves if not held or leaf in held] or held or known_leaves(witness):
         reason = missing(leaf, root, witness)
         story = witness.stories.get(id(leaf))
         said = story.said if story is not None else said_of_leaf(leaf, own)
@@ -80,6 +93,10 @@ def strongest_reason(witness, root, own):
     if not reasons:
         return None, []
     return reasons[max(reasons, key=lambda key: (key[0], len(reasons[key][1])))]
+
+
+def known_leaves(witness):
+    return [story.site for story in witness.stories.values()]
 
 
 def said_of_leaf(site, own):
@@ -129,7 +146,7 @@ def modified(witness, error, own):
         return None
     node = local(error, "verify", "node") or local(error, "check", "self")
     started = witness.pass_starts[-2][0] if len(witness.pass_starts) > 1 else 0
-    if node is not None and node.site_ is not None and node.site_.visited and node.site_.seq <= started:
+    if node is not None and node.site_ is not None and node.site_.seq <= started:
         carried = second_time(witness, error, own, node)
         if carried is not None:
             return carried  # the write is only how it shows
@@ -153,22 +170,17 @@ def second_time(witness, error, own, node=None):
     order, place = witness.last_walk
     kept = node is not None
     node = node or local(error, "verify", "node") or local(error, "apply", "self")
-    started = witness.pass_starts[-2][0] if len(witness.pass_starts) > 1 else 0
-    new_nodes = [n for n in order if n.site_ is not None and n.site_.seq > started]
-    crossing = [
-        n
-        for n in new_nodes
-        if any(
-            e is not None and e.site_ is not None and type(e) is not AccumulateGrad and e.site_.seq <= started
-            for e in map(real, n.edges)
-        )
+    started, before = witness.pass_starts[-2] if len(witness.pass_starts) > 1 else (0, None)
+    crossings = [
+        (n.site_, edge.site_)
+        for n in order
+        if n.site_ is not None and n.site_.seq > started
+        for edge in map(real, n.edges)
+        if edge is not None and edge.site_ is not None and not isinstance(edge, AccumulateGrad)
+        if edge.site_.seq <= started
     ]
-    before = witness.pass_starts[-2][1] if len(witness.pass_starts) > 1 else None
-    freed = (
-        f"the backward pass at {at(before)}"
-        if before is not None and before is not place
-        else "an earlier backward pass"
-    )
+    other = before is not None and before is not place
+    freed = f"the backward pass at {at(before)}" if other else "an earlier backward pass"
     made = (
         f"{node.name()} (made at {at(node.site_.place)})" if node is not None and node.site_ is not None else "a graph"
     )
@@ -176,21 +188,72 @@ def second_time(witness, error, own, node=None):
     sentence = f"backward at {at(place)} goes through {made} a second time, which {freed} had {did}"
     if kept:
         sentence += ", and what it saved has been written since"
-    if crossing:
-        entry = min(crossing, key=lambda n: n.site_.seq).site_
-        sentence += (
-            f". The old graph enters the new one at {at(entry.place)}: detach there what is carried over from step to "
-            "step, or keep the graph with retain_graph=True if both passes are meant."
-        )
-        return Finding("error", sentence, entry.file, entry.line)
+    if crossings:
+        entry, old = min(crossings, key=lambda pair: pair[0].seq)
+        return Finding("error", *of_crossing(witness, own, sentence, entry, old, started, other))
     if kept:
         return None
     sentence += ": call it once, on the sum of the losses, or with retain_graph=True the first time."
     return Finding("error", sentence, place.file, place.line)
 
 
-def real(edge):
-    return edge.parent if type(edge) is Output else edge
+def of_crossing(witness, own, sentence, entry, old, started, other):
+    """(sentence, file, line) for a graph of an `old` value that an earlier pass ran through and a new one `entry`s."""
+    first = taken_in_vain(witness, old, started) if other else None
+    if first is not None:
+        sentence += (
+            f". The earlier one had no need to: no optimizer that stepped after it holds anything there. Detach where "
+            f"the value enters its loss, at {at(first.place)}."
+        )
+        return sentence, first.file, first.line
+    keeper = source.cache_around(old.file, old.line) or kept_in(witness, own, old, other)
+    if keeper is not None:
+        sentence += f". {near(old)} is kept from an earlier step by {shown(*keeper)}, and enters at {at(entry.place)}."
+        return sentence, *keeper
+    if not other and old.place.frames and not any(s.seq > started and s.line == old.line for s in witness.sites):
+        sentence += (
+            f". {near(old)} was computed once, at {at(old.place)}, and enters each new graph at {at(entry.place)}: "
+            "compute it anew for every pass."
+        )
+        return sentence, old.file, old.line
+    where = source.carrier_of(entry.file, entry.line, entry.module.split("."), witness.files)
+    sentence += (
+        f". The old graph enters the new one at {at(entry.place)}"
+        + (f", brought by {shown(*where)}" if where != (entry.file, entry.line) else "")
+        + ": detach there what is carried over from step to step, or keep the graph with retain_graph=True if both "
+        "passes are meant."
+    )
+    return sentence, *where
+
+
+def kept_in(witness, own, old, other):
+    """(file, line) that gives an attribute of some object the value which holds on to the graph of an `old` one.
+
+    Or a variable the old value itself, unless it is an`other` line that ran the earlier pass.
+    """
+    for name, tensor in reachable(own[::-1], (Tensor,)):
+        base = name.partition("[")[0]
+        if name.isidentifier() and tensor._origin is old and not other:
+            filename = own[-1].f_code.co_filename
+            line = source.assignment_of(filename, name, own[-1].f_lineno)
+            if line is not None:
+                return filename, line
+        inner = "." in base and tensor._node is not None and type(tensor._node) is not AccumulateGrad
+        if inner and tensor._origin is not None and old in ancestry(tensor._origin):
+            return source.attribute_kept(witness.files, base.rpartition(".")[2])
+    return None
+
+
+def taken_in_vain(witness, old, started):
+    """The site where the value made at `old` entered the pass before this one, if none of its leaves stepped then."""
+    number = witness.passes - 1
+    steppers = [optimizer() for _, passes, optimizer in witness.steps if passes == number]
+    held = {id(p) for o in steppers if o is not None for group in o.param_groups for p in group["params"]}
+    leaves = [site.tensor for site in ancestry(old) if isinstance(site, Leaf)]
+    if not held or any(id(leaf) in held for leaf in leaves):
+        return None
+    users = [site for site in witness.sites if old in site.parents and site.visited == number]
+    return min(users, key=lambda site: site.seq, default=None)
 
 
 def leaf_written(witness, error, own):
@@ -316,6 +379,77 @@ def not_used(witness, error, own):
     return None
 
 
+def inference_saved(witness, error, own):
+    """A tensor of inference mode in a graph: where was it made?"""
+    if "Inference tensors cannot be saved for backward" not in str(error):
+        return None
+    sites = [cut.site for cut in witness.cuts if cut.kind == "inference_mode" and cut.source is not None]
+    if not sites:
+        return None
+    text, where = of_cut(sites[-1], sites[-1].parents[0], ())
+    sentence = f"{shown(*place_of(error, own))} takes in a tensor that was made in inference mode: by {text}"
+    return Finding("no-grad", f"{sentence}.", *where)
+
+
+def wrong_gradients(witness, error, own):
+    """A Function whose backward gives other gradients than its forward had inputs."""
+    if not any(words in str(error) for words in ("returned an incorrect number", "returned an invalid gradient")):
+        return None
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    nodes = [value for frame in frames for value in locals_of(frame).values() if isinstance(value, Node)]
+    functions = [f for f in (getattr(node, "function", None) for node in nodes) if inspect.isclass(f)]
+    if not functions:
+        return None
+    line = source.return_line(functions[-1].backward)
+    return Finding("error", f"{shown(*line)}: {str(error).splitlines()[0]}.", *line)
+
+
+def number_without_backward(witness, error, own):
+    """``'float' object has no attribute 'backward'``: where did the loss become a number?"""
+    if not isinstance(error, AttributeError) or "has no attribute 'backward'" not in str(error):
+        return None
+    where = place_of(error, own)
+    line = source.number_made(*where)
+    if line is None:
+        return None
+    sentence = f"{shown(*where)} calls backward on a number: {shown(*line)} makes it one, outside of the graph."
+    return Finding("no-grad", sentence, *line)
+
+
+def nothing_to_train(witness, error, own):
+    """``optimizer got an empty parameter list``: where are the layers that the module does not know of?"""
+    if "empty parameter list" not in str(error):
+        return None
+    where = place_of(error, own)
+    for name, module in reachable(own[::-1], (Module,)):
+        for key, value in vars(module).items():
+            items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+            if not key.startswith("_") and any(isinstance(item, (Module, Tensor)) for item in items):
+                line = source.attribute_given([where[0], *witness.files_seen], key)
+                if line is not None:
+                    sentence = (
+                        f"`{name}` has no parameters: {shown(*line)} keeps its layers where it does not know of them. "
+                        "Use nn.ModuleList, nn.ModuleDict or nn.ParameterList."
+                    )
+                    return Finding("no-grad", sentence, *line)
+    return None
+
+
+def at_least_where(witness, error, own):
+    """Of any other error that this library raised: the line of the program that it came from."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if not is_ours(frames[-1].f_code):
+        return None
+    nodes = [value for frame in frames for value in locals_of(frame).values() if isinstance(value, Node)]
+    known = [node.site_.place for node in nodes if type(node) is not AccumulateGrad and node.site_ is not None]
+    inner = max(i for i, frame in enumerate(frames) if frame is own[-1])
+    at_node = known and known[-1].frames and not any(is_ours(frame.f_code) for frame in frames[:inner])
+    where = (known[-1].file, known[-1].line) if at_node else place_of(error, own)
+    text = str(error).strip().splitlines()
+    said = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    return Finding("error", f"{shown(*where)} raised {said}.", *where)
+
+
 def numpy_refused(witness, error, own):
     if "Can't call numpy() on Tensor that requires grad" not in str(error):
         return None
@@ -345,4 +479,9 @@ ERRORS = [
     numpy_refused,
     not_scalar,
     none_grad,
+    inference_saved,
+    wrong_gradients,
+    number_without_backward,
+    nothing_to_train,
+    at_least_where,
 ]

@@ -22,11 +22,12 @@ def report(witness, program, error=None, width=100):
     lines += trained(witness)
     for finding in findings:
         lines.append("")
-        lines += paragraph(f"✗ {TITLES[finding.kind]}  ", finding.sentence, width)
-        if finding.file and finding.line:
-            text = source_line(finding.file, finding.line)
-            if text:
-                lines.append(f"    {finding.where} │ {text}")
+        head = f"✗ {TITLES[finding.kind]}  "
+        text = source_line(finding.file, finding.line) if finding.file and finding.line else ""
+        if text:
+            lines.append(f"{head}{finding.where} │ {text}")
+            head = "    "
+        lines += paragraph(head, finding.sentence, width)
     if error is not None and not findings:
         lines += [
             "",
@@ -58,11 +59,15 @@ def paragraph(head, text, width):
 def trained(witness):
     """What was trained, by which optimizer, how often."""
     lines = []
-    for holder in witness.holders[:20]:
+    rows = {}
+    for holder in witness.holders:
         stories = [s for s in witness.stories.values() if holder in s.holders]
-        lines.append(
-            f"trained     {names_of(stories)} by {holder.kind} ({holder.place}), {plural(holder.steps, 'step')}"
-        )
+        row = rows.setdefault((names_of(stories), holder.kind, str(holder.place)), [0, 0])
+        row[0] += 1
+        row[1] += holder.steps
+    for (names, kind, place), (times, steps) in list(rows.items())[:20]:
+        made = f", made {times} times" if times > 1 else ""
+        lines.append(f"trained     {names} by {kind} ({place}){made}, {plural(steps, 'step')}")
     if not lines:
         moved = [s for s in witness.stories.values() if s.reached]
         lines.append(f"trained     {names_of(moved)}, without an optimizer" if moved else "trained     nothing")

@@ -164,6 +164,7 @@ def leak_of(old, frames, of=lambda node: node.site_.pass_number):
     if place is None:
         newest = max(kept, key=lambda n: n.site_.seq).site_
         place = (newest.file, newest.line)
+    place = source.giver_of(files, place, base)
     leak = Leak(base, *place, graphs, nodes, size, how)
     leak.several = several or "[" in name
     return leak

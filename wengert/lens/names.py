@@ -102,6 +102,7 @@ def below(name, value):
         items = [(f"{name}.{key}", item) for key, item in {**shared, **attributes}.items() if not key.startswith("__")]
         if isinstance(value, Module):
             items = [(n, v) for n, v in items if not n.endswith(("._parameters", "._buffers", "._modules"))]
+            items += [(f"{name}.{child}", part) for child, part in value._modules.items() if part is not None]
     return [(n, v) for n, v in items if not isinstance(v, PLAIN)]
 
 

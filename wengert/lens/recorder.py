@@ -25,8 +25,9 @@ import wengert
 from wengert.autograd import engine
 from wengert.autograd.graph import AccumulateGrad, Node, Output, grad_mode, rare
 from wengert.kernels.shape import root_of
+from wengert.kernels.sparse import SparseArray
 from wengert.lens.names import name_of_module
-from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site, Whole, is_installed, leaf_site, user_frames
+from wengert.lens.sites import NOWHERE, Cut, Leaf, Place, Site, Whole, is_installed, leaf_behind, leaf_site, user_frames
 from wengert.nn.modules.module import _global_call_hooks, watch_calls
 from wengert.optim import optimizer as optimizers
 from wengert.tensor import Parameter, Tensor, new
@@ -206,6 +207,7 @@ class Record:
         self.numbers = {}  # id of a number taken out of a tensor -> (the number, the site)
         self.arrays = deque(maxlen=64)  # arrays that share memory with a tensor: (weak reference, site)
         self.inside = {}  # id of a parameter used in the forward of a Function -> (weak reference, place)
+        self.freezes = {}  # line that turned requires_grad off -> how many passes had run, the last time
         self.exported = None  # the site where a value last left for plain Python or NumPy
         self.optimizers = weakref.WeakKeyDictionary()  # optimizer -> the places where it was given parameters
         self.resets = deque(maxlen=64)  # where gradients were dropped: (place, passes run before, weak owner)
@@ -214,6 +216,7 @@ class Record:
         self.bad_gradient = None  # the first site whose derivative was not finite though what arrived was: (site, pass)
 
     note_call = None  # told of each call of a module that the program makes itself
+    pass_place = None  # where the last backward pass was called, if that is known
 
     # --- on and off -------------------------------------------------------------------------------------------------
 
@@ -323,8 +326,11 @@ class Record:
                 elif value.__class__ is float and id(value) in self.numbers:
                     parents += (self.numbers[id(value)][1],)
             if not parents:
-                if first is not None and result is first:
-                    self.note_write(result, None)
+                if first is not None:
+                    if result is first:
+                        self.note_write(result, None)
+                    if result.__class__ is Tensor:
+                        self.note_data(operation, values, result)
                 return
             site = new(Site)
             # The frames between are the recorder's and the operation's. All who called are asked for only where nothing
@@ -344,6 +350,7 @@ class Record:
             site.pass_number = self.passes
             site.cut = site.arrived = site.left = site.fault = None
             site.visited = 0
+            site.zero = False
             node = result._node if result.__class__ is Tensor else None
             site.operation = self.names.get(node.__class__)
             if site.operation is not None:  # the usual case of `hang`
@@ -358,7 +365,10 @@ class Record:
             for parent in parents:
                 if parent.cut is not None:
                     parent.cut.take(site, node)
-            if result.dtype.differentiable and not size_of(result._array) < INFINITY:
+            size = size_of(result._array)
+            if size == 0.0:
+                site.zero = True
+            elif not size < INFINITY and result.dtype.differentiable:
                 site.fault = self.fault_of(site, values, result)
             window = self.windows[-1]
             window.append(site)
@@ -366,6 +376,23 @@ class Record:
                 self.turn()
         except Exception:
             tell_failure()
+
+    def note_data(self, operation, values, result):
+        """An operation on data alone is of interest only where it makes zeros, or no numbers, of what was neither."""
+        array = result._array
+        size = size_of(array) if array.size else 1.0
+        if 0.0 < size < INFINITY:
+            return
+        given = [value._array for value in flat(list(values.values())) if isinstance(value, Tensor)]
+        if size == 0.0:
+            fresh = array.dtype.kind in "bfc" and any(a.any() for a in given)
+        else:
+            fresh = result.dtype.differentiable and all(np.isfinite(a).all() for a in given if a.dtype.kind in "fc")
+        if fresh and result._origin is None:
+            site = self.blank(Site, place_here(self.places, 3), getattr(operation, "name", str(operation)), result)
+            site.zero = size == 0.0
+            site.fault = None if site.zero else ("data", bool(np.isnan(array).any()))
+            result._origin = site
 
     def note_inside(self, values):
         """An operation in the forward of a user's Function, which counts as one operation: it may use leaves."""
@@ -376,10 +403,22 @@ class Record:
     def note_composite(self, operation, args, kwargs, result):
         """Observe an operation written with others, where these said nothing of the result."""
         one = result[0] if isinstance(result, (tuple, list)) and result else result
-        if isinstance(one, Tensor) and one._origin is None and (one._node is None or one._node.site_ is None):
-            values = (*args, *kwargs.values())
-            if not any(one is value for value in values):
-                self.note_operation(operation, dict(enumerate(values)), result)
+        if not isinstance(one, Tensor):
+            return
+        values = (*args, *kwargs.values())
+        if one._origin is not None:
+            self.note_choices(one._origin, values)
+        elif (one._node is None or one._node.site_ is None) and not any(one is value for value in values):
+            self.note_operation(operation, dict(enumerate(values)), result)
+
+    def note_choices(self, site, values):
+        """Indices and masks that an operation took in as plain arrays: what it made comes from them, too."""
+        for value in values:
+            origin = value._origin if isinstance(value, Tensor) and not value.dtype.differentiable else None
+            if origin is not None and origin.seq < site.seq and origin not in site.parents:
+                site.parents += (origin,)
+                if origin.cut is not None:
+                    origin.cut.take(site, None)
 
     def hang(self, site, operation, result, cut_from):
         """Hang a site on what its operation made: results of any kind, cut off or not.
@@ -436,9 +475,16 @@ class Record:
         if any(parent.fault is not None and parent.fault[1] >= is_nan for parent in site.parents):
             return "came in", is_nan
         inputs = [value for value in flat(list(values.values())) if isinstance(value, Tensor)]
-        data = [t._array for t in inputs if t.dtype.differentiable and t._origin is None]
-        if any(np.isnan(a).any() if is_nan else not np.isfinite(a).all() for a in data):
-            return "data", is_nan
+        data = [t for t in inputs if t.dtype.differentiable and t._origin is None]
+        for t in data:
+            if np.isnan(t._array).any() if is_nan else not np.isfinite(t._array).all():
+                written = getattr(t._counter, "written", None)
+                if written is None or not written.frames:
+                    return "data", is_nan
+                t._origin = self.blank(Site, written, "write", t)
+                t._origin.fault = "data", is_nan
+                site.parents += (t._origin,)
+                return "came in", is_nan
         return "told" if site.operation.startswith(
             ("MaskedFill", "masked_fill", "Where", "where")
         ) else "made here", is_nan
@@ -484,6 +530,7 @@ class Record:
         self.count = site.seq = self.count + 1
         site.pass_number, site.visited = self.passes, 0
         site.fault = site.cut = site.arrived = site.left = None
+        site.zero = False
         return site
 
     def leaf(self, tensor, place=NOWHERE, parents=()):
@@ -491,6 +538,7 @@ class Record:
         site = self.blank(Leaf, place, "leaf", tensor, parents)
         site._tensor = weakref.ref(tensor)
         site.is_parameter = isinstance(tensor, Parameter)
+        site.made = place
         tensor._origin = site
         if tensor._node is not None:
             tensor._node.site_ = site
@@ -501,9 +549,12 @@ class Record:
 
     def note_write(self, tensor, site):
         """A tensor was written in place: its memory remembers the place, for the error that backward may raise."""
-        counter = tensor._counter
-        if counter is not None:
-            counter.written = place_here(self.places) if site is None else site.place
+        place = place_here(self.places) if site is None else site.place
+        if tensor._counter is not None:
+            tensor._counter.written = place
+        leaf = leaf_behind(tensor._origin if site is None else site.parents[0])
+        if leaf is not None and place.frames:
+            leaf.made = place
 
     # --- what leaves the graph, and what comes back -----------------------------------------------------------------
 
@@ -562,6 +613,7 @@ class Record:
         elif not asked and type(node) is AccumulateGrad:
             site = self.site_of_result("requires_grad_(False)", tensor, self.origin_or_none(tensor, node))
             self.cut("requires_grad_(False)", site, node, tensor)
+            self.freezes[site.place.shown[:2]] = self.passes
             tensor._origin = site
 
     def note_entered(self, data, tensor, node):
@@ -591,7 +643,18 @@ class Record:
         self.windows[-1].append(site)
         tensor._origin = site
 
-    def note_reset(self, _, owner, node):
+    def note_grad(self, outputs, results, create_graph):
+        """`autograd.grad` gave these gradients; without create_graph they are numbers only."""
+        for output in () if create_graph else outputs:
+            node = output._node if isinstance(output, Tensor) else None
+            origin = None if node is None else self.origin_or_none(output, node)
+            for result in results if origin is not None else ():
+                if isinstance(result, Tensor) and result._origin is None:
+                    site = self.site_of_result("grad", output, origin)
+                    self.cut("autograd.grad", site, node, result)
+                    result._origin = site
+
+    def note_reset(self, owner):
         """`zero_grad` of an optimizer or a module."""
         self.resets.append((nearest_place(self.places, 4), self.passes, weakref.ref(owner)))
 
@@ -664,8 +727,9 @@ class Record:
 HANDLERS = {
     "requires_grad_": Record.note_requires_grad,
     "entered": Record.note_entered,
-    "zero_grad": Record.note_reset,
+    "zero_grad": lambda record, _, owner, node: record.note_reset(owner),
     "written": lambda record, tensor, *_: record.note_write(tensor, None),
+    "grad": Record.note_grad,
     "optimizer": lambda record, optimizer, *_: record.note_optimizer(optimizer),
 }
 
@@ -688,7 +752,9 @@ def size_of(g):
     if g.__class__ is list:  # one for each of several results
         return sum(size_of(x) for x in g if x is not None)
     if isinstance(g, Tensor):
-        return size_of(g._array)
+        return size_of(g._kept if g.is_sparse else g._array)
+    if g.__class__ is SparseArray:
+        return size_of(g.values)
     return abs(float(g.real if g.dtype.kind == "c" else g))  # a NumPy scalar: its size will do
 
 

@@ -184,12 +184,13 @@ class Site:
             input; None before backward.
         fault: None if the result was finite; else (how, NaN or not): whether it "came in" with an input, was in the
             "data", or was "made here", by an operation that was "told" to or not.
+        zero: whether every number of the result was 0.
         visited: the number of the last backward pass that ran through it.
     """
 
     __slots__ = (
         "place", "operation", "inputs", "shape", "dtype", "part", "seq", "pass_number", "parents", "cut",
-        "arrived", "left", "fault", "visited", "__weakref__",
+        "arrived", "left", "fault", "zero", "visited", "__weakref__",
     )  # fmt: skip
 
     file = property(lambda self: self.place.file)
@@ -203,14 +204,30 @@ class Site:
 
 
 class Leaf(Site):
-    """Where a path begins: a tensor that asks for gradients, with the place where it first did so."""
+    """Where a path begins: a tensor that asks for gradients, with the place where it first did so.
 
-    __slots__ = ("_tensor", "is_parameter")
+    `made` is the place where the program itself last gave it its numbers: its making, or a write in place.
+    """
+
+    __slots__ = ("_tensor", "is_parameter", "made")
 
     @property
     def tensor(self):
         """The leaf, or None if it is gone."""
         return self._tensor()
+
+
+def leaf_behind(site):
+    """The leaf of which a site is an alias or a part, made by `.data`, detach() or an index; None if it is of none."""
+    while site is not None and not isinstance(site, Leaf):
+        site = site.parents[0] if site.operation in ALIASES and site.parents else None
+    return site
+
+
+WINDOWS = frozenset(
+    {"select", "slice", "view", "as_strided", "transpose", "t", "unsqueeze", "squeeze", "expand", "permute"}
+)
+ALIASES = WINDOWS | {"data", "detach", "requires_grad_(False)"}
 
 
 def leaf_site(tensor):

@@ -2,7 +2,9 @@
 
 import ast
 import functools
+import linecache
 
+from wengert.lens.names import locals_of
 from wengert.lens.sites import parsed
 
 QUIET = ("no_grad", "inference_mode", "set_grad_enabled")
@@ -87,6 +89,26 @@ def growth_of(filenames, name):
     return max(found, key=lambda item: item[0])[1:] if found else None
 
 
+def giver_of(filenames, place, name):
+    """(file, line) of the call that gives a container what it keeps, where a method of its own does so; else `place`.
+
+    `place` is the statement by which `name` (``meter.sum``) grew; the method only keeps what it was given.
+    """
+    node, above = statement_at(*place)
+    function = next((outer for outer in reversed(above) if isinstance(outer, ast.FunctionDef)), None)
+    arguments = [a.arg for a in function.args.args] if function is not None else []
+    if arguments[:1] != ["self"] or "self" not in ast.unparse(node):
+        return place
+    kept = names_in(node) - {"self"}
+    if not kept & set(arguments) or any(assigned(n) & kept for n in ast.walk(function) if isinstance(n, ast.Assign)):
+        return place
+    owner = name.partition("[")[0].rpartition(".")[0].rpartition(".")[2]
+    calls = [(file, call) for file, _, call in calls_in(filenames) if name_called(call) == function.name]
+    mine = [(file, call) for file, call in calls if likeness(getattr(call.func, "value", call), owner)]
+    chosen = mine or (calls if len(calls) == 1 else [])
+    return (chosen[0][0], chosen[0][1].lineno) if chosen else place
+
+
 def growth_rank(node, name):
     """How sure it is that a statement adds to what `name` names; 0 if it does not."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
@@ -101,7 +123,7 @@ def growth_rank(node, name):
         for target in node.targets:
             if isinstance(target, ast.Subscript) and likeness(target.value, name):
                 return 10 * likeness(target.value, name) + 4
-            mentioned = any(isinstance(n, ast.expr) and ast.unparse(n) == name for n in ast.walk(node.value))
+            mentioned = any(isinstance(n, ast.expr) and likeness(n, name) > 1 for n in ast.walk(node.value))
             if mentioned and likeness(target, name):
                 return 10 * likeness(target, name) + 3
     return 0
@@ -122,8 +144,8 @@ def likeness(expression, name):
 GROWING = frozenset({"append", "extend", "add", "insert", "appendleft", "update", "setdefault", "push", "put"})
 
 
-def assignment_of(filename, name, before=None):
-    """The line that first gave a variable (or attribute) its value; None if the source does not show it."""
+def assignment_of(filename, name, before=None, last=False):
+    """The line that first (or `last`) gave a variable (or attribute) its value; None if the source does not show it."""
     lines = []
     for node, _ in statements(filename):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
@@ -131,15 +153,342 @@ def assignment_of(filename, name, before=None):
             parts = target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]
             lines += [node.lineno for part in parts if isinstance(part, ast.expr) and ast.unparse(part) == name]
     lines = [line for line in lines if before is None or line < before] or lines
-    return min(lines, default=None)
+    return (max if last else min)(lines, default=None)
+
+
+def text_of(filename):
+    return "".join(linecache.getlines(filename))
+
+
+def texts_match(filenames, pattern):
+    return any(pattern.search(text_of(filename)) for filename in filenames)
+
+
+def words_behind(place):
+    """The strings in the statements that a line's values come from, as names are picked by: ``"bias" in name``."""
+    if not place.frames:
+        return []
+    lines = lines_behind(place.file, place.line)
+    nodes = [node for node, _ in statements(place.file) if node.lineno in lines and not hasattr(node, "body")]
+    constants = [n for node in nodes for n in ast.walk(node) if isinstance(n, ast.Constant)]
+    return [n.value for n in constants if isinstance(n.value, str)]
+
+
+def attribute_given(filenames, name):
+    """(file, line) of the first statement that gives an attribute of this name a value; None if there is none."""
+    for filename in filenames:
+        lines = [
+            node.lineno
+            for node, _ in statements(filename)
+            if isinstance(node, ast.Assign) and any(getattr(target, "attr", None) == name for target in node.targets)
+        ]
+        if lines:
+            return filename, min(lines)
+    return None
+
+
+def assignment_in_class(filename, kind, attribute):
+    """(file, line) where the first method of a class gives an attribute of `self` its value."""
+    lines = [
+        node.lineno
+        for node, above in statements(filename)
+        if any(isinstance(outer, ast.ClassDef) and outer.name == kind for outer in above)
+        and isinstance(node, ast.Assign)
+        and any(ast.unparse(target) == f"self.{attribute}" for target in node.targets)
+    ]
+    return (filename, min(lines)) if lines else None
+
+
+def buffer_given(filename, kind, name):
+    """(file, line) of ``register_buffer("name", ...)`` in a class."""
+    for _, statement, call in calls_in([filename]):
+        first = call.args[0] if call.args else None
+        given = name_called(call) == "register_buffer" and isinstance(first, ast.Constant) and first.value == name
+        _, above = statement_at(filename, statement.lineno) if given else (None, ())
+        if any(getattr(outer, "name", None) == kind for outer in above):
+            return filename, call.lineno
+    return None
+
+
+def rebinding_from_grad(filename, line=None):
+    """The line of ``w = w - lr * w.grad``, which leaves the tensor as it is; that at `line` only, if one is given."""
+    for node, _ in statements(filename):
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+            continue
+        name = node.targets[0].id
+        own = [n for n in ast.walk(node.value) if isinstance(n, ast.Attribute) and n.attr == "grad"]
+        if any(isinstance(n.value, ast.Name) and n.value.id == name for n in own) and line in (None, node.lineno):
+            return node.lineno
+    return None
+
+
+def loop_cut_short(filename, line):
+    """(file, line) of what keeps the loop around a line from its later turns; None if nothing does.
+
+    That is a ``return`` or ``break`` without a condition, or a range or slice that leaves out some elements.
+    """
+    _, above = statement_at(filename, line)
+    for loop in reversed(above):
+        if isinstance(loop, ast.For):
+            for statement in loop.body:
+                if isinstance(statement, (ast.Return, ast.Break)):
+                    return filename, statement.lineno
+            parts = list(ast.walk(loop.iter))
+            if any(isinstance(n, (ast.Slice, ast.BinOp)) for n in parts):
+                return filename, loop.lineno
+    return None
+
+
+def marked_non_differentiable(filenames, kind):
+    """(file, line) where the class of a Function marks its results as non-differentiable; None if it does not."""
+    for filename, statement, call in calls_in(filenames):
+        if name_called(call) == "mark_non_differentiable":
+            _, above = statement_at(filename, statement.lineno)
+            if any(isinstance(outer, ast.ClassDef) and outer.name == kind for outer in above):
+                return filename, call.lineno
+    return None
+
+
+def only_freezes(filename, line):
+    """Whether the function around a line does nothing but turn requires_grad on or off, for its callers."""
+    _, above = statement_at(filename, line)
+    function = next((outer for outer in reversed(above) if isinstance(outer, ast.FunctionDef)), None)
+    if function is None or function.name == "__init__":
+        return False
+    simple = [n for n in ast.walk(function) if isinstance(n, ast.stmt) and not hasattr(n, "body")]
+    simple = [
+        n for n in simple if not isinstance(getattr(n, "value", None), ast.Constant) or not isinstance(n, ast.Expr)
+    ]
+    return all("requires_grad" in ast.unparse(n) or isinstance(n, (ast.Return, ast.Pass)) for n in simple)
+
+
+def cache_around(filename, line):
+    """(file, line) of a decorator that keeps what the function around a line returns; None if there is none."""
+    _, above = statement_at(filename, line)
+    for outer in reversed(above):
+        for decorator in getattr(outer, "decorator_list", ()):
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if getattr(called, "attr", getattr(called, "id", "")) in ("lru_cache", "cache", "cached_property"):
+                return filename, decorator.lineno
+    return None
+
+
+def attribute_kept(filenames, name):
+    """(file, line) of the statement that gives an attribute a value to keep: the last one that is no constant."""
+    found = []
+    for filename in filenames:
+        for node, above in statements(filename):
+            targets = [t.value if isinstance(t, ast.Subscript) else t for t in getattr(node, "targets", ())]
+            if any(getattr(target, "attr", None) == name for target in targets):
+                begins = any(getattr(outer, "name", None) == "__init__" for outer in above)
+                found.append((not isinstance(node.value, ast.Constant), not begins, filename, node.lineno))
+    return max(found)[2:] if found else None
+
+
+def training_guard(filenames, attribute):
+    """(file, line) of the ``if`` on `training` under which alone an attribute is used; None if it is used elsewhere."""
+    guards = set()
+    for filename in filenames:
+        for node, above in statements(filename):
+            parts = [n for child in ast.iter_child_nodes(node) if not enclosed(child) for n in ast.walk(child)]
+            loads = [n for n in parts if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)]
+            if all(n.attr != attribute for n in loads):
+                continue
+            guard = next((o for o in above if isinstance(o, ast.If) and "training" in ast.unparse(o.test)), None)
+            guards.add(guard and (filename, guard.lineno))
+    return guards.pop() if len(guards) == 1 else None
+
+
+def zero_by_division(frames):
+    """(file, line) of a division of integers that gave a variable, on which a line depends, the value 0.
+
+    `frames` are the program's, innermost first, each at the line in question.
+    """
+    for frame in frames:
+        filename = frame.f_code.co_filename
+        behind = lines_behind(filename, frame.f_lineno)
+        near = [node for node, _ in statements(filename) if node.lineno in behind and not hasattr(node, "body")]
+        names = set().union(*(names_in(node) for node in near))
+        for node, _ in statements(filename):
+            divides = isinstance(node, ast.Assign) and any(isinstance(n, ast.FloorDiv) for n in ast.walk(node.value))
+            for name in assigned(node) & names if divides else ():
+                value = locals_of(frame).get(name, frame.f_globals.get(name))
+                if type(value) in (int, float) and value == 0:
+                    return filename, node.lineno
+    return None
+
+
+def loud_call(filenames, name):
+    """The line of the first call of a module by this name that is in no quiet region; None if there is none."""
+    for filename in filenames:
+        lines = []
+        for _, statement, call in calls_in([filename]):
+            _, above = statement_at(filename, statement.lineno)
+            items = [item.context_expr for outer in above if isinstance(outer, ast.With) for item in outer.items]
+            marks = [d for outer in above for d in getattr(outer, "decorator_list", ())]
+            if name_called(call) == name and not any(map(is_quiet, [*items, *marks])):
+                lines.append(call.lineno)
+        if lines:
+            return min(lines)
+    return None
+
+
+def frozen_making(filenames):
+    """(file, line) of ``Embedding.from_pretrained(...)``, which freezes if it is not told otherwise."""
+    for filename, _, call in calls_in(filenames):
+        if name_called(call) == "from_pretrained" and all(k.arg != "freeze" for k in call.keywords):
+            return filename, call.lineno
+    return None
+
+
+def scheduler_step(filenames):
+    """(file, line) of the ``step()`` of a scheduler of learning rates; None if there is none."""
+    for filename in filenames:
+        made = [n for n, _ in statements(filename) if isinstance(n, ast.Assign) and isinstance(n.value, ast.Call)]
+        names = {ast.unparse(t) for n in made if name_called(n.value).endswith(SCHEDULERS) for t in n.targets}
+        for node, _ in statements(filename):
+            call = node.value if isinstance(node, ast.Expr) else None
+            if isinstance(call, ast.Call) and name_called(call) == "step" and ast.unparse(call.func.value) in names:
+                return filename, node.lineno
+    return None
+
+
+SCHEDULERS = ("LR", "Scheduler", "WarmRestarts", "ReduceLROnPlateau")
+
+
+def truncated_rate(filenames):
+    """(file, line) where something called a rate is computed with a division of integers, or with int()."""
+    for filename in filenames:
+        for node, _ in statements(filename):
+            if isinstance(node, ast.Assign) and any("lr" in n or "rate" in n for n in assigned(node)):
+                parts = list(ast.walk(node.value))
+                cast = any(isinstance(n, ast.Call) and name_called(n) in ("int", "round") for n in parts)
+                if cast or any(isinstance(n, ast.FloorDiv) for n in parts):
+                    return filename, node.lineno
+    return None
+
+
+def alias_before(filename, line):
+    """(file, line) of ``target = model``, where a line freezes the parameters of `target`; None if there is none."""
+    node, above = statement_at(filename, line)
+    loop = next((outer for outer in reversed(above) if isinstance(outer, ast.For)), None)
+    asked = [n for n in ast.walk(loop.iter if loop is not None else node) if isinstance(n, ast.Attribute)]
+    owners = {ast.unparse(n.value) for n in asked if n.attr in ("parameters", "requires_grad_", "named_parameters")}
+    for other, _ in statements(filename):
+        plain = isinstance(other, ast.Assign) and isinstance(other.value, (ast.Name, ast.Attribute))
+        if plain and other.lineno < line and any(ast.unparse(target) in owners for target in other.targets):
+            return filename, other.lineno
+    return None
+
+
+def looks_for_nan(filenames):
+    """Whether a program looks for NaN in its data, not only in its loss: then it has some on purpose."""
+    calls = [call for _, _, call in calls_in(filenames) if name_called(call) in ("isnan", "isfinite", "nan_to_num")]
+    return any(not any("loss" in n or "grad" in n for n in names_in(a)) for call in calls for a in call.args)
+
+
+def number_made(filename, line, deep=3):
+    """(file, line) where what a statement calls a method on was made a number by item(), float() or the like."""
+    node, _ = statement_at(filename, line)
+    call = node.value if isinstance(node, (ast.Expr, ast.Assign)) else None
+    receiver = call.func.value if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else None
+    made = assignment_of(filename, ast.unparse(receiver), line, last=True) if receiver is not None else None
+    return number_in(filename, made, deep) if made is not None else None
+
+
+def number_in(filename, line, deep):
+    node, _ = statement_at(filename, line)
+    calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+    if any(name_called(call) in ("item", "float", "tolist", "numpy") for call in calls):
+        return filename, line
+    for call in calls if deep else ():
+        for function, _ in statements(filename):
+            if isinstance(function, ast.FunctionDef) and function.name == name_called(call):
+                for inner in ast.walk(function):
+                    found = number_in(filename, inner.lineno, deep - 1) if isinstance(inner, ast.Return) else None
+                    if found is not None:
+                        return found
+    return None
+
+
+def rate_set(filenames):
+    """(file, line) of ``group["lr"] = ...``; None if the program does not set it so."""
+    for filename in filenames:
+        for node, _ in statements(filename):
+            for target in getattr(node, "targets", ()):
+                key = target.slice if isinstance(target, ast.Subscript) else None
+                if isinstance(key, ast.Constant) and key.value == "lr":
+                    return filename, node.lineno
+    return None
+
+
+def receivers_at(place):
+    """The names that the statement at a place gives to what it makes: ``self.opt = Adam(...)`` → opt."""
+    node, _ = statement_at(place.file, place.line) if place.frames else (None, ())
+    targets = node.targets if isinstance(node, ast.Assign) else ()
+    parts = [p for t in targets for p in (t.elts if isinstance(t, ast.Tuple) else [t])]
+    return {getattr(part, "attr", getattr(part, "id", None)) for part in parts}
+
+
+def not_called(filenames, method, receivers=None):
+    """(file, line, guard) of a call of a method in the source, for a program that never came to one.
+
+    `guard` is the line that keeps the program from it: an ``if`` around it, or one before it that goes on with
+    something else; the line itself where there is none. None where ``opt.step`` is written without parentheses.
+    """
+    for filename in filenames:
+        for node, above in statements(filename):
+            if not isinstance(node, ast.Expr):
+                continue
+            named = [n for n in ast.walk(node) if isinstance(n, ast.Attribute) and n.attr == method]
+            if receivers is not None:
+                named = [n for n in named if getattr(n.value, "attr", getattr(n.value, "id", None)) in receivers]
+            if node.value in named:
+                return filename, node.lineno, None
+            if any(isinstance(n, ast.Call) and n.func in named for n in ast.walk(node)):
+                guard = next((outer for outer in reversed(above) if isinstance(outer, (ast.If, ast.Try))), None)
+                return filename, node.lineno, guarding(node, above) or getattr(guard, "lineno", node.lineno)
+    return None
+
+
+LEAVING = (ast.Continue, ast.Return, ast.Break, ast.Raise)
+
+
+def guarding(node, above):
+    """The line of an ``if`` before a statement, in its block, that leaves the block."""
+    for outer in reversed(above):
+        body = getattr(outer, "body", [])
+        before = body[: body.index(node)] if node in body else []
+        for other in reversed(before):
+            if isinstance(other, ast.If) and isinstance(
+                other.body[-1], (ast.Continue, ast.Return, ast.Break, ast.Raise)
+            ):
+                return other.lineno
+        node = outer
+    return None
+
+
+def grad_of_alias(filenames):
+    """(file, line) of ``p.data.grad = g``, which sets an attribute of a tensor that is gone at once."""
+    for filename in filenames:
+        for node, _ in statements(filename):
+            for target in getattr(node, "targets", ()):
+                inner = target.value if isinstance(target, ast.Attribute) and target.attr == "grad" else None
+                inner = inner.func if isinstance(inner, ast.Call) else inner
+                if isinstance(inner, ast.Attribute) and inner.attr in ("data", "detach", "clone"):
+                    return filename, node.lineno
+    return None
 
 
 def reset_of_grad(filenames):
-    """(file, line) of a statement that sets some `.grad` to None; None if there is none."""
+    """(file, line) of a statement that sets some `.grad` to None, or to zeros; None if there is none."""
     for filename in filenames:
         for node, _ in statements(filename):
             none = isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value is None
             if none and any(isinstance(target, ast.Attribute) and target.attr == "grad" for target in node.targets):
+                return filename, node.lineno
+            call = node.value if isinstance(node, ast.Expr) else None
+            if isinstance(call, ast.Call) and name_called(call) == "zero_" and ".grad" in ast.unparse(call.func):
                 return filename, node.lineno
     return None
 
@@ -162,9 +511,29 @@ def name_called(call):
 def scheduler_in(filenames):
     """(file, line) where a scheduler of learning rates is made; None if none is."""
     for filename, _, call in calls_in(filenames):
-        if name_called(call).endswith(("LR", "Scheduler", "WarmRestarts", "ReduceLROnPlateau")):
+        if name_called(call).endswith(SCHEDULERS):
             return filename, call.lineno
     return None
+
+
+def carrier_of(filename, line, parts, filenames, deep=3):
+    """(file, line) of the statement that carries a value from one turn of a loop to the next, which enters at a line.
+
+    Where the value came in as an argument, that is the caller which gives it and takes it back:
+    ``out, state = model(x, state)``. `parts` is the path of the module at work, by whose names it may be called.
+    """
+    node, above = statement_at(filename, line)
+    function = next((outer for outer in reversed(above) if isinstance(outer, ast.FunctionDef)), None)
+    arguments = {a.arg for a in function.args.args} - {"self"} if function is not None else set()
+    if node is None or not deep or not names_in(value_of(node)) & arguments:
+        return filename, line
+    called = set(parts) if function.name in ("forward", "__call__") else {function.name}
+    for file, statement, call in calls_in(dict.fromkeys([filename, *filenames])):
+        given = set().union(*(names_in(argument) for argument in [*call.args, *(k.value for k in call.keywords)]))
+        taken = assigned(statement) if isinstance(statement, ast.Assign) else set()
+        if name_called(call) in called and statement is not node and given & taken:
+            return carrier_of(file, statement.lineno, parts, filenames, deep - 1)
+    return filename, line
 
 
 def discards(filenames, names):

@@ -13,6 +13,7 @@ class Story:
     def __init__(self, site, tensor):
         self.site = site
         self.tensor = weakref.ref(tensor)
+        self.key = id(tensor)  # which names it after it is gone, too
         self.name = None
         self.shape = shape_of(tensor)
         self.size = tensor._array.size
@@ -20,11 +21,16 @@ class Story:
         self.holders = {}  # the optimizers that were given it, each a `Holder`, in order
         self.held_since = None  # how many passes had run when an optimizer got it
         self.held = False
+        self.group = None  # (optimizer, number of its group, whether that has a rate of its own)
         self.reached = self.zero = self.faulty = 0
         self.steps = self.empty_steps = self.moved = self.unmoved = 0
         self.last_reached = self.last_got = self.last_step = -1
         self.norm = None  # of its gradient after the last pass that reached it
         self.asked = False  # its gradient was asked for by autograd.grad
+        self.resets = self.unreset = 0  # zero_grads; passes that found the gradient there that a step had used
+        self.was_reset = False  # its gradient was seen to be gone when a pass began
+        self.reset_beside = None  # the place of the zero_grad before such a pass, which was not for this leaf
+        self.after_pass = None  # its fingerprint at the end of the last pass that was looked at
         self.lost = []  # places where its gradient was dropped between backward and step
         self.used_at = None  # the place of an operation that used it, in the first pass that reached it
         self.beside_chosen = False  # an optimizer was given some parameters of the same modules, not whole modules
@@ -40,13 +46,20 @@ class Story:
         self.zero_reason = None
         self.print = fingerprint(tensor)
         self.size_at_first = size_of(tensor._array)
-        self.replaced_by = None
         self.requires_grad = tensor.requires_grad
         self.ever_required = tensor.requires_grad
 
     @property
     def said(self):
         return f"`{self.name or 'a tensor'}` ({self.shape})"
+
+    def fingerprint_now(self):
+        tensor = self.tensor()
+        return None if tensor is None else fingerprint(tensor)
+
+    def passes_since(self, passes):
+        """How many of so many passes have run since an optimizer held it."""
+        return passes - (self.held_since or 0)
 
     @property
     def has_moved(self):
@@ -82,5 +95,6 @@ class Holder:
         self.kind, self.place = kind, place
         self.made = made  # how many sites there were when it was met first
         self.name = ""
+        self.idle_steps = 0  # with a learning rate of 0
         self.lr = self.lr_at_first = None
         self.steps = 0

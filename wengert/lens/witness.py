@@ -5,28 +5,25 @@ program has ended, what never worked is a *finding*: a parameter that ought to l
 number that is none. A cut that costs no gradient is the program's own business.
 """
 
+import sys
 import weakref
 from bisect import bisect
 from collections import deque
 
 from wengert.autograd.graph import AccumulateGrad, grad_mode
 from wengert.kernels.shape import root_of
+from wengert.lens import source
+from wengert.lens.idle import IdleValues
+from wengert.lens.ledger import Ledger
 from wengert.lens.memory import leak_of, live_nodes, size_kept
 from wengert.lens.names import name_parameters, reachable
+from wengert.lens.oversights import Oversights
+from wengert.lens.reasons import Reason, at, shown
 from wengert.lens.recorder import INFINITY, Record, place_here, size_of
-from wengert.lens.sites import NOWHERE, kept_by, leaf_site, user_frames
+from wengert.lens.sites import NOWHERE, WINDOWS, kept_by, leaf_site, user_frames
 from wengert.lens.story import Holder, Story, fingerprint, is_sampled
-from wengert.lens.why import (
-    Reason,
-    ancestry,
-    at,
-    bad_gradient_reason,
-    fault_reason,
-    missing,
-    sent,
-    walk,
-    zero_reason,
-)
+from wengert.lens.values import bad_gradient_reason, fault_reason, zero_reason
+from wengert.lens.ways import ancestry, idle_term, missing, real, sent, walk
 from wengert.optim.optimizer import Optimizer
 from wengert.tensor import Tensor
 
@@ -50,6 +47,15 @@ class Witness(Record):
         self.callers = {}  # place of a backward call -> Calls
         self.holders = []  # what is known of each optimizer, gone or not
         self.holder_of = weakref.WeakKeyDictionary()
+        self.ledger = Ledger()
+        self.oversights = Oversights()
+        self.idle_values = IdleValues()
+        self.stale = {}  # id of the site of a value computed before a step and used after it -> (site, passes, leaves)
+        self.stepped_after = {}  # line of backward -> the place of the first step that ever followed it
+        self.files_seen = []  # files of the program that made optimizers
+        self.failed = deque(maxlen=8)  # findings of passes that ended with an error, which the program may catch
+        self.idle_terms = {}  # line of a cut -> (times, where the term is added, the cut, what it cut off)
+        self.in_closure = False  # an optimizer runs its closure: the passes are its own
         self.fault = None
         self.leaks = {}
         self.notes = []  # (reason, stories) of what is worth a word but no finding
@@ -77,6 +83,11 @@ class Witness(Record):
             found = self.stories[id(site)] = Story(site, tensor)
         return found
 
+    @property
+    def files(self):
+        """The files of the program that called backward."""
+        return list(dict.fromkeys(code.co_filename for code, _ in self.callers if code is not None))
+
     def holder(self, optimizer):
         """The `Holder` of an optimizer."""
         found = self.holder_of.get(optimizer)
@@ -100,11 +111,14 @@ class Witness(Record):
         holder = self.holder(optimizer)
         holder.lr_at_first = holder.lr_at_first or optimizer.param_groups[-1].get("lr")
         frames = user_frames(2)
-        for group in optimizer.param_groups:
+        self.files_seen = list(dict.fromkeys([*self.files_seen, *(frame.f_code.co_filename for frame in frames)]))
+        rates = {group.get("lr") for group in optimizer.param_groups}
+        for number, group in enumerate(optimizer.param_groups):
             for p in group["params"]:
                 if p._node is None or type(p._node) is AccumulateGrad:
                     story = self.story(p)
                     story.held = True
+                    story.group = holder, number, len(rates) > 1
                     story.holders[holder] = None
                     if story.held_since is None:
                         story.held_since = self.passes
@@ -120,8 +134,18 @@ class Witness(Record):
         if not over and wanted is None:
             self.note_inner(nodes)
         if over and self.calls.passes == 1 and self.now is not None:
-            self.end(nodes, wanted)
+            error = sys.exc_info()[1]  # on its way through the engine, to the program
+            if error is None:
+                self.end(nodes, wanted)
+            else:
+                self.note_failure(error)
         super().note_pass(nodes, wanted, over)
+
+    def note_failure(self, error):
+        """A pass ends with an error: say what is to say of it now, for nothing of it may be kept."""
+        from wengert.lens.errors import told_of_pass
+
+        self.failed += told_of_pass(self, error, user_frames(3)[::-1])
 
     def note_inner(self, nodes):
         """A pass inside of another, as reentrant checkpoints run them: the leaves that it reaches are reached."""
@@ -160,6 +184,9 @@ class Witness(Record):
         calls.count += 1
         order, leaves = walk(nodes)
         self.now = order, leaves, place
+        self.pass_place = place
+        if wanted is None:
+            self.ledger.look_before(self.known_of(leaves))
         self.last_walk = order, place
         self.pass_starts.append((self.count, place))
         fresh = False
@@ -169,6 +196,7 @@ class Witness(Record):
                 site = leaf_site(tensor)
                 fresh = fresh or site is None or id(site) not in self.stories
                 self.story(tensor)
+        self.idle_values.settle(self)
         sampled = is_sampled(self.passes) or is_sampled(calls.count)
         frames = user_frames(3) if sampled or (fresh and calls.count < 50) else ()
         if frames:
@@ -182,17 +210,22 @@ class Witness(Record):
                 self.fault = (self.divergence(reason) or reason, self.passes, "loss", place)
         if sampled:
             self.note_layout(order, leaves)
+            self.oversights.look_at(self.modules)
             self.question_unreached(nodes, leaves, wanted)
             if wanted is None:
+                self.note_idle_term(order, root)
+                if self.passes <= 6 and root is not None and len(self.pass_starts) > 1:
+                    self.idle_values.look(self, root, order, self.pass_starts[-2][0], place, self.files)
                 self.measure(order, calls, frames)
         self.look_for_secret_writes(order)
+        self.note_stale(order)
         calls.since = [calls.since[1], self.count]
 
     def divergence(self, reason):
         """The reason for a loss that overflowed because the parameters had grown and grown; None if they had not."""
         for story in self.stories.values():
             tensor, holder = story.tensor(), next(iter(story.holders), None)
-            if tensor is None or holder is None or not story.size_at_first:
+            if tensor is None or holder is None or not 0 < story.size_at_first < INFINITY or not holder.steps:
                 continue
             size = size_of(tensor._array)
             growth = (size / story.size_at_first) ** 0.5
@@ -280,24 +313,52 @@ class Witness(Record):
                 story.used_at = next((n.site_.place for n, _ in edges if n.site_ is not None), None)
             story.last_reached = self.passes
             known = [s for s in sizes if s is not None]
-            arrived = any(known) and (leaf.grad is None or leaf.grad._array.any())  # and did not cancel out
+            arrived = any(known) and (leaf.grad is None or size_of(leaf.grad))  # and did not cancel out
             story.last_got = self.passes if arrived else -1
             if leaf.grad is not None:
-                story.norm = size_of(leaf.grad._array) ** 0.5
+                story.norm = size_of(leaf.grad) ** 0.5
             if known and len(known) == len(sizes):
                 if all(s == 0 for s in known) or (leaf.hooks is not None and self.made_zero(leaf)):
                     story.zero += 1
                     if story.zero_reason is None or is_sampled(story.zero):
-                        story.zero_reason = zero_reason(leaf, order)
+                        story.zero_reason = self.number_behind(zero_reason(leaf, order))
                 elif not all(s < INFINITY for s in known):
                     story.faulty += 1
                     faulty = True
+        if wanted is None:
+            self.enter_gradients(leaves, place)
         if faulty and self.fault is None and self.bad_gradient is not None:
             self.fault = (bad_gradient_reason(self.bad_gradient[0]), self.passes, "gradient", None)
         self.forget_the_gone()
 
+    def known_of(self, leaves):
+        """(story, leaf) for those leaves that have a story."""
+        return [(story, leaf) for leaf in leaves if (story := self.stories.get(id(leaf.site_))) is not None]
+
+    def enter_gradients(self, leaves, place):
+        """Book what a pass brought: it waits for a step."""
+        known = self.known_of(leaves)
+        held = [story for story, _ in known if story.held]
+        aside = self.in_closure or any(not (story.held or story.is_parameter) for story, _ in known)
+        self.ledger.enter(place, held, aside)
+        if is_sampled(self.passes):
+            self.ledger.look_after(known)
+
+    def note_reset(self, owner):
+        super().note_reset(owner)
+        groups = owner.param_groups if isinstance(owner, Optimizer) else ({"params": owner.parameters()},)
+        known = [self.stories.get(id(leaf_site(p))) for group in groups for p in group["params"]]
+        self.ledger.settle([story for story in known if story is not None], False, self.resets[-1][0])
+
+    def number_behind(self, reason):
+        """The same reason, or, where it is a number of the program that is zero, what made it so."""
+        line = source.zero_by_division(user_frames(3)) if reason.by_number else None
+        if line is None:
+            return reason
+        return Reason("zero", f"{reason.tail}: to blame is the division of integers at {shown(*line)}", at=line, rank=3)
+
     def made_zero(self, leaf):
-        return leaf.hooks.tensor and leaf.grad is not None and not leaf.grad._array.any()
+        return leaf.hooks.tensor and leaf.grad is not None and not size_of(leaf.grad)
 
     def forget_the_gone(self):
         """Leaves that no longer exist are remembered by the line that made them only."""
@@ -328,6 +389,26 @@ class Witness(Record):
             if used and story.site in ancestry(cut.site):
                 return True
         return False
+
+    def note_idle_term(self, order, root):
+        """A term of the loss that no gradient goes through."""
+        found = idle_term(root, {node.site_ for node in order}) if root is not None and root.shape == () else None
+        if found is not None:
+            times = self.idle_terms.get(found[1].place.shown[:2], (0,))[0]
+            self.idle_terms[found[1].place.shown[:2]] = (times + 1, *found)
+
+    def note_stale(self, order):
+        """Values that were computed from parameters which have been updated since, and are used all the same."""
+        old = {node for node in order if node.site_ is not None and node.site_.visited}
+        if not old:
+            return
+        edges = (real(edge) for node in order if node not in old for edge in node.edges)
+        for entry in {edge for edge in edges if edge in old and type(edge) is not AccumulateGrad}:
+            site = entry.site_
+            below = [story for story, _ in self.known_of(walk([entry])[1])]
+            updated = [story for story in below if story.moved and story.last_step >= site.visited]
+            if updated:
+                self.stale.setdefault(id(site), (site, set(), updated))[1].add(self.passes)
 
     # --- writes behind the graph's back -----------------------------------------------------------------------------
 
@@ -363,8 +444,11 @@ class Witness(Record):
         super().before_step(optimizer, args, kwargs)
         holder = self.holder(optimizer)
         holder.steps = count = holder.steps + 1
-        closed = len(args) > 1 or kwargs.get("closure") is not None  # then the gradients are made inside of the step
+        if self.pass_place is not None:
+            self.stepped_after.setdefault(self.pass_place.shown[:2], self.steps[-1][0])
+        self.in_closure = closed = len(args) > 1 or kwargs.get("closure") is not None
         holder.lr = float(optimizer.param_groups[0].get("lr", 0))
+        holder.idle_steps += not any(group.get("lr", 1) for group in optimizer.param_groups)
         frames = user_frames(2) if is_sampled(count) else ()
         if frames:
             self.give_names(frames)
@@ -372,9 +456,11 @@ class Witness(Record):
                 if value is optimizer:
                     holder.name = holder.name or name
         self.previous_print = {}
+        stories = []
         for group in optimizer.param_groups:
             for p in group["params"]:
                 story = self.story(p)
+                stories.append(story)
                 story.held = True
                 story.steps += 1
                 if not story.moved:
@@ -383,13 +469,14 @@ class Witness(Record):
                 got = story.last_got > story.last_step
                 if closed:
                     self.previous_print[id(p)] = fingerprint(p)
-                elif grad is None or (got and not grad._array.any()):
+                elif grad is None or (got and not size_of(grad)):
                     story.empty_steps += 1
                     if got:
                         self.note_loss_of_gradient(story, grad)
                 elif is_sampled(count):
                     self.previous_print[id(p)] = fingerprint(p)
                 story.last_step = self.passes
+        self.ledger.settle(stories, True, self.steps[-1][0])
 
     def note_loss_of_gradient(self, story, grad):
         """A gradient had come, and at the step it is gone: who dropped it?"""
@@ -403,6 +490,7 @@ class Witness(Record):
 
     def after_step(self, optimizer, args, kwargs):
         super().after_step(optimizer, args, kwargs)
+        self.in_closure = False
         for group in optimizer.param_groups:
             for p in group["params"]:
                 before = self.previous_print.get(id(p))
@@ -414,7 +502,7 @@ class Witness(Record):
                         story.empty_steps += 1
                         if story.last_reached == self.passes:
                             self.note_loss_of_gradient(story, None)
-                    elif p.grad is not None and p.grad._array.any() and not group.get("lr", 1):
+                    elif p.grad is not None and size_of(p.grad) and not group.get("lr", 1):
                         story.unmoved += 1
 
     # --- memory -----------------------------------------------------------------------------------------------------
@@ -507,11 +595,6 @@ def layout(order, trained):
         if node in before or node in users:
             before.update(edge for edge in node.edges if edge is not None)
     return behind, before
-
-
-WINDOWS = frozenset(
-    {"select", "slice", "view", "as_strided", "transpose", "t", "unsqueeze", "squeeze", "expand", "permute"}
-)
 
 
 def name_of_root(nodes, frames):

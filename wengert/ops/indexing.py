@@ -896,6 +896,8 @@ def getitem(self, index):
                 return as_view_of(self, self._array[index])
             if kind is tuple and (key := numpy_key(index)) is not None:
                 return as_view_of(self, self._array[key])
+            if kind is tuple and (basic := entries(index, self._array.ndim)) is not None:
+                return as_view_of(self, with_steps(self._array, basic))
             if index is Ellipsis:
                 return as_view_of(self, self._array[...])
         except (IndexError, TypeError):
@@ -1071,9 +1073,9 @@ def setitem(self, index, value):
             from wengert import overrides
 
             return overrides.handle(Tensor.__setitem__, overridden, (self, index, value), {})
+    if self._node is None and self._base is None and not rare.active and assigned_plainly(self, index, value):
+        return None
     if not isinstance(value, Tensor):
-        if self._node is None and self._base is None and not rare.active and assigned_plainly(self, index, value):
-            return None
         value = wrap(number_for(self, value), self.dtype)
     if index is False:  # chooses nothing, and does not count as a write
         return None
@@ -1094,15 +1096,19 @@ def setitem(self, index, value):
 
 
 def assigned_plainly(self, index, value):
-    """Write an ordinary number where a basic index points, if that is all there is to it."""
+    """Write an ordinary number, or a tensor outside of the graph, where a basic index points, if that is all."""
     kind, target = type(index), self.dtype
-    if not target.takes_numbers or type(value) not in (int, float) or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
+    if type(value) is Tensor:
+        if value.dtype is not target or value._node is not None or self._tangent is not None:
+            return False
+        value = value._array
+    elif not target.takes_numbers or type(value) not in (int, float) or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
         return False
     if kind is tuple:
         index = numpy_key(index)
         if index is None:
             return False
-    elif kind is not int and not (kind is slice and step_is_plain(index)):
+    elif kind is not int and index is not Ellipsis and not (kind is slice and step_is_plain(index)):
         return False
     try:
         self._array[index] = value

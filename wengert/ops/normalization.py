@@ -142,9 +142,8 @@ def update(running, new, momentum):
     """Move a running average towards a new value."""
     if running is not None:
         array = running._array
-        moved = (1 - momentum) * array
-        moved += momentum * new.astype(array.dtype, copy=False)
-        array[...] = moved
+        array *= 1 - momentum
+        array += momentum * new.astype(array.dtype, copy=False)
         views.bump(running)
 
 

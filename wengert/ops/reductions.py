@@ -373,7 +373,8 @@ def norm_gradient(g, input, out, p, dim, keepdim):
         slope = sgn(input) * pow(abs_of(input), p - 1)
     else:
         slope = input * pow(abs_of(input), p - 2)
-    return slope * select(out == 0, 0, g / pow(out, p - 1))
+    safe = select(out == 0, 1, out)  # what is not chosen must stay finite: its own derivative is taken too
+    return slope * select(out == 0, 0, g / pow(safe, p - 1))
 
 
 @composite

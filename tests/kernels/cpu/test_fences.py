@@ -4,17 +4,25 @@ import numpy as np
 import pytest
 
 from tests.kernels.cpu.fences import Fenced, fence_results, protecting
-from wengert.kernels import cpu
+from wengert.dtypes import bfloat16, float16, float32
+from wengert.kernels import choices, cpu
+from wengert.kernels import losses as reference_losses
 from wengert.kernels.cpu import (
+    conversions,
     direct,
     gemm,
     indexing,
+    losses,
+    mersenne,
     normalization,
+    normals,
     pooling,
     recurrence,
     reductions,
     resampling,
+    scans,
     sorting,
+    squares,
     winograd,
 )
 from wengert.kernels.recurrence import CELLS, Walk
@@ -130,6 +138,177 @@ CASES = {
     **{f"best of {n}": (lambda x: sorting.topk(x, 3, 1, True), (normal(3, n),)) for n in (12, 33, 64)},
     **{f"rows of a table {case}": table(*case) for case in [(4, 1), (5, 17)]},
 }  # fmt: skip
+
+
+# --- every kernel of the table ----------------------------------------------------------------------------------------
+
+LENGTHS = (1, 17, 257)
+
+
+def over(name, *axes, **options):
+    """A reduction over each of some axes, of rows of several lengths."""
+    run = getattr(reductions, name)
+    return [(lambda x, axis=axis: run(x, axis, **options), (normal(20, n),)) for axis in axes for n in LENGTHS]
+
+
+def extremes(n):
+    x = normal(20, n)
+    return lambda g, x, out: reductions.equal_shares(g, x, out, 1, False), (normal(20), x, x.max(1))
+
+
+def whole_extremes(n):
+    x = normal(20, n)
+    return reductions.whole_extreme_gradient, (normal(1).reshape(()), x, x.max())
+
+
+def shifted(name, *rest):
+    """The derivative of a reduction over rows: (g, input, out, ...)."""
+    run = getattr(reductions, name)
+    return [(lambda g, x, out: run(g, x, out, *rest), (normal(20), normal(20, n), np.abs(normal(20)))) for n in LENGTHS]
+
+
+def norm_gradient(n):
+    run = reductions.norm_gradient.beside(None)
+    return lambda g, x, out: run(g, x, out, 2, 1, False), (normal(20), normal(20, n), np.abs(normal(20)) + 1)
+
+
+def batch(shape):
+    axes, channels = tuple(a for a in range(len(shape)) if a != 1), shape[1]
+    affine = [1, channels, *[1] * (len(shape) - 2)]
+
+    def run(g, x, weight, bias):
+        mean, variance = normalization.statistics(x, shape, axes)
+        rstd = 1 / np.sqrt(variance + np.float32(1e-5))
+        out = normalization.normalize(x, weight, bias, mean, rstd, shape, axes, affine)
+        needs = (True, True, True)
+        return out, *normalization.gradients(g, x, weight, mean, rstd, shape, axes, affine, False, 1e-5, needs)
+
+    return run, (normal(*shape), normal(*shape), normal(channels), normal(channels))
+
+
+def scores(rows, classes):
+    target = RNG.integers(0, classes, rows)
+
+    def run(x, target):
+        loss, kept = losses.cross_entropy(x, target)
+        return loss, losses.cross_entropy_gradient(np.float32(1), x, target, -100, "mean", kept)
+
+    return run, (normal(rows, classes), target)
+
+
+def slopes(n):
+    run = losses.slopes.beside(reference_losses.mse_gradient)
+    return lambda x, y: run(np.float32(1), x, y, "mean"), (normal(n), normal(n))
+
+
+def scanned(name, shape, axis):
+    run = scans.cumsum_gradient.beside(None) if name == "cumsum_gradient" else getattr(scans, name)
+    return lambda x: run(x, axis), (normal(*shape),)
+
+
+def added(rows, width):
+    index = np.array([rows - 1, 0, rows - 1], np.int64)
+
+    def run(table, index, values):
+        out = table.copy()
+        indexing.accumulate_rows(out, index, values)
+        return out
+
+    return run, (normal(rows, width), index, normal(3, width))
+
+
+def pooled_back(size):
+    x = normal(2, 3, size, size)
+    options = ((2, 2), (2, 2), (0, 0), (1, 1), (size // 2, size // 2))
+    values, positions = pooling.max_pool_with_indices(x, *options)
+    return lambda g, i: pooling.max_pool_backward(g, i, (size, size)), (values, positions)
+
+
+def weights_of_convolution(n, c, o, size):
+    x, g = normal(n, c, size, size), normal(n, o, size, size)
+    return lambda g, x: winograd.correlate_weight(g, x, (1, 1)), (g, x)
+
+
+def bits(count):
+    return RNG.integers(0, 1 << 32, count, dtype=np.uint32)
+
+
+def drawn(blocks):
+    def run(out):
+        engine = np.random.MT19937()
+        engine._legacy_seeding(3)
+        return mersenne.words(engine, out)
+
+    return run, (np.zeros(blocks * 624, np.uint32),)
+
+
+def normals_of(groups):
+    return lambda units: normals.box_muller_in_groups(units.copy()), (RNG.random(16 * groups, np.float32),)
+
+
+UNIFORM = [(lambda w: mersenne.bernoulli(w, 0.3), (bits(2 * n),)) for n in (1, 17, 200)]
+SCANS = [((5, 17), 0), ((5, 17), 1), ((2, 3, 520), 1), ((33,), 0)]
+TABLE = {
+    **{f"reductions:{name}": over(name, 0, 1, (0, 1))
+       for name in ("sum", "mean", "amax", "amin", "var", "std", "logsumexp")},
+    **{f"reductions:{name}": over(name, 0, 1) for name in ("softmax", "log_softmax")},
+    "reductions:max_all": [(reductions.max_all, (normal(20, n),)) for n in LENGTHS],
+    "reductions:min_all": [(reductions.min_all, (normal(20, n),)) for n in LENGTHS],
+    "reductions:vector_norm": [(lambda x, p=p: reductions.vector_norm(x, p, 1), (normal(20, n),))
+                               for p in (1, 2, np.inf) for n in LENGTHS],
+    "reductions:equal_shares": [*map(extremes, LENGTHS)],
+    "reductions:whole_extreme_gradient": [*map(whole_extremes, LENGTHS)],
+    "reductions:var_gradient": [(lambda g, x: reductions.var_gradient(g, x, 1, 0, False), (normal(20), normal(20, n)))
+                                for n in LENGTHS],
+    "reductions:std_gradient": shifted("std_gradient", 1, 0, False),
+    "reductions:norm_gradient": [*map(norm_gradient, LENGTHS)],
+    "reductions:logsumexp_gradient": shifted("logsumexp_gradient", 1, False),
+    **{f"reductions:{name}": [(lambda g, out, name=name: getattr(reductions, name)(g, out, 1), (normal(3, n),) * 2)
+                              for n in LENGTHS] for name in ("softmax_gradient", "log_softmax_gradient")},
+    "reductions:add_rows": [(reductions.add_rows, (normal(20, n),)) for n in LENGTHS],
+    **{f"scans:{name}": [scanned(name, *case) for case in SCANS] for name in ("cumsum", "cumprod", "cumsum_gradient")},
+    **{f"normalization:{name}": [batch((4, 3, 17)), batch((5, 17)), batch((2, 5, 3, 7))]
+       for name in ("statistics", "normalize", "gradients")},
+    "losses:cross_entropy": [scores(5, n) for n in (2, 17, 257)],
+    "losses:cross_entropy_gradient": [scores(17, n) for n in (3, 33)],
+    "losses:slopes": [*map(slopes, (1, 17, 257))],
+    "losses:combined": [(lambda x, y: losses.combined(reference_losses.squared_difference, x, y, "mean"),
+                         (normal(n), normal(n))) for n in (1, 17, 257)],
+    "indexing:accumulate_rows": [added(4, 8), added(5, 17), added(3, 33)],
+    "indexing:masked_fill": [(lambda x, m: indexing.masked_fill(x, m, np.float32(3)), (normal(n), normal(n) > 0))
+                             for n in LENGTHS],
+    "conversions:converted": [
+        (lambda x, to=to: conversions.converted.beside(None)(x, to, x.dtype, "C"), (normal(n).astype(given),))
+        for n in (17, 257) for given, to in ((np.float32, bfloat16), (np.float16, float32), (np.float64, float16))
+    ],
+    "pooling:max_pool_backward": [*map(pooled_back, (5, 16, 33))],
+    "convolution:Winograd.correlate_weight": [weights_of_convolution(*case) for case in [(1, 1, 1, 4), (2, 3, 17, 7)]],
+    "squares:running_squares": [(squares.running_squares, (normal(3, n),)) for n in (8, 24, 80)],
+    "mersenne:words": [*map(drawn, (1, 2))],
+    "mersenne:bernoulli": UNIFORM,
+    "mersenne:remainders": [(lambda w: mersenne.remainders(w, 7, -3), (bits(n),)) for n in (1, 17, 200)],
+    "mersenne:shuffled": [(mersenne.shuffled, (bits(n),)) for n in (1, 17, 200)],
+    "normals:box_muller_in_groups": [*map(normals_of, (1, 3, 600))],
+}  # fmt: skip
+CASES |= {f"{kernel} {k}": case for kernel, cases in TABLE.items() for k, case in enumerate(cases)}
+# Those of the table that the cases above run, by the beginnings of their names, and one that has nothing compiled.
+ELSEWHERE = {
+    "gemm:times": "product", "recurrence:forward": "LSTM", "recurrence:backward": "GRU",
+    "convolution:Winograd.correlate": "convolution", "convolution:Winograd.correlate_data": "convolution",
+    "convolution:Direct.correlate": "few channels", "convolution:Direct.correlate_weight": "few channels",
+    "pooling:max_pool_with_indices": "windows", "normalization:standardize": "layer norm",
+    "resampling:resample": "resizing", "resampling:resample_transpose": "resizing", "indexing:gather": "elements along",
+    "indexing:scatter": "elements along", "sorting:topk": "best of", "indexing:take_rows": "rows of a table",
+}  # fmt: skip
+BLAS = {"blas:times"}
+
+
+def test_every_kernel_of_the_table_has_a_case():
+    lines = [*choices.CHOICES.values(), *(line for offers in choices.OFFERS.values() for line in offers)]
+    kernels = {line.kernel.removeprefix("wengert.kernels.cpu.") for line in lines if line.engine == "llvm"}
+    assert kernels == TABLE.keys() | ELSEWHERE.keys() | BLAS
+    for beginning in ELSEWHERE.values():
+        assert any(name.startswith(beginning) for name in CASES)
 
 
 def flat(result):

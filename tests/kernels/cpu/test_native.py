@@ -88,6 +88,26 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch):
     assert "no home directory" in fast.report()
 
 
+NARROW = """
+import numpy as np
+from wengert.kernels import cpu
+from wengert.kernels.cpu import mathematics, native
+from wengert.kernels.cpu.pointwise import Kernel
+cpu.begin()
+assert native.target().vector_bytes == 16
+for dtype in (np.float16, np.float32, np.float64):
+    x, kernel = np.linspace(-3, 3, 1001).astype(dtype), Kernel("f", lambda x: np.exp(x) * x)
+    assert np.allclose(kernel(x), np.exp(x) * x, 1e-2 if dtype == np.float16 else 1e-6)
+    assert not kernel.refusals
+"""
+
+
+def test_narrower_vectors_may_be_wanted(tmp_path):
+    for _ in range(2):  # compiled, then from the cache
+        subprocess.run([sys.executable, "-c", NARROW], check=True, timeout=100,
+                       env={**os.environ, "WENGERT_CACHE": str(tmp_path), "WENGERT_VECTORS": "128"})  # fmt: skip
+
+
 def test_without_a_place_to_write_kernels_are_compiled_all_the_same(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
@@ -108,6 +128,13 @@ def test_the_number_of_threads_is_followed():
             assert (result == results[0]).all()
     finally:
         wengert.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("setting", "count"), [("3", 3), (" 3 ", 3), ("3,2", 3), ("0", 0), ("-4", 0), ("x", 0)])
+def test_the_environment_may_name_a_number_of_threads(setting, count, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", setting)
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert threads.available() == wengert.get_num_threads.available() == (count or processors)
 
 
 def test_several_threads_may_call_at_once():

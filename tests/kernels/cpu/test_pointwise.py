@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.kernels.cpu.fences import Fenced, protecting
 from wengert.kernels import cpu, pointwise
-from wengert.kernels.cpu import recorded
+from wengert.kernels.cpu import native, recorded
 from wengert.kernels.cpu.pointwise import Kernel
 
 cpu.begin()
@@ -140,6 +140,24 @@ def test_halves_are_rounded_once_to_nearest_even(dtype):
     finite = ~np.isnan(wanted.astype(np.float32))
     np.testing.assert_array_equal(got[finite].view(np.uint16), wanted[finite].view(np.uint16))
     assert np.isnan(got[~finite].astype(np.float32)).all()
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid:RuntimeWarning")
+def test_float16_on_a_processor_that_does_not_know_it(monkeypatch):
+    monkeypatch.setattr(native, "_target", native.target()._replace(triple="x86_64-linux", features="", processor=""))
+    kernel = Kernel("negative", np.negative)
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    wide = np.empty(halves.shape, np.float32)
+    assert kernel.into(wide, halves)
+    np.testing.assert_array_equal(wide, -halves.astype(np.float32))
+    between = wide[:-1] + (wide[1:] - wide[:-1]) / 2  # the ties
+    bits = np.random.default_rng(0).integers(0, 1 << 32, 100_000, dtype=np.uint32).view(np.float32)
+    for x in (wide, between, np.nextafter(between, np.float32(np.inf)), np.nextafter(between, -np.float32(np.inf)),
+              np.nextafter(wide, np.float32(np.inf)), bits, bits * np.float32(1e-20)):  # fmt: skip
+        found = np.empty(x.shape, np.float16)
+        assert kernel.into(found, x)
+        np.testing.assert_array_equal(found, (-x).astype(np.float16))
+    assert not kernel.refusals
 
 
 @pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16])

@@ -11,11 +11,11 @@ class LoRALinear(nn.Module):
         self.lin = lin
         for p in self.lin.parameters():
             p.requires_grad = False
-        self.A = nn.Parameter(torch.zeros(r, lin.in_features))
-        self.B = nn.Parameter(torch.zeros(lin.out_features, r))
+        self.A = nn.Parameter(torch.zeros(r, lin.in_features))  # culprit
+        self.B = nn.Parameter(torch.zeros(lin.out_features, r))  # culprit
 
     def forward(self, x):
-        return self.lin(x) + x @ self.A.t() @ self.B.t()  # culprit
+        return self.lin(x) + x @ self.A.t() @ self.B.t()
 
 
 net = LoRALinear(nn.Linear(5, 3))

@@ -8,11 +8,11 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.fc1 = nn.Linear(3, 8)
-        nn.init.constant_(self.fc1.bias, -100.0)
+        nn.init.constant_(self.fc1.bias, -100.0)  # culprit
         self.fc2 = nn.Linear(8, 1)
 
     def forward(self, x):
-        x = torch.relu(self.fc1(x))  # culprit
+        x = torch.relu(self.fc1(x))
         return self.fc2(x)
 
 

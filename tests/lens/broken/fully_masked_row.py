@@ -9,8 +9,8 @@ class Attention(nn.Module):
 
     def forward(self, x, mask):
         scores = self.q(x) @ self.k(x).transpose(-2, -1) / x.shape[-1] ** 0.5
-        scores = scores.masked_fill(mask[:, None, :] == 0, float("-inf"))
-        weights = torch.softmax(scores, dim=-1)  # culprit
+        scores = scores.masked_fill(mask[:, None, :] == 0, float("-inf"))  # culprit
+        weights = torch.softmax(scores, dim=-1)
         return weights @ self.v(x)
 
 

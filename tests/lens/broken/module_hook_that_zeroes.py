@@ -5,8 +5,8 @@ torch.manual_seed(0)
 net = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 1))
 
 
-def kill(module, gin, gout):  # culprit
-    return tuple(None if g is None else torch.zeros_like(g) for g in gin)
+def kill(module, gin, gout):
+    return tuple(None if g is None else torch.zeros_like(g) for g in gin)  # culprit
 
 
 net[1].register_full_backward_hook(kill)

@@ -11,7 +11,7 @@ class TwoHeads(nn.Module):
 
     def forward(self, x):
         h = torch.tanh(self.trunk(x))
-        return self.policy(h), self.value(h)  # culprit
+        return self.policy(h), self.value(h)
 
 
 torch.manual_seed(0)
@@ -20,7 +20,7 @@ optimizer = torch.optim.Adam(model.parameters())
 for _ in range(5):
     x, y = torch.randn(6, 5), torch.randint(0, 3, (6,))
     logits, value = model(x)
-    loss = nn.functional.cross_entropy(logits, y)
+    loss = nn.functional.cross_entropy(logits, y)  # culprit
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -10,6 +10,7 @@ import struct
 
 import numpy as np
 
+from wengert.kernels.cpu import native
 from wengert.kernels.cpu.expressions import BF16, BOOL, F16, F32, F64
 
 COMPUTE = {F32: "float", F64: "double", BOOL: "i1"} | {np.dtype(f"i{n}"): f"i{8 * n}" for n in (1, 2, 4, 8)}
@@ -124,6 +125,8 @@ class Body:
         """What memory holds as what is computed with."""
         if dtype == BOOL:
             return self.let(f"icmp ne {kind} {raw}, zeroinitializer")
+        if dtype == F16 and not native.target().converts_halves:
+            return self.of_half_bits(self.let(f"bitcast {kind} {raw} to {self.vector('i16')}"))
         if dtype == F16:
             return self.let(f"fpext {kind} {raw} to {self.vector('float')}")
         if dtype == BF16:
@@ -137,6 +140,8 @@ class Body:
         """The reverse of `widened`: 16-bit floats are rounded to nearest, ties to even."""
         if dtype == BOOL:
             return self.let(f"zext {self.vector('i1')} {value} to {self.vector('i8')}")
+        if dtype == F16 and not native.target().converts_halves:
+            return self.let(f"bitcast {self.vector('i16')} {self.half_bits(value)} to {self.vector('half')}")
         if dtype == F16:
             return self.let(f"fptrunc {self.vector('float')} {value} to {self.vector('half')}")
         if dtype == BF16:
@@ -149,6 +154,41 @@ class Body:
             chosen = self.let(f"select {self.vector('i1')} {nan}, {wide} {quiet}, {wide} {biased}")
             return self.let(f"trunc {wide} {self.let(f'lshr {wide} {chosen}, splat (i32 16)')} to {short}")
         return value
+
+    def whole(self, operation, a, b):
+        """An operation on 32-bit whole numbers, of which the second may be a Python number."""
+        b = b if isinstance(b, str) else f"splat (i32 {b})"
+        return self.let(f"{operation} {self.vector('i32')} {a}, {b}")
+
+    def of_half_bits(self, bits):
+        """float32 of the bits of float16: the exponent set right by a product, which is exact for subnormals, too."""
+        wide, single = self.vector("i32"), self.vector("float")
+        bits = self.let(f"zext {self.vector('i16')} {bits} to {wide}")
+        size = self.let(f"bitcast {wide} {self.whole('shl', self.whole('and', bits, 0x7FFF), 13)} to {single}")
+        scaled = self.let(f"fmul {single} {size}, splat (float {literal(2.0**112, F32)})")
+        found = self.let(f"bitcast {single} {scaled} to {wide}")
+        endless = self.whole("icmp uge", self.whole("and", bits, 0x7FFF), 0x7C00)
+        chosen = self.let(f"select {self.vector('i1')} {endless}, {wide} {self.whole('or', found, 0x7F800000)}, "
+                          f"{wide} {found}")  # fmt: skip
+        sign = self.whole("shl", self.whole("and", bits, 0x8000), 16)
+        return self.let(f"bitcast {wide} {self.whole('or', chosen, sign)} to {single}")
+
+    def half_bits(self, value):
+        """The bits of float16 nearest to float32, ties to even; what is subnormal is rounded by an addition of 1/2."""
+        wide, single, flags = self.vector("i32"), self.vector("float"), self.vector("i1")
+        choose = lambda condition, a, b: self.let(f"select {flags} {condition}, {wide} {a}, {wide} {b}")
+        bits = self.let(f"bitcast {single} {value} to {wide}")
+        size = self.whole("and", bits, 0x7FFFFFFF)
+        odd = self.whole("and", self.whole("lshr", size, 13), 1)
+        normal = self.whole("add", self.whole("add", size, 0xFFF - (112 << 23)), odd)
+        raised = self.let(f"fadd {single} {self.let(f'bitcast {wide} {size} to {single}')}, "
+                          f"splat (float {literal(0.5, F32)})")  # fmt: skip
+        small = self.whole("sub", self.let(f"bitcast {single} {raised} to {wide}"), 126 << 23)
+        found = choose(self.whole("icmp ult", size, 113 << 23), small, self.whole("lshr", normal, 13))
+        large = choose(self.whole("icmp ugt", size, 0x7F800000), "splat (i32 32256)", "splat (i32 31744)")
+        found = choose(self.whole("icmp uge", size, 143 << 23), large, found)
+        found = self.whole("or", found, self.whole("and", self.whole("lshr", bits, 16), 0x8000))
+        return self.let(f"trunc {wide} {found} to {self.vector('i16')}")
 
     def store(self, value, base, index, dtype, mask=None, stride=None, streamed=False):
         """Write a vector; where `streamed`, past the caches, to a place that is a multiple of its size."""

@@ -22,6 +22,7 @@ from wengert.kernels.cpu.products import ROWS, accumulate, panel_widths, transpo
 
 DEPTH = 512  # of a panel at a time
 BLOCK = 64  # rows of a task, at least, where that leaves enough tasks
+AHEAD = 16  # lines of a matrix that are fetched before they are copied: they lie in different pages
 FEWEST = 256  # results of a product; one row or column is a vector, for which BLAS needs no panel
 
 FIELDS = ("rows", "columns", "depth", "block", "row_tasks", "panels", "tasks", "group", "a_group", "a_batch", "a_row",
@@ -38,7 +39,9 @@ def pack_function(vectors, lanes):
         masks = [f.first(f.sub("%count", v * lanes)) for v in range(vectors)]
         with f.loop(0, "%depth") as k:
             line, there = f.at("%b", f.mul(k, "%b_depth")), f.at("%panel", f.mul(k, width))
+            ahead = f.at(line, f.mul("%b_depth", AHEAD))
             for v, mask in enumerate(masks):
+                f.prefetch(f.at(ahead, v * lanes))
                 f.store(f.load_some(f.at(line, v * lanes), mask), f.at(there, v * lanes))
 
     def by_columns():
@@ -119,7 +122,9 @@ def block_function(vectors, lanes):
                 number = f.minimum(f.sub(rows, row), lanes)
                 mask, source = f.first(number), f.at(here, row)
                 with f.loop(0, part) as j:
-                    f.store(f.load_some(f.at(source, f.mul(j, a_depth)), mask), f.at(strip, f.mul(j, lanes)))
+                    line = f.at(source, f.mul(j, a_depth))
+                    f.prefetch(f.at(line, f.mul(a_depth, AHEAD)))
+                    f.store(f.load_some(line, mask), f.at(strip, f.mul(j, lanes)))
                 multiplied(strip, 1, lanes, row, number)
 
         f.where(in_columns, by_strips, lambda: multiplied(here, a_row, a_depth, 0, rows))

@@ -55,9 +55,22 @@ class Target(NamedTuple):
     vector_bytes: int
 
     @property
+    def converts_halves(self):
+        """Whether the processor itself knows float16; where it doesn't, LLVM calls what the C library may lack."""
+        return not self.triple.startswith("x86_64") or "+f16c" in self.features or self.processor == NARROWER[32]
+
+    @property
     def identity(self):
         """What a kernel depends on besides its text."""
         return "\n".join((self.llvm, self.triple, self.processor, self.features, VERSION))
+
+
+NARROWER = {16: "x86-64", 32: "x86-64-v3"}  # of the kinds of x86-64 processors, those whose vectors have so many bytes
+
+
+def widest():
+    """The widest vectors that are wanted, in bytes: WENGERT_VECTORS, in bits, for the results of another processor."""
+    return max(16, int(os.environ.get("WENGERT_VECTORS", "512")) // 8)
 
 
 VERSION = "3"  # of what surrounds a kernel: the runtime and the way that it is compiled
@@ -87,7 +100,7 @@ def machine_key():
             described = [line for line in iter(file.readline, "\n") if line.startswith(DESCRIBING)]
     except OSError:
         return None
-    parts = (metadata.version("llvmlite"), platform.machine(), VERSION, *described)
+    parts = (metadata.version("llvmlite"), platform.machine(), VERSION, str(widest()), *described)
     return f"{hashlib.sha256(''.join(parts).encode()).hexdigest()[:40]}.machine"
 
 
@@ -113,8 +126,12 @@ class Compiler:
         features = llvm.get_host_cpu_features()
         has = {name for name, present in features.items() if present}
         vector_bytes = 64 if "avx512f" in has else 32 if "avx2" in has else 16
-        self.target = Target(str(llvm.llvm_version_info), llvm.get_process_triple(), llvm.get_host_cpu_name(),
-                             features.flatten(), vector_bytes)  # fmt: skip
+        triple, processor, features = llvm.get_process_triple(), llvm.get_host_cpu_name(), features.flatten()
+        if widest() < vector_bytes:
+            vector_bytes = widest()
+            if triple.startswith("x86_64"):
+                processor, features = NARROWER[vector_bytes], ""
+        self.target = Target(str(llvm.llvm_version_info), triple, processor, features, vector_bytes)
         key = machine_key()
         if key:
             write(key, json.dumps(self.target).encode())

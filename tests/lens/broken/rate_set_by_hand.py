@@ -1,0 +1,13 @@
+import torch
+import torch.nn as nn
+
+torch.manual_seed(0)
+net = nn.Linear(4, 1)
+opt = torch.optim.SGD(net.parameters(), lr=0.1)
+for epoch in range(8):
+    for group in opt.param_groups:
+        group["lr"] = 0.1 * (epoch // 10)  # culprit
+    loss = (net(torch.randn(8, 4)) - 1).pow(2).mean()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
