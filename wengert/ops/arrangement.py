@@ -36,8 +36,6 @@ from wengert.tensor import Tensor, wrap
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     """Matrices whose diagonals are the last dimension of `input`, elsewhere 0."""
     ndim = input.ndim + 1
-    if not input.ndim:
-        raise RuntimeError("Matrix diagonal needs at least one dimension of input")
     first, second = axis_of(dim1, ndim), axis_of(dim2, ndim)
     if first == second:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
@@ -352,6 +350,8 @@ def rising_rows(n, r, repeats):
 def triangle(name, within):
     def function(row, col, offset=0, *, dtype=dtypes.int64, device=None, layout=None, pin_memory=False):
         check_device(device)
+        if dtype.category > dtypes.INTEGER:
+            raise NotImplementedError(f"\"{name}\" not implemented for '{dtypes.SCALAR_NAMES[dtype]}'")
         for value, what in ((row, "row"), (col, "col")):
             if value < 0:
                 raise RuntimeError(f"{what} must be non-negative, got{value}")
@@ -371,7 +371,7 @@ triu_indices = triangle("triu_indices", np.less_equal)
 def unravel_index(indices, shape):
     """Positions in a flat array as a tuple of coordinates in an array of `shape`."""
     if indices.dtype.category not in (0, 1) or indices.dtype is dtypes.bool_:
-        raise ValueError(f"unravel_index() expected 'indices' to be integer dtype, but got {indices.dtype}")
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
     shape = [shape] if isinstance(shape, int) else [index_of(n) for n in shape]
     if any(n < 0 for n in shape):
         raise ValueError(f"unravel_index() 'shape' cannot have negative values, but got {tuple(shape)}")

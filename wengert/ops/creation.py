@@ -313,6 +313,10 @@ def inclusive_range(start=0, end=None, step=1, *, out=None, dtype=None, layout=N
     if end is None:
         start, end = 0, start
     dtype = dtype or (dtypes.default.dtype if out is None else out.dtype)
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (step > 0) != (end >= start) and end != start:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     count = int((end - start) / step + 1)
     array = (start + np.arange(count, dtype=np.float64) * step).astype(dtype.numpy)
     return finish(array, dtype, requires_grad, device, layout, False, out, "range")
@@ -417,6 +421,10 @@ def empty_strided(size, stride, *, dtype=None, layout=None, device=None, require
     """A tensor of this shape and these strides (in elements), unfilled."""
     dtype = dtype or dtypes.default.dtype
     size, stride = tuple(size), tuple(stride)
+    if len(size) != len(stride):
+        raise RuntimeError(
+            f"dimensionality of sizes ({len(size)}) must match dimensionality of strides ({len(stride)})"
+        )
     extent = sum((n - 1) * s for n, s in zip(size, stride, strict=True)) + 1 if 0 not in size else 0
     memory = np.empty(max(extent, 0), dtype.numpy)
     array = shape_kernels.strided_window(memory, size, tuple(s * dtype.itemsize for s in stride))

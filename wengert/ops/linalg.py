@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from wengert.dtypes import FROM_NUMPY, promote_types
 from wengert.errors import type_name
 from wengert.kernels import matmul as kernels
 from wengert.ops import halves
@@ -174,7 +175,7 @@ def _addr(input, vec1, vec2, beta, alpha):
     if alpha != 1:
         vec1 = vec1 * vec1.dtype.type(alpha)
     product = kernels.outer(vec1, vec2)
-    common = np.promote_types(input.dtype, product.dtype)
+    common = promote_types(FROM_NUMPY[input.dtype], FROM_NUMPY[product.dtype]).numpy
     input, product = input.astype(common, copy=False), product.astype(common, copy=False)
     return _added(input, product, input.dtype.type(beta) if input.dtype.kind in "fcV" else beta, 1)
 
