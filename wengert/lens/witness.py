@@ -411,6 +411,8 @@ class Witness(Record):
             updated = [story for story in below if story.moved and story.last_step >= site.visited]
             if updated:
                 self.stale.setdefault(id(site), (site, set(), updated))[1].add(self.passes)
+                if len(self.stale) > 64:  # what is carried from step to step is another value each time
+                    del self.stale[next(iter(self.stale))]
 
     # --- writes behind the graph's back -----------------------------------------------------------------------------
 
