@@ -1,6 +1,5 @@
 """Process-wide settings and small questions: default dtype and device, threads, determinism, tests of type."""
 
-import os
 import sys
 import warnings
 
@@ -194,10 +193,9 @@ def get_num_threads():
 
 
 def _available():
-    try:
-        return int(os.environ["OMP_NUM_THREADS"])
-    except (KeyError, ValueError):
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    from wengert.kernels.cpu.threads import available
+
+    return available()
 
 
 get_num_threads.available = _available

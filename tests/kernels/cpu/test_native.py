@@ -130,6 +130,13 @@ def test_the_number_of_threads_is_followed():
         wengert.set_num_threads(before)
 
 
+@pytest.mark.parametrize(("setting", "count"), [("3", 3), (" 3 ", 3), ("3,2", 3), ("0", 0), ("-4", 0), ("x", 0)])
+def test_the_environment_may_name_a_number_of_threads(setting, count, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", setting)
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert threads.available() == wengert.get_num_threads.available() == (count or processors)
+
+
 def test_several_threads_may_call_at_once():
     kernel = Kernel("f", lambda x: np.exp(x) * x)
     x = np.linspace(-3, 3, 300_001, dtype=np.float32)

@@ -18,12 +18,13 @@ _limit = 0  # what the runtime was told
 
 
 def available():
-    """How many threads are to be used unless the program says otherwise."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        return max(1, int(os.environ["OMP_NUM_THREADS"].split(",")[0]))
-    except (KeyError, ValueError):
-        return allowed
+    """How many threads are to be used unless the program says otherwise: OMP_NUM_THREADS, if that is a number of any,
+    else the processors on which this process may run.
+    """
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if first.isdecimal() and int(first):
+        return int(first)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def number():
