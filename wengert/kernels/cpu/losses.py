@@ -55,7 +55,7 @@ class slopes:
             if reduction == "mean":
                 count = max(prod(np.broadcast_shapes(input.shape, target.shape)), 1)
                 g = np.asarray(g, F64 if input.dtype == F64 else F32) / count  # 16 bits hold neither
-            return kernel(np.asarray(g), input, target, *numbers)
+            return kernel(np.asarray(g), np.asarray(input), np.asarray(target), *numbers)
 
         return run
 
