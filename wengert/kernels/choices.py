@@ -90,6 +90,7 @@ OFFERS = {
     "matmul.of_halves": (Choice(1_000_000, "onednn", "wengert.kernels.cpu.onednn:times"),),
     "pooling.max_pool_with_indices": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.pooling:max_pool_with_indices"),),
     "pooling.max_pool_backward": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.pooling:max_pool_backward"),),
+    "copies.fill": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.copying:fill"),),
     "indexing.gather": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:gather"),),
     "indexing.scatter": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:scatter"),),
     "losses.combined": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.losses:combined"),),

@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_anywhere
 
+from wengert.kernels.copies import joined, reshaped, rolled
 from wengert.kernels.indexing import put_along_
 from wengert.kernels.reductions import axes_of, axis_of
 
@@ -114,7 +115,7 @@ def contiguous_strides(shape, itemsize):
 
 def reshape_to(input, shape):
     """The same elements in another shape, copied only if need be."""
-    return input.reshape(shape)
+    return reshaped(input, shape)
 
 
 def expand(input, size):
@@ -391,14 +392,16 @@ def roll(input, shifts, dims=None):
             if len(shifts) != 1:
                 raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:0")
             shifts = shifts[0]
-        return np.roll(input.reshape(-1), shifts).reshape(input.shape)
+        return rolled(input.reshape(-1), shifts, 0).reshape(input.shape)
     shifts = (shifts,) if not isinstance(shifts, (tuple, list)) else tuple(shifts)
     dims = (dims,) if not isinstance(dims, (tuple, list)) else tuple(dims)
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     if not input.size:  # PyTorch looks at no dimension of a tensor without elements
         return input.copy()
-    return np.roll(input, shifts, tuple(axis_of(d, input.ndim) for d in dims))
+    for shift, axis in zip(shifts, [axis_of(d, input.ndim) for d in dims], strict=True):
+        input = rolled(input, shift, axis)
+    return input
 
 
 def repeat(input, repeats):
@@ -454,8 +457,7 @@ def cat(tensors, dim=0):
     first = tensors[0]
     if 0 < first.ndim < 4 and first.size and -first.ndim <= dim < first.ndim:
         try:
-            joined = np.concatenate(tensors, dim)
-            return joined if joined.flags.c_contiguous else np.ascontiguousarray(joined)
+            return joined(tensors, dim)
         except ValueError:
             pass  # shapes that don't fit, explained below, or arrays to be left out
     some = [a for a in tensors if a.shape != (0,)]
@@ -481,9 +483,8 @@ def cat(tensors, dim=0):
                 )
     last = (0, *range(2, ndim), 1)
     if ndim in (4, 5) and all(lies(array, last) for array in some):  # images stored channel by channel stay so
-        joined = np.concatenate([array.transpose(last) for array in some], axis=last.index(axis))
-        return joined.transpose(np.argsort(last))
-    return np.ascontiguousarray(np.concatenate(some, axis=axis))
+        return joined([array.transpose(last) for array in some], last.index(axis)).transpose(np.argsort(last))
+    return joined(some, axis)
 
 
 def lies(array, order):
@@ -503,11 +504,9 @@ def stack(tensors, dim=0):
         )
     axis = axis_of(dim, len(shape) + 1)
     if not axis and shape:  # one after the other in memory
-        joined = np.concatenate(tensors)
-        return np.ascontiguousarray(joined).reshape(len(tensors), *shape)
+        return joined(tensors, 0).reshape(len(tensors), *shape)
     within = (slice(None),) * axis + (None,)
-    joined = np.concatenate([array[within] for array in tensors], axis)
-    return joined if joined.flags.c_contiguous else np.ascontiguousarray(joined)
+    return joined([array[within] for array in tensors], axis)
 
 
 def put_along(input, indices, shape, dim):

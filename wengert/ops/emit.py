@@ -790,7 +790,7 @@ def node_functions(op, scalars, arithmetic, full):
         namespace[f"f{number}"] = on_arrays = rebound(formula)
         namespace[f"F{number}"] = formula
         found = None if arithmetic else large_formula(op, name, formula, on_arrays)
-        if found is not None and (op.promote or tracked):
+        if found is not None:
             large[number], namespace[f"L{number}"] = found
     source = apply_source(op, saved, tracked, is_complex, arrays=True, large=large, half=arithmetic == "half")
     lines = ["def apply(self, g, keep):", *source]

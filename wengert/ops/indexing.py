@@ -896,6 +896,8 @@ def getitem(self, index):
                 return as_view_of(self, self._array[index])
             if kind is tuple and (key := numpy_key(index)) is not None:
                 return as_view_of(self, self._array[key])
+            if kind is tuple and (basic := entries(index, self._array.ndim)) is not None:
+                return as_view_of(self, with_steps(self._array, basic))
             if index is Ellipsis:
                 return as_view_of(self, self._array[...])
         except (IndexError, TypeError):

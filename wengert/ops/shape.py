@@ -16,6 +16,7 @@ from wengert.dtypes import dtype as dtype_class
 from wengert.interop import warn_once
 from wengert.kernels import shape as kernels
 from wengert.kernels import sums
+from wengert.kernels.copies import in_rows, joined
 from wengert.kernels.indexing import along
 from wengert.kernels.reductions import axis_of
 from wengert.ops import declare
@@ -259,7 +260,7 @@ def reshape(input, *shape, **named):
     size = kernels.resolve_shape(size, array.size)
     if kernels.view_strides(array, size) is not None:
         return view_op.function(input, size)
-    return unsafe_view.function(clone_of.function(input), size)
+    return unsafe_view.function(clone_in.function(input, "contiguous_format"), size)
 
 
 def expand(self, *size):
@@ -410,7 +411,7 @@ def clone(input, *, memory_format=None):
 
 def _laid_out(input, layout):
     if layout == "contiguous_format":
-        return input.copy(order="C")
+        return in_rows(input)
     ndim = 4 if layout == "channels_last" else 5
     if input.ndim != ndim:
         raise RuntimeError(f"required rank {ndim} tensor to use {layout} format")
@@ -613,7 +614,7 @@ class SplitBackward0(_Pieces):
     __slots__ = ()
 
     def joined(self, pieces, arrays):
-        return np.concatenate(pieces, self.dim) if arrays else cat(pieces, self.dim)
+        return joined(pieces, self.dim) if arrays else cat(pieces, self.dim)
 
 
 class SplitWithSizesBackward0(SplitBackward0):
@@ -624,7 +625,7 @@ class UnbindBackward0(_Pieces):
     __slots__ = ()
 
     def joined(self, pieces, arrays):
-        return np.stack(pieces, self.dim) if arrays else stack(pieces, self.dim)
+        return kernels.stack(pieces, self.dim) if arrays else stack(pieces, self.dim)
 
 
 def pieces_of(tensor, cut, dim, node_class):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import wengert
 from wengert.kernels import cpu
 from wengert.kernels import reductions as reference
 from wengert.kernels.cpu import scans
@@ -51,3 +52,13 @@ def test_gradient_runs_from_the_end(dim, expanded):
     assert found.flags.c_contiguous
     wanted = np.flip(np.cumsum(np.flip(g, dim), dim, dtype=np.float64), dim)
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_tensors_gradient_is_scanned(monkeypatch):
+    x = wengert.randn(40, 1000, requires_grad=True)
+    called = []
+    scan = scans.scan
+    monkeypatch.setattr(scans, "scan", lambda *args, **options: called.append(options) or scan(*args, **options))
+    x.cumsum(1).sum().backward()
+    assert {"backward": True} in called
+    np.testing.assert_allclose(x.grad[0].numpy(), np.arange(1000, 0, -1))

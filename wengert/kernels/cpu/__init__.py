@@ -16,6 +16,7 @@
     columns       reductions along other dimensions
     scans         running sums and products
     updates       formulas that write in place: optimisers' steps
+    copying       copies between places of any strides
     function      functions in LLVM's language, written instruction by instruction
     products      small products of matrices, as parts of those
     gemm          large products in single precision

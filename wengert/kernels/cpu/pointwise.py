@@ -108,7 +108,9 @@ def loop_text(arguments, dtypes, ways, trees, outputs, out_ways, streamed=False)
 
 
 def task_text(total, ways):
-    """One task: its rows, and in each its part."""
+    """One task: its rows, and in each its part. Where a row lies is worked out from its number for the first, and
+    whenever the last of the outer dimensions begins again; in between all arrays move on by a stride.
+    """
     lines = ["define internal void @task(ptr %job, i64 %index) {", "entry:", "  %layout = load ptr, ptr %job"]
     add = lines.append
 
@@ -128,15 +130,27 @@ def task_text(total, ways):
         "  %row_end = call i64 @llvm.smin.i64(i64 %row1, i64 %rows)",
         "  %lo = mul i64 %part, %inner_each", "  %hi0 = add i64 %lo, %inner_each",
         "  %hi = call i64 @llvm.smin.i64(i64 %hi0, i64 %inner)",
+        "  %last = sub i64 %ndim, 1", "  %any = icmp sgt i64 %ndim, 0",
+        f"  %turn_at = add i64 %last, {HEADER}", "  %turn_p = getelementptr i64, ptr %layout, i64 %turn_at",
+        "  %turn0 = load i64, ptr %turn_p", "  %turn = select i1 %any, i64 %turn0, i64 1",
+    ]  # fmt: skip
+    for k in range(total):
+        lines += [
+            f"  %move_at{k} = add i64 %last, {HEADER + DEPTH + k * DEPTH}",
+            f"  %move_p{k} = getelementptr i64, ptr %layout, i64 %move_at{k}", f"  %move{k} = load i64, ptr %move_p{k}",
+        ]  # fmt: skip
+    lines += [
         "  br label %row_test", "row_test:", "  %row = phi i64 [ %row0, %entry ], [ %row_next, %run ]",
         "  %more = icmp slt i64 %row, %row_end", "  br i1 %more, label %start, label %end",
-        "start:", "  %last = sub i64 %ndim, 1", "  br label %dim_test",
+        "start:", "  %passed = urem i64 %row, %turn", "  %to_turn = sub i64 %turn, %passed",
+        "  %turns_at = add i64 %row, %to_turn",
+        "  %stop = call i64 @llvm.smin.i64(i64 %turns_at, i64 %row_end)", "  br label %dim_test",
         "dim_test:", "  %dim = phi i64 [ %last, %start ], [ %dim_next, %dim_step ]",
         "  %left = phi i64 [ %row, %start ], [ %quotient, %dim_step ]",
     ]  # fmt: skip
     lines += [f"  %b{k} = phi ptr [ %d{k}, %start ], [ %c{k}, %dim_step ]" for k in range(total)]
     lines += [
-        "  %is_dim = icmp sge i64 %dim, 0", "  br i1 %is_dim, label %dim_step, label %run", "dim_step:",
+        "  %is_dim = icmp sge i64 %dim, 0", "  br i1 %is_dim, label %dim_step, label %begin", "dim_step:",
         f"  %extent_at = add i64 %dim, {HEADER}", "  %extent_p = getelementptr i64, ptr %layout, i64 %extent_at",
         "  %extent = load i64, ptr %extent_p", "  %place = urem i64 %left, %extent",
         "  %quotient = udiv i64 %left, %extent",
@@ -147,12 +161,16 @@ def task_text(total, ways):
             f"  %sp{k} = getelementptr i64, ptr %layout, i64 %at{k}", f"  %st{k} = load i64, ptr %sp{k}",
             f"  %o{k} = mul i64 %place, %st{k}", f"  %c{k} = getelementptr i8, ptr %b{k}, i64 %o{k}",
         ]  # fmt: skip
-    pointers = ", ".join(f"ptr %b{k}" for k in range(total))
+    pointers = ", ".join(f"ptr %x{k}" for k in range(total))
     strides = ", ".join(f"i64 %s{k}" for k in range(total))
+    lines += ["  %dim_next = sub i64 %dim, 1", "  br label %dim_test", "begin:", "  br label %run", "run:",
+              "  %this = phi i64 [ %row, %begin ], [ %row_next, %run ]"]  # fmt: skip
+    lines += [f"  %x{k} = phi ptr [ %b{k}, %begin ], [ %y{k}, %run ]" for k in range(total)]
+    lines.append(f"  call void @inner(i64 %lo, i64 %hi, {pointers}, {strides})")
+    lines += [f"  %y{k} = getelementptr i8, ptr %x{k}, i64 %move{k}" for k in range(total)]
     lines += [
-        "  %dim_next = sub i64 %dim, 1", "  br label %dim_test", "run:",
-        f"  call void @inner(i64 %lo, i64 %hi, {pointers}, {strides})",
-        "  %row_next = add i64 %row, 1", "  br label %row_test", "end:", "  ret void", "}",
+        "  %row_next = add i64 %this, 1", "  %same = icmp slt i64 %row_next, %stop",
+        "  br i1 %same, label %run, label %row_test", "end:", "  ret void", "}",
     ]  # fmt: skip
     return lines
 
@@ -251,10 +269,11 @@ class Kernel:
         reference: the function on NumPy arrays that decides what the result is.
         formula: the function to record on symbols; the reference itself unless given.
         stepwise: whether the reference rounds 16-bit floats after each step; a formula of several is left to it then.
+        identity: whether the formula may be no more than its argument.
     """
 
-    def __init__(self, name, reference, formula=None, stepwise=False):
-        self.name, self.reference, self.stepwise = name, reference, stepwise
+    def __init__(self, name, reference, formula=None, stepwise=False, identity=False):
+        self.name, self.reference, self.stepwise, self.identity = name, reference, stepwise, identity
         self.formula = formula or reference
         self.plans = {}
         self.loops = {}
@@ -380,7 +399,7 @@ class Kernel:
             raise
         except Exception as error:  # whatever a formula does with what isn't an array
             raise Unrecordable(f"{type(error).__name__}: {error}") from None
-        if not isinstance(tree, Symbol) or tree.op in ("argument", "constant"):
+        if not isinstance(tree, Symbol) or (tree.op in ("argument", "constant") and not self.identity):
             raise Unrecordable("nothing to compute")
         if self.stepwise and not is_one_step(tree) and any(args[k].dtype in HALVES for k in takes):
             raise Unrecordable("16-bit floats, which are rounded after each step")
