@@ -3,6 +3,7 @@
 from wengert.lens import recorder
 from wengert.lens.names import name_of, shape_of
 from wengert.lens.sites import leaf_site, short, user_frames
+from wengert.lens.sizes import size_of
 from wengert.lens.ways import ancestry, walk
 from wengert.lens.why import reason_for
 
@@ -12,7 +13,7 @@ HEADINGS = ("parameter", "shape", "used", "reached", "gradient", "optimizer", "w
 class Row:
     """One parameter: its name and shape; whether it was used, reached, held (None: not known); its gradient's norm.
 
-    Where something is wrong, `reason` says what (see `why.Reason`), and `where` is the line to blame.
+    Where something is wrong, `reason` says what (see `reasons.Reason`), and `where` is the line to blame.
     """
 
     def __init__(self, name, shape, used, reached, norm, held, reason=None, where=None):
@@ -99,7 +100,7 @@ def check(model, loss, optimizer=None):
         reached = parameter._node in leaves
         used = reached or (site in behind if record is not None else None)
         grad = parameter._node.grad if parameter._node is not None else None
-        norm = None if grad is None else recorder.size_of(grad) ** 0.5
+        norm = None if grad is None else size_of(grad) ** 0.5
         held = held_by(parameter, optimizer, record)
         reason = reason_for(parameter, loss, record, optimizer)
         row = Row(name, shape_of(parameter), used, reached, norm, held)

@@ -6,10 +6,10 @@ import linecache
 import traceback
 
 from wengert.autograd.graph import AccumulateGrad, Node
-from wengert.lens import source
+from wengert.lens import idioms, source
 from wengert.lens.names import locals_of, name_parameters, reachable
+from wengert.lens.places import is_nobodys, is_ours
 from wengert.lens.reasons import Reason, at, near, shown
-from wengert.lens.recorder import is_nobodys, is_ours
 from wengert.lens.sites import Leaf, Place, leaf_site, source_line
 from wengert.lens.verdict import Finding
 from wengert.lens.ways import ancestry, missing, no_grad_asked, of_cut, real
@@ -206,7 +206,7 @@ def of_crossing(witness, own, sentence, entry, old, started, other):
             f"the value enters its loss, at {at(first.place)}."
         )
         return sentence, first.file, first.line
-    keeper = source.cache_around(old.file, old.line) or kept_in(witness, own, old, other)
+    keeper = idioms.cache_around(old.file, old.line) or kept_in(witness, own, old, other)
     if keeper is not None:
         sentence += f". {near(old)} is kept from an earlier step by {shown(*keeper)}, and enters at {at(entry.place)}."
         return sentence, *keeper
@@ -216,7 +216,7 @@ def of_crossing(witness, own, sentence, entry, old, started, other):
             "compute it anew for every pass."
         )
         return sentence, old.file, old.line
-    where = source.carrier_of(entry.file, entry.line, entry.module.split("."), witness.files)
+    where = idioms.carrier_of(entry.file, entry.line, entry.module.split("."), witness.files)
     sentence += (
         f". The old graph enters the new one at {at(entry.place)}"
         + (f", brought by {shown(*where)}" if where != (entry.file, entry.line) else "")
@@ -240,7 +240,7 @@ def kept_in(witness, own, old, other):
                 return filename, line
         inner = "." in base and tensor._node is not None and type(tensor._node) is not AccumulateGrad
         if inner and tensor._origin is not None and old in ancestry(tensor._origin):
-            return source.attribute_kept(witness.files, base.rpartition(".")[2])
+            return idioms.attribute_kept(witness.files, base.rpartition(".")[2])
     return None
 
 
@@ -409,7 +409,7 @@ def number_without_backward(witness, error, own):
     if not isinstance(error, AttributeError) or "has no attribute 'backward'" not in str(error):
         return None
     where = place_of(error, own)
-    line = source.number_made(*where)
+    line = idioms.number_made(*where)
     if line is None:
         return None
     sentence = f"{shown(*where)} calls backward on a number: {shown(*line)} makes it one, outside of the graph."

@@ -6,7 +6,7 @@ when the next pass begins, though a step has used it, is added to and used again
 
 from collections import Counter
 
-from wengert.lens.recorder import size_of
+from wengert.lens.sizes import size_of
 
 MOST_OPEN = 512  # passes of which it is not known yet what became of them
 LOOKED_AT = 8  # leaves of a pass whose gradients are looked at

@@ -7,7 +7,7 @@ import difflib
 import re
 from itertools import pairwise
 
-from wengert.lens import source
+from wengert.lens import idioms, source
 from wengert.lens.reasons import shown
 from wengert.lens.sites import source_line
 from wengert.lens.story import fingerprint
@@ -99,7 +99,7 @@ class Oversights:
             if times < 2:
                 continue
             filename = kind.forward.__code__.co_filename
-            given = source.buffer_given if buffer else source.assignment_in_class
+            given = idioms.buffer_given if buffer else source.assignment_in_class
             place = given(filename, kind.__name__, key)
             text = "" if place is None else source_line(*place)
             made = (GIVEN if buffer else MADE).search(text)

@@ -156,7 +156,7 @@ class Part:
     __slots__ = ("whole", "below", "sealed", "_module")
 
     def __init__(self, whole, below, module):
-        from wengert.lens.recorder import is_sealed
+        from wengert.lens.places import is_sealed
 
         self.whole, self.below, self._module = whole, below, weakref.ref(module)
         self.sealed = "forward" not in module.__dict__ and is_sealed(type(module))
@@ -284,7 +284,7 @@ class Cut:
 
 def user_frames(skip=1):
     """The program's own Python frames, innermost first."""
-    from wengert.lens.recorder import is_ours
+    from wengert.lens.places import is_ours
 
     frame = sys._getframe(skip)
     found = []

@@ -3,7 +3,7 @@
 import weakref
 
 from wengert.lens.names import shape_of
-from wengert.lens.recorder import size_of
+from wengert.lens.sizes import size_of
 from wengert.tensor import Parameter
 
 

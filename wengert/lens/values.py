@@ -10,7 +10,7 @@ from collections import deque
 
 import numpy as np
 
-from wengert.lens import source
+from wengert.lens import idioms, source
 from wengert.lens.reasons import Reason, at, near, shown
 from wengert.lens.sites import Leaf
 from wengert.lens.ways import ancestry, parents_of, sent, walk
@@ -350,7 +350,7 @@ def fault_reason(root, loss="{loss}"):
     if leaf is not None:
         tail = f"a parameter is given infinity or NaN at {at(leaf.made)}, and brings it to {made}"
         return Reason("not finite", tail, leaf.made, rank=4)
-    if site.fault[0] == "data" and source.looks_for_nan([site.file]):
+    if site.fault[0] == "data" and idioms.looks_for_nan([site.file]):
         user = next((s for s in sorted(ancestry(root), key=lambda s: s.seq) if site in s.parents), site)
         tail = f"infinity or NaN in the data enters the loss in {near(user)}, which no factor of 0 can take out again"
         return Reason("not finite", tail, user.place, rank=4)

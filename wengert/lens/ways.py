@@ -9,7 +9,7 @@ are the answer.
 import re
 
 from wengert.autograd.graph import AccumulateGrad, Output
-from wengert.lens import fate, source
+from wengert.lens import fate, idioms, source
 from wengert.lens.reasons import CUTS, Reason, at, near, shown
 from wengert.lens.sites import Leaf
 from wengert.tensor import Parameter
@@ -240,14 +240,14 @@ def of_cut(site, before, sites):
     if kind == "requires_grad_(False)":
         reason = frozen_at(site.place)
         return f"requires_grad_(False) at {shown(reason.file, reason.line)}{between}", (reason.file, reason.line)
-    if source.rebinding_from_grad(*place) is not None:
+    if idioms.rebinding_from_grad(*place) is not None:
         return f"{kind} at {at(site.place)}, which gives a new tensor the name of the leaf: write in place", place
     if kind in ("no_grad", "inference_mode"):
         region = source.quiet_region(site.place)
         if region is not None:
             return f"{kind} at {shown(*region)}: {site.operation} runs inside it ({site.place}){between}", region
     if kind == "non-differentiable":
-        marked = source.marked_non_differentiable([site.file], site.operation)
+        marked = idioms.marked_non_differentiable([site.file], site.operation)
         if marked is not None:
             return f"{site.operation}, which marks its result so at {shown(*marked)}{between}", marked
         return f"{site.operation}, which has no derivative, at {at(site.place)}{between}", place
@@ -389,11 +389,11 @@ def frozen_at(place, also=""):
     """The reason of a leaf that was told at a place not to require grad: to blame is who asked for that."""
     line = (place.file, place.line)
     tail = f"{{gets}} no gradient: requires_grad was turned off at {at(place)}"
-    alias = source.alias_before(*line)
+    alias = idioms.alias_before(*line)
     if alias is not None:
         tail += f", and what is frozen there is the same object, by {shown(*alias)}"
         return Reason("frozen", tail, at=alias, rank=3)
-    if place.callers and source.only_freezes(*line):
+    if place.callers and idioms.only_freezes(*line):
         line = place.callers[0][:2]
         tail += f", by the call at {shown(*line)}"
     return Reason("frozen", tail + also, at=line, rank=3)

@@ -5,6 +5,7 @@ from wengert.lens import recorder
 from wengert.lens.names import name_of, name_parameters, shape_of
 from wengert.lens.reasons import Reason, at
 from wengert.lens.sites import leaf_site, user_frames
+from wengert.lens.sizes import INFINITY, size_of
 from wengert.lens.values import bad_gradient_reason, fault_reason, zero_reason
 from wengert.lens.ways import birth_of, missing, no_grad_asked, walk
 
@@ -64,8 +65,8 @@ def reason_for(parameter, loss, record, optimizer=None):
     grad = node.grad
     if grad is None:
         return none_after(node, order, record)
-    size = recorder.size_of(grad)
-    if not size < recorder.INFINITY:
+    size = size_of(grad)
+    if not size < INFINITY:
         bad = record.bad_gradient if record is not None else None
         if fault is None and bad is not None:
             fault = bad_gradient_reason(bad[0])

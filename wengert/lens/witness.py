@@ -12,15 +12,17 @@ from collections import deque
 
 from wengert.autograd.graph import AccumulateGrad, grad_mode
 from wengert.kernels.shape import root_of
-from wengert.lens import source
+from wengert.lens import idioms
 from wengert.lens.idle import IdleValues
 from wengert.lens.ledger import Ledger
 from wengert.lens.memory import leak_of, live_nodes, size_kept
 from wengert.lens.names import name_parameters, reachable
 from wengert.lens.oversights import Oversights
+from wengert.lens.places import place_here
 from wengert.lens.reasons import Reason, at, shown
-from wengert.lens.recorder import INFINITY, Record, place_here, size_of
+from wengert.lens.recorder import Record
 from wengert.lens.sites import NOWHERE, WINDOWS, kept_by, leaf_site, user_frames
+from wengert.lens.sizes import INFINITY, size_of
 from wengert.lens.story import Holder, Story, fingerprint, is_sampled
 from wengert.lens.values import bad_gradient_reason, fault_reason, zero_reason
 from wengert.lens.ways import ancestry, idle_term, missing, real, sent, walk
@@ -352,7 +354,7 @@ class Witness(Record):
 
     def number_behind(self, reason):
         """The same reason, or, where it is a number of the program that is zero, what made it so."""
-        line = source.zero_by_division(user_frames(3)) if reason.by_number else None
+        line = idioms.zero_by_division(user_frames(3)) if reason.by_number else None
         if line is None:
             return reason
         return Reason("zero", f"{reason.tail}: to blame is the division of integers at {shown(*line)}", at=line, rank=3)
