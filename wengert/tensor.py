@@ -353,6 +353,8 @@ class Tensor:
             self._end_no_more(node)
         elif node is not None:
             self._node, self._detached_at = None, next_seq()
+        if self._counter is not None and self._counter.views:
+            self._tell_views()
         if rare.active:
             for observe in rare.on_result:
                 observe("detach_", (self,), self, node)

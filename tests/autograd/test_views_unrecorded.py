@@ -87,3 +87,12 @@ def test_a_recorded_write_to_its_base_strands_it():
 def test_integers_seen_in_its_memory_are_outside():
     _, view = unrecorded(lambda x: x.view(torch.int32))
     assert not (view + 1).requires_grad
+
+
+def test_a_base_that_is_detached_in_place_takes_its_unrecorded_views_along():
+    base = torch.ones(3, requires_grad=True)
+    with torch.no_grad():
+        view = base[1:]
+    assert view.requires_grad
+    base.detach_()
+    assert not view.requires_grad

@@ -256,3 +256,14 @@ def test_a_module_is_split_into_submodules(net, x):
     assert names["submod_2.rest_1"] == "rest.1"
     with pytest.raises(RuntimeError, match="cycle"):
         split_module(traced, net, lambda node: int(node.name in ("mul", "view")))
+
+
+def test_members_taken_from_a_dictionary_stand_in_the_order_of_their_calls():
+    graph = fx.Graph()
+    value = graph.placeholder("x")
+    names = [f"layer_{i}" for i in (3, 1, 2, 0)]
+    for name in names:
+        value = graph.call_module(name, (value,))
+    graph.output(value)
+    module = fx.GraphModule({name: nn.Identity() for name in sorted(names)}, graph)
+    assert [name for name, _ in module.named_children()] == names

@@ -109,7 +109,7 @@ class GraphModule(Module):
                     raise RuntimeError(
                         f"Node {node} referenced target {node.target} but that target was not provided in ``root``!"
                     )
-            named = {node.target for node in graph.nodes if node.op in ("get_attr", "call_module")}
+            named = dict.fromkeys(node.target for node in graph.nodes if node.op in ("get_attr", "call_module"))
             for target in sorted(named, key=lambda t: t.count(".")):
                 _assign_attr(self, target, root[target])
         else:

@@ -216,6 +216,16 @@ def test_cross_entropy_of_infinite_scores_is_no_number():
     assert np.isfinite(slope[3]).all()
 
 
+@pytest.mark.parametrize(("dtype", "offset"), [(np.float32, 1e30), (np.float64, 1e30), (np.float64, 1e6)])
+def test_cross_entropy_of_large_scores_is_that_of_their_differences(dtype, offset):
+    x, target = np.full((3, 100), -offset, dtype), np.array([3, 4, 3])
+    x[:, 3:5] = offset
+    loss, kept = losses.cross_entropy(x, target, reduction="none")
+    np.testing.assert_allclose(loss, np.log(2), 1e-6 if dtype == np.float32 else 1e-14)
+    slope = losses.cross_entropy_gradient(np.ones(3, dtype), x, target, -100, "none", kept)
+    np.testing.assert_allclose(slope[0, 3:5], [-0.5, 0.5], 1e-6 if dtype == np.float32 else 1e-14)
+
+
 def test_the_same_bits_for_any_number_of_threads():
     import wengert
 

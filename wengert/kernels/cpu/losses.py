@@ -55,13 +55,15 @@ class slopes:
             if reduction == "mean":
                 count = max(prod(np.broadcast_shapes(input.shape, target.shape)), 1)
                 g = np.asarray(g, F64 if input.dtype == F64 else F32) / count  # 16 bits hold neither
-            return kernel(np.asarray(g), input, target, *numbers)
+            return kernel(np.asarray(g), np.asarray(input), np.asarray(target), *numbers)
 
         return run
 
 
 # --- of classes -------------------------------------------------------------------------------------------------------
 
+# Beyond these a row's logarithm of the sum, infinite or rounded to its own size, tells too little of the probabilities.
+LARGEST = {F32: 1e8, F64: 1e3}
 SHARES = Kernel("cross_entropy/input", lambda x, total, g: np.exp((x - total).astype(x.dtype)) * g)
 
 
@@ -74,7 +76,8 @@ def cross_entropy(input, target, ignore_index=-100, reduction="mean"):
     total = np.empty((len(flat), 1), np.float64)
     if not LOG_OF_SUM(1, [rows], total):
         return reference.cross_entropy(input, target, ignore_index, reduction)
-    total[np.isinf(total)] = np.nan  # an infinite score leaves no row of probabilities
+    if (np.abs(total) > LARGEST[dtype]).any():
+        return reference.cross_entropy(input, target, ignore_index, reduction)
     losses = total[:, 0] - rows[np.arange(len(flat)), flat]
     if mask is not None:
         losses[~mask] = 0
