@@ -1,9 +1,9 @@
-"""torch.jit and torch.fx: programs that ask for compiled code run as the Python that they are."""
+"""torch.jit: programs that ask for compiled code run as the Python that they are."""
 
 import pytest
 
 import wengert as torch
-from wengert import fx, jit, nn
+from wengert import jit, nn
 
 
 def test_scripting_and_tracing_return_what_they_are_given():
@@ -49,7 +49,7 @@ def test_marks_change_nothing():
     def function(x):
         return x
 
-    for mark in (jit.ignore, jit.ignore(drop=True), jit.unused, jit.export, jit.script_method, fx.wrap):
+    for mark in (jit.ignore, jit.ignore(drop=True), jit.unused, jit.export, jit.script_method):
         assert mark(function) is function
 
 
@@ -95,9 +95,7 @@ def test_what_only_compiled_code_can_do_is_refused_by_name(name):
         getattr(jit, name)(nn.Linear(1, 1))
 
 
-def test_fx_and_onnx_are_refused_by_name():
-    with pytest.raises(NotImplementedError, match=r"torch\.fx\.symbolic_trace"):
-        fx.symbolic_trace(nn.Linear(1, 1))
+def test_onnx_is_refused_by_name():
     with pytest.raises(NotImplementedError, match=r"torch\.onnx\.export"):
         torch.onnx.export(nn.Linear(1, 1), torch.ones(1, 1), "model.onnx")
 

@@ -9,6 +9,7 @@ from wengert.kernels import choices, cpu
 from wengert.kernels import losses as reference_losses
 from wengert.kernels.cpu import (
     conversions,
+    copying,
     direct,
     gemm,
     indexing,
@@ -277,6 +278,8 @@ TABLE = {
     "indexing:accumulate_rows": [added(4, 8), added(5, 17), added(3, 33)],
     "indexing:masked_fill": [(lambda x, m: indexing.masked_fill(x, m, np.float32(3)), (normal(n), normal(n) > 0))
                              for n in LENGTHS],
+    "copying:fill": [(lambda x: copying.fill(np.empty(x.shape, x.dtype), x), (normal(5, n).astype(to),))
+                     for n in LENGTHS for to in (np.float32, np.int8)],
     "conversions:converted": [
         (lambda x, to=to: conversions.converted.beside(None)(x, to, x.dtype, "C"), (normal(n).astype(given),))
         for n in (17, 257) for given, to in ((np.float32, bfloat16), (np.float16, float32), (np.float64, float16))
