@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wengert
-from wengert.kernels import copies
+from wengert.kernels import copies, shape
 
 DTYPES = ["f4", "f8", "i1", "i2", "i8", "?", "c8", "c16", "f2"]
 
@@ -78,6 +78,6 @@ def test_rolled(shift, axis):
 
 def test_reshaped():
     array = numbered((12, 4, 64, 32), "f4").transpose(0, 2, 1, 3)
-    np.testing.assert_array_equal(copies.reshaped(array, (12, 64, 128)), array.reshape(12, 64, 128))
+    np.testing.assert_array_equal(shape.reshape_to(array, (12, 64, 128)), array.reshape(12, 64, 128))
     seen = numbered((200, 300), "f4")[:, :200]
-    assert np.shares_memory(copies.reshaped(seen, (2, 100, 200)), seen)
+    assert np.shares_memory(shape.reshape_to(seen, (2, 100, 200)), seen)

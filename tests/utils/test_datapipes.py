@@ -88,3 +88,11 @@ def test_pipes_read_by_index():
     pipe = SequenceWrapper("abc").map(str.upper)
     assert pipe[1] == "B"
     assert list(pipe.batch(2)[1]) == ["C"]
+
+
+def test_shares_by_group_of_readers_are_refused():
+    pipe = IterableWrapper(range(4))
+    with pytest.raises(NotImplementedError, match="group"):
+        pipe.sharding_filter(sharding_group_filter=1)
+    with pytest.raises(NotImplementedError, match="group"):
+        pipe.sharding_filter().apply_sharding(2, 0, sharding_group=1)

@@ -37,16 +37,6 @@ def without(array, axis):
     return array.shape[:axis], array.shape[axis + 1 :]
 
 
-def reshaped(array, shape):
-    """The same elements in another shape, copied only if need be."""
-    if not state.active or array.size < LARGE or array.flags.c_contiguous:
-        return array.reshape(shape)
-    try:
-        return array.reshape(shape, copy=False)
-    except ValueError:
-        return in_rows(array).reshape(shape)
-
-
 def in_rows(array):
     """A copy whose elements lie row by row."""
     return fill(np.empty(array.shape, array.dtype), array)

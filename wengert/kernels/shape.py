@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_anywhere
 
-from wengert.kernels.copies import joined, reshaped, rolled
+from wengert.kernels.copies import LARGE, in_rows, joined, rolled
 from wengert.kernels.indexing import put_along_
 from wengert.kernels.reductions import axes_of, axis_of
 
@@ -115,7 +115,10 @@ def contiguous_strides(shape, itemsize):
 
 def reshape_to(input, shape):
     """The same elements in another shape, copied only if need be."""
-    return reshaped(input, shape)
+    apart = input.size >= LARGE and not input.flags.c_contiguous
+    if apart and view_strides(input, resolve_shape(shape, input.size)) is None:
+        input = in_rows(input)
+    return input.reshape(shape)
 
 
 def expand(input, size):

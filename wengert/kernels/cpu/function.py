@@ -103,12 +103,14 @@ class Function:
 
     def first(self, count):
         """The mask of the first `count` lanes."""
-        short = self.op(f"trunc i64 {count} to i32")
         places = ", ".join(f"i32 {j}" for j in range(self.lanes))
+        return self.op(f"icmp slt <{self.lanes} x i32> <{places}>, {self.everywhere(count)}")
+
+    def everywhere(self, number):
+        """A whole number in all lanes, in 32 bits."""
         kind = f"<{self.lanes} x i32>"
-        one = self.op(f"insertelement {kind} poison, i32 {short}, i64 0")
-        every = self.op(f"shufflevector {kind} {one}, {kind} poison, {kind} zeroinitializer")
-        return self.op(f"icmp slt {kind} <{places}>, {every}")
+        one = self.op(f"insertelement {kind} poison, i32 {self.op(f'trunc i64 {number} to i32')}, i64 0")
+        return self.op(f"shufflevector {kind} {one}, {kind} poison, {kind} zeroinitializer")
 
     def load_some(self, pointer, mask):
         """Load where the mask is, zero elsewhere."""

@@ -28,16 +28,12 @@ def maximum_function(lanes, step):
     size = f.mul(out_height, out_width)
     first = f.mul("%task", size)
 
-    def everywhere(number):
-        one = f.op(f"insertelement {whole} poison, i32 {f.op(f'trunc i64 {number} to i32')}, i64 0")
-        return f.op(f"shufflevector {whole} {one}, {whole} poison, {whole} zeroinitializer")
-
     def counted(start, by=1):
         places = ", ".join(f"i32 {by * j}" for j in range(lanes))
-        return f.op(f"add {whole} {everywhere(start)}, <{places}>")
+        return f.op(f"add {whole} {f.everywhere(start)}, <{places}>")
 
     def within(places):
-        return f.op(f"icmp ult {whole} {places}, {everywhere(width)}")
+        return f.op(f"icmp ult {whole} {places}, {f.everywhere(width)}")
 
     def tap(line, start, places, valid):
         """One tap of all windows: from `start` on, `across` elements apart."""
@@ -60,7 +56,7 @@ def maximum_function(lanes, step):
         f.store("splat (i32 -1)", where, whole)
         top = f.sub(f.mul(oy, field["down"]), field["above"])
         corner = f.sub(f.mul(ox, field["across"]), field["left"])
-        apart = f.op(f"mul {whole} {counted(0)}, {everywhere(field['across'])}")
+        apart = f.op(f"mul {whole} {counted(0)}, {f.everywhere(field['across'])}")
         with f.loop(0, field["rows"]) as ky:
             y = f.add(top, f.mul(ky, field["row_gap"]))
             start_of_line = f.mul(y, width)
@@ -68,17 +64,14 @@ def maximum_function(lanes, step):
             def along(start_of_line=start_of_line):
                 with f.loop(0, field["columns"]) as kx:
                     start = f.add(corner, f.mul(kx, field["column_gap"]))
-                    places = f.op(f"add {whole} {apart}, {everywhere(start)}")
+                    places = f.op(f"add {whole} {apart}, {f.everywhere(start)}")
                     valid = f.op(f"and {flag} {active}, {within(places)}")
                     value = tap(f.at(plane, start_of_line), start, places, valid)
                     held, held_at = f.load(best), f.load(where, whole)
-                    # Greater, or NaN (unordered), or the first of the window that there is.
-                    greater = f.op(f"fcmp ogt {vector} {value}, {held}")
-                    nan = f.op(f"fcmp uno {vector} {value}, {value}")
-                    begins = f.op(f"icmp slt {whole} {held_at}, zeroinitializer")
-                    taken = f.op(f"or {flag} {f.op(f'or {flag} {greater}, {nan}')}, {begins}")
+                    begins = f.op(f"icmp slt {whole} {held_at}, zeroinitializer")  # the first of the window there is
+                    taken = f.op(f"or {flag} {better(f, value, held)}, {begins}")
                     taken = f.op(f"and {flag} {taken}, {valid}")
-                    at = f.op(f"add {whole} {places}, {everywhere(start_of_line)}")
+                    at = f.op(f"add {whole} {places}, {f.everywhere(start_of_line)}")
                     f.store(f.op(f"select {flag} {taken}, {vector} {value}, {vector} {held}"), best)
                     f.store(f.op(f"select {flag} {taken}, {whole} {at}, {whole} {held_at}"), where, whole)
 
@@ -102,10 +95,6 @@ def inner_maximum_function(lanes, step, rows, columns):
     def every(number):
         return f"<{', '.join(f'i32 {number(j)}' for j in range(lanes))}>"
 
-    def everywhere(number):
-        one = f.op(f"insertelement {whole} poison, i32 {f.op(f'trunc i64 {number} to i32')}, i64 0")
-        return f.op(f"shufflevector {whole} {one}, {whole} poison, {whole} zeroinitializer")
-
     apart = every(lambda j: step * j)
     with f.loop(0, out_width, lanes) as ox:
         active = f.first(f.sub(out_width, ox))
@@ -128,13 +117,11 @@ def inner_maximum_function(lanes, step, rows, columns):
                     if step == 2:
                         picks = every(lambda j, turn=turn: 2 * j + turn)
                         value = f.op(f"shufflevector {vector} {parts[0]}, {vector} {parts[1]}, {whole} {picks}")
-                    at = f.op(f"add {whole} {everywhere(f.add(start, kx))}, {apart}")
+                    at = f.op(f"add {whole} {f.everywhere(f.add(start, kx))}, {apart}")
                     if best is None:
                         best, where = value, at
                         continue
-                    greater = f.op(f"fcmp ogt {vector} {value}, {best}")
-                    nan = f.op(f"fcmp uno {vector} {value}, {value}")
-                    taken = f.op(f"or {flag} {greater}, {nan}")
+                    taken = better(f, value, best)
                     best = f.op(f"select {flag} {taken}, {vector} {value}, {vector} {best}")
                     where = f.op(f"select {flag} {taken}, {whole} {at}, {whole} {where}")
                 start = f.add(start, width)
@@ -142,6 +129,12 @@ def inner_maximum_function(lanes, step, rows, columns):
             f.store_some(best, f.at(values, place), active)
             store_positions(f, where, positions, place, active)
     return f
+
+
+def better(f, value, held):
+    """Where a value takes the place of the one held: it is greater, or NaN."""
+    greater, nan = (f.op(f"fcmp {how} {f.vector} {value}, {other}") for how, other in (("ogt", held), ("uno", value)))
+    return f.op(f"or {f.mask} {greater}, {nan}")
 
 
 def store_positions(f, where, positions, place, active):

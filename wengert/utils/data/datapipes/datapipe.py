@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import random
 
 import wengert
 from wengert.utils.data.dataset import Dataset, IterableDataset
@@ -104,6 +105,32 @@ class IterDataPipe(Pipe, IterableDataset):
 
     def reset(self):
         """Called when iteration begins again."""
+
+
+class Shuffling:
+    """What pipes that draw an order share: a generator, seeded at the start of each iteration from the global one, or
+    with what the program gave.
+    """
+
+    def begin_unseeded(self):
+        self._enabled, self._seed, self._rng = True, None, random.Random()
+
+    def set_shuffle(self, shuffle=True):
+        """Switch shuffling on or off; returns the pipe."""
+        self._enabled = shuffle
+        return self
+
+    def set_seed(self, seed):
+        """Seed the next iteration; returns the pipe."""
+        self._seed = seed
+        return self
+
+    def reset(self):
+        if self._enabled:
+            if self._seed is None:
+                self._seed = int(wengert.empty((), dtype=wengert.int64).random_().item())
+            self._rng.seed(self._seed)
+            self._seed = None
 
 
 def one_at_a_time(function):

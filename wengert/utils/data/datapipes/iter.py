@@ -4,14 +4,18 @@ import copy
 import fnmatch
 import functools
 import os
-import random
 import warnings
 from collections import deque
 
-import wengert
 from wengert.outside import outside
 from wengert.utils.data._utils.collate import default_collate
-from wengert.utils.data.datapipes.datapipe import DataChunk, IterDataPipe, functional_datapipe, number_of_arguments
+from wengert.utils.data.datapipes.datapipe import (
+    DataChunk,
+    IterDataPipe,
+    Shuffling,
+    functional_datapipe,
+    number_of_arguments,
+)
 from wengert.utils.data.sampler import SequentialSampler
 
 
@@ -230,7 +234,7 @@ class GrouperIterDataPipe(IterDataPipe):
 
 
 @functional_datapipe("shuffle")
-class ShufflerIterDataPipe(IterDataPipe):
+class ShufflerIterDataPipe(Shuffling, IterDataPipe):
     """Each sample drawn from a buffer of `buffer_size`, in place of which the next comes; lists taken apart first."""
 
     def __init__(self, datapipe, *, buffer_size=10000, unbatch_level=0):
@@ -238,24 +242,7 @@ class ShufflerIterDataPipe(IterDataPipe):
             raise AssertionError("buffer_size should be larger than 0")
         self.datapipe = datapipe if unbatch_level == 0 else datapipe.unbatch(unbatch_level=unbatch_level)
         self.buffer_size = buffer_size
-        self._enabled, self._seed, self._rng = True, None, random.Random()
-
-    def set_shuffle(self, shuffle=True):
-        """Switch shuffling on or off; returns the pipe."""
-        self._enabled = shuffle
-        return self
-
-    def set_seed(self, seed):
-        """Seed the next iteration; returns the pipe."""
-        self._seed = seed
-        return self
-
-    def reset(self):
-        if self._enabled:
-            if self._seed is None:
-                self._seed = int(wengert.empty((), dtype=wengert.int64).random_().item())
-            self._rng.seed(self._seed)
-            self._seed = None
+        self.begin_unseeded()
 
     def __iter__(self):
         if not self._enabled:
@@ -295,14 +282,21 @@ class ShardingFilterIterDataPipe(IterDataPipe):
     """The share of one of several readers: every n-th sample."""
 
     def __init__(self, source_datapipe, sharding_group_filter=None):
+        self.refuse_groups(sharding_group_filter)
         self.source_datapipe, self.sharding_group_filter = source_datapipe, sharding_group_filter
         self.num_of_instances, self.instance_id = 1, 0
+
+    @staticmethod
+    def refuse_groups(group):
+        if group is not None:
+            raise NotImplementedError("sharding_filter(): all readers are of one group; shares by group are not there")
 
     def is_shardable(self):
         return True
 
     def apply_sharding(self, num_of_instances, instance_id, sharding_group=None):
         """Keep the samples whose number leaves `instance_id` over when divided by `num_of_instances`."""
+        self.refuse_groups(sharding_group)
         if instance_id >= num_of_instances:
             raise ValueError(
                 f"instance_id({instance_id}) should be smaller than num_of_instances({num_of_instances})"

@@ -1,12 +1,10 @@
 """Pipes that are read by index."""
 
 import copy
-import random
 import warnings
 
-import wengert
 from wengert.outside import outside
-from wengert.utils.data.datapipes.datapipe import DataChunk, IterDataPipe, MapDataPipe, functional_datapipe
+from wengert.utils.data.datapipes.datapipe import DataChunk, IterDataPipe, MapDataPipe, Shuffling, functional_datapipe
 
 __all__ = ["Batcher", "Concater", "Mapper", "SequenceWrapper", "Shuffler", "Zipper"]
 
@@ -69,16 +67,20 @@ class BatcherMapDataPipe(MapDataPipe):
         return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
 
 
+def all_maps(pipes):
+    if not pipes:
+        raise ValueError("Expected at least one DataPipe, but got nothing")
+    if not all(isinstance(pipe, MapDataPipe) for pipe in pipes):
+        raise TypeError("Expected all inputs to be `MapDataPipe`")
+    return pipes
+
+
 @functional_datapipe("concat")
 class ConcaterMapDataPipe(MapDataPipe):
     """One pipe after the other."""
 
     def __init__(self, *datapipes):
-        if not datapipes:
-            raise ValueError("Expected at least one DataPipe, but got nothing")
-        if not all(isinstance(pipe, MapDataPipe) for pipe in datapipes):
-            raise TypeError("Expected all inputs to be `MapDataPipe`")
-        self.datapipes = datapipes
+        self.datapipes = all_maps(datapipes)
 
     def __getitem__(self, index):
         offset = index
@@ -97,11 +99,7 @@ class ZipperMapDataPipe(MapDataPipe):
     """Tuples of one sample of each pipe, as many as the shortest has."""
 
     def __init__(self, *datapipes):
-        if not datapipes:
-            raise ValueError("Expected at least one DataPipe, but got nothing")
-        if not all(isinstance(pipe, MapDataPipe) for pipe in datapipes):
-            raise TypeError("Expected all inputs to be `MapDataPipe`")
-        self.datapipes = datapipes
+        self.datapipes = all_maps(datapipes)
 
     def __getitem__(self, index):
         return tuple(pipe[index] for pipe in self.datapipes)
@@ -110,33 +108,18 @@ class ZipperMapDataPipe(MapDataPipe):
         return min(map(len, self.datapipes))
 
 
-class ShufflerIterDataPipe(IterDataPipe):
+class ShufflerIterDataPipe(Shuffling, IterDataPipe):
     """The samples in an order that is drawn anew for each iteration; `indices` names them, if not by number."""
 
     def __init__(self, datapipe, *, indices=None):
         self.datapipe = datapipe
         self.indices = list(range(len(datapipe)) if indices is None else indices)
-        self._enabled, self._seed, self._rng = True, None, random.Random()
+        self.begin_unseeded()
         self._order = self.indices
-
-    def set_shuffle(self, shuffle=True):
-        """Switch shuffling on or off; returns the pipe."""
-        self._enabled = shuffle
-        return self
-
-    def set_seed(self, seed):
-        """Seed the next iteration; returns the pipe."""
-        self._seed = seed
-        return self
 
     def reset(self):
-        self._order = self.indices
-        if self._enabled:
-            if self._seed is None:
-                self._seed = int(wengert.empty((), dtype=wengert.int64).random_().item())
-            self._rng.seed(self._seed)
-            self._seed = None
-            self._order = self._rng.sample(self.indices, len(self.indices))[::-1]
+        super().reset()
+        self._order = self._rng.sample(self.indices, len(self.indices))[::-1] if self._enabled else self.indices
 
     def __iter__(self):
         for index in self._order:
