@@ -312,6 +312,9 @@ def backward(cell, walk, arrived, w_hh, h0, c0, outputs, cells, kept):
     dm = np.empty(h0.shape, np.float32) if cell.memory else None
     apart = np.empty((walk.rows, gates - bent), np.float32) if gates > bent else None
     has = [int(a is not None) for a in arrived]
+    # What isn't there is masked out. Its place must be memory all the same: to pass over a page that doesn't exist
+    # takes a processor hundreds of cycles.
+    arrived = [there if a is None else a for a, there in zip(arrived, (outputs, h0, h0), strict=True)]
     run(cell, "Backward", walk, units, [packed, h0, c0, outputs, cells, kept, *arrived, dz, apart, dm], has)
     first = walk.first(dz)
     if apart is not None:
