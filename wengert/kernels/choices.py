@@ -62,7 +62,7 @@ stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "
 stand_in("llvm", "losses", 1 << 15, **{
     f"{name}/input": "slopes" for name in ("mse", "smooth_l1", "huber", "bce", "bce_with_logits", "soft_margin")
 })  # fmt: skip
-stand_in("llvm", "indexing", 1 << 15, "accumulate_rows", "masked_fill")
+stand_in("llvm", "indexing", 1 << 15, "masked_fill")
 CHOICES["creation._converted"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.conversions:converted")
 CHOICES["embedding._rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:take_rows")
 
@@ -91,6 +91,7 @@ OFFERS = {
     "pooling.max_pool_with_indices": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.pooling:max_pool_with_indices"),),
     "pooling.max_pool_backward": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.pooling:max_pool_backward"),),
     "copies.fill": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.copying:fill"),),
+    "indexing.accumulate_rows": (Choice(1 << 10, "llvm", "wengert.kernels.cpu.indexing:accumulate_rows"),),
     "indexing.gather": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:gather"),),
     "indexing.scatter": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:scatter"),),
     "losses.combined": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.losses:combined"),),
@@ -285,18 +286,22 @@ def declined(*args, **options):
     return
 
 
-_offers: dict[Choice, Late] = {}
+@cache
+def offers_of(key):
+    """(smallest size, kernel) of each line of `OFFERS` under `key` whose engine is installed."""
+    return tuple(
+        (FROM or line.smallest, Late(line.engine, found_by(line, declined), declined))
+        for line in OFFERS[key]
+        if present(line.engine)
+    )
 
 
 def offered(key, work, *args, **options):
     """What the first kernel on offer for so much work makes of the arguments; None if all leave it to the reference."""
     if not state.active:
         return None
-    for line in OFFERS[key]:
-        if work >= (FROM or line.smallest) and present(line.engine):
-            kernel = _offers.get(line)
-            if kernel is None:
-                kernel = _offers[line] = Late(line.engine, found_by(line, declined), declined)
+    for smallest, kernel in offers_of(key):
+        if work >= smallest:
             result = kernel(*args, **options)
             if result is not None:
                 return result

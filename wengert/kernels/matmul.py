@@ -3,6 +3,7 @@
 import numpy as np
 
 from wengert.kernels.choices import offered, state
+from wengert.kernels.copies import LARGE
 
 
 def times(a, b, bias=None, out=None):
@@ -19,6 +20,27 @@ def times(a, b, bias=None, out=None):
         out = a.reshape(-1, a.shape[-1]).dot(b).reshape(*a.shape[:-1], b.shape[1])
     if bias is not None:
         out += bias
+    return out
+
+
+def times_like(a, b, strides):
+    """``a @ b``, a large one in memory in the order of an array with these strides.
+
+    The gradient of an operand that is seen otherwise than it lies (heads beside each other, a matrix transposed) then
+    need not be moved when the way it is seen is undone.
+    """
+    ndim = len(strides)
+    if not state.active or a.size < LARGE or not a.ndim == b.ndim == ndim or a.shape[:-2] != b.shape[:-2]:
+        return times(a, b)
+    axes = sorted(range(ndim), key=lambda axis: -strides[axis])
+    if axes == list(range(ndim)) or 0 in strides or a.dtype.kind != "f" or a.dtype is not b.dtype:
+        return times(a, b)
+    shape = (*a.shape[:-1], b.shape[-1])
+    out = np.empty([shape[axis] for axis in axes], a.dtype).transpose([axes.index(axis) for axis in range(ndim)])
+    if axes[-1] == ndim - 2:
+        times(b.swapaxes(-1, -2), a.swapaxes(-1, -2), None, out.swapaxes(-1, -2))
+    else:
+        times(a, b, None, out)
     return out
 
 

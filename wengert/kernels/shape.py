@@ -46,6 +46,13 @@ def view(input, size):
             return input.reshape(size)
         except ValueError:
             pass  # a shape that does not fit, explained below
+    elif 1 not in input.shape and 1 not in size:  # whose strides can't be chosen
+        try:
+            found = input.reshape(size)
+        except ValueError:
+            found = None
+        if found is not None and np.may_share_memory(found, input):
+            return found
     size = resolve_shape(size, input.size)
     strides = view_strides(input, size)
     if strides is None:

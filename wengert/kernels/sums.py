@@ -7,6 +7,7 @@ Here rows are added in blocks of 64, the sums of the blocks likewise, and so on.
 of ones with it, in which BLAS keeps several columns in registers: less than half the time of NumPy's sum.
 """
 
+from functools import cache
 from sys import getrefcount
 
 import numpy as np
@@ -54,12 +55,17 @@ def add_to(a, b):
         np.add(a, b, out=a)
 
 
+@cache
+def row_of_ones(dtype):
+    return np.ones(BLOCK, dtype)
+
+
 @by_size
 def add_rows(array):
     """The sum over the first axis."""
     if array.shape[0] <= BLOCK or array.dtype.char not in "fdFD":
         return np.add.reduce(array, 0)
-    rows, ones = array.reshape(len(array), -1), np.ones(BLOCK, array.dtype)
+    rows, ones = array.reshape(len(array), -1), row_of_ones(array.dtype)
     while len(rows) > BLOCK:
         blocks, left = divmod(len(rows), BLOCK)
         whole = len(rows) - left
@@ -67,7 +73,8 @@ def add_rows(array):
         if left:
             partial[0] += np.add.reduce(rows[whole:], 0)
         rows = partial
-    return np.add.reduce(rows, 0).reshape(array.shape[1:])
+    total = np.add.reduce(rows, 0)
+    return total if array.ndim == 2 else total.reshape(array.shape[1:])
 
 
 def add(array, axes, keepdims=False):

@@ -5,8 +5,9 @@
 says what `mul` computes (a kernel: arrays in, arrays out) and the derivative for each input. The parameter names of a
 derivative say what it needs, and exactly that is kept: `g` is the gradient of the result; the name of a parameter is
     that
-argument; `out` (or the name of one of several results) is that result; `input_shape` is the shape of `input`, which
-costs no memory; anything else is one of the kernel's `residuals`.
+argument; `out` (or the name of one of several results) is that result; `input_shape` is the shape of `input`, and
+`input_strides` are its array's strides in bytes, which costs no memory; anything else is one of the kernel's
+`residuals`.
 
 From this the function, the method, the in-place and `out=` forms, the operators and the graph node (`MulBackward0`)
 follow. They are generated as flat Python source when first used, so that the common case of an eager operation is one

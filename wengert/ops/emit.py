@@ -214,6 +214,12 @@ def recordable(function):
     return recorded.recordable(function)
 
 
+def laid_out(parameter):
+    """("input", "shape") for "input_shape", likewise for "input_strides" (those of the array, in bytes); else None."""
+    name, _, what = parameter.rpartition("_")
+    return (name, what) if what in ("shape", "strides") else (None, None)
+
+
 class Saved:
     """Which values a node keeps, and for which derivatives; shared by the emitters of the function and of the node."""
 
@@ -243,7 +249,7 @@ class Saved:
                 self.outputs.append(parameter)
             elif parameter in signature:
                 self.values.append(parameter)
-            elif parameter.endswith("_shape") and parameter[:-6] in signature:
+            elif laid_out(parameter)[0] in signature:
                 self.shapes.append(parameter)
             elif parameter in operation.residuals:
                 self.residuals.append(parameter)
@@ -610,9 +616,9 @@ class Emitter:
         for name in saved.residuals:
             self.add(f"node.s_{name} = {name}", indent)
         for name in saved.shapes:
-            of = name[:-6]
+            of, what = laid_out(name)
             missing = f"None if {of} is None else " if of in saved.optional else ""
-            self.add(f"node.s_{name} = {missing}{of}._array.shape", indent)
+            self.add(f"node.s_{name} = {missing}{of}._array.{what}", indent)
         for name in saved.outputs:
             tensor = "t" if name == "out" else f"t_{name}"
             if self.inplace:

@@ -19,10 +19,20 @@ def times(a, b):
     return a @ b
 
 
+def times_like(a, b, strides):
+    """a @ b, likewise; a large product on arrays lies in memory in the order of an array with these strides."""
+    return a @ b
+
+
 times._on_tensors, times._on_arrays = True, kernels.times
+times_like._on_tensors, times_like._on_arrays = True, kernels.times_like
 
 mm = primitive("mm", kernels.mm, input=lambda g, mat2: times(g, mat2.T), mat2=lambda g, input: times(input.T, g))
-bmm = primitive("bmm", kernels.bmm, input=lambda g, mat2: times(g, mat2.mT), mat2=lambda g, input: times(input.mT, g))
+bmm = primitive(
+    "bmm", kernels.bmm,
+    input=lambda g, mat2, input_strides: times_like(g, mat2.mT, input_strides),
+    mat2=lambda g, input, mat2_strides: times_like(input.mT, g, mat2_strides),
+)  # fmt: skip
 mv = primitive("mv", kernels.mv, input=lambda g, vec: reshape_to(g, (-1, 1)) * vec, vec=lambda g, input: input.T @ g)
 dot = primitive("dot", kernels.dot, input=lambda g, tensor: g * tensor, tensor=lambda g, input: g * input)
 
@@ -38,12 +48,16 @@ def outer(input, vec2):
 
 batched_matmul = primitive(
     "matmul", kernels.matmul, node="UnsafeViewBackward0", **HIDDEN,
-    input=lambda g, input_shape, other, other_shape: left_gradient(g, input_shape, other, other_shape),
-    other=lambda g, input, input_shape, other_shape: right_gradient(g, input, input_shape, other_shape),
+    input=lambda g, input_shape, input_strides, other, other_shape: left_gradient(
+        g, input_shape, input_strides, other, other_shape
+    ),
+    other=lambda g, input, input_shape, other_shape, other_strides: right_gradient(
+        g, input, input_shape, other_shape, other_strides
+    ),
 )  # fmt: skip
 
 
-def left_gradient(g, input_shape, other, other_shape):
+def left_gradient(g, input_shape, input_strides, other, other_shape):
     """g @ other^T, vectors taken as matrices of one row or column, batches that were broadcast summed."""
     if len(other_shape) == 1:
         full = reshape_to(g, (*g.shape, 1)) * other
@@ -51,11 +65,11 @@ def left_gradient(g, input_shape, other, other_shape):
         full = reshape_to(g, (*g.shape[:-1], 1, g.shape[-1])) @ other.mT
         return sum_to(full, (1,) * (len(full.shape) - 1) + tuple(input_shape)).reshape(input_shape)
     else:
-        full = times(g, other.mT)
+        full = times_like(g, other.mT, input_strides)
     return fitted(full, input_shape)
 
 
-def right_gradient(g, input, input_shape, other_shape):
+def right_gradient(g, input, input_shape, other_shape, other_strides):
     """input^T @ g, likewise."""
     if len(input_shape) == 1:
         full = reshape_to(input, (-1, 1)) * reshape_to(g, (*g.shape[:-1], 1, g.shape[-1]))
@@ -63,7 +77,7 @@ def right_gradient(g, input, input_shape, other_shape):
         full = input.mT @ reshape_to(g, (*g.shape, 1))
         return sum_to(reshape_to(full, full.shape[:-1]), other_shape)
     else:
-        full = times(input.mT, g)
+        full = times_like(input.mT, g, other_strides)
     return fitted(full, other_shape)
 
 

@@ -558,7 +558,7 @@ class ArrayOptimizer(Optimizer):
 
     @staticmethod
     def _count(counter):
-        counter += 1
+        counter.fill(float(counter) + 1)
         return float(counter)
 
     def _check_first(self, group, p, grad):

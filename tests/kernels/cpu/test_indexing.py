@@ -34,21 +34,22 @@ def test_repeats_are_added_in_order(width, dtype):
     wanted = target.copy()
     for place, value in zip(index, values, strict=True):
         wanted[place] += value
-    indexing.accumulate_rows(target, index, values)
+    found = indexing.accumulate_rows(target, index, values)
+    if width < 8:
+        assert found is None  # left to the reference
+        reference.accumulate_rows(target, index, values)
     np.testing.assert_array_equal(target, wanted)
 
 
-def test_other_layouts_and_functions_are_the_references():
+def test_other_layouts_and_functions_are_left_to_the_reference():
     index = np.random.default_rng(2).integers(0, 50, 200)
     for make in (lambda: numbers((100, 40), np.float32)[::2], lambda: numbers((50, 40), np.float16)):
-        target, other, values = make(), make().copy(), numbers((200, 40), np.float32, 1).astype(make().dtype)
-        indexing.accumulate_rows(target, index, values)
-        reference.accumulate_rows.reference(other, index, values)
-        np.testing.assert_array_equal(target, other)
-    target, other, values = numbers((50, 40), np.float32), numbers((50, 40), np.float32), numbers((200, 40), np.float32)
-    indexing.accumulate_rows(target, index, values, np.maximum)
-    reference.accumulate_rows.reference(other, index, values, np.maximum)
-    np.testing.assert_array_equal(target, other)
+        target, values = make(), numbers((200, 40), np.float32, 1).astype(make().dtype)
+        before = target.copy()
+        assert indexing.accumulate_rows(target, index, values) is None
+        np.testing.assert_array_equal(target, before)
+    target, values = numbers((50, 40), np.float32), numbers((200, 40), np.float32)
+    assert indexing.accumulate_rows(target, index, values, np.maximum) is None
 
 
 def test_an_index_outside_is_refused():

@@ -77,7 +77,7 @@ def take_rows(weight, indices, padding_idx=-1, scale_grad_by_freq=False):
 
 
 def accumulate_rows(target, index, values, ufunc=np.add):
-    """As the reference: ``target[index[k]] += values[k]``, in order."""
+    """As the reference: ``target[index[k]] += values[k]``, in order; returns the target, or None where that has to."""
     fit = (
         ufunc is np.add and target.ndim > 1 and target.dtype in (F32, F64) and values.dtype == target.dtype
         and target.flags.c_contiguous and target.flags.writeable and index.dtype == INT64 and index.ndim == 1
@@ -85,14 +85,14 @@ def accumulate_rows(target, index, values, ufunc=np.add):
         and target[0].size >= 8
     )  # fmt: skip
     if not fit:
-        reference.accumulate_rows.reference(target, index, values, ufunc)
-        return
+        return None
     if index.min() < 0 or index.max() >= len(target):
         raise IndexError("index out of range in self")
     index, values = np.ascontiguousarray(index), np.ascontiguousarray(values)
     each = -(-len(target) // PARTS)
     numbers = plan(target[0].size, len(index), each, 0, 0, 0, PARTS)
     compiled(add_function, target.dtype)(numbers, id(index), id(values), id(target))
+    return target
 
 
 # --- one index for each element ---------------------------------------------------------------------------------------

@@ -82,14 +82,30 @@ GROUP_BACK = Kernel(
 FIXED_BACK = Kernel("batch_norm/input", lambda g, scale: g * scale)
 
 
-def plain(*arrays):
+def plain(first, *others):
     """Whether all arrays (those that are given) are float32 or all float64, so that nothing is widened on the way."""
-    dtypes = {a.dtype for a in arrays if a is not None}
-    return len(dtypes) == 1 and dtypes <= {F32, F64}
+    dtype = first.dtype
+    for a in others:
+        if a is not None and a.dtype is not dtype:
+            return False
+    return dtype is F32 or dtype is F64
 
 
+@cache
 def by_rows(ndim, axes):
     return tuple(sorted(axes)) == tuple(range(ndim - len(axes), ndim))
+
+
+@cache
+def shared_axes(affine, ndim):
+    """The axes of an image along which the parameters, of shape `affine`, are the same."""
+    return tuple(a for a in range(ndim) if reference.affine_axis(affine, ndim, a) == 1)
+
+
+@cache
+def number(value):
+    """A number as an operand of a row program."""
+    return np.full((1, 1), value)
 
 
 def statistics(x, shape, axes):
@@ -98,7 +114,7 @@ def statistics(x, shape, axes):
     seen = x.reshape(shape)
     n = prod(shape[a] for a in axes)
     small = tuple(1 if i in axes else extent for i, extent in enumerate(shape))
-    if by_rows(seen.ndim, axes):
+    if by_rows(seen.ndim, tuple(axes)):
         rows = (seen.size // n, n)
         mean, variance = np.empty((rows[0], 1), x.dtype), np.empty((rows[0], 1), x.dtype)
         if MOMENTS(rows, [seen.reshape(rows)], [mean, variance]):
@@ -114,15 +130,16 @@ def standardize(input, weight, bias, shape, axes, affine, eps):
     parameters = [a for a in (weight, bias) if a is not None]
     whole = tuple(shape) == input.shape and input.flags.c_contiguous and input.size
     each = not parameters or tuple(affine[-len(axes) :]) == input.shape[-len(axes) :]
-    if not whole or not each or not plain(input, *parameters) or not by_rows(input.ndim, axes):
+    if not whole or not each or not plain(input, *parameters) or not by_rows(input.ndim, tuple(axes)):
         return reference.standardize.reference(input, weight, bias, shape, axes, affine, eps)
-    n = prod(shape[a] for a in axes)
-    rows = input.size // n
-    out = [np.empty((rows, extent), input.dtype) for extent in (n, 1, 1)]
-    given = [input.reshape(rows, n), np.full((1, 1), eps), *(a.reshape(1, n) for a in parameters)]
-    layer(weight is not None, bias is not None)((rows, n), given, out)
-    small = tuple(1 if i in axes else extent for i, extent in enumerate(shape))
-    return out[0].reshape(shape), out[1].reshape(small), out[2].reshape(small)
+    n = prod(shape[-len(axes) :])
+    rows, dtype = input.size // n, input.dtype
+    out, small = np.empty(shape, dtype), (*shape[: -len(axes)], *(1,) * len(axes))
+    mean, rstd = np.empty(small, dtype), np.empty(small, dtype)
+    given = [input.reshape(rows, n), number(eps), *(a.reshape(1, n) for a in parameters)]
+    results = [out.reshape(rows, n), mean.reshape(rows, 1), rstd.reshape(rows, 1)]
+    layer(weight is not None, bias is not None)((rows, n), given, results)
+    return out, mean, rstd
 
 
 def by_groups(input, shape, axes, fixed):
@@ -159,11 +176,11 @@ def gradients(g, input, weight, mean, rstd, shape, axes, affine, fixed, eps, nee
     if tuple(shape) != input.shape or not plain(g, input, weight, mean, rstd) or not input.flags.c_contiguous:
         return fallback(*given)
     g = np.ascontiguousarray(g)
-    over = tuple(a for a in range(ndim) if reference.affine_axis(affine, ndim, a) == 1)
-    layer = by_rows(ndim, axes) and over == tuple(range(ndim - len(axes)))
+    over = shared_axes(tuple(affine), ndim)
+    layer = by_rows(ndim, tuple(axes)) and over == tuple(range(ndim - len(axes)))
     if layer and needs[0] and not fixed:
         parameter = reference.shape_of_bias(weight, ndim, axes, affine)
-        return layer_gradients(g, input, weight, mean, rstd, prod(shape[a] for a in axes), parameter, needs)
+        return layer_gradients(g, input, weight, mean, rstd, prod(shape[len(over) :]), parameter, needs)
     if not layer and set(over) != set(axes):
         return fallback(*given)
     d_input = d_weight = d_bias = sums = None
@@ -190,11 +207,11 @@ def layer_gradients(g, input, weight, mean, rstd, n, parameter, needs):
     rows = input.size // n
     arrays = [a.reshape(rows, -1) for a in (g, input, mean, rstd)]
     arrays += [] if weight is None else [weight.reshape(1, n)]
-    out, summed = np.empty((rows, n), input.dtype), needs[1] or needs[2]
-    kernel = layer_back(weight is not None, summed)
+    whole, summed = np.empty(input.shape, input.dtype), needs[1] or needs[2]
+    out, kernel = whole.reshape(rows, n), layer_back(weight is not None, summed)
     if not summed:
         kernel((rows, n), arrays, [out])
-        return out.reshape(input.shape), None, None
+        return whole, None, None
     lines = rows // LINE
     sums = lines_of_zeros(2 * (lines + 1), n, input.dtype).reshape(2, lines + 1, 1, n)
     for first, last, each in ((0, lines, LINE), (lines, lines + 1, rows % LINE)):
@@ -204,7 +221,7 @@ def layer_gradients(g, input, weight, mean, rstd, n, parameter, needs):
             cut = [a[part].reshape(*shape[:2], -1) if len(a) == rows else a for a in arrays]
             kernel(shape, cut, [out[part].reshape(shape), *sums[:, first:last]])
     products, totals = sums.sum(1, np.float64).astype(input.dtype).reshape(2, *parameter)
-    return out.reshape(input.shape), products if needs[1] else None, totals if needs[2] else None
+    return whole, products if needs[1] else None, totals if needs[2] else None
 
 
 def group_gradients(g, input, weight, mean, rstd, shape, affine, needs):

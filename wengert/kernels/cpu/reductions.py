@@ -169,7 +169,8 @@ def add_rows(array):
     if array.dtype not in FLOATS or not array.flags.c_contiguous or width < 2 or not len(array):
         return sums.add_rows.reference(array)
     (total,) = SUM.columns(1, len(array), width, [array.reshape(1, -1, width)])
-    return total.astype(array.dtype).reshape(array.shape[1:])
+    total = total.astype(array.dtype)
+    return total[0] if array.ndim == 2 else total.reshape(array.shape[1:])
 
 
 def mean(input, dim=None, keepdim=False, *, dtype=None):

@@ -6,13 +6,12 @@ loop. The numbers in it, which change from step to step, are operands of the loo
 """
 
 import ctypes
-from itertools import pairwise
 
 import numpy as np
 
 from wengert.kernels.cpu import native
 from wengert.kernels.cpu.expressions import F32, F64, UFUNCS, Symbol, Unrecordable, as_symbol, cast, in_order, select
-from wengert.kernels.cpu.pointwise import Layout, bounds, loop_text
+from wengert.kernels.cpu.pointwise import Layout, loop_text
 
 MOST_NUMBERS = 48  # a formula with more has functions within that are worth no loop of this kind
 
@@ -78,13 +77,23 @@ class Recording:
         leaves = [Symbol("argument", (), a.dtype, k) for k, a in enumerate(arrays)]
         cells = [Cell(leaf, a.dtype) for leaf, a in zip(leaves, arrays, strict=True)]
         update(*cells)
-        self.written = [k for k, cell in enumerate(cells) if cell.tree is not leaves[k]]
+        self.written = tuple(k for k, cell in enumerate(cells) if cell.tree is not leaves[k])
         trees = [cells[k].tree for k in self.written]
         self.structure, self.constants = linear(trees)
         if not trees or len(self.constants) > MOST_NUMBERS or any(c.dtype.kind != "f" for c in self.constants):
             raise Unrecordable("nothing to write, or too many numbers")
         self.leaves, self.trees, self.loops = leaves, trees, {}
         self.numbers = [np.array(c.value, c.dtype) for c in self.constants]
+
+
+def recorded(update, arrays):
+    """The `Recording`, or False if there can't be one."""
+    if any(a.dtype not in (F32, F64) for a in arrays):
+        return False
+    try:
+        return Recording(update, arrays)
+    except Exception:  # whatever a formula does with what isn't an array
+        return False
 
 
 _loops: dict[tuple, object] = {}
@@ -102,20 +111,13 @@ class Updates:
 
         Updates of the same `key`, dtypes and numbers of dimensions must be the same formula with the same numbers.
         """
-        first = arrays[0]
-        if any(a.dtype not in (F32, F64) or (a.shape != first.shape) for a in arrays):
-            return False
-        key = (key, *[a.dtype for a in arrays])
-        recording = self.recordings.get(key)
+        dtypes = tuple([a.dtype for a in arrays])
+        recording = self.recordings.get((key, dtypes))
         if recording is None:
-            try:
-                recording = Recording(update, arrays)
-            except Exception:  # whatever a formula does with what isn't an array
-                recording = False
-            self.recordings[key] = recording
+            recording = self.recordings[key, dtypes] = recorded(update, arrays)
         if not recording:
             return False
-        place = (*[(a.shape, a.strides) for a in arrays], len(recording.numbers), tuple(recording.written), key[1:])
+        place = (*[(a.shape, a.strides) for a in arrays], len(recording.numbers), recording.written, dtypes)
         found = _layouts.get(place)
         if found is None:
             if len(_layouts) > 4096:
@@ -136,6 +138,8 @@ class Updates:
 def walk(recording, arrays):
     """(ways, layout) of the loop, or False."""
     shape = arrays[0].shape
+    if any(a.shape != shape for a in arrays):
+        return False
     outputs = [arrays[k] for k in recording.written]
     zeros = (0,) * len(shape)
     strides = [a.strides for a in arrays] + [zeros] * len(recording.numbers) + [a.strides for a in outputs]
@@ -148,16 +152,11 @@ def walk(recording, arrays):
 
 def overlapping(arrays, written):
     """Whether an array that is written shares memory with another."""
-    spans = sorted((*span(a), k) for k, a in enumerate(arrays))
-    return any(b[0] < a[1] and (a[2] in written or b[2] in written) for a, b in pairwise(spans))
-
-
-def span(a):
-    """The first byte of an array and the one after its last."""
-    if not a.flags.c_contiguous:
-        return bounds(a)
-    first = a.__array_interface__["data"][0]
-    return first, first + a.nbytes
+    for k in written:
+        for other, a in enumerate(arrays):
+            if other != k and np.may_share_memory(arrays[k], a):
+                return True
+    return False
 
 
 def loop_for(recording, arrays, ways):
