@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from wengert.kernels.choices import offered
+from wengert.kernels.copies import joined
 from wengert.kernels.matmul import times
 from wengert.kernels.sums import add_rows
 
@@ -143,7 +144,7 @@ class Walk:
         """What each row started from: `initial` (batch, …), then what `values` (rows, …) held a step before."""
         if self.even:
             n, first, rest = self.batch, initial, values
-            return np.concatenate([rest[n:], first] if self.reverse else [first, rest[:-n]])
+            return joined([rest[n:], first] if self.reverse else [first, rest[:-n]], 0)
         found, held = np.empty_like(values), initial.copy()
         for first, count in self.steps:
             found[first : first + count] = held[:count]

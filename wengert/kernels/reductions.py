@@ -52,6 +52,8 @@ def axes_of(dim, ndim, name="dim"):
 
 def axis_of(dim, ndim):
     """One dimension counted from the front; a 0-d array has one, for this purpose."""
+    if type(dim) is int and -ndim <= dim < ndim:
+        return dim + ndim if dim < 0 else dim
     if isinstance(dim, bool) or not hasattr(dim, "__index__"):
         raise TypeError(f"dim must be int, not {type(dim).__name__}")
     limit = ndim or 1

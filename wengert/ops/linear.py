@@ -108,29 +108,27 @@ def to_bias(g, bias_shape):
     return total if len(bias_shape) == 1 and bias_shape[0] == total.shape[0] else total.sum().reshape(bias_shape)
 
 
+def _wide_times(a, b):
+    """``a @ b``, 16-bit floats multiplied and summed in 32 bits."""
+    if a.dtype.itemsize > 2:
+        return times(a, b)
+    return times(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
+
+
 def _weight_arrays(g, input, weight_shape):
-    if g.ndim == 2 and len(weight_shape) == 2 and g.dtype.itemsize > 2:
-        return times(g.T, input)
     if len(weight_shape) == 1:
         return (g.reshape(1, -1) @ input.reshape(-1, weight_shape[0])).reshape(weight_shape)
-    wide = np.float32 if g.dtype.itemsize == 2 else g.dtype
-    flat, rows = g.reshape(-1, weight_shape[0]), input.reshape(-1, weight_shape[1])
-    return times(flat.T.astype(wide, copy=False), rows.astype(wide, copy=False)).astype(g.dtype, copy=False)
+    if g.ndim != 2:
+        g, input = g.reshape(-1, weight_shape[0]), input.reshape(-1, weight_shape[1])
+    return _wide_times(g.T, input)
 
 
 def _input_arrays(g, weight):
-    if g.ndim == 2 and weight.ndim == 2 and g.dtype.itemsize > 2:
-        return times(g, weight)
-    if weight.ndim == 1:
-        return g[..., None] * weight
-    wide = np.float32 if g.dtype.itemsize == 2 else g.dtype
-    return times(g.astype(wide, copy=False), weight.astype(wide, copy=False)).astype(g.dtype, copy=False)
+    return g[..., None] * weight if weight.ndim == 1 else _wide_times(g, weight)
 
 
 def _bias_arrays(g, bias_shape):
-    if g.ndim == 2 and bias_shape == g.shape[1:]:
-        return add_rows(g)
-    total = add_rows(g.reshape(-1, g.shape[-1]))
+    total = add_rows(g if g.ndim == 2 else g.reshape(-1, g.shape[-1]))
     return total if bias_shape == total.shape else total.sum().reshape(bias_shape)
 
 

@@ -156,7 +156,7 @@ class Along:
         inner = prod(shape[axis + 1 :])
         if inner == 1:
             ends = shape[: axis + 1]
-            inputs = [np.broadcast_to(a, shape).reshape(ends) for a in arrays]
+            inputs = [(a if a.shape == shape else np.broadcast_to(a, shape)).reshape(ends) for a in arrays]
             return self.rows(ends, inputs, [out.reshape(*ends[:-1], -1)])
         if inner < FEWEST:
             return False

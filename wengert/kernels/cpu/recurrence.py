@@ -12,10 +12,11 @@ from functools import cache
 
 import numpy as np
 
+from wengert.kernels.copies import in_rows
 from wengert.kernels.cpu import mathematics, native, threads
 from wengert.kernels.cpu.expressions import fma, maximum
-from wengert.kernels.cpu.function import Fields, Function, module
-from wengert.kernels.cpu.products import accumulate
+from wengert.kernels.cpu.function import Fields, Function, kernel, module, plan, task
+from wengert.kernels.cpu.products import accumulate, transpose_function
 from wengert.kernels.matmul import times
 
 BENDS = {"sigmoid": mathematics.sigmoid, "tanh": mathematics.tanh, "relu": lambda x: maximum(x, 0.0)}
@@ -260,22 +261,49 @@ def run(cell, name, walk, units, arrays, has=(0, 0, 0)):
     steps = np.array([(0, 0), *walk.steps, (0, 0)], np.int64).T.copy()
     starts, counts = (row.ctypes.data + row.itemsize for row in steps)
     tasks = min(walk.batch, threads.number())
-    arrays = [None if a is None else np.ascontiguousarray(a) for a in arrays]
+    arrays = [a if a is None or a.flags.c_contiguous else in_rows(a) for a in arrays]
     values = [len(walk.steps), walk.batch, units, tasks, *has, starts, counts,
               *(0 if a is None else a.ctypes.data for a in arrays)]  # fmt: skip
     argument = (ctypes.c_int64 * len(values))(*values)
     threads.share(compiled(cell)[name], argument, tasks)
 
 
-def panels(weight, gates, units, vectors=1):
-    """Columns of ``weight`` (depth, gates × units) in panels of some vectors of units, zeros where units run out."""
+def panels(weight, vectors):
+    """Columns of ``weight`` (depth, units) in panels of some vectors of units, zeros where units run out."""
     width = vectors * native.target().vector_bytes // 4
-    depth, short = len(weight), -units % width
-    split = weight.reshape(depth, gates, units)
-    if short:
-        split = np.pad(split, ((0, 0), (0, 0), (0, short)))
-    split = split.reshape(depth, gates, -1, width).transpose(2, 0, 1, 3)
-    return np.ascontiguousarray(split)
+    depth, units = weight.shape
+    if units % width:
+        weight = np.pad(weight, ((0, 0), (0, -units % width)))
+    return np.ascontiguousarray(weight.reshape(depth, -1, width).transpose(1, 0, 2))
+
+
+PACKING = ("units", "gates", "width", "", "", "", "tasks")
+
+
+@cache
+def packing():
+    """``run(plan, weight, packed)``: a task has one panel of all gates."""
+    lanes = native.target().vector_bytes // 4
+    f, field, (weight, packed) = task(PACKING, 2, lanes)
+    units, gates, width = (field[k] for k in PACKING[:3])
+    first = f.mul("%task", width)
+    rows, step = f.minimum(f.sub(units, first), width), f.mul(gates, width)
+    with f.loop(0, gates) as k:
+        source = f.at(weight, f.mul(f.add(f.mul(k, units), first), units))
+        to = f.at(packed, f.mul(f.add(f.mul(f.mul("%task", units), gates), k), width))
+        f.do(f"call void @transpose(ptr {source}, i64 {units}, ptr {to}, i64 {step}, i64 {rows}, i64 {units})")
+    return kernel([transpose_function("@transpose", lanes), f], 2)
+
+
+def panels_of_gates(weight, units, vectors):
+    """Those of the transpose of ``weight`` (gates × units, units), the gates' beside each other."""
+    width = vectors * native.target().vector_bytes // 4
+    number, gates = -(-units // width), len(weight) // units
+    packed = (np.zeros if units % width else np.empty)((number, units, gates, width), np.float32)
+    weight = np.ascontiguousarray(weight)
+    threads.start()
+    packing()(plan(units, gates, width, 0, 0, 0, number), id(weight), id(packed))
+    return packed
 
 
 def single(*arrays):
@@ -289,7 +317,7 @@ def forward(cell, walk, gates, w_hh, b_hh, h0, c0):
         return None
     rows, units = walk.rows, h0.shape[1]
     lanes = native.target().vector_bytes // 4
-    packed = panels(w_hh.T, len(cell.bends), units, widths(cell, lanes)[0][1])
+    packed = panels_of_gates(w_hh, units, widths(cell, lanes)[0][1])
     outputs = np.empty((rows, units), np.float32)
     cells = np.empty_like(outputs) if cell.memory == "c" else None
     width = cell.bent + cell.others
@@ -306,7 +334,7 @@ def backward(cell, walk, arrived, w_hh, h0, c0, outputs, cells, kept):
         return None
     units = h0.shape[1]
     lanes = native.target().vector_bytes // 4
-    packed = panels(w_hh, 1, units, widths(cell, lanes)[1][1])
+    packed = panels(w_hh, widths(cell, lanes)[1][1])
     bent, gates = cell.bent * units, len(cell.bends) * units
     dz = np.empty((walk.rows, gates), np.float32)
     dm = np.empty(h0.shape, np.float32) if cell.memory else None

@@ -393,11 +393,16 @@ def log_softmax(input, dim, *, dtype=None):
     return reference.log_softmax(input, dim, dtype=dtype) if found is None else found
 
 
+def fully(array, shape):
+    """`array` in the shape to which it broadcasts."""
+    return array if array.shape == shape else np.broadcast_to(array, shape)
+
+
 def softmax_gradient(g, out, dim):
-    found = along(SOFTMAX_BACK, reference.axis_of(dim, out.ndim), np.broadcast_to(g, out.shape), out)
+    found = along(SOFTMAX_BACK, reference.axis_of(dim, out.ndim), fully(g, out.shape), out)
     return out * (g - np.add.reduce(g * out, axis=dim, keepdims=True)) if found is None else found
 
 
 def log_softmax_gradient(g, out, dim):
-    found = along(LOG_SOFTMAX_BACK, reference.axis_of(dim, out.ndim), np.broadcast_to(g, out.shape), out)
+    found = along(LOG_SOFTMAX_BACK, reference.axis_of(dim, out.ndim), fully(g, out.shape), out)
     return g - np.exp(out) * np.add.reduce(g, axis=dim, keepdims=True) if found is None else found

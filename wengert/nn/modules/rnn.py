@@ -105,7 +105,7 @@ def _run_loop(mode, data, hidden, weights, walk):
     bias, b_hh = weights.get("bias_ih"), weights.get("bias_hh")
     if mode != "GRU" and bias is not None:  # whose new gate takes the product apart, and its bias with it
         bias, b_hh = bias + b_hh, None
-    gates = F.linear(data, weights["weight_ih"], bias)
+    gates = F.linear(data.contiguous(), weights["weight_ih"], bias)
     outputs, *final = LOOPS[mode].apply(mode, walk, gates, weights["weight_hh"], b_hh, *hidden)
     return outputs, tuple(final)
 
