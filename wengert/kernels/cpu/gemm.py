@@ -2,9 +2,9 @@
 
 A task computes a block of rows of one panel's columns. The panel of the right-hand matrix is first copied to where it
 stays in the second-level cache, so that the inner loop reads it without gaps however it lies in memory (a weight is
-used transposed, in `linear`); a part of the depth at a time (Goto and van de Geijn 2008). A left-hand matrix that lies
-in columns is copied too, as many of its rows as a vector has lanes. Both copies are on the stack of the thread: tasks
-share nothing, and all are started at once.
+used transposed, in `linear`); a part of the depth at a time (Goto and van de Geijn 2008). The copy is on the stack of
+the thread: tasks share nothing, and all are started at once. The left-hand matrix is read where it lies, in rows or in
+columns: each of its elements serves the whole width of the panel.
 """
 
 import ctypes
@@ -20,9 +20,9 @@ from wengert.kernels.cpu.function import Fields, Function, kernel, plan, task
 from wengert.kernels.cpu.pointwise import MOST_PLANS
 from wengert.kernels.cpu.products import ROWS, accumulate, panel_widths, transpose_function
 
-DEPTH = 512  # of a panel at a time
+DEPTH = 1024  # of a panel at a time
 BLOCK = 64  # rows of a task, at least, where that leaves enough tasks
-AHEAD = 16  # lines of a matrix that are fetched before they are copied: they lie in different pages
+AHEAD = 16  # lines of a matrix that are fetched before they are copied to a panel: they lie in different pages
 FEWEST = 256  # results of a product; one row or column is a vector, for which BLAS needs no panel
 
 FIELDS = ("rows", "columns", "depth", "block", "row_tasks", "panels", "tasks", "group", "a_group", "a_batch", "a_row",
@@ -99,9 +99,8 @@ def block_function(vectors, lanes):
     b = f.at(of_batch("b"), f.mul("%column", b_column))
     out = f.at(of_batch("out"), f.mul("%first", out_row), "%column")
     bias = f.at("%bias", "%column")
-    panel, strip = f.variable(f"[{DEPTH * width} x float]"), f.variable(f"[{DEPTH * lanes} x float]")
+    panel = f.variable(f"[{DEPTH * width} x float]")
     rows, depth = f.sub("%last", "%first"), field["depth"]
-    in_columns = f.op(f"and i1 {f.op(f'icmp eq i64 {a_row}, 1')}, {f.op(f'icmp ne i64 {a_depth}, 1')}")
     with f.loop(0, depth, DEPTH) as k:
         part = f.minimum(f.sub(depth, k), DEPTH)
         begun = f.op(f"icmp eq i64 {k}, 0")
@@ -109,25 +108,8 @@ def block_function(vectors, lanes):
         start_row = f.op(f"select i1 {begun}, i64 0, i64 {out_row}")
         f.do(f"call void @pack{vectors}(ptr {f.at(b, f.mul(k, b_depth))}, i64 {b_depth}, i64 {b_column}, i64 {part}, "
              f"i64 {count}, ptr {panel})")  # fmt: skip
-        here = f.at(a, f.mul(k, a_depth))
-
-        def multiplied(left, row_step, depth_step, offset, number):
-            to, begin = f.at(out, f.mul(offset, out_row)), f.at(start, f.mul(offset, start_row))
-            sizes = f"i64 {part}, i64 {count}, i64 {number}"
-            f.do(f"call void @rows{vectors}(ptr {left}, ptr {panel}, ptr {to}, ptr {begin}, i64 {row_step}, "
-                 f"i64 {depth_step}, i64 {out_row}, i64 {start_row}, {sizes})")  # fmt: skip
-
-        def by_strips():
-            with f.loop(0, rows, lanes) as row:
-                number = f.minimum(f.sub(rows, row), lanes)
-                mask, source = f.first(number), f.at(here, row)
-                with f.loop(0, part) as j:
-                    line = f.at(source, f.mul(j, a_depth))
-                    f.prefetch(f.at(line, f.mul(a_depth, AHEAD)))
-                    f.store(f.load_some(line, mask), f.at(strip, f.mul(j, lanes)))
-                multiplied(strip, 1, lanes, row, number)
-
-        f.where(in_columns, by_strips, lambda: multiplied(here, a_row, a_depth, 0, rows))
+        f.do(f"call void @rows{vectors}(ptr {f.at(a, f.mul(k, a_depth))}, ptr {panel}, ptr {out}, ptr {start}, "
+             f"i64 {a_row}, i64 {a_depth}, i64 {out_row}, i64 {start_row}, i64 {part}, i64 {count}, i64 {rows})")  # fmt: skip
     return f
 
 
