@@ -109,7 +109,8 @@ def block_function(vectors, lanes):
         f.do(f"call void @pack{vectors}(ptr {f.at(b, f.mul(k, b_depth))}, i64 {b_depth}, i64 {b_column}, i64 {part}, "
              f"i64 {count}, ptr {panel})")  # fmt: skip
         f.do(f"call void @rows{vectors}(ptr {f.at(a, f.mul(k, a_depth))}, ptr {panel}, ptr {out}, ptr {start}, "
-             f"i64 {a_row}, i64 {a_depth}, i64 {out_row}, i64 {start_row}, i64 {part}, i64 {count}, i64 {rows})")  # fmt: skip
+             f"i64 {a_row}, i64 {a_depth}, i64 {out_row}, i64 {start_row}, i64 {part}, i64 {count}, "
+             f"i64 {rows})")  # fmt: skip
     return f
 
 

@@ -1,8 +1,8 @@
 """Sums over the rows of a matrix in single precision, as the gradient of a bias is one.
 
-A task has a few vectors of columns and adds all rows of them, so that there are no partial results to combine. As in the
-reference, rows are added in blocks; the sums of the blocks are added in double precision. What has too few columns for
-all threads is left to `wengert.kernels.cpu.reductions`, which shares out the rows as well.
+A task has a few vectors of columns and adds all rows of them, so that there are no partial results to combine. As in
+the reference, rows are added in blocks; the sums of the blocks are added in double precision. What has too few columns
+for all threads is left to `wengert.kernels.cpu.reductions`, which shares out the rows as well.
 """
 
 from functools import cache
