@@ -30,10 +30,12 @@ BACKWARD = (*NUMBERS, "starts", "counts", "weight", "h0", "c0", "outputs", "cell
 
 
 class Loop:
-    """The writer of one loop of a cell: `blocks` walks its rows, `block` writes what is done with a few of them."""
+    """The writer of one loop of a cell: `some_rows` walks its rows, `add_up` writes the sums of a few of them, and
+    `finish` what is done with those of one.
+    """
 
-    def __init__(self, cell, name, fields, lanes, rows, vectors):
-        self.cell, self.rows, self.vectors = cell, rows, vectors
+    def __init__(self, cell, name, fields, lanes, rows, vectors, columns):
+        self.cell, self.rows, self.vectors, self.columns = cell, rows, vectors, columns * vectors
         self.gates, self.width = len(cell.bends), cell.bent + cell.others
         self.f = f = Function(name, "ptr argument, i64 share", lanes, internal=False)
         self.field = Fields(f, fields)
@@ -41,6 +43,7 @@ class Loop:
         self.units, self.steps = self.field["units"], self.field["steps"]
         batch, tasks = self.field["batch"], self.field["tasks"]
         self.first, self.last = (f.div(f.mul(batch, k), tasks) for k in ("%share", f.add("%share", 1)))
+        self.held = f.variable(f"[{rows * self.columns} x {f.vector}]")
 
     def of_step(self, name, step):
         """The start or the count of a step."""
@@ -61,12 +64,23 @@ class Loop:
             yield f.at(self.places["weight"], f.mul(unit, columns))
 
     def some_rows(self, low, high):
-        """Go from row to row in whole blocks, then one by one."""
-        f = self.f
-        whole = f.add(low, f.mul(f.div(f.sub(high, low), self.rows), self.rows))
-        for first, last, count in ((low, whole, self.rows), (whole, high, 1)):
-            with f.loop(first, last, count) as row:
-                self.block(row, count)
+        """Add up whole blocks of rows, then one by one, and finish each row."""
+        f, blocks = self.f, self.f.loop(low, high)
+        with blocks as first:
+            enough = f.op(f"icmp sle i64 {f.add(first, self.rows)}, {high}")
+            f.where(enough, lambda: self.hold(first, self.rows), lambda: self.hold(first, 1))
+            blocks.step = self.either(enough, self.rows, 1, "i64")
+            with f.loop(0, blocks.step) as r:
+                line = f.at(self.held, f.mul(r, self.columns * f.lanes))
+                sums = [f.load(f.at(line, column * f.lanes)) for column in range(self.columns)]
+                self.finish(f.add(first, r), sums)
+
+    def hold(self, row, count):
+        """Leave the sums of some rows where the next loop finds them."""
+        sums = {(r, column): self.f.variable() for r in range(count) for column in range(self.columns)}
+        self.add_up(row, count, sums)
+        for (r, column), place in sums.items():
+            self.f.store(self.f.load(place), self.f.at(self.held, (r * self.columns + column) * self.f.lanes))
 
     def line(self, pointer, row, columns=1):
         """The row of an array that has so many times `units` columns."""
@@ -90,7 +104,7 @@ class Forward(Loop):
     """From the first step to the last: all gates of a few rows at a time."""
 
     def __init__(self, cell, name, *widths):
-        super().__init__(cell, name, FORWARD, *widths)
+        super().__init__(cell, name, FORWARD, *widths, len(cell.bends))
         f = self.f
         with f.loop(0, self.steps) as step:
             before = f.sub(step, 1)
@@ -106,21 +120,12 @@ class Forward(Loop):
                 low, high = self.either(old, self.first, begun, "i64"), self.either(old, begun, end, "i64")
                 self.some_rows(low, high)
 
-    def block(self, row, count):
-        f, places, vectors = self.f, self.places, self.vectors
-        rows = [f.add(row, r) for r in range(count)]
-        now = [f.add(self.start, r) for r in rows]
-        given = [self.line(places["gates"], r, self.gates) for r in now]
-        keys = [(r, k, v) for r in range(count) for k in range(self.gates) for v in range(vectors)]
-        sums = {(r, k * vectors + v): f.variable() for r, k, v in keys}
-        for r, k, v in keys:
-            f.store(self.initial(given[r], k, v), sums[r, k * vectors + v])
-        left = self.line(self.h, row)
-        accumulate(f, sums, left, self.units, 1, self.panel, self.gates * vectors * f.lanes, self.units)
-        for r in range(count):
-            for v in range(vectors):
-                products = [f.load(sums[r, k * vectors + v]) for k in range(self.gates)]
-                self.finish(rows[r], now[r], given[r], products, v)
+    def add_up(self, row, count, sums):
+        f = self.f
+        given = [self.line(self.places["gates"], f.add(self.start, f.add(row, r)), self.gates) for r in range(count)]
+        for (r, column), place in sums.items():
+            f.store(self.initial(given[r], *divmod(column, self.vectors)), place)
+        accumulate(f, sums, self.line(self.h, row), self.units, 1, self.panel, self.columns * f.lanes, self.units)
 
     def initial(self, line, k, v):
         """What the sum of gate `k` begins with. A bias is there only if the products of some gates stand apart."""
@@ -131,8 +136,14 @@ class Forward(Loop):
         bias = self.load(self.places["bias"], v, k)
         return bias if apart else self.f.plus(value, bias)
 
-    def finish(self, row, now, line, products, v):
+    def finish(self, row, sums):
         """From the sums to the new output."""
+        now = self.f.add(self.start, row)
+        given = self.line(self.places["gates"], now, self.gates)
+        for v in range(self.vectors):
+            self.finish_units(row, now, given, sums[v :: self.vectors], v)
+
+    def finish_units(self, row, now, line, products, v):
         cell, f = self.cell, self.f
         apart = [self.load(line, v, k) for k in range(cell.bent, self.gates)]
         memory = {"c": self.c, "h": self.h}.get(cell.memory)
@@ -159,7 +170,7 @@ class Backward(Loop):
     """From the last step to the first: dh = what arrives + the gradients of the step after · weight."""
 
     def __init__(self, cell, name, *widths):
-        super().__init__(cell, name, BACKWARD, *widths)
+        super().__init__(cell, name, BACKWARD, *widths, 1)
         f = self.f
         self.given = {k: f.op(f"icmp ne i64 {self.field[f'has_{k}']}, 0") for k in ("outputs", "h", "c")}
         with f.loop(0, self.steps) as done:
@@ -178,32 +189,33 @@ class Backward(Loop):
                 self.newest = f.op(f"icmp sge i64 {low}, {going}")
                 self.some_rows(low, high)
 
-    def block(self, row, count):
-        f, cell, vectors = self.f, self.cell, self.vectors
+    def add_up(self, row, count, sums):
+        f, cell = self.f, self.cell
         rows = [f.add(row, r) for r in range(count)]
-        sums = {(r, v): f.variable() for r in range(count) for v in range(vectors)}
         at_end = f.op(f"and i1 {self.newest}, {self.given['h']}")
         for (r, v), total in sums.items():
             arrived = self.load_if(self.given["outputs"], "g_outputs", f.add(self.start, rows[r]), v)
             f.store(f.plus(arrived, self.load_if(at_end, "g_h", rows[r], v)), total)
         later = f.add(self.start_after, row)
-        panel, step = self.panel, vectors * f.lanes
+        panel, step = self.panel, self.columns * f.lanes
         for name, own, columns in (("dz", cell.bent, self.gates), ("apart", *[self.gates - cell.bent] * 2)):
             if own:
                 depth = self.either(self.newest, 0, f.mul(self.units, own), "i64")
                 line = self.line(self.places[name], later, columns)
                 accumulate(f, sums, line, f.mul(self.units, columns), 1, panel, step, depth)
                 panel = f.at(panel, f.mul(f.mul(self.units, own), step))
-        for (r, v), total in sums.items():
-            self.finish(rows[r], f.load(total), v)
 
     def load_if(self, condition, name, row, v):
         """Some of a row where the condition holds, zero elsewhere."""
         mask = self.f.op(f"select i1 {condition}, {self.f.mask} {self.mask[v]}, {self.f.mask} zeroinitializer")
         return self.f.load_some(self.place(self.line(self.places[name], row), v), mask)
 
-    def finish(self, row, dh, v):
+    def finish(self, row, sums):
         """From an output's gradient to those of the gates and of the memory before."""
+        for v, dh in enumerate(sums):
+            self.finish_units(row, dh, v)
+
+    def finish_units(self, row, dh, v):
         cell, f, places = self.cell, self.f, self.places
         now = f.add(self.start, row)
         line = self.line(places["kept"], now, self.width)
@@ -248,15 +260,14 @@ def widths(cell, lanes):
 
 
 @cache
-def compiled(cell):
-    """The two tasks' addresses."""
+def compiled(cell, kind):
+    """The address of a task."""
     lanes = native.target().vector_bytes // 4
-    loops = [kind(cell, f"@@{kind.__name__}", lanes, *w)
-             for kind, w in zip((Forward, Backward), widths(cell, lanes), strict=True)]  # fmt: skip
-    return native.compile_text(module([loop.f for loop in loops]), ["Forward", "Backward"])
+    loop = kind(cell, "@@loop", lanes, *widths(cell, lanes)[kind is Backward])
+    return native.compile_text(module([loop.f]), ["loop"])["loop"]
 
 
-def run(cell, name, walk, units, arrays, has=(0, 0, 0)):
+def run(cell, kind, walk, units, arrays, has=(0, 0, 0)):
     """Run a task for shares of the batch; arrays that aren't there are None."""
     steps = np.array([(0, 0), *walk.steps, (0, 0)], np.int64).T.copy()
     starts, counts = (row.ctypes.data + row.itemsize for row in steps)
@@ -265,7 +276,7 @@ def run(cell, name, walk, units, arrays, has=(0, 0, 0)):
     values = [len(walk.steps), walk.batch, units, tasks, *has, starts, counts,
               *(0 if a is None else a.ctypes.data for a in arrays)]  # fmt: skip
     argument = (ctypes.c_int64 * len(values))(*values)
-    threads.share(compiled(cell)[name], argument, tasks)
+    threads.share(compiled(cell, kind), argument, tasks)
 
 
 def panels(weight, vectors):
@@ -324,7 +335,7 @@ def forward(cell, walk, gates, w_hh, b_hh, h0, c0):
     kept = np.empty((rows, width * units), np.float32) if width > 1 else outputs
     if b_hh is None and len(cell.bends) > cell.bent:
         b_hh = np.zeros(gates.shape[1], np.float32)
-    run(cell, "Forward", walk, units, [gates, b_hh, h0, c0, packed, outputs, cells, kept])
+    run(cell, Forward, walk, units, [gates, b_hh, h0, c0, packed, outputs, cells, kept])
     return outputs, cells, kept
 
 
@@ -343,7 +354,7 @@ def backward(cell, walk, arrived, w_hh, h0, c0, outputs, cells, kept):
     # What isn't there is masked out. Its place must be memory all the same: to pass over a page that doesn't exist
     # takes a processor hundreds of cycles.
     arrived = [there if a is None else a for a, there in zip(arrived, (outputs, h0, h0), strict=True)]
-    run(cell, "Backward", walk, units, [packed, h0, c0, outputs, cells, kept, *arrived, dz, apart, dm], has)
+    run(cell, Backward, walk, units, [packed, h0, c0, outputs, cells, kept, *arrived, dz, apart, dm], has)
     first = walk.first(dz)
     if apart is not None:
         first = np.concatenate([first[:, :bent], walk.first(apart)], 1)
