@@ -237,10 +237,13 @@ def task(fields, arrays, lanes):
     return f, Fields(f, fields), [at(k) for k in range(1, 1 + arrays)]
 
 
-def kernel(functions, arrays):
-    """``run(plan, id(array), ...)``, which hands out the tasks of the function that `task` began."""
+def kernel(functions, arrays, **others):
+    """``run(plan, id(array), ...)``, which hands out the tasks of the function that `task` began.
+
+    `others` are addresses of functions that the kernel calls and that were compiled before.
+    """
     text = "\n".join(["declare void @wengert_parallel(ptr, ptr, i64)", module(functions), *entry_text(arrays)])
-    return entry(text, arrays)
+    return entry(text, arrays, others)
 
 
 def plan(*numbers):

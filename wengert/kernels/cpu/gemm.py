@@ -16,9 +16,9 @@ import numpy as np
 from wengert.kernels.choices import FROM
 from wengert.kernels.cpu import native, threads
 from wengert.kernels.cpu.expressions import F32
-from wengert.kernels.cpu.function import Fields, Function, kernel, plan, task
+from wengert.kernels.cpu.function import Fields, Function, kernel, module, plan, task
 from wengert.kernels.cpu.pointwise import MOST_PLANS
-from wengert.kernels.cpu.products import ROWS, accumulate, panel_widths, transpose_function
+from wengert.kernels.cpu.products import ROWS, TRANSPOSE, accumulate, addresses, call, panel_widths, transpose
 
 DEPTH = 1024  # of a panel at a time
 BLOCK = 64  # rows of a task, at least, where that leaves enough tasks
@@ -49,7 +49,7 @@ def pack_function(vectors, lanes):
         partial = f.op(f"icmp slt i64 %count, {width}")
         clear = f"call void @llvm.memset.p0.i64(ptr align 4 %panel, i8 0, i64 {size}, i1 false)"
         f.where(partial, lambda: f.do(clear))
-        f.do(f"call void @transpose(ptr %b, i64 %b_column, ptr %panel, i64 {width}, i64 %count, i64 %depth)")
+        transpose(f, "%b", "%b_column", "%panel", width, "%count", "%depth")
 
     f.where(f.op("icmp eq i64 %b_column, 1"), by_rows, by_columns)
     return f
@@ -85,7 +85,7 @@ def rows_function(vectors, lanes):
 def block_function(vectors, lanes):
     """A block of rows, from `first` to `last`, of the columns from `column` on, for one product of the batch."""
     arrays, numbers = "ptr argument, ptr a, ptr b, ptr bias, ptr out", "i64 batch, i64 first, i64 last, i64 column"
-    f = Function(f"@block{vectors}", f"{arrays}, {numbers}", lanes)
+    f = Function("@@block", f"{arrays}, {numbers}", lanes, internal=False)
     field, width = Fields(f, FIELDS), vectors * lanes
     count = f.minimum(f.sub(field["columns"], "%column"), width)
     a_row, a_depth, b_depth, b_column = (field[k] for k in ("a_row", "a_depth", "b_depth", "b_column"))
@@ -117,7 +117,7 @@ def block_function(vectors, lanes):
 def task_function(lanes):
     """Which product of the batch, which panel and which rows a task has; narrow last panels take fewer vectors."""
     f, field, pointers = task(FIELDS, 4, lanes)
-    arrays, widths = ", ".join(f"ptr {p}" for p in pointers), panel_widths(lanes)
+    arrays, widths = [("ptr", "%argument"), *(("ptr", p) for p in pointers)], panel_widths(lanes)
     share, rest = f.rem("%task", field["row_tasks"]), f.div("%task", field["row_tasks"])
     panel, batch = f.rem(rest, field["panels"]), f.div(rest, field["panels"])
     first = f.mul(share, field["block"])
@@ -126,16 +126,24 @@ def task_function(lanes):
     left = f.sub(field["columns"], column)
 
     def narrowest(narrower, vectors):
-        numbers = f"i64 {batch}, i64 {first}, i64 {last}, i64 {column}"
-        call = f"call void @block{vectors}(ptr %argument, {arrays}, {numbers})"
+        def block():
+            call(f, f"wengert_block{vectors}", *arrays, *(("i64", n) for n in (batch, first, last, column)))
+
         if narrower:
             enough = f.op(f"icmp sle i64 {left}, {narrower[0] * lanes}")
-            f.where(enough, lambda: narrowest(narrower[1:], narrower[0]), lambda: f.do(call))
+            f.where(enough, lambda: narrowest(narrower[1:], narrower[0]), block)
         else:
-            f.do(call)
+            block()
 
     narrowest(widths[1:], widths[0])
     return f
+
+
+def block_address(vectors, lanes):
+    """The address of the function for panels of so many vectors."""
+    passes = [pass_function(rows, vectors, lanes) for rows in (ROWS, 1)]
+    parts = [pack_function(vectors, lanes), *passes, rows_function(vectors, lanes), block_function(vectors, lanes)]
+    return native.compile_text(module(parts), ["block"], addresses(TRANSPOSE))["block"]
 
 
 @cache
@@ -143,11 +151,8 @@ def compiled():
     """``run(plan, a, b, bias, out)``, arrays by their ids, and the columns of a panel."""
     lanes = native.target().vector_bytes // 4
     widths = panel_widths(lanes)
-    parts = [transpose_function("@transpose", lanes), task_function(lanes)]
-    for vectors in widths:
-        passes = [pass_function(rows, vectors, lanes) for rows in (ROWS, 1)]
-        parts += [pack_function(vectors, lanes), *passes, rows_function(vectors, lanes), block_function(vectors, lanes)]
-    return kernel(parts, 4), widths[0] * lanes
+    blocks = {f"wengert_block{vectors}": block_address(vectors, lanes) for vectors in widths}
+    return kernel([task_function(lanes)], 4, **blocks), widths[0] * lanes
 
 
 def times(a, b, bias=None, out=None):

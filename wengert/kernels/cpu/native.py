@@ -20,6 +20,7 @@ import tempfile
 import threading
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from wengert.kernels.cpu import objects
@@ -152,7 +153,7 @@ class Compiler:
         passes.getModulePassManager().run(module, passes)
         return self.machine.emit_object(module)
 
-    def link(self, code, names):
+    def link(self, code, names, others):
         """The addresses of functions in an object file, which the engine puts into memory."""
         if self.engine is None:
             module = self.llvm.parse_assembly("")
@@ -162,7 +163,7 @@ class Compiler:
             # process does.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.engine))
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.machine))
-        for name, address in _shared.items():
+        for name, address in (_shared | others).items():
             self.llvm.add_symbol(name, address)
         self.engine.add_object_file(self.llvm.ObjectFileRef.from_data(code))
         self.engine.finalize_object()
@@ -187,14 +188,14 @@ def emit(text):
     return compiler().emit(text)
 
 
-def link(code, names):
-    """The addresses of functions in an object file."""
+def link(code, names, others):
+    """The addresses of functions in an object file, which may call `others`, addresses by name."""
     if objects.possible():
         try:
-            return objects.load(code, names, address_of)
+            return objects.load(code, names, lambda name: others.get(name) or address_of(name))
         except objects.Unlinkable:
             pass
-    return compiler().link(code, names)
+    return compiler().link(code, names, others)
 
 
 def address_of(name):
@@ -208,10 +209,11 @@ def address_of(name):
         return None
 
 
-def compile_text(text, names):
+def compile_text(text, names, others=MappingProxyType({})):
     """The addresses of the functions `names` of the module `text`.
 
-    In the text, ``@@`` before a name stands for ``@`` and a prefix that no other module has.
+    In the text, ``@@`` before a name stands for ``@`` and a prefix that no other module has. It may call functions that
+    were compiled before: `others`, addresses by name. What several kernels need is so compiled once.
     """
     key = hashlib.sha256(f"{target().identity}\n{text}".encode()).hexdigest()[:40]
     found = _loaded.get(key)
@@ -222,7 +224,7 @@ def compile_text(text, names):
         found = _loaded.get(key)
         if found is None:
             code = read(f"{key}.o") or write(f"{key}.o", emit(text.replace("@@", f"@{prefix}")))
-            addresses = link(code, [prefix + name for name in names])
+            addresses = link(code, [prefix + name for name in names], dict(others))
             found = _loaded[key] = {name: addresses[prefix + name] for name in names}
     return found
 

@@ -12,6 +12,7 @@ rows or parts of rows are tasks.
 import ctypes
 from functools import partial
 from math import prod
+from types import MappingProxyType
 
 import numpy as np
 
@@ -426,7 +427,7 @@ class Kernel:
         return run
 
 
-def entry(text, arrays):
+def entry(text, arrays, others=MappingProxyType({})):
     """A compiled loop as a Python function of the layout and the arrays' ids."""
-    address = native.compile_text(text, ["loop"])["loop"]
+    address = native.compile_text(text, ["loop"], others)["loop"]
     return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (arrays + 1))(address)

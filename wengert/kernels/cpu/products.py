@@ -5,7 +5,10 @@ load for each vector of the right-hand matrix and a broadcast for each row of th
 for each load to keep the arithmetic units busy on processors with 16 registers as with 32.
 """
 
-from wengert.kernels.cpu.function import Function
+from functools import cache
+
+from wengert.kernels.cpu import native
+from wengert.kernels.cpu.function import Function, module
 
 ROWS = 4
 
@@ -43,13 +46,9 @@ def pass_function(name, vectors, adding, lanes):
 
 
 def product_function(name, lanes, packed):
-    """out (rows × columns) from passes `name`1, `name`2, …; `rows` counts whole passes, `columns` whole vectors.
-
-    A `packed` right-hand matrix lies in panels of `panel_widths`, one after the other, each (depth × width); another
-    lies (depth × columns).
-    """
+    """out (rows × columns) from passes @pass1, @pass2, …; `rows` counts whole passes, `columns` whole vectors."""
     matrices, steps = "ptr left, ptr right, ptr out", "i64 row_step, i64 depth_step, i64 out_step"
-    f = Function(name, f"{matrices}, {steps}, i64 depth, i64 rows, i64 columns", lanes)
+    f = Function(name, f"{matrices}, {steps}, i64 depth, i64 rows, i64 columns", lanes, internal=False)
     first = 0
     for vectors in panel_widths(lanes):
         width = vectors * lanes
@@ -59,21 +58,15 @@ def product_function(name, lanes, packed):
             right = f.at("%right", offset)
             with f.loop(0, "%rows", ROWS) as row:
                 left, out = f.at("%left", f.mul(row, "%row_step")), f.at("%out", f.mul(row, "%out_step"), column)
-                f.do(f"call void {name}{vectors}(ptr {left}, ptr {right}, ptr {out}, i64 %row_step, i64 %depth_step, "
+                f.do(f"call void @pass{vectors}(ptr {left}, ptr {right}, ptr {out}, i64 %row_step, i64 %depth_step, "
                      f"i64 {step}, i64 %out_step, i64 %depth)")  # fmt: skip
         first = last
     return f
 
 
-def product_functions(name, lanes, *, packed, adding):
-    """All functions of a product, to be called by `name`."""
-    passes = [pass_function(f"{name}{vectors}", vectors, adding, lanes) for vectors in panel_widths(lanes)]
-    return [*passes, product_function(name, lanes, packed)]
-
-
 def transpose_function(name, lanes):
     """to[j·to_step + i] = from[i·from_step + j] for i < rows, j < columns."""
-    f = Function(name, "ptr source, i64 from_step, ptr to, i64 to_step, i64 rows, i64 columns", lanes)
+    f = Function(name, "ptr source, i64 from_step, ptr to, i64 to_step, i64 rows, i64 columns", lanes, internal=False)
 
     def square(i, j):
         """`lanes`² values, transposed by interleaving halves."""
@@ -107,3 +100,42 @@ def transpose_function(name, lanes):
         square(i, f.minimum(j, last))  # the last square overlaps the one before where columns are left over
     one_by_one(in_squares, "%rows", 0, "%columns")
     return f
+
+
+# --- compiled once, for all kernels that need them --------------------------------------------------------------------
+
+MULTIPLY, ADD_PRODUCT, TRANSPOSE = "wengert_multiply", "wengert_add_product", "wengert_transpose"
+
+
+@cache
+def address(name):
+    """The address of a function that kernels call by this name.
+
+    MULTIPLY: out (rows × columns) = left · right, with the parameters of `product_function`; `right` is packed: it lies
+    in panels of `panel_widths`, one after the other, each (depth × width). ADD_PRODUCT: out += left · right, which lies
+    (depth × columns). TRANSPOSE: `transpose_function`.
+    """
+    lanes = native.target().vector_bytes // 4
+    if name == TRANSPOSE:
+        functions = [transpose_function("@@shared", lanes)]
+    else:
+        adding = name == ADD_PRODUCT
+        passes = [pass_function(f"@pass{vectors}", vectors, adding, lanes) for vectors in panel_widths(lanes)]
+        functions = [*passes, product_function("@@shared", lanes, packed=not adding)]
+    return native.compile_text(module(functions), ["shared"])["shared"]
+
+
+def addresses(*names):
+    return {name: address(name) for name in names}
+
+
+def call(f, name, *arguments):
+    """Write a call of a shared function; the arguments are (type, value)."""
+    f.declared.add(f"declare void @{name}({', '.join(kind for kind, _ in arguments)})")
+    f.do(f"call void @{name}({', '.join(f'{kind} {value}' for kind, value in arguments)})")
+
+
+def transpose(f, source, from_step, to, to_step, rows, columns):
+    """Write a call of TRANSPOSE."""
+    numbers = [("i64", n) for n in (to_step, rows, columns)]
+    call(f, TRANSPOSE, ("ptr", source), ("i64", from_step), ("ptr", to), *numbers)

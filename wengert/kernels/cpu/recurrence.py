@@ -16,7 +16,7 @@ from wengert.kernels.copies import in_rows
 from wengert.kernels.cpu import mathematics, native, threads
 from wengert.kernels.cpu.expressions import fma, maximum
 from wengert.kernels.cpu.function import Fields, Function, kernel, module, plan, task
-from wengert.kernels.cpu.products import accumulate, transpose_function
+from wengert.kernels.cpu.products import TRANSPOSE, accumulate, addresses, transpose
 from wengert.kernels.matmul import times
 
 BENDS = {"sigmoid": mathematics.sigmoid, "tanh": mathematics.tanh, "relu": lambda x: maximum(x, 0.0)}
@@ -302,8 +302,8 @@ def packing():
     with f.loop(0, gates) as k:
         source = f.at(weight, f.mul(f.add(f.mul(k, units), first), units))
         to = f.at(packed, f.mul(f.add(f.mul(f.mul("%task", units), gates), k), width))
-        f.do(f"call void @transpose(ptr {source}, i64 {units}, ptr {to}, i64 {step}, i64 {rows}, i64 {units})")
-    return kernel([transpose_function("@transpose", lanes), f], 2)
+        transpose(f, source, units, to, step, rows, units)
+    return kernel([f], 2, **addresses(TRANSPOSE))
 
 
 def panels_of_gates(weight, units, vectors):

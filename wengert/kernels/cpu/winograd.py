@@ -25,7 +25,7 @@ import numpy as np
 
 from wengert.kernels.cpu import native, threads
 from wengert.kernels.cpu.function import Fields, Function, module
-from wengert.kernels.cpu.products import ROWS, panel_widths, product_functions, transpose_function
+from wengert.kernels.cpu.products import ADD_PRODUCT, MULTIPLY, ROWS, TRANSPOSE, addresses, call, panel_widths, transpose
 
 TILE, POINTS = 4, 6
 TAPS = POINTS * POINTS
@@ -77,14 +77,24 @@ def cotangent_transform(f, y):
     return [y[0], *at_a, *at_b, y[3]]
 
 
-def transform_function(name, transform, size_in, size_out, lanes):
+TRANSFORMS = {data_transform: (POINTS, POINTS), result_transform: (POINTS, TILE), cotangent_transform: (TILE, POINTS)}
+
+
+@cache
+def transform_address(transform):
+    """The address of the function that `transform_function` writes."""
+    return native.compile_text(module([transform_function(transform, lanes())]), ["transform"])["transform"]
+
+
+def transform_function(transform, lanes):
     """A function that transforms one row of tiles: all tiles, all channels, in both dimensions.
 
     One side is a strip of pixels, channels last: pixel (r, s) of tile t at ``strip + (r·width + 4·t + s)·channels``.
     The other holds the points: point k of tile t at ``points + (k·rows + t)·channels``.
     """
     parameters = "ptr strip, ptr points, i64 tiles, i64 width, i64 channels, i64 rows, ptr bias"
-    f = Function(name, parameters, lanes)
+    size_in, size_out = TRANSFORMS[transform]
+    f = Function("@@transform", parameters, lanes, internal=False)
     from_strip = size_out == POINTS
     with f.loop(0, "%tiles") as t, f.loop(0, "%channels", lanes) as c:
         corner = f.at("%strip", f.mul(f.mul(t, TILE), "%channels"), c)
@@ -137,22 +147,23 @@ def strip_function(name, rows_of_strip, inward, image, names, lanes):
     step, last = field[f"{image}.step"], f.op(f"icmp ne i64 {field[f'{image}.last']}, 0")
     left, above = field[f"{image}.left"], field[f"{image}.above"]
     row_step, height = field[f"{image}.row_step"], field[f"{image}.height"]
-    for r in range(rows_of_strip):
+    with f.loop(0, rows_of_strip) as r:
         y = f.sub(f.add(y0, r), above)
         inside = f.op(f"icmp ult i64 {y}, {height}")
         strip = f.at("%strip", f.mul(f.add(f.mul(r, "%strip_width"), left if inward else 0), padded))
         pixels = f.at(whole, f.mul(y, row_step))
-        if inward:
-            planes = f"@transpose(ptr {pixels}, i64 {step}, ptr {strip}, i64 {padded}, i64 {channels}, i64 {width})"
-            points = f"@copy(ptr {pixels}, i64 {step}, ptr {strip}, i64 {padded}, i64 {width}, i64 {channels})"
-        else:
-            planes = f"@transpose(ptr {strip}, i64 {padded}, ptr {pixels}, i64 {step}, i64 {width}, i64 {channels})"
-            points = f"@copy(ptr {strip}, i64 {padded}, ptr {pixels}, i64 {step}, i64 {width}, i64 {channels})"
+        way = (pixels, step, strip, padded) if inward else (strip, padded, pixels, step)
+        lines = (channels, width) if inward else (width, channels)
 
-        def written(planes=planes, points=points):
-            f.where(last, lambda: f.do(f"call void {points}"), lambda: f.do(f"call void {planes}"))
+        def copied():
+            source, from_step, to, to_step = way
+            f.do(f"call void @copy(ptr {source}, i64 {from_step}, ptr {to}, i64 {to_step}, i64 {width}, "
+                 f"i64 {channels})")  # fmt: skip
 
-        def cleared(strip=strip):
+        def written():
+            f.where(last, copied, lambda: transpose(f, *way, *lines))
+
+        def cleared():
             size = f.mul(f.mul(width, padded), 4)
             f.do(f"call void @llvm.memset.p0.i64(ptr align 4 {strip}, i8 0, i64 {size}, i1 false)")
 
@@ -180,15 +191,20 @@ def padded_rows(f, tiles):
     return f.mul(f.div(f.add(tiles, ROWS - 1), ROWS), ROWS)
 
 
-def transformed(f, field, name, image, size, strip, points, rows, row, capacity):
+def call_transform(f, transform, *arguments):
+    """Write a call of what `transform_function` wrote."""
+    kinds = ("ptr", "ptr", "i64", "i64", "i64", "i64", "ptr")
+    call(f, f"wengert_{transform.__name__}", *zip(kinds, arguments, strict=True))
+
+
+def transformed(f, field, transform, image, size, strip, points, rows, row, capacity):
     """Bring a block of an image to its points: pack each row of tiles and transform it."""
     tiles, padded = field["tiles"], field[f"{image}.padded"]
     width = f.add(f.mul(tiles, TILE), size - TILE)
     with f.loop(0, rows) as j:
         f.do(f"call void @{image}_strip(ptr %argument, ptr {strip}, i64 {f.add(row, j)}, i64 {width})")
         there = f.at(points, f.mul(f.mul(j, tiles), padded))
-        f.do(f"call void @{name}(ptr {strip}, ptr {there}, i64 {tiles}, i64 {width}, i64 {padded}, i64 {capacity}, "
-             "ptr null)")  # fmt: skip
+        call_transform(f, transform, strip, there, tiles, width, padded, capacity, "null")
 
 
 def convolve_body(f, field, scratch, rows, row):
@@ -198,19 +214,18 @@ def convolve_body(f, field, scratch, rows, row):
     strip_out = f.at(strip_in, f.mul(f.mul(f.add(f.mul(tiles, TILE), POINTS - TILE), POINTS), c))
     data = f.at(strip_out, f.mul(f.mul(f.mul(tiles, TILE), TILE), o))
     products = f.at(data, f.mul(f.mul(capacity, TAPS), c))
-    transformed(f, field, "data_transform", "x", POINTS, strip_in, data, rows, row, capacity)
+    transformed(f, field, data_transform, "x", POINTS, strip_in, data, rows, row, capacity)
     used = padded_rows(f, f.mul(rows, tiles))
     matrix = field.pointer("matrix")
     with f.loop(0, TAPS) as tap:
         left, out = f.at(data, f.mul(tap, f.mul(capacity, c))), f.at(products, f.mul(tap, f.mul(capacity, o)))
         right = f.at(matrix, f.mul(tap, f.mul(c, o)))
-        f.do(f"call void @multiply(ptr {left}, ptr {right}, ptr {out}, i64 {c}, i64 1, i64 {o}, i64 {c}, i64 {used}, "
-             f"i64 {o})")  # fmt: skip
+        call(f, MULTIPLY, *(("ptr", a) for a in (left, right, out)), *(("i64", n) for n in (c, 1, o, c, used, o)))
     width = f.mul(tiles, TILE)
     with f.loop(0, rows) as j:
         there = f.at(products, f.mul(f.mul(j, tiles), o))
-        f.do(f"call void @result_transform(ptr {strip_out}, ptr {there}, i64 {tiles}, i64 {width}, i64 {o}, "
-             f"i64 {capacity}, ptr {field.pointer('bias')})")  # fmt: skip
+        bias = field.pointer("bias")
+        call_transform(f, result_transform, strip_out, there, tiles, width, o, capacity, bias)
         f.do(f"call void @y_strip(ptr %argument, ptr {strip_out}, i64 {f.add(row, j)}, i64 {width})")
 
 
@@ -222,28 +237,25 @@ def correlate_body(f, field, scratch, rows, row):
     strip_y = f.at(strip_x, f.mul(f.mul(f.add(f.mul(tiles, TILE), POINTS - TILE), POINTS), c))
     data = f.at(strip_y, f.mul(f.mul(f.mul(tiles, TILE), TILE), o))
     cotangents = f.at(data, f.mul(f.mul(capacity, TAPS), c))
-    transformed(f, field, "data_transform", "x", POINTS, strip_x, data, rows, row, capacity)
-    transformed(f, field, "cotangent_transform", "y", TILE, strip_y, cotangents, rows, row, capacity)
+    transformed(f, field, data_transform, "x", POINTS, strip_x, data, rows, row, capacity)
+    transformed(f, field, cotangent_transform, "y", TILE, strip_y, cotangents, rows, row, capacity)
     depth = f.mul(rows, tiles)
     with f.loop(0, TAPS) as tap:
         left, right = f.at(cotangents, f.mul(tap, f.mul(capacity, o))), f.at(data, f.mul(tap, f.mul(capacity, c)))
         out = f.at(total, f.mul(tap, f.mul(o, c)))
-        f.do(f"call void @multiply(ptr {left}, ptr {right}, ptr {out}, i64 1, i64 {o}, i64 {c}, i64 {depth}, i64 {o}, "
-             f"i64 {c})")  # fmt: skip
+        call(f, ADD_PRODUCT, *(("ptr", a) for a in (left, right, out)), *(("i64", n) for n in (1, o, c, depth, o, c)))
 
 
-def compiled(name, body, y_rows, y_inward, transforms, products, lanes):
+def compiled(name, body, y_rows, y_inward, transforms, product, lanes):
     names = fields_of("x", "y")
     functions = [
-        transpose_function("@transpose", lanes),
         copy_function("@copy", lanes),
         strip_function("@x_strip", POINTS, True, "x", names, lanes),
         strip_function("@y_strip", y_rows, y_inward, "y", names, lanes),
-        *(transform_function(f"@{t.__name__}", t, *sizes, lanes) for t, sizes in transforms),
-        *product_functions("@multiply", lanes, **products),
         task(f"@@{name}", names, lanes, body),
     ]
-    return native.compile_text(module(functions), [name])[name]
+    others = {f"wengert_{t.__name__}": transform_address(t) for t in transforms}
+    return native.compile_text(module(functions), [name], addresses(TRANSPOSE, product) | others)[name]
 
 
 def lanes():
@@ -252,15 +264,14 @@ def lanes():
 
 @cache
 def convolve_address():
-    transforms = [(data_transform, (POINTS, POINTS)), (result_transform, (POINTS, TILE))]
-    return compiled("winograd", convolve_body, TILE, False, transforms, {"packed": True, "adding": False}, lanes())
+    transforms = data_transform, result_transform
+    return compiled("winograd", convolve_body, TILE, False, transforms, MULTIPLY, lanes())
 
 
 @cache
 def correlate_address():
-    transforms = [(data_transform, (POINTS, POINTS)), (cotangent_transform, (TILE, POINTS))]
-    products = {"packed": False, "adding": True}
-    return compiled("winograd_weight", correlate_body, TILE, True, transforms, products, lanes())
+    transforms = data_transform, cotangent_transform
+    return compiled("winograd_weight", correlate_body, TILE, True, transforms, ADD_PRODUCT, lanes())
 
 
 def rounded(count, step):
