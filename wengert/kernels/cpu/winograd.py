@@ -25,7 +25,16 @@ import numpy as np
 
 from wengert.kernels.cpu import native, threads
 from wengert.kernels.cpu.function import Fields, Function, module
-from wengert.kernels.cpu.products import ADD_PRODUCT, MULTIPLY, ROWS, TRANSPOSE, addresses, call, panel_widths, transpose
+from wengert.kernels.cpu.products import (
+    ADD_PRODUCT,
+    MULTIPLY,
+    ROWS,
+    TRANSPOSE,
+    addresses,
+    call,
+    panel_widths,
+    transpose,
+)
 
 TILE, POINTS = 4, 6
 TAPS = POINTS * POINTS
