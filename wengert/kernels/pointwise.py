@@ -2,6 +2,7 @@
 
 import math
 
+import ml_dtypes
 import numpy as np
 
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
@@ -398,7 +399,11 @@ def logit(input, eps=None):
 
 
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
-    if input.dtype.kind not in "fcV":
+    if input.dtype.kind == "V":  # bfloat16, of whose largest numbers NumPy doesn't know
+        largest = float(ml_dtypes.finfo(input.dtype).max)
+        ends = (largest if posinf is None else posinf, -largest if neginf is None else neginf)
+        return nan_to_num(input.astype(np.float32), nan, *ends).astype(input.dtype)
+    if input.dtype.kind not in "fc":
         return input.copy()
     return np.nan_to_num(input, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
 

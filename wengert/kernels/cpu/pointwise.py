@@ -390,7 +390,7 @@ class Kernel:
         leaves, given = [], list(args)
         for k in takes:
             dtype = args[k].dtype
-            given[k] = Symbol("argument", (), F32 if dtype in HALVES else dtype)
+            given[k] = Symbol("argument", (), F32 if dtype in HALVES else dtype, dtype)
             leaves.append(given[k])
         try:
             tree = self.formula(*given, **options)
