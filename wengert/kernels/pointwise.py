@@ -6,6 +6,7 @@ import ml_dtypes
 import numpy as np
 
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
+from wengert.kernels.choices import by_size
 
 PI = math.pi
 
@@ -271,6 +272,7 @@ def erfc(input):
     return _elementwise("erfc", input)
 
 
+@by_size
 def lgamma(input):
     result = _elementwise("gammaln", input)
     if input.dtype.kind != "f":

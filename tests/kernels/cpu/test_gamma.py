@@ -44,12 +44,6 @@ def test_lgamma():
     assert_within(computed(gamma.lgamma, x), np.array([logarithm(float(v)) for v in x]), 2)
 
 
-def test_mvlgamma():
-    x = np.linspace(1.1, 60, 10_001, dtype=np.float32)
-    exact = 1.5 * math.log(math.pi) + sum(np.array([math.lgamma(v - j / 2) for v in x.tolist()]) for j in range(3))
-    assert_within(computed(gamma.mvlgamma, x, 3), exact, 2)
-
-
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_digamma():
     x = samples()

@@ -303,7 +303,7 @@ Symbol.__pow__ = _power
 
 
 def in_order(roots):
-    """Every node of some trees once, each after what it is made of."""
+    """Every node of some trees once, each after what it is made of; what is computed seldom stays out."""
     seen, stack = set(), list(reversed(roots))
     while stack:
         node = stack[-1]

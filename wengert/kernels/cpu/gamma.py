@@ -29,6 +29,7 @@ from wengert.kernels.cpu.expressions import (
     sub,
 )  # fmt: skip
 from wengert.kernels.cpu.mathematics import COS, SIN, log, polynomial
+from wengert.kernels.cpu.pointwise import Kernel
 from wengert.kernels.special import BERNOULLI
 
 eq, lt = map(compare, ("eq", "lt"))
@@ -84,7 +85,8 @@ def series(u, coefficients):
     return polynomial(mul(u, u), coefficients)
 
 
-def lgamma_wide(x):
+@in_float64
+def lgamma(x):
     """Up to 17/2 a polynomial about the zero at 2, reached by the recurrence; Stirling's series beyond."""
     low, y = reflected(x)
     near, first = lt(y, NEAR + 0.5), lt(y, 1.5)
@@ -106,17 +108,13 @@ def lgamma_wide(x):
     return select(eq(absolute(x), math.inf), number(math.inf), found)
 
 
-lgamma = in_float64(lgamma_wide)
+class of_array:
+    """lgamma of an array, for those who call the reference."""
 
-
-@in_float64
-def mvlgamma(x, p):
-    if p < 1:
-        raise Unrecordable("an error")
-    total = number(0.25 * p * (p - 1) * math.log(math.pi))
-    for j in range(p):
-        total = add(total, lgamma_wide(sub(x, 0.5 * j)))
-    return total
+    @staticmethod
+    def beside(fallback):
+        """As called where `fallback` is the reference."""
+        return Kernel("lgamma", fallback, lgamma)
 
 
 @in_float64

@@ -131,7 +131,6 @@ EXPRESSIONS = {
     activation.normal_cdf: m.normal_cdf,
     activation.normal_pdf: m.normal_pdf,
     special.lgamma: gamma.lgamma,
-    special.mvlgamma: gamma.mvlgamma,
     special.digamma: gamma.digamma,
     special.polygamma: gamma.polygamma,
     special.erfinv: m.erfinv,
