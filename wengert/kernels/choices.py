@@ -91,6 +91,7 @@ OFFERS = {
     "pooling.max_pool_with_indices": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.pooling:max_pool_with_indices"),),
     "pooling.max_pool_backward": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.pooling:max_pool_backward"),),
     "copies.fill": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.copying:fill"),),
+    "fourier.computed": (Choice(1 << 13, "scipy", "wengert.kernels.cpu.fourier:computed"),),
     "indexing.accumulate_rows": (Choice(1 << 10, "llvm", "wengert.kernels.cpu.indexing:accumulate_rows"),),
     "indexing.gather": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:gather"),),
     "indexing.scatter": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:scatter"),),
@@ -120,6 +121,7 @@ class Engine(NamedTuple):
 
 ENGINES = {
     "llvm": Engine("llvmlite", "pip install 'wengert[fast]'"),
+    "scipy": Engine("scipy", "pip install 'wengert[scipy]'"),
     "onednn": Engine("onednn-cpu-gomp", "pip install 'wengert[onednn]' (Linux on x86-64)"),
 }
 
