@@ -854,6 +854,7 @@ zero = Overwrite(
 
 
 fill.kernel_inplace = zero.kernel_inplace = lambda: overwrite
+fill.overlap = zero.overlap = None  # what they write is a number, read before
 
 
 def copy_(self, src, non_blocking=False):

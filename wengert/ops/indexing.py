@@ -18,8 +18,10 @@ from wengert.autograd.graph import FREED, Node, grad_mode, next_seq, rare
 from wengert.dtypes import SCALAR_NAMES, TENSOR_TYPE_NAMES, bool_, int32, int64, uint8
 from wengert.errors import explain
 from wengert.kernels import indexing as kernels
+from wengert.kernels import overlap
 from wengert.kernels import shape as shape_kernels
 from wengert.kernels.fitting import FLOAT32_MAX, fitting, overflow
+from wengert.kernels.overlap import repeats
 from wengert.ops.declare import Operation, choice, composite, forward_mode, observed, overriding, primitive
 from wengert.ops.pointwise import select as choose
 from wengert.ops.pointwise import zeros_of
@@ -47,24 +49,20 @@ def no_derivative(name):
     raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
 
 
-def writing(operation, in_place):
-    """Give `operation` a kernel that writes into its first argument, for its in-place form."""
+def writing(operation, in_place, overlap="sharing"):
+    """Give `operation` a kernel that writes into its first argument, for its in-place form; `overlap` says which memory
+    of other arguments it refuses to write into, None that it has read them before.
+    """
     operation.kernel_inplace = lambda: in_place
+    operation.overlap = overlap
     return operation
-
-
-OVERLAP = (
-    "unsupported operation: {} to a single memory location. Please clone() the tensor before performing the operation."
-)
 
 
 def refuse_overlap(target, values):
     """Raise RuntimeError if `target` overlaps itself or one of the tensors that are read while it is written."""
-    array = target._array
-    if array.size and any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)):
-        raise RuntimeError(OVERLAP.format("more than one element of the written-to tensor refers"))
-    if any(isinstance(value, Tensor) and np.may_share_memory(array, value._array) for value in values):
-        raise RuntimeError(OVERLAP.format("some elements of the input tensor and the written-to tensor refer"))
+    if repeats(target._array):
+        raise RuntimeError(views.REPEATED)
+    views.refuse_sharing(target, *(value for value in values if isinstance(value, Tensor)))
 
 
 def exact_out(operation, *kinds, apart=False, sentence=None):
@@ -314,7 +312,7 @@ writing(
     fill_slices,
     lambda input, dim, index, value: kernels.index_fill_(input, dim, index, fitting(value, input.dtype)),
 )
-writing(fill_slices_with_tensor, kernels.index_fill_)
+writing(fill_slices_with_tensor, kernels.index_fill_, overlap=None)
 
 
 def _index_fill(input, dim, index, value):
@@ -399,7 +397,10 @@ mask_with_tensor = primitive(
     value=lambda g, mask: sum_all(choose(mask, g, 0)),
 )  # fmt: skip
 writing(mask_with_number, lambda input, mask, value: kernels.masked_fill_(input, mask, fitting(value, input.dtype)))
-writing(mask_with_tensor, lambda input, mask, value: kernels.masked_fill_(input, mask, real_enough(value, input)))
+writing(
+    mask_with_tensor, lambda input, mask, value: kernels.masked_fill_(input, mask, real_enough(value, input)),
+    overlap=None,
+)  # fmt: skip
 
 
 def real_enough(value, input):
@@ -431,7 +432,7 @@ masked_scatter = primitive(
     input=lambda g, mask, input_shape: sum_to(mask_with_number(g, mask, 0), input_shape),
     source=lambda g, mask, source_shape: picked_by_mask(g, mask, source_shape),
 )  # fmt: skip
-writing(masked_scatter, kernels.masked_scatter_)
+writing(masked_scatter, kernels.masked_scatter_, overlap=None)
 
 
 def _spread_by_mask(input, mask, shape):
@@ -859,6 +860,7 @@ def put_in_place(input, indices, values, accumulate):
         views.check_inplace(input)
     elif grad_mode.enabled and input._base is not None:
         views.check_unrecorded(input)
+    views.refuse_sharing(input, values)
     write_at(input._array, indices, values, accumulate)
     views.bump(input)
     if recorded:
@@ -1102,7 +1104,7 @@ def assigned_plainly(self, index, value):
     """Write an ordinary number, or a tensor outside of the graph, where a basic index points, if that is all."""
     kind, target = type(index), self.dtype
     if type(value) is Tensor:
-        if value.dtype is not target or value._node is not None or self._tangent is not None:
+        if value.dtype is not target or value._node is not None or value._base is self or self._tangent is not None:
             return False
         value = value._array
     elif not target.takes_numbers or type(value) not in (int, float) or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
@@ -1121,10 +1123,20 @@ def assigned_plainly(self, index, value):
     return True
 
 
+def reads_what_it_writes(array, arrays, source):
+    """Whether an assignment would; a single number, under a mask or for a whole window, is read before."""
+    if arrays:
+        masked = source.size == 1 and len(arrays) == 1 and arrays[0].dtype.kind == "b"
+        return not masked and overlap.shared(array, source)
+    return source.ndim > 0 and overlap.crossed(array, source)
+
+
 def assign(self, basic, arrays, tensors, value):
     """Write, where nothing has to be recorded."""
     array = self._array[(*basic, ...)]
     source = kernels.without_leading_ones(value._array)
+    if value._base is not None and reads_what_it_writes(array, arrays, source):
+        raise RuntimeError(views.SHARED)
     try:
         if arrays:
             check_put_dtypes(self, array, tensors, value)

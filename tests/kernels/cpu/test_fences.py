@@ -21,6 +21,7 @@ from wengert.kernels.cpu import (
     recurrence,
     reductions,
     resampling,
+    sampling,
     scans,
     sorting,
     squares,
@@ -101,6 +102,18 @@ def resizing(space, size, back=False):
     return run, (normal(2, 3, *space),)
 
 
+def sampled(space, out, mode, padding_mode):
+    """An image read at given places, and the gradients of that."""
+    how, order = (mode, padding_mode, False), (0,) * len(space)
+
+    def run(input, grid, c):
+        back = sampling.spread(c, grid, space, how, order), sampling.slope(c, input, grid, how, order)
+        return sampling.read(input, grid, how, order), *back
+
+    grid = RNG.uniform(-1.3, 1.3, (2, *out, len(space))).astype(np.float32)
+    return run, (normal(2, 3, *space), grid, normal(2, 3, *out))
+
+
 def along(dim, shape):
     index = RNG.integers(0, shape[dim], shape)
 
@@ -135,6 +148,10 @@ CASES = {
     **{f"{name} {case}": recurrent(name, *case) for name in CELLS for case in [([2, 2, 2], 5), ([5, 3, 1], 17)]},
     **{f"resizing {case}": resizing(*case) for case in [
         ((5, 7), (10, 14)), ((16, 33), (9, 17)), ((10, 14), (5, 7), True), ((9, 17), (16, 33), True),
+    ]},
+    **{f"places {case}": sampled(*case) for case in [
+        ((3, 5), (1, 17), "bilinear", "zeros"), ((1, 1), (3, 11), "nearest", "border"),
+        ((4, 9), (8, 8), "bicubic", "reflection"), ((2, 3, 4), (1, 5, 7), "bilinear", "reflection"),
     ]},
     **{f"elements along {case}": along(*case) for case in [(0, (5, 17)), (1, (5, 17)), (0, (33,)), (1, (2, 3, 7))]},
     **{f"best of {n}": (lambda x: sorting.topk(x, 3, 1, True), (normal(3, n),)) for n in (12, 33, 64)},
@@ -302,7 +319,8 @@ ELSEWHERE = {
     "convolution:Direct.correlate": "few channels", "convolution:Direct.correlate_weight": "few channels",
     "pooling:max_pool_with_indices": "windows", "normalization:standardize": "layer norm",
     "resampling:resample": "resizing", "resampling:resample_transpose": "resizing", "indexing:gather": "elements along",
-    "indexing:scatter": "elements along", "sorting:topk": "best of", "indexing:take_rows": "rows of a table",
+    "indexing:scatter": "elements along", **{f"sampling:{name}": "places" for name in ("read", "spread", "slope")},
+    "sorting:topk": "best of", "indexing:take_rows": "rows of a table",
 }  # fmt: skip
 BLAS = {"blas:times"}
 
