@@ -126,5 +126,6 @@ def test_fractional_pools_of_no_windows_and_of_no_channels():
 def test_a_window_of_channels_last_gives_channels_last(cut):
     window = wengert.ones(2, 8, 10, 10).contiguous(memory_format=wengert.channels_last)[cut]
     weight = wengert.ones(2, window.shape[1], 3, 3)
-    for result in (F.max_pool2d(window, 2), F.conv2d(window, weight), F.pad(window, (1, 1)), F.adaptive_avg_pool2d(window, 3)):
+    results = F.max_pool2d(window, 2), F.conv2d(window, weight), F.pad(window, (1, 1)), F.adaptive_avg_pool2d(window, 3)
+    for result in results:
         assert result.is_contiguous(memory_format=wengert.channels_last)

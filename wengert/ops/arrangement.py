@@ -16,7 +16,6 @@ from wengert.ops.shape import (
     cat,
     diagonal,
     expand_op,
-    index_of,
     narrow_to,
     pad_diagonal,
     slice_along,

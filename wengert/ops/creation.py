@@ -16,14 +16,7 @@ from wengert.autograd.graph import AccumulateGrad, Version, grad_mode, rare
 from wengert.devices import MetaAsked, cpu
 from wengert.devices import check as check_device
 from wengert.devices import device as device_class
-from wengert.dtypes import (
-    FROM_NUMPY,
-    channels_last,
-    channels_last_3d,
-    contiguous_format,
-    preserve_format,
-    strided,
-)
+from wengert.dtypes import FROM_NUMPY, channels_last, channels_last_3d, contiguous_format, preserve_format, strided
 from wengert.dtypes import dtype as dtype_class
 from wengert.interop import check_array, entered, from_numpy, frombuffer
 from wengert.kernels import ranges
@@ -121,8 +114,8 @@ def allocated(make, shape, dtype):
         raise
     except MemoryError:
         raise RuntimeError(
-            f"DefaultCPUAllocator: can't allocate memory: you tried to allocate {math.prod(shape) * dtype.itemsize} bytes. "
-            "Error code 12 (Cannot allocate memory)"
+            "DefaultCPUAllocator: can't allocate memory: "
+            f"you tried to allocate {math.prod(shape) * dtype.itemsize} bytes. Error code 12 (Cannot allocate memory)"
         ) from None
 
 

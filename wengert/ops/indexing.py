@@ -826,7 +826,9 @@ def index_put_kernel(input, indices, values, accumulate=False):
 
 
 def check_put_dtypes(input, array, indices, values, accumulate=False):
-    """Raise RuntimeError if `input`, whose `array` is written to, and `values` differ in dtype, except for a mask filled with one value, which is a `masked_fill`."""
+    """Raise RuntimeError if `input`, whose `array` is written to, and `values` differ in dtype, unless a mask is filled
+    with one value, which is a `masked_fill`.
+    """
     if values.dtype is input.dtype:
         return
     present = [entry for entry in indices if entry is not None]

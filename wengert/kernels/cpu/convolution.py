@@ -76,7 +76,8 @@ class Winograd:
         shape, out_space = (g.shape[1], x.shape[1], *kernel), g.shape[2:]
         if not (fits(x, shape, stride, padding, dilation, groups, out_space) and enough(len(x), shape, out_space)):
             return None
-        return winograd.correlate_weight(image(g, suggests_channels_last(g)), image(x, suggests_channels_last(x)), padding)
+        g, x = (image(y, suggests_channels_last(y)) for y in (g, x))
+        return winograd.correlate_weight(g, x, padding)
 
 
 def fits(x, w_shape, stride, padding, dilation, groups, out_space):
