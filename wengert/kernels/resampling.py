@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from wengert.kernels.choices import offered
-from wengert.kernels.convolution import empty, is_channels_last
+from wengert.kernels.convolution import empty, suggests_channels_last
 
 
 def gather(x, axis, index, weight=None):
@@ -153,7 +153,7 @@ def padding_taps(mode, size, before, after):
 def pad_constant(x, pads, value):
     """Surround `x` with `value`; pads: a (before, after) pair for each axis, negative ones crop."""
     shape = tuple(size + before + after for size, (before, after) in zip(x.shape, pads))
-    out = empty(shape, x.dtype, is_channels_last(x))
+    out = empty(shape, x.dtype, suggests_channels_last(x))
     out.fill(value)
     inner = tuple(slice(max(before, 0), size - max(after, 0)) for size, (before, after) in zip(shape, pads))
     kept = tuple(slice(max(-before, 0), size - max(-after, 0)) for size, (before, after) in zip(x.shape, pads))
