@@ -23,6 +23,7 @@ from wengert.autograd.graph import (
     bare_name,
     next_seq,
 )
+from wengert.kernels import overlap
 from wengert.kernels.shape import root_of
 from wengert.tensor import Tensor, data_ptr, new, wrap
 
@@ -34,6 +35,29 @@ def bump(tensor):
         tensor._counter = Version(1)
     else:
         counter.bump()
+
+
+OVERLAP = (
+    "unsupported operation: {} to a single memory location. Please clone() the tensor before performing the operation."
+)
+REPEATED = OVERLAP.format("more than one element of the written-to tensor refers")
+SHARED = OVERLAP.format("some elements of the input tensor and the written-to tensor refer")
+
+
+def refuse_crossing(target, *others):
+    """Raise RuntimeError if an element of `target`, which is to be written, is another element of one of the `others`
+    (tensors or None): what is read there would depend on the order of the writes.
+    """
+    for other in others:
+        if other is not None and overlap.crossed(target._array, other._array):
+            raise RuntimeError(SHARED)
+
+
+def refuse_sharing(target, *others):
+    """Raise RuntimeError if `target`, which is to be written, has an element in common with one of the `others`."""
+    for other in others:
+        if other is not None and overlap.shared(target._array, other._array):
+            raise RuntimeError(SHARED)
 
 
 def check_inplace(tensor):

@@ -454,6 +454,7 @@ class Primitive(Operation):
 
     promote = None
     scalar_node = None
+    overlap = None  # what its in-place form refuses of the operands' memory: "crossing" or "sharing" the target's
 
     def __init__(
         self, name, kernel, derivatives, *, tensors=None, outputs=None, residuals=(), view=False, holomorphic=True,
@@ -589,6 +590,8 @@ class Pointwise(Primitive):
     `promote` says of which dtype the result is: "same" as the promoted inputs, "float" (at least floating), "real"
     (the real dtype of a complex one), "bool".
     """
+
+    overlap = "crossing"
 
     def __init__(
         self, name, kernel, derivatives, *, promote="same", scalar_node=None, unpromoted=(), check=None,

@@ -15,6 +15,7 @@ import numpy as np
 from wengert import dtypes
 from wengert.autograd import views
 from wengert.dtypes import SCALAR_NAMES
+from wengert.kernels.overlap import dense, repeats
 from wengert.tensor import Tensor
 
 # The names that PyTorch's sentences sometimes use: those of the C++ types.
@@ -221,40 +222,17 @@ def check_type(key, field, result, out):
         )  # fmt: skip
 
 
-OVERLAP = (
-    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
-    "location. Please "
-    "clone() the tensor before performing the operation."
-)
-
-
 def check_memory(key, target, inputs):
     """Refuse a destination whose elements share places, with each other or with an input's."""
     array = target._array
-    if key not in SELF_OVERLAP_UNCHECKED and refers_to_itself(array):
-        raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
-            "location. Please "
-            "clone() the tensor before performing the operation."
-        )
-    if key in INPUT_OVERLAP_UNCHECKED or not array.flags.forc:
+    if key not in SELF_OVERLAP_UNCHECKED and repeats(array):
+        raise RuntimeError(views.REPEATED)
+    if key in INPUT_OVERLAP_UNCHECKED:
         return
-    for tensor in inputs:
-        other = tensor._array
-        if key == "cat" and tensor is target:
-            raise RuntimeError(OVERLAP)  # even one without elements, which would have some by the time it is read
-        if not array.size or not other.size or not other.flags.forc or not np.may_share_memory(array, other):
-            continue
-        same = array.ctypes.data == other.ctypes.data and array.strides == other.strides and array.shape == other.shape
-        if not same or key in FULL_OVERLAP_REFUSED:
-            raise RuntimeError(OVERLAP)
-
-
-def refers_to_itself(array):
-    """Whether some dimension repeats the same memory, as `expand` makes it."""
-    return array.size > 0 and any(
-        stride == 0 and extent > 1 for stride, extent in zip(array.strides, array.shape, strict=True)
-    )
+    if key == "cat" and any(tensor is target for tensor in inputs):
+        raise RuntimeError(views.SHARED)  # even one without elements, which would have some by the time it is read
+    refuse = views.refuse_sharing if key in FULL_OVERLAP_REFUSED else views.refuse_crossing
+    refuse(target, *inputs)
 
 
 def store(target, result, key):
@@ -285,17 +263,6 @@ def growth(key, value):
     if value.flags.c_contiguous or not dense(value):
         return None
     return sorted(range(value.ndim), key=lambda d: -value.strides[d])
-
-
-def dense(array):
-    """Whether the elements lie side by side, in whatever order of dimensions."""
-    steps = sorted((s, n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1)
-    expected = array.itemsize
-    for step, extent in steps:
-        if step != expected:
-            return False
-        expected *= extent
-    return True
 
 
 def fit(target, shape):

@@ -686,6 +686,16 @@ class Emitter:
             stored = f"large.into({self.saved.inputs[0]}._array, {', '.join(arguments)})"
             self.add(f"if not ({self.choosing(stored, 'False')}):", indent)
 
+    def refuse_overlap(self, indent):
+        """Where a view takes part, the memory that is written may be what another operand reads."""
+        first, *others = self.saved.inputs
+        if not others or self.op.overlap is None:
+            return
+        seen = [f"{n} is not None and {n}._base is not None" if n in self.saved.optional else f"{n}._base is not None"
+                for n in others]  # fmt: skip
+        self.add(f"if base is not None or {' or '.join(seen)}:", indent)
+        self.add(f"views.refuse_{self.op.overlap}({first}, {', '.join(others)})", indent + 1)
+
     def body_inplace(self, indent):
         op, saved = self.op, self.saved
         first = saved.inputs[0]
@@ -699,7 +709,8 @@ class Emitter:
             else f"recorded = {first}._node is not None and grad_mode.enabled",
             indent,
         )
-        self.add(f"if {first}._base is not None and not recorded and grad_mode.enabled:", indent)
+        self.add(f"base = {first}._base", indent)
+        self.add("if base is not None and not recorded and grad_mode.enabled:", indent)
         self.add(f"views.check_unrecorded({first})", indent + 1)
         self.add("if recorded:", indent)
         self.add(f"views.check_inplace({first})", indent + 1)
@@ -710,6 +721,7 @@ class Emitter:
             self.add(
                 f"original = views.copy_of({first})" + (f" if {condition} else None" if condition else ""), indent + 1
             )
+        self.refuse_overlap(indent)
         self.add("try:", indent)
         residuals = "".join(f", {name}" for name in op.residuals)
         target = f"_{residuals}"

@@ -18,8 +18,10 @@ from wengert.autograd.graph import FREED, Node, grad_mode, next_seq, rare
 from wengert.dtypes import SCALAR_NAMES, TENSOR_TYPE_NAMES, bool_, int32, int64, uint8
 from wengert.errors import explain
 from wengert.kernels import indexing as kernels
+from wengert.kernels import overlap
 from wengert.kernels import shape as shape_kernels
 from wengert.kernels.fitting import FLOAT32_MAX, fitting, overflow
+from wengert.kernels.overlap import repeats
 from wengert.ops.declare import Operation, choice, composite, forward_mode, observed, overriding, primitive
 from wengert.ops.pointwise import select as choose
 from wengert.ops.pointwise import zeros_of
@@ -47,24 +49,20 @@ def no_derivative(name):
     raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
 
 
-def writing(operation, in_place):
-    """Give `operation` a kernel that writes into its first argument, for its in-place form."""
+def writing(operation, in_place, overlap="sharing"):
+    """Give `operation` a kernel that writes into its first argument, for its in-place form; `overlap` says which memory
+    of other arguments it refuses to write into, None that it has read them before.
+    """
     operation.kernel_inplace = lambda: in_place
+    operation.overlap = overlap
     return operation
-
-
-OVERLAP = (
-    "unsupported operation: {} to a single memory location. Please clone() the tensor before performing the operation."
-)
 
 
 def refuse_overlap(target, values):
     """Raise RuntimeError if `target` overlaps itself or one of the tensors that are read while it is written."""
-    array = target._array
-    if array.size and any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)):
-        raise RuntimeError(OVERLAP.format("more than one element of the written-to tensor refers"))
-    if any(isinstance(value, Tensor) and np.may_share_memory(array, value._array) for value in values):
-        raise RuntimeError(OVERLAP.format("some elements of the input tensor and the written-to tensor refer"))
+    if repeats(target._array):
+        raise RuntimeError(views.REPEATED)
+    views.refuse_sharing(target, *(value for value in values if isinstance(value, Tensor)))
 
 
 def exact_out(operation, *kinds, apart=False, sentence=None):
@@ -82,7 +80,7 @@ def exact_out(operation, *kinds, apart=False, sentence=None):
                 refuse_overlap(target, values.values())
             wanted = values[kind].dtype if isinstance(kind, str) else kind(values) if callable(kind) else kind
             if isinstance(target, Tensor) and target.dtype is not wanted:
-                raise RuntimeError(sentence.format(wanted, target.dtype))
+                raise RuntimeError(sentence.format(wanted, target.dtype, SCALAR_NAMES[target.dtype]))
         return write_any(out, values)
 
     operation.write = write
@@ -314,7 +312,7 @@ writing(
     fill_slices,
     lambda input, dim, index, value: kernels.index_fill_(input, dim, index, fitting(value, input.dtype)),
 )
-writing(fill_slices_with_tensor, kernels.index_fill_)
+writing(fill_slices_with_tensor, kernels.index_fill_, overlap=None)
 
 
 def _index_fill(input, dim, index, value):
@@ -399,7 +397,10 @@ mask_with_tensor = primitive(
     value=lambda g, mask: sum_all(choose(mask, g, 0)),
 )  # fmt: skip
 writing(mask_with_number, lambda input, mask, value: kernels.masked_fill_(input, mask, fitting(value, input.dtype)))
-writing(mask_with_tensor, lambda input, mask, value: kernels.masked_fill_(input, mask, real_enough(value, input)))
+writing(
+    mask_with_tensor, lambda input, mask, value: kernels.masked_fill_(input, mask, real_enough(value, input)),
+    overlap=None,
+)  # fmt: skip
 
 
 def real_enough(value, input):
@@ -431,7 +432,7 @@ masked_scatter = primitive(
     input=lambda g, mask, input_shape: sum_to(mask_with_number(g, mask, 0), input_shape),
     source=lambda g, mask, source_shape: picked_by_mask(g, mask, source_shape),
 )  # fmt: skip
-writing(masked_scatter, kernels.masked_scatter_)
+writing(masked_scatter, kernels.masked_scatter_, overlap=None)
 
 
 def _spread_by_mask(input, mask, shape):
@@ -797,7 +798,9 @@ class IndexPut(Operation):
             raise IndexError(
                 f"too many indices for tensor of dimension {input._array.ndim} (got {len(values['indices'])})"
             )
-        check_put_dtypes(input, values["indices"], source, values["accumulate"])
+        if not values["indices"]:
+            raise RuntimeError("index_put(): at least one index tensor is needed")
+        check_put_dtypes(input, input._array, values["indices"], source, values["accumulate"])
 
     def body_of(self, input, indices, values, accumulate):
         r = kernels.dense_copy(input._array)
@@ -822,13 +825,16 @@ def index_put_kernel(input, indices, values, accumulate=False):
     return out
 
 
-def check_put_dtypes(input, indices, values, accumulate=False):
-    """Raise RuntimeError if the dtypes differ, except for a mask filled with one value, which is a `masked_fill`."""
+def check_put_dtypes(input, array, indices, values, accumulate=False):
+    """Raise RuntimeError if `input`, whose `array` is written to, and `values` differ in dtype, unless a mask is filled
+    with one value, which is a `masked_fill`.
+    """
     if values.dtype is input.dtype:
         return
     present = [entry for entry in indices if entry is not None]
     if not accumulate and values._array.size == 1 and len(present) == 1 and present[0].dtype is bool_:
         return
+    kernels.check_put(array, arrays_of(indices), values._array)
     raise RuntimeError(
         "Index put requires the source and destination dtypes match, "
         f"got {SCALAR_NAMES[input.dtype]} for the destination and {SCALAR_NAMES[values.dtype]} for the source."
@@ -856,6 +862,7 @@ def put_in_place(input, indices, values, accumulate):
         views.check_inplace(input)
     elif grad_mode.enabled and input._base is not None:
         views.check_unrecorded(input)
+    views.refuse_sharing(input, values)
     write_at(input._array, indices, values, accumulate)
     views.bump(input)
     if recorded:
@@ -1099,7 +1106,7 @@ def assigned_plainly(self, index, value):
     """Write an ordinary number, or a tensor outside of the graph, where a basic index points, if that is all."""
     kind, target = type(index), self.dtype
     if type(value) is Tensor:
-        if value.dtype is not target or value._node is not None or self._tangent is not None:
+        if value.dtype is not target or value._node is not None or value._base is self or self._tangent is not None:
             return False
         value = value._array
     elif not target.takes_numbers or type(value) not in (int, float) or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
@@ -1118,13 +1125,23 @@ def assigned_plainly(self, index, value):
     return True
 
 
+def reads_what_it_writes(array, arrays, source):
+    """Whether an assignment would; a single number, under a mask or for a whole window, is read before."""
+    if arrays:
+        masked = source.size == 1 and len(arrays) == 1 and arrays[0].dtype.kind == "b"
+        return not masked and overlap.shared(array, source)
+    return source.ndim > 0 and overlap.crossed(array, source)
+
+
 def assign(self, basic, arrays, tensors, value):
     """Write, where nothing has to be recorded."""
     array = self._array[(*basic, ...)]
     source = kernels.without_leading_ones(value._array)
+    if value._base is not None and reads_what_it_writes(array, arrays, source):
+        raise RuntimeError(views.SHARED)
     try:
         if arrays:
-            check_put_dtypes(self, tensors, value)
+            check_put_dtypes(self, array, tensors, value)
             kernels.put_at(array, arrays, source)
         else:
             kernels.check_fits(source, array.shape)
@@ -1144,7 +1161,7 @@ def with_history(self, basic, tensors, value):
     if source.ndim != value._array.ndim:
         value = value.reshape(source.shape)
     if tensors:
-        check_put_dtypes(self, tensors, value)
+        check_put_dtypes(self, view._array, tensors, value)
         index_put.variant("inplace")(view, tensors, value)
     else:
         kernels.check_fits(value._array, view._array.shape)
@@ -1175,7 +1192,8 @@ for _operation in (scatter_src, scatter_value, scatter_src_reduced, scatter_valu
                    select_scatter, slice_scatter, diagonal_scatter, as_strided_scatter):  # fmt: skip
     exact_out(_operation, "input")
 for _operation in (nonzero, argwhere):
-    exact_out(_operation, int64)
+    exact_out(_operation, int64,
+              sentence="nonzero: Expected out tensor to have scalar type Long but got scalar type{2}")  # fmt: skip
 
 getitem.__name__ = getitem.__qualname__ = "__getitem__"
 setitem.__name__ = setitem.__qualname__ = "__setitem__"

@@ -21,6 +21,7 @@ from wengert.dtypes import SCALAR_NAMES
 from wengert.errors import broadcast_message
 from wengert.kernels import implicit
 from wengert.kernels import random as kernels
+from wengert.kernels.overlap import repeats
 from wengert.kernels.random import SIGNIFICAND_BITS
 from wengert.ops import destinations
 from wengert.ops.declare import composite, mark_inference, primitive
@@ -141,8 +142,7 @@ def empty_or_out(operation, shape, dtype, default, out, layout, device, pin_memo
         raise RuntimeError(
             f"dtype {SCALAR_NAMES[dtype]} does not match dtype of out parameter ({SCALAR_NAMES[out.dtype]})"
         )
-    if destinations.refers_to_itself(out._array):
-        destinations.check_memory(operation, out, ())
+    destinations.check_memory(operation, out, ())
     if out._array.shape != shape:
         destinations.fit(out, shape)
     return out
@@ -215,12 +215,8 @@ def writable(tensor):
     if grad_mode.enabled and (tensor._node is not None or tensor._base is not None):
         views.check_inplace(tensor)
     array = tensor._array
-    shared = array.size and 0 in array.strides
-    if shared and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
-        raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
-            "Please clone() the tensor before performing the operation."
-        )
+    if 0 in array.strides and repeats(array):
+        raise RuntimeError(views.REPEATED)
     return array
 
 

@@ -13,7 +13,7 @@ import pytest
 import wengert
 from wengert import fast
 from wengert.kernels import cpu
-from wengert.kernels.cpu import mathematics, native, threads
+from wengert.kernels.cpu import function, mathematics, native, threads
 from wengert.kernels.cpu.pointwise import Kernel
 
 cpu.begin()
@@ -126,6 +126,26 @@ def test_the_number_of_threads_is_followed():
             results.append(kernel(x))
         for result in results[1:]:
             assert (result == results[0]).all()
+    finally:
+        wengert.set_num_threads(before)
+
+
+@pytest.mark.parametrize("helpers", [0, 1, 2, 4])
+def test_each_task_is_run_once(helpers):
+    before = wengert.get_num_threads()
+    f, _, (runs,) = function.task(("unused",) * 6 + ("tasks",), 1, 1)
+    mine = f.op(f"getelementptr i64, ptr {runs}, i64 %task")
+    f.store(f.add(f.load(mine, "i64"), 1), mine, "i64")
+    run = function.kernel([f], 1)
+    try:
+        wengert.set_num_threads(1 + helpers)
+        threads.start()
+        for count in (0, 1, 2, 3, 5, 31, 32, 33, 64, 100, 1000, 12345):
+            runs = np.zeros(count + 1, np.int64)
+            for _ in range(20):
+                run(function.plan(0, 0, 0, 0, 0, 0, count), id(runs))
+            assert (runs[:count] == 20).all()
+            assert runs[count] == 0
     finally:
         wengert.set_num_threads(before)
 

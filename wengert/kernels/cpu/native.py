@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from wengert.kernels.cpu import objects
 
+NOTHING: MappingProxyType[str, int] = MappingProxyType({})
 _lock = threading.RLock()
 _loaded: dict[str, dict[str, int]] = {}
 
@@ -153,7 +154,7 @@ class Compiler:
         passes.getModulePassManager().run(module, passes)
         return self.machine.emit_object(module)
 
-    def link(self, code, names, others):
+    def link(self, code, names, others=NOTHING):
         """The addresses of functions in an object file, which the engine puts into memory."""
         if self.engine is None:
             module = self.llvm.parse_assembly("")
@@ -163,7 +164,7 @@ class Compiler:
             # process does.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.engine))
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.machine))
-        for name, address in (_shared | others).items():
+        for name, address in {**_shared, **others}.items():
             self.llvm.add_symbol(name, address)
         self.engine.add_object_file(self.llvm.ObjectFileRef.from_data(code))
         self.engine.finalize_object()
@@ -188,7 +189,7 @@ def emit(text):
     return compiler().emit(text)
 
 
-def link(code, names, others):
+def link(code, names, others=NOTHING):
     """The addresses of functions in an object file, which may call `others`, addresses by name."""
     if objects.possible():
         try:
@@ -209,7 +210,7 @@ def address_of(name):
         return None
 
 
-def compile_text(text, names, others=MappingProxyType({})):
+def compile_text(text, names, others=NOTHING):
     """The addresses of the functions `names` of the module `text`.
 
     In the text, ``@@`` before a name stands for ``@`` and a prefix that no other module has. It may call functions that

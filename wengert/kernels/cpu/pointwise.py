@@ -12,7 +12,6 @@ rows or parts of rows are tasks.
 import ctypes
 from functools import partial
 from math import prod
-from types import MappingProxyType
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from wengert.kernels.cpu import native
 from wengert.kernels.cpu.assembly import Body
 from wengert.kernels.cpu.expressions import F32, HALVES, SUPPORTED, Symbol, Unrecordable, cast, in_order
 from wengert.kernels.cpu.streaming import DATA_OFFSET, Streaming, worthwhile
+from wengert.kernels.overlap import same_place
 
 DEPTH = 6  # dimensions that remain outside of the inner loop, at most
 TASKS = 6  # where a layout has the number of tasks
@@ -259,11 +259,6 @@ class Layout:
         return (ctypes.c_int64 * len(values))(*values)
 
 
-def same_place(a, b):
-    """Whether corresponding elements of two arrays are the same ones."""
-    return a.ctypes.data == b.ctypes.data and a.strides == b.strides and a.shape == b.shape
-
-
 class Plan:
     """What to do with arrays of one layout: the loop, its walk, and how to make the result."""
 
@@ -440,7 +435,7 @@ class Kernel:
         return run
 
 
-def entry(text, arrays, others=MappingProxyType({})):
+def entry(text, arrays, others=native.NOTHING):
     """A compiled loop as a Python function of the layout and the arrays' ids."""
     address = native.compile_text(text, ["loop"], others)["loop"]
     return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (arrays + 1))(address)

@@ -68,7 +68,7 @@ def start():
     while _started < number():
         identity = ctypes.c_ulong()
         worker = ctypes.c_void_p(runtime.addresses["wengert_worker"])
-        if system.pthread_create(ctypes.byref(identity), None, worker, None):
+        if system.pthread_create(ctypes.byref(identity), None, worker, ctypes.c_void_p(_started)):
             break  # the system has no more threads to give: fewer do the same work
         system.pthread_detach(identity)
         _started += 1
