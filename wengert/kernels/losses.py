@@ -239,7 +239,7 @@ def cross_entropy_gradient(g, input, target, ignore_index, reduction, kept):
         exponentials, sums = kept
         p = exponentials / sums
     else:  # the logarithms of the sums, from the fast kernel
-        p = np.exp((class_last(input) - kept).astype(input.dtype))
+        p = np.exp((by_class(input) - kept).astype(input.dtype))
     flat, mask = counted(target, p.shape[1], ignore_index)
     if p.flags.c_contiguous:
         p.reshape(-1)[places(p, flat)] -= 1
