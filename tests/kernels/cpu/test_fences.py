@@ -12,6 +12,7 @@ from wengert.kernels.cpu import (
     conversions,
     copying,
     direct,
+    distances,
     gamma,
     gemm,
     indexing,
@@ -305,6 +306,10 @@ TABLE = {
     "activation:glu": [(activation.glu.beside(None), (normal(5, 2 * n),)) for n in LENGTHS],
     "activation:glu_gradient": [(lambda g, x: activation.glu_gradient(g, x, 1), (normal(5, n), normal(5, 2 * n)))
                                 for n in LENGTHS],
+    "distances:distances": [
+        (lambda a, b, p=p: distances.distances(a[:, None], b[None], p), (normal(5, n), normal(3, n)))
+        for n in LENGTHS for p in (1, 2, np.inf)
+    ],
     "gamma:of_array": [(gamma.of_array.beside(None), (normal(n),)) for n in LENGTHS],
     "sums:add_rows": [(sums.add_rows, (normal(rows, n),)) for n in (*LENGTHS, 100) for rows in (20, 131)],
     **{f"scans:{name}": [scanned(name, *case) for case in SCANS] for name in ("cumsum", "cumprod", "cumsum_gradient")},

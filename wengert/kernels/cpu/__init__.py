@@ -17,6 +17,7 @@
     columns       reductions along other dimensions
     activation    gated linear units
     scans         running sums and products
+    distances     between rows of arrays
     updates       formulas that write in place: optimisers' steps
     copying       copies between places of any strides
     function      functions in LLVM's language, written instruction by instruction
