@@ -52,6 +52,7 @@ stand_in(
         "softmax/input": "softmax_gradient", "log_softmax/input": "log_softmax_gradient",
     },
 )  # fmt: skip
+CHOICES["pointwise.lgamma"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.gamma:of_array")
 CHOICES["sums.add_rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.sums:add_rows")
 CHOICES |= {
     f"reductions.{name}": Choice(1 << 14, "llvm", f"wengert.kernels.cpu.scans:{name}") for name in ("cumsum", "cumprod")
@@ -91,6 +92,12 @@ OFFERS = {
     "pooling.max_pool_with_indices": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.pooling:max_pool_with_indices"),),
     "pooling.max_pool_backward": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.pooling:max_pool_backward"),),
     "copies.fill": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.copying:fill"),),
+    **{f"decompositions.{name}": (Choice(smallest, "llvm", f"wengert.kernels.cpu.lapack:{name}"),)
+       for smallest, names in {
+           1 << 6: ("lu_factor", "solve_triangular"),
+           1 << 11: ("solve", "inv", "det", "slogdet", "cholesky", "least_squares", "qr", "eigh", "svd"),
+       }.items() for name in names},
+    "fourier.computed": (Choice(1 << 13, "scipy", "wengert.kernels.cpu.fourier:computed"),),
     "indexing.accumulate_rows": (Choice(1 << 10, "llvm", "wengert.kernels.cpu.indexing:accumulate_rows"),),
     "indexing.gather": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:gather"),),
     "indexing.scatter": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:scatter"),),
@@ -120,6 +127,7 @@ class Engine(NamedTuple):
 
 ENGINES = {
     "llvm": Engine("llvmlite", "pip install 'wengert[fast]'"),
+    "scipy": Engine("scipy", "pip install 'wengert[scipy]'"),
     "onednn": Engine("onednn-cpu-gomp", "pip install 'wengert[onednn]' (Linux on x86-64)"),
 }
 

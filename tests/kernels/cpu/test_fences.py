@@ -11,8 +11,10 @@ from wengert.kernels.cpu import (
     conversions,
     copying,
     direct,
+    gamma,
     gemm,
     indexing,
+    lapack,
     losses,
     mersenne,
     normalization,
@@ -112,6 +114,16 @@ def sampled(space, out, mode, padding_mode):
 
     grid = RNG.uniform(-1.3, 1.3, (2, *out, len(space))).astype(np.float32)
     return run, (normal(2, 3, *space), grid, normal(2, 3, *out))
+
+
+def factored(name, *rest, rows=7, columns=7):
+    """A routine of LAPACK, on a matrix of full rank."""
+    A = normal(rows, columns)
+    A = A @ A.T + np.eye(rows, dtype=np.float32) if name == "cholesky" else A
+    arrays, given = [[r for r in rest if isinstance(r, np.ndarray) == of] for of in (True, False)]
+    run = getattr(lapack, name)
+    run = (lambda *all_given: lapack.least_squares(*all_given)[0]) if name == "least_squares" else run
+    return lambda A, *B: run(A, *B, *given), (A, *arrays)
 
 
 def along(dim, shape):
@@ -284,6 +296,7 @@ TABLE = {
     "reductions:logsumexp_gradient": shifted("logsumexp_gradient", 1, False),
     **{f"reductions:{name}": [(lambda g, out, name=name: getattr(reductions, name)(g, out, 1), (normal(3, n),) * 2)
                               for n in LENGTHS] for name in ("softmax_gradient", "log_softmax_gradient")},
+    "gamma:of_array": [(gamma.of_array.beside(None), (normal(n),)) for n in LENGTHS],
     "sums:add_rows": [(sums.add_rows, (normal(rows, n),)) for n in (*LENGTHS, 100) for rows in (20, 131)],
     **{f"scans:{name}": [scanned(name, *case) for case in SCANS] for name in ("cumsum", "cumprod", "cumsum_gradient")},
     **{f"normalization:{name}": [batch((4, 3, 17)), batch((5, 17)), batch((2, 5, 3, 7))]
@@ -302,6 +315,15 @@ TABLE = {
         (lambda x, to=to: conversions.converted.beside(None)(x, to, x.dtype, "C"), (normal(n).astype(given),))
         for n in (17, 257) for given, to in ((np.float32, bfloat16), (np.float16, float32), (np.float64, float16))
     ],
+    **{f"lapack:{name}": [factored(name, *rest) for rest in cases] for name, cases in {
+        "lu_factor": [()], "inv": [()], "det": [()], "slogdet": [()], "eigh": [("L",)], "cholesky": [(True,), (False,)],
+        "solve": [(normal(7, 3),)], "solve_triangular": [(normal(7, 3), True, False, True)],
+    }.items()},
+    **{f"lapack:{name}": [factored(name, *rest(rows), rows=rows, columns=columns)
+                          for rows, columns in ((7, 7), (9, 5), (5, 9))] for name, rest in {
+        "qr": lambda rows: ("complete",), "svd": lambda rows: (True,),
+        "least_squares": lambda rows: (normal(rows, 2), 1e-6),
+    }.items()},
     "pooling:max_pool_backward": [*map(pooled_back, (5, 16, 33))],
     "convolution:Winograd.correlate_weight": [weights_of_convolution(*case) for case in [(1, 1, 1, 4), (2, 3, 17, 7)]],
     "squares:running_squares": [(squares.running_squares, (normal(3, n),)) for n in (8, 24, 80)],
