@@ -64,6 +64,7 @@ stand_in("llvm", "losses", 1 << 15, **{
 })  # fmt: skip
 stand_in("llvm", "indexing", 1 << 15, "masked_fill")
 CHOICES["creation._converted"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.conversions:converted")
+CHOICES["creation._converted/input"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.conversions:converted_back")
 CHOICES["embedding._rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:take_rows")
 
 # Kernels that compute for some operands and leave others (by their layout, dtype or proportions) to the next in the
