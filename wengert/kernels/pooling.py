@@ -221,8 +221,8 @@ def adaptive_max_with_indices(x, out_space):
 def fractional_starts(samples, size, count, kernel):
     """Start of each pseudo-random window (Graham, "Fractional max-pooling", 2014): samples (...,) → (..., count)."""
     last = size - kernel
-    if count == 1:
-        return np.full((*samples.shape, 1), last)
+    if count < 2:
+        return np.full((*samples.shape, count), last)
     alpha = samples.dtype.type(last) / samples.dtype.type(count - 1)
     index = np.arange(count, dtype=samples.dtype)
     starts = ((index + samples[..., None]) * alpha).astype(np.int64) - (samples[..., None] * alpha).astype(np.int64)

@@ -28,6 +28,7 @@ OTHERS = frozenset(
     """
     addmm addmv baddbmm linear matmul mm mv bmm dot convolve correlate correlate_data correlate_weight
     adaptive_avg_pool avg_pool spread_average spread_adaptive_average upsample upsample_backward col2im
+    grid_sampler grid_sampler_backward grid_sampler_slope
     softmax logsumexp logcumsumexp cumprod cdist glu std var linalg_vector_norm prod mean sum_to_size
     """.split()  # noqa: SIM905
 )
