@@ -52,6 +52,7 @@ stand_in(
         "softmax/input": "softmax_gradient", "log_softmax/input": "log_softmax_gradient",
     },
 )  # fmt: skip
+CHOICES["pointwise.lgamma"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.gamma:of_array")
 CHOICES["sums.add_rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.sums:add_rows")
 CHOICES |= {
     f"reductions.{name}": Choice(1 << 14, "llvm", f"wengert.kernels.cpu.scans:{name}") for name in ("cumsum", "cumprod")

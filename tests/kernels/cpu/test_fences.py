@@ -11,6 +11,7 @@ from wengert.kernels.cpu import (
     conversions,
     copying,
     direct,
+    gamma,
     gemm,
     indexing,
     lapack,
@@ -295,6 +296,7 @@ TABLE = {
     "reductions:logsumexp_gradient": shifted("logsumexp_gradient", 1, False),
     **{f"reductions:{name}": [(lambda g, out, name=name: getattr(reductions, name)(g, out, 1), (normal(3, n),) * 2)
                               for n in LENGTHS] for name in ("softmax_gradient", "log_softmax_gradient")},
+    "gamma:of_array": [(gamma.of_array.beside(None), (normal(n),)) for n in LENGTHS],
     "sums:add_rows": [(sums.add_rows, (normal(rows, n),)) for n in (*LENGTHS, 100) for rows in (20, 131)],
     **{f"scans:{name}": [scanned(name, *case) for case in SCANS] for name in ("cumsum", "cumprod", "cumsum_gradient")},
     **{f"normalization:{name}": [batch((4, 3, 17)), batch((5, 17)), batch((2, 5, 3, 7))]

@@ -11,7 +11,7 @@ import struct
 import numpy as np
 
 from wengert.kernels.cpu import native
-from wengert.kernels.cpu.expressions import BF16, BOOL, F16, F32, F64
+from wengert.kernels.cpu.expressions import BF16, BOOL, F16, F32, F64, in_order
 
 COMPUTE = {F32: "float", F64: "double", BOOL: "i1"} | {np.dtype(f"i{n}"): f"i{8 * n}" for n in (1, 2, 4, 8)}
 COMPUTE[np.dtype("u1")] = "i8"
@@ -269,7 +269,9 @@ class Body:
         if op == "library":
             return self.each_lane(node.value, v, "splat (i1 true)", None)
         if op == "rescue":
-            return self.rescue(node.value, *v)
+            return self.rescue(node.value, dtype, v)
+        if op == "seldom":
+            return self.seldom(node, *v)
         raise NotImplementedError(op)
 
     def cast(self, value, source, dtype):
@@ -323,29 +325,54 @@ class Body:
         self.block = end
         return result
 
-    def rescue(self, name, x, value, mask):
-        """`value`, but in lanes of the mask (which is usually empty) the C library's function of `x`."""
-        flag = self.vector("i1")
-        any_lane = self.call(f"llvm.vector.reduce.or.v{self.lanes}i1", "i1", (flag, mask))
+    def wherever(self, mask, usual, kind, rare):
+        """`usual`, but in lanes of the mask (which is usually empty) what `rare` writes down."""
+        any_lane = self.call(f"llvm.vector.reduce.or.v{self.lanes}i1", "i1", (self.vector("i1"), mask))
         start, slow, end = (self.fresh("b")[1:] for _ in range(3))
         self.line(f"br label %{start}")
         self.lines.append(f"{start}:")
         self.line(f"br i1 {any_lane}, label %{slow}, label %{end}")
         self.lines.append(f"{slow}:")
-        wide, kind = self.vector("double"), self.vector("float")
-        x64 = self.let(f"fpext {kind} {x} to {wide}")
-        v64 = self.let(f"fpext {kind} {value} to {wide}")
-        exact = self.each_lane(name, [x64], mask, v64)
-        short = self.let(f"fptrunc {wide} {exact} to {kind}")
+        self.block = slow
+        found = rare()
         last = self.block
         self.line(f"br label %{end}")
         self.lines.append(f"{end}:")
         self.block = end
-        return self.let(f"phi {kind} [ {value}, %{start} ], [ {short}, %{last} ]")
+        return self.let(f"phi {kind} [ {usual}, %{start} ], [ {found}, %{last} ]")
+
+    def rescue(self, name, dtype, values):
+        """A value, but in lanes of a mask the C library's function: (operands..., value, mask)."""
+        *operands, value, mask = values
+        kind, wide = self.type_of(dtype), self.vector("double")
+
+        def called():
+            if dtype == F64:
+                return self.each_lane(name, operands, mask, value)
+            *widened, held = (self.let(f"fpext {kind} {x} to {wide}") for x in (*operands, value))
+            return self.let(f"fptrunc {wide} {self.each_lane(name, widened, mask, held)} to {kind}")
+
+        return self.wherever(mask, value, kind, called)
+
+    def seldom(self, node, mask, usual):
+        """A choice of which the first tree, `node.value`, is computed where some lane of the mask wants it."""
+        for part in in_order([node.value]):
+            if id(part) in self.known:
+                str(self.known[id(part)][0])  # what is loaded when it is first needed is needed later, too
+        outside, kind = dict(self.known), self.type_of(node.dtype)
+
+        def chosen():
+            rare = self.value(node.value)
+            return self.let(f"select {self.vector('i1')} {mask}, {kind} {rare}, {kind} {usual}")
+
+        result = self.wherever(mask, usual, kind, chosen)
+        self.known = outside
+        return result
 
 
 ARITHMETIC = {
-    "add": ("fadd", "add"), "sub": ("fsub", "sub"), "mul": ("fmul", "mul"), "div": ("fdiv", None),
+    "add": ("fadd", "add"), "sub": ("fsub", "sub"), "mul": ("fmul", "mul"), "div": ("fdiv", "sdiv"),
+    "udiv": (None, "udiv"),
     "and": (None, "and"), "or": (None, "or"), "xor": (None, "xor"),
     "shl": (None, "shl"), "ashr": (None, "ashr"), "lshr": (None, "lshr"),
 }  # fmt: skip
