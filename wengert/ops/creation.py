@@ -970,7 +970,7 @@ def construct(cls, *args, dtype=None, device=None, size=None):
     if not args:
         result = wrap(np.empty((0,), dtype.numpy), dtype)
     elif len(args) == 1 and isinstance(args[0], Size):
-        result = empty(*args[0], dtype=dtype)
+        result = empty(args[0], dtype=dtype)
     elif all(isinstance(a, int) and not isinstance(a, bool) for a in args):
         result = empty(*args, dtype=dtype)
     elif len(args) == 1 and isinstance(args[0], (float, complex)):
