@@ -52,6 +52,7 @@ stand_in(
         "softmax/input": "softmax_gradient", "log_softmax/input": "log_softmax_gradient",
     },
 )  # fmt: skip
+CHOICES["pointwise.lgamma"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.gamma:of_array")
 CHOICES["sums.add_rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.sums:add_rows")
 CHOICES |= {
     f"reductions.{name}": Choice(1 << 14, "llvm", f"wengert.kernels.cpu.scans:{name}") for name in ("cumsum", "cumprod")
@@ -64,6 +65,7 @@ stand_in("llvm", "losses", 1 << 15, **{
 })  # fmt: skip
 stand_in("llvm", "indexing", 1 << 15, "masked_fill")
 CHOICES["creation._converted"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.conversions:converted")
+CHOICES["creation._converted/input"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.conversions:converted_back")
 CHOICES["embedding._rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:take_rows")
 
 # Kernels that compute for some operands and leave others (by their layout, dtype or proportions) to the next in the

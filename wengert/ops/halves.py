@@ -17,7 +17,7 @@ HALVES = frozenset({np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)})
 EXACT = frozenset(
     """
     clone copy fill zero zeros_like where select nextafter copysign conj conj_physical heaviside frexp
-    isneginf isposinf bitwise_not add sub rsub xlogy xlog1py logit soft_margin_loss
+    isneginf isposinf nan_to_num bitwise_not add sub rsub xlogy xlog1py logit soft_margin_loss
     binary_cross_entropy_with_logits
     """.split()  # noqa: SIM905
 )

@@ -11,6 +11,7 @@ from wengert.kernels.cpu import (
     conversions,
     copying,
     direct,
+    gamma,
     gemm,
     indexing,
     lapack,
@@ -295,6 +296,7 @@ TABLE = {
     "reductions:logsumexp_gradient": shifted("logsumexp_gradient", 1, False),
     **{f"reductions:{name}": [(lambda g, out, name=name: getattr(reductions, name)(g, out, 1), (normal(3, n),) * 2)
                               for n in LENGTHS] for name in ("softmax_gradient", "log_softmax_gradient")},
+    "gamma:of_array": [(gamma.of_array.beside(None), (normal(n),)) for n in LENGTHS],
     "sums:add_rows": [(sums.add_rows, (normal(rows, n),)) for n in (*LENGTHS, 100) for rows in (20, 131)],
     **{f"scans:{name}": [scanned(name, *case) for case in SCANS] for name in ("cumsum", "cumprod", "cumsum_gradient")},
     **{f"normalization:{name}": [batch((4, 3, 17)), batch((5, 17)), batch((2, 5, 3, 7))]
@@ -308,10 +310,17 @@ TABLE = {
     "indexing:masked_fill": [(lambda x, m: indexing.masked_fill(x, m, np.float32(3)), (normal(n), normal(n) > 0))
                              for n in LENGTHS],
     "copying:fill": [(lambda x: copying.fill(np.empty(x.shape, x.dtype), x), (normal(5, n).astype(to),))
-                     for n in LENGTHS for to in (np.float32, np.int8)],
+                     for n in LENGTHS for to in (np.float32, np.int8)]
+                  + [(lambda x: copying.fill(np.empty(x.shape, x.dtype), x[:, ::-1]), (normal(5, n).astype(to),))
+                     for n in LENGTHS for to in (np.float32, np.int8)]
+                  + [(lambda x: copying.fill(np.empty(x.shape[::-1], x.dtype), x.T), (normal(m, n),))
+                     for n in (16, 17, 65) for m in (16, 31, 130)],
     "conversions:converted": [
         (lambda x, to=to: conversions.converted.beside(None)(x, to, x.dtype, "C"), (normal(n).astype(given),))
         for n in (17, 257) for given, to in ((np.float32, bfloat16), (np.float16, float32), (np.float64, float16))
+    ],
+    "conversions:converted_back": [
+        (lambda x: conversions.converted_back.beside(None)(x, None, float16, "C"), (normal(n),)) for n in (17, 257)
     ],
     **{f"lapack:{name}": [factored(name, *rest) for rest in cases] for name, cases in {
         "lu_factor": [()], "inv": [()], "det": [()], "slogdet": [()], "eigh": [("L",)], "cholesky": [(True,), (False,)],
