@@ -183,3 +183,11 @@ def test_pieces_are_cut_at_whole_numbers():
         wengert.ones(4).tensor_split(wengert.tensor([1.0]))
     with pytest.raises(TypeError):
         wengert.ones(4).tensor_split((1, 2.5))
+
+
+def test_one_number_is_viewed_as_another():
+    x, other = wengert.tensor(2.0, requires_grad=True), wengert.tensor(1.0)
+    for same in (x.view_as(other), x.expand_as(other), x.reshape_as(other), x.contiguous().view(()), x.permute(())):
+        assert same.shape == ()
+        assert wengert.autograd.grad(same, x)[0] == 1
+    assert wengert.Tensor(wengert.Size([])).shape == ()

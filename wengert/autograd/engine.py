@@ -21,6 +21,7 @@ from wengert.autograd import graph
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
 from wengert.dtypes import TENSOR_TYPE_NAMES
 from wengert.kernels import sums
+from wengert.kernels.copies import copied, fill
 from wengert.kernels.sparse import SparseArray
 from wengert.ops.declare import overriding
 from wengert.size import Size
@@ -275,8 +276,8 @@ def accumulate(node, box, create_graph):
             # References to a gradient that nobody else holds: this function's, and getrefcount's own.
             if g.strides != node._array.strides and g.ndim > 1:
                 g = laid_out_like(node._array, g)
-            elif g.base is not None or getrefcount(g) > 2 or not g.flags.writeable:
-                g = g.copy(order="K")
+            elif getrefcount(g) > 2 or not g.flags.writeable or (g.base is not None and not sums.is_whole(g)):
+                g = copied(g)
             node.grad = kept = new(Tensor)
             kept._array = g
             kept.dtype = node._dtype
@@ -329,8 +330,7 @@ def fit_tensor(g, node):
 def laid_out_like(leaf, g):
     """A copy of `g` in the leaf's order of dimensions, so that `.grad.view(-1)` is possible where the leaf's is."""
     kept = np.empty(leaf.shape, leaf.dtype) if 0 in leaf.strides else np.empty_like(leaf)
-    kept[...] = g
-    return kept
+    return fill(kept, g)
 
 
 def copy_like_leaf(g, node):
@@ -536,6 +536,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         )
     outputs = (outputs,) if isinstance(outputs, Tensor) or is_edge(outputs) else tuple(outputs)
     inputs = (inputs,) if isinstance(inputs, Tensor) or is_edge(inputs) else tuple(inputs)
+    if not inputs:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if materialize_grads:
         if allow_unused is False:
             raise ValueError(
@@ -592,7 +594,7 @@ def result_for(g, tensor, on_tensors):
     if array.shape != tensor._array.shape:
         array = np.broadcast_to(array, tensor._array.shape)
     if array.base is not None or not array.flags.writeable:
-        array = array.copy(order="K")
+        array = copied(array)
     return wrap(array, tensor.dtype)
 
 
@@ -601,6 +603,14 @@ def grad_batched(outputs, inputs, grad_outputs, retain_graph, create_graph, allo
     if grad_outputs is None:
         raise RuntimeError("grad_outputs must be given when is_grads_batched is True")
     given = (grad_outputs,) if isinstance(grad_outputs, Tensor) else tuple(grad_outputs)
+    for number, (g, output) in enumerate(zip(given, outputs, strict=True)):
+        if not is_edge(output) and g.shape[1:] != output.shape:
+            raise RuntimeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch "
+                "dimension. The sizes of the remaining dimensions are expected to match the shape of corresponding "
+                f"output, but a mismatch was detected: grad_output[{number}] has a shape of {g.shape} and "
+                f"output[{number}] has a shape of {output.shape}."
+            )
     count = given[0].shape[0]
     rows = []
     for i in range(count):

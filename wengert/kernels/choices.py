@@ -70,6 +70,7 @@ stand_in("llvm", "losses", 1 << 15, **{
 stand_in("llvm", "activation", 1 << 15, "glu", **{"glu/input": "glu_gradient"})
 stand_in("llvm", "indexing", 1 << 15, "masked_fill")
 CHOICES["creation._converted"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.conversions:converted")
+CHOICES["creation._converted/input"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.conversions:converted_back")
 CHOICES["embedding._rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:take_rows")
 
 # Kernels that compute for some operands and leave others (by their layout, dtype or proportions) to the next in the
@@ -106,6 +107,7 @@ OFFERS = {
     "indexing.accumulate_rows": (Choice(1 << 10, "llvm", "wengert.kernels.cpu.indexing:accumulate_rows"),),
     "indexing.gather": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:gather"),),
     "indexing.scatter": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:scatter"),),
+    "shape.triangle": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:triangle"),),
     "losses.combined": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.losses:combined"),),
     "products.distances": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.distances:distances"),),
     "recurrence.forward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:forward"),),

@@ -389,43 +389,39 @@ def svdvals(A):
 
 # --- the exponential --------------------------------------------------------------------------------------------------
 
-PADE = (
-    64764752532480000.0,
-    32382376266240000.0,
-    7771770303897600.0,
-    1187353796428800.0,
-    129060195264000.0,
-    10559470521600.0,
-    670442572800.0,
-    33522128640.0,
-    1323241920.0,
-    40840800.0,
-    960960.0,
-    16380.0,
-    182.0,
-    1.0,
-)
+# The Padé approximants by the bits of a real number: up to which norm each is exact to them, and its coefficients.
+PADE = {
+    32: (3.925724783138660, (17297280.0, 8648640.0, 1995840.0, 277200.0, 25200.0, 1512.0, 56.0, 1.0)),
+    64: (5.371920351148152, (
+        64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0, 129060195264000.0,
+        10559470521600.0, 670442572800.0, 33522128640.0, 1323241920.0, 40840800.0, 960960.0, 16380.0, 182.0, 1.0,
+    )),
+}  # fmt: skip
 
 
 def matrix_exp(A):
-    """Scaling and squaring around the Padé approximant of order 13: N. J. Higham, SIMAX 26 (2005)."""
+    """Scaling and squaring around a Padé approximant, of order 7 or 13: N. J. Higham, SIMAX 26 (2005)."""
     if not A.size:
         return A.copy()
+    limit, coefficients = PADE[8 * real_of(A.dtype).itemsize]
     largest = float(np.nan_to_num(np.abs(A).sum(-2).max(), posinf=1.0))
-    squarings = max(0, math.ceil(math.log2(largest / 5.371920351148152))) if largest > 0 else 0
-    wide = np.complex128 if A.dtype.kind == "c" else np.float64
-    X = A.astype(wide) / 2**squarings
-    b, one = PADE, np.eye(A.shape[-1])
+    squarings = max(0, math.ceil(math.log2(largest / limit))) if largest > 0 else 0
+    X = A / 2**squarings
     X2 = times(X, X)
     X4 = times(X2, X2)
     X6 = times(X2, X4)
-    U = times(X6, b[13] * X6 + b[11] * X4 + b[9] * X2) + b[7] * X6 + b[5] * X4 + b[3] * X2 + b[1] * one
-    V = times(X6, b[12] * X6 + b[10] * X4 + b[8] * X2) + b[6] * X6 + b[4] * X4 + b[2] * X2 + b[0] * one
-    U = times(X, U)
+    one = np.eye(A.shape[-1], dtype=A.dtype)
+
+    def half(b):
+        """The even powers of a polynomial, or the odd ones over X."""
+        low = b[0] * one + b[1] * X2 + b[2] * X4 + b[3] * X6
+        return low + times(X6, b[4] * X2 + b[5] * X4 + b[6] * X6) if len(b) > 4 else low
+
+    U, V = times(X, half(coefficients[1::2])), half(coefficients[::2])
     R = solve(V - U, V + U)
     for _ in range(squarings):
         R = times(R, R)
-    return R.astype(A.dtype)
+    return np.ascontiguousarray(R)
 
 
 # --- LDL, on LAPACK through SciPy --------------------------------------------------------------------------------

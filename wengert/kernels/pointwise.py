@@ -7,6 +7,7 @@ import numpy as np
 
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
 from wengert.kernels.choices import by_size
+from wengert.kernels.copies import copied, in_rows
 
 PI = math.pi
 
@@ -509,8 +510,8 @@ def zeros_like(input):
 def clone(input):
     strides = input.strides
     if 0 in strides and any(s == 0 and n > 1 for s, n in zip(strides, input.shape, strict=True)):
-        return input.copy(order="C")  # an expanded dimension has no place in the order of strides
-    return input.copy(order="K")
+        return in_rows(input)  # an expanded dimension has no place in the order of strides
+    return copied(input)
 
 
 def threshold(input, threshold, value):

@@ -8,6 +8,7 @@ axis, one after the other.  The transpose, which carries gradients, adds up what
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 
@@ -56,7 +57,8 @@ def resample(x, taps):
 
 def resample_transpose(g, taps, space):
     """The transpose of `resample`; `space` is the extent of the image that was resampled."""
-    fast = offered("resampling.resample_transpose", g.size, g, taps, space)
+    work = max(g.size, prod((*g.shape[:2], *space)))
+    fast = offered("resampling.resample_transpose", work, g, taps, space)
     if fast is not None:
         return fast
     for axis, pair in reversed(list(enumerate(taps, 2))):

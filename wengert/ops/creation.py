@@ -21,6 +21,7 @@ from wengert.dtypes import dtype as dtype_class
 from wengert.interop import check_array, entered, from_numpy, frombuffer
 from wengert.kernels import ranges
 from wengert.kernels import shape as shape_kernels
+from wengert.kernels.copies import fill_with
 from wengert.kernels.fitting import FLOAT32_MAX, fitting
 from wengert.ops.declare import Pointwise, overriding, primitive
 from wengert.ops.pointwise import zeros_of
@@ -256,7 +257,7 @@ def _like(name, fill):
         if any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
             array = np.empty(array.shape, array.dtype)
         if fill is not None:
-            array.fill(fill)
+            fill_with(array, fill)
         return finish(array, kind, requires_grad, device, layout, pin_memory)
 
     function.__name__ = function.__qualname__ = name
@@ -829,7 +830,7 @@ def overwrite(input, other):
     if not input.flags.writeable:
         first = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in input.strides)
         places = interop.writable(input[first])
-    places[...] = other
+    fill_with(places, other)
 
 
 copy = Overwrite(
@@ -969,7 +970,7 @@ def construct(cls, *args, dtype=None, device=None, size=None):
     if not args:
         result = wrap(np.empty((0,), dtype.numpy), dtype)
     elif len(args) == 1 and isinstance(args[0], Size):
-        result = empty(*args[0], dtype=dtype)
+        result = empty(args[0], dtype=dtype)
     elif all(isinstance(a, int) and not isinstance(a, bool) for a in args):
         result = empty(*args, dtype=dtype)
     elif len(args) == 1 and isinstance(args[0], (float, complex)):

@@ -530,9 +530,9 @@ Tensor.mT = property(lambda self: matrices_transposed(self, "mT"))
 Tensor.H = property(lambda self: matrices_transposed(self, "H").conj())
 Tensor.mH = property(lambda self: matrices_transposed(self, "mH").conj())
 Tensor.adjoint = lambda self: matrices_transposed(self, "adjoint()").conj()
-Tensor.view_as = lambda self, other: view(self, *other._array.shape)
+Tensor.view_as = lambda self, other: view(self, other._array.shape)
 Tensor.reshape_as = lambda self, other: reshape(self, other._array.shape)
-Tensor.expand_as = lambda self, other: expand(self, *other._array.shape)
+Tensor.expand_as = lambda self, other: expand(self, other._array.shape)
 
 # --- rearrangements ---------------------------------------------------------------------------------------------------
 

@@ -323,11 +323,20 @@ TABLE = {
     "indexing:accumulate_rows": [added(4, 8), added(5, 17), added(3, 33)],
     "indexing:masked_fill": [(lambda x, m: indexing.masked_fill(x, m, np.float32(3)), (normal(n), normal(n) > 0))
                              for n in LENGTHS],
+    "indexing:triangle": [(lambda x, lower=lower: indexing.triangle(x, 1, lower), (normal(3, m, n).astype(to),))
+                          for m, n in ((5, 17), (17, 33)) for lower in (True, False) for to in (np.float32, np.int8)],
     "copying:fill": [(lambda x: copying.fill(np.empty(x.shape, x.dtype), x), (normal(5, n).astype(to),))
-                     for n in LENGTHS for to in (np.float32, np.int8)],
+                     for n in LENGTHS for to in (np.float32, np.int8)]
+                  + [(lambda x: copying.fill(np.empty(x.shape, x.dtype), x[:, ::-1]), (normal(5, n).astype(to),))
+                     for n in LENGTHS for to in (np.float32, np.int8)]
+                  + [(lambda x: copying.fill(np.empty(x.shape[::-1], x.dtype), x.T), (normal(m, n),))
+                     for n in (16, 17, 65) for m in (16, 31, 130)],
     "conversions:converted": [
         (lambda x, to=to: conversions.converted.beside(None)(x, to, x.dtype, "C"), (normal(n).astype(given),))
         for n in (17, 257) for given, to in ((np.float32, bfloat16), (np.float16, float32), (np.float64, float16))
+    ],
+    "conversions:converted_back": [
+        (lambda x: conversions.converted_back.beside(None)(x, None, float16, "C"), (normal(n),)) for n in (17, 257)
     ],
     **{f"lapack:{name}": [factored(name, *rest) for rest in cases] for name, cases in {
         "lu_factor": [()], "inv": [()], "det": [()], "slogdet": [()], "eigh": [("L",)], "cholesky": [(True,), (False,)],

@@ -2,8 +2,8 @@
 
 `Body` turns a tree into lines that compute `lanes` elements at a time. Loads and stores know three ways in which an
 operand may lie along the loop: "vector" (one element after the other), "scalar" (one element for all) and "gather" (a
-stride of its own). The last, incomplete step of a loop runs the same lines under a mask, so an element's value doesn't
-depend on where it stands.
+stride of its own). Elements that follow each other backwards are loaded as a vector, too. The last, incomplete step
+of a loop runs the same lines under a mask, so an element's value doesn't depend on where it stands.
 """
 
 import struct
@@ -101,6 +101,14 @@ class Body:
                 ("ptr", at), ("i32", 1), (self.vector("i1"), mask), (kind, "zeroinitializer"),
             )  # fmt: skip
         return self.widened(raw, dtype, kind)
+
+    def load_backwards(self, base, index, dtype):
+        """As `load` of an array whose elements follow each other towards lower addresses."""
+        last = self.let(f"sub i64 {1 - self.lanes}, {index}")
+        value = self.load(base, last, dtype)
+        kind = self.vector(COMPUTE.get(dtype, "float"))
+        order = ", ".join(f"i32 {k}" for k in reversed(range(self.lanes)))
+        return self.let(f"shufflevector {kind} {value}, {kind} poison, <{self.lanes} x i32> <{order}>")
 
     def pointers(self, base, index, stride):
         """Where the elements from `index` on lie, `stride` bytes apart."""

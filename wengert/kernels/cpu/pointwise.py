@@ -112,6 +112,8 @@ def step_text(arguments, dtypes, ways, trees, outputs, out_ways, index, lanes, s
             name = body.load_one(f"%p{k}", dtype)
         elif way == "vector":
             name = body.load(f"%p{k}", index, dtype, mask)
+        elif way == "backwards" and mask is None:
+            name = body.load_backwards(f"%p{k}", index, dtype)
         else:
             name = body.gather(f"%p{k}", index, f"%s{k}", dtype, mask)
         body.known[id(leaf)] = (name, leaf)
@@ -229,8 +231,10 @@ class Layout:
         self.inner, self.steps = inner, steps
         self.outer = joined
         self.rows = prod(n for n, _ in joined)
-        self.ways = tuple("scalar" if s == 0 else "vector" if s == size else "gather"
-                          for s, size in zip(steps, sizes, strict=True))  # fmt: skip
+        self.ways = tuple(
+            {0: "scalar", size: "vector", -size: "backwards"}.get(s, "gather")
+            for s, size in zip(steps, sizes, strict=True)
+        )
 
     def scattered(self):
         """Whether some array's elements lie apart along the inner loop, but near each other."""
@@ -366,7 +370,7 @@ class Kernel:
         *ways, out_way = layout.ways
         if out_way == "scalar" and layout.inner > 1:
             raise Unrecordable("a result written more than once")
-        out_way = "gather" if out_way == "gather" else "vector"
+        out_way = "vector" if out_way in ("vector", "scalar") else "gather"
         streams = out is None and out_way == "vector" and layout.streams([len(takes)], prod(shape) * dtype.itemsize)
         run = self.loop(args, options, takes, leaves, tree, dtype, tuple(ways), out_way, streams)
         made = shape if order is None else tuple(shape[i] for i in np.argsort(order))
