@@ -454,11 +454,11 @@ def check_ctc(log_probs, targets, input_lengths, target_lengths, blank):
 
 
 def multilabel_targets(labels):
-    """(rows, classes, others) of the labels before the first -1 of each row: of each also which classes of its row are
-    none of these.
+    """(rows, places, others) of the labels before the first -1 of each row: where the scores of their classes lie in the
+    array as one vector, and which classes of the row are none of these.
     """
     row, column = np.nonzero(np.logical_and.accumulate(labels >= 0, axis=1))
     label = labels[row, column]
     other = np.ones(labels.shape, bool)
     other[row, label] = False
-    return row, label, other[row]
+    return row, row * labels.shape[1] + label, other[row]
