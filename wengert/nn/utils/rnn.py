@@ -150,13 +150,12 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
         )
     if sizes[0] > input.size(0):
         raise IndexError(f"A sequence of length {sizes[0]} doesn't lie within the input's {input.size(0)} steps")
-    batch_sizes = [sum(size > t for size in sizes) for t in range(sizes[0])]
-    times = np.repeat(np.arange(len(batch_sizes)), batch_sizes)
-    places = np.arange(len(times)) - np.repeat(np.cumsum(batch_sizes) - batch_sizes, batch_sizes)
+    present = np.arange(sizes[0])[:, None] < sizes  # (steps, batch)
+    times, places = np.nonzero(present)
     index = places * input.size(0) + times if batch_first else times * input.size(1) + places
     rows = (input.transpose(0, 1) if batch_first else input).reshape(-1, *input.shape[2:])
     data = rows.index_select(0, wengert.from_numpy(index))
-    return PackedSequence(data, wengert.tensor(batch_sizes, dtype=wengert.int64), sorted_indices, None)
+    return PackedSequence(data, wengert.from_numpy(present.sum(1)), sorted_indices, None)
 
 
 def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_length=None):
