@@ -1,4 +1,4 @@
-"""The polynomials of wengert/kernels/cpu/mathematics.py: fitted here, printed as they stand there.
+"""The polynomials of mathematics.py and gamma.py in wengert/kernels/cpu: fitted here, printed as they stand there.
 
 Each approximates a function on an interval; the best polynomial is approached by interpolation at Chebyshev's points
 (within a factor of about 2 of the smallest error possible), in 60 digits, with mpmath. Run:
@@ -67,6 +67,24 @@ def cos_tail(z):
     return mp.mpf(1) / 24 if z == 0 else (mp.cos(x) - 1 + z / 2) / z**2
 
 
+def lgamma_head(t):
+    """lgamma(2 + t) / t."""
+    return mp.loggamma(2 + t) / t
+
+
+def erfinv_middle(w):
+    """erfinv(x) / x, with w = -log(1 - x²)."""
+    if w == 0:
+        return mp.sqrt(mp.pi) / 2
+    x = mp.sqrt(-mp.expm1(-w))
+    return mp.erfinv(x) / x
+
+
+def erfinv_end(t):
+    """The same, with t = sqrt(-log(1 - x²)) - 3."""
+    return erfinv_middle((t + 3) ** 2)
+
+
 half_ln2 = mp.log(2) / 2 * mp.mpf("1.0001")
 quarter_pi = (mp.pi / 4 * mp.mpf("1.0001")) ** 2
 s_max = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mp.mpf("1.001")
@@ -80,6 +98,9 @@ TABLES = {  # name: (function, low, high, degree in float32, degree in float64)
     "NORMAL": (normal_tail, 0, 5, 13, None),
     "SIN": (sin_tail, 0, quarter_pi, 3, 6),
     "COS": (cos_tail, 0, quarter_pi, 3, 6),
+    "ERFINV": (erfinv_middle, 0, 5, 9, None),
+    "ERFINV_TAIL": (erfinv_end, mp.sqrt(5) - 3, mp.mpf("1.02"), 9, None),
+    "LGAMMA": (lgamma_head, -0.5, 0.5, None, 13),  # in gamma.py
 }
 
 

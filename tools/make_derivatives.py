@@ -173,6 +173,7 @@ SECTIONS = {  # comment headings of the modules, in Chinese
     "resizing: one linear map per axis": "缩放：每个轴一个线性映射",
     "windows as columns": "窗口展成列",
     "pixels between channels and space": "像素在通道与空间之间的移动",
+    "sampling at given places": "按给定位置取样",
     "losses of corresponding elements": "逐元素损失",
     "classification by class index": "按类别下标的分类损失",
     "connectionist temporal classification": "CTC 损失",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import wengert as torch
+from wengert.kernels import sums
 
 
 def leaf(*values):
@@ -325,3 +326,37 @@ def test_only_inputs_is_ignored_with_a_warning():
     with pytest.warns(FutureWarning, match="only_inputs argument is deprecated"):
         torch.autograd.grad((x * other).sum(), x, only_inputs=False)
     assert other.grad is None
+
+
+@pytest.mark.parametrize("see", [lambda x: x.t(), lambda x: x.reshape(-1), lambda x: x[None]])
+def test_a_gradient_that_others_hold_through_a_view_is_copied(see):
+    held = []
+    x = torch.ones(3, 4, requires_grad=True)
+    y = see(x) * 1
+    y.register_hook(held.append)
+    seen = see(x)
+    seen.register_hook(held.append)
+    given = torch.ones(seen.shape)
+    for out, gradient in ((y, torch.ones(y.shape)), (seen, given)):
+        x.grad = None
+        out.backward(gradient)
+        x.grad.mul_(5)
+        assert all((g == 1).all() for g in (gradient, *held))
+
+
+@pytest.mark.parametrize(
+    ("view", "whole"),
+    [
+        (np.ones((3, 4)).T, True),
+        (np.ones((3, 4)).reshape(12), True),
+        (np.ones((3, 4))[1:], False),
+        (np.ones((3, 4))[::-1], False),
+        (np.broadcast_to(np.ones(3), (3, 3)), False),
+        (np.ones((3, 4)), False),
+    ],
+)
+def test_a_view_of_a_whole_array_may_stand_for_it(view, whole):
+    assert sums.is_whole(view) is whole
+    holder = view.base
+    assert not sums.is_whole(view)
+    del holder

@@ -375,3 +375,20 @@ def test_a_linear_layers_node_shows_its_bias_first():
     assert data is x.grad_fn
     plain = nn.Linear(3, 2, bias=False)
     assert plain(x).grad_fn.next_functions[0][0] is x.grad_fn
+
+
+def test_named_tuples_pass_backward_hooks_as_such():
+    from collections import namedtuple
+
+    Pair = namedtuple("Pair", "first second")
+
+    class Doubling(nn.Module):
+        def forward(self, pair):
+            return Pair(pair * 2, pair)
+
+    module, seen = Doubling(), []
+    module.register_full_backward_hook(lambda *_: seen.append(1))
+    result = module(torch.ones(2, requires_grad=True))
+    result.first.sum().backward()
+    assert type(result) is Pair
+    assert seen == [1]

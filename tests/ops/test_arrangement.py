@@ -145,3 +145,49 @@ def test_copies_of_views_own_their_memory():
         assert copied._base is None and copied.is_contiguous()
     same(wengert.transpose_copy(X, 0, 1), A.swapaxes(0, 1))
     same(wengert.split_copy(X, 2, 2)[1], A[..., 2:])
+
+
+@pytest.mark.parametrize(
+    ("shape", "text"),
+    [(wengert.tensor([1, 2]), "expected 'shape' to be int or sequence"), ((1, 2.0), "to only contain ints")],
+)
+def test_the_shape_of_coordinates_is_of_whole_numbers(shape, text):
+    with pytest.raises(TypeError, match=text):
+        wengert.unravel_index(wengert.tensor([1]), shape)
+
+
+@pytest.mark.parametrize("name", ["view", "reshape", "permute", "flip", "expand", "repeat", "tile", "resize_"])
+def test_shapes_and_dimensions_have_to_be_given(name):
+    with pytest.raises(TypeError, match=name):
+        getattr(wengert.ones(()), name)()
+    assert getattr(wengert.ones(()), name)(()).shape == ()
+
+
+@pytest.mark.parametrize(
+    ("window", "text"),
+    [
+        (wengert.zeros(4, 3), r"self.size\(-1\) must be divisible by 2 to view Float as Double .*, but got 3"),
+        (wengert.zeros(4, 4)[:, 1:3], r"self.storage_offset\(\) must be divisible by 2"),
+        (wengert.zeros(4, 5)[:, :4], r"self.stride\(0\) must be divisible by 2"),
+        (wengert.zeros(4, 4).t(), r"self.stride\(-1\) must be 1"),
+        (wengert.zeros(()), r"self.dim\(\) cannot be 0"),
+    ],
+)
+def test_elements_are_read_as_wider_ones_where_whole_ones_lie(window, text):
+    with pytest.raises(RuntimeError, match=text):
+        window.view(wengert.float64)
+
+
+def test_pieces_are_cut_at_whole_numbers():
+    with pytest.raises(RuntimeError, match="dtype of long, but got Float"):
+        wengert.ones(4).tensor_split(wengert.tensor([1.0]))
+    with pytest.raises(TypeError):
+        wengert.ones(4).tensor_split((1, 2.5))
+
+
+def test_one_number_is_viewed_as_another():
+    x, other = wengert.tensor(2.0, requires_grad=True), wengert.tensor(1.0)
+    for same in (x.view_as(other), x.expand_as(other), x.reshape_as(other), x.contiguous().view(()), x.permute(())):
+        assert same.shape == ()
+        assert wengert.autograd.grad(same, x)[0] == 1
+    assert wengert.Tensor(wengert.Size([])).shape == ()

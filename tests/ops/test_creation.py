@@ -158,3 +158,35 @@ def test_a_tensor_in_a_sequence_stands_for_its_one_element():
 def test_what_can_not_be_made(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+@pytest.mark.parametrize("make", [torch.zeros, torch.ones, torch.empty])
+def test_a_shape_has_to_be_given(make):
+    with pytest.raises(TypeError, match=f'{make.__name__}.* missing 1 required positional arguments: "size"'):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: torch.empty(2**40, 2**40), "calculation overflowed"),
+        (lambda: torch.zeros(2**28, 2**28), "you tried to allocate 288230376151711744 bytes"),
+        (lambda: torch.empty(()).resize_(8, 8, 2**29, 2**29), "numel: integer multiplication overflow"),
+        (lambda: torch.empty((), dtype=torch.float64).resize_(2, 4, 2**29, 2**29), "Storage size calculation"),
+        (lambda: torch.empty(()).resize_(0, 4, 2**61), "Stride calculation overflowed"),
+    ],
+)
+def test_what_no_memory_holds(call, text):
+    with pytest.raises(RuntimeError, match=text):
+        call()
+
+
+def test_a_new_size_may_have_its_channels_last():
+    x = torch.arange(24.0).resize_(2, 3, 2, 2, memory_format=torch.channels_last)
+    assert x.stride() == (12, 1, 6, 3)
+    assert x[0, :, 0, 0].tolist() == [0, 1, 2]
+    same = torch.zeros(24).resize_as_(x, memory_format=torch.preserve_format)
+    assert same.stride() == x.stride()
+    assert torch.zeros(24).resize_as_(x).stride() == (12, 4, 2, 1)
+    with pytest.raises(RuntimeError, match="required rank 4"):
+        x.resize_(2, 12, memory_format=torch.channels_last)

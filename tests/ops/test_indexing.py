@@ -338,3 +338,23 @@ def test_no_more_index_tensors_than_dimensions():
     zero = torch.tensor([0])
     with pytest.raises(IndexError, match=r"too many indices for tensor of dimension 1 \(got 2\)"):
         torch.zeros(3).index_put_((zero, zero), torch.ones(1))
+
+
+def test_masks_of_bytes_are_deprecated():
+    x = torch.ones(3, 2)
+    with pytest.warns(UserWarning, match="indexing with dtype torch.uint8 is now deprecated"):
+        assert x[torch.tensor([1, 0, 1], dtype=torch.uint8)].shape == (2, 2)
+
+
+@pytest.mark.parametrize("places", [torch.tensor([True] * 4), torch.arange(4)])
+def test_a_shape_that_does_not_fit_is_told_before_a_dtype_that_does_not(places):
+    x = torch.arange(4)
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        x[places] = torch.tensor([])
+    with pytest.raises(RuntimeError, match="dtypes match"):
+        x[places] = torch.ones(4)
+
+
+def test_a_write_needs_an_index():
+    with pytest.raises(RuntimeError, match="at least one index"):
+        torch.ones(()).index_put([], torch.ones(1), accumulate=True)

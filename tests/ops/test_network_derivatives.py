@@ -98,6 +98,14 @@ SMOOTH = {
     "grid_sample": (
         lambda x, g: F.grid_sample(x, g.tanh() * 0.83, align_corners=False), [(1, 2, 4, 5), (1, 3, 3, 2)],
     ),
+    "grid_sample of cubic taps": (
+        lambda x, g: F.grid_sample(x, g.tanh() * 0.83, "bicubic", "reflection", align_corners=True),
+        [(1, 2, 4, 5), (1, 3, 2, 2)],
+    ),
+    "grid_sample of volumes": (
+        lambda x, g: F.grid_sample(x, g.tanh() * 1.3, padding_mode="border", align_corners=False),
+        [(1, 2, 3, 4, 3), (1, 2, 1, 2, 3)],
+    ),
     "attention": (F.scaled_dot_product_attention, [(2, 3, 4), (2, 5, 4), (2, 5, 4)]),
     "causal attention": (lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True), [(2, 3, 4)] * 3),
 }  # fmt: skip

@@ -102,3 +102,30 @@ def test_batches_of_no_images(axes):
 def test_the_pool_along_a_line_has_its_own_words(arguments, words):
     with pytest.raises(RuntimeError, match=rf"max_pool1d\(\) {words}"):
         F.max_pool1d(wengert.ones(1, 3), *arguments)
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [wengert.int32, wengert.bool, wengert.complex64])
+def test_means_and_adaptive_maxima_are_of_real_numbers(axes, dtype):
+    image = wengert.ones((1, 2) + (4,) * axes, dtype=dtype)
+    for name in ("avg_pool", "adaptive_avg_pool", "adaptive_max_pool"):
+        with pytest.raises(NotImplementedError, match="not implemented for"):
+            getattr(F, f"{name}{axes}d")(image, 2)
+
+
+def test_fractional_pools_of_no_windows_and_of_no_channels():
+    assert F.fractional_max_pool2d(wengert.ones(16, 5, 8, 8), 2, output_size=(0, 1)).shape == (16, 5, 0, 1)
+    with pytest.raises(RuntimeError, match="Expected input to have non-zero size"):
+        F.fractional_max_pool2d(wengert.ones(1, 0, 8, 8), 2, output_size=3)
+    for kernel, size in (((2, 2, 2), 3), (2, (3,))):
+        with pytest.raises(RuntimeError, match="must either be a single Int or tuple of Ints"):
+            F.fractional_max_pool2d(wengert.ones(1, 1, 8, 8), kernel, output_size=size)
+
+
+@pytest.mark.parametrize("cut", [(slice(None), slice(4)), (slice(None), slice(None), slice(None, None, 2))])
+def test_a_window_of_channels_last_gives_channels_last(cut):
+    window = wengert.ones(2, 8, 10, 10).contiguous(memory_format=wengert.channels_last)[cut]
+    weight = wengert.ones(2, window.shape[1], 3, 3)
+    results = F.max_pool2d(window, 2), F.conv2d(window, weight), F.pad(window, (1, 1)), F.adaptive_avg_pool2d(window, 3)
+    for result in results:
+        assert result.is_contiguous(memory_format=wengert.channels_last)

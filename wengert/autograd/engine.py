@@ -21,6 +21,7 @@ from wengert.autograd import graph
 from wengert.autograd.graph import AccumulateGrad, Output, grad_mode, rare
 from wengert.dtypes import TENSOR_TYPE_NAMES
 from wengert.kernels import sums
+from wengert.kernels.copies import copied, fill
 from wengert.kernels.sparse import SparseArray
 from wengert.ops.declare import overriding
 from wengert.size import Size
@@ -275,8 +276,8 @@ def accumulate(node, box, create_graph):
             # References to a gradient that nobody else holds: this function's, and getrefcount's own.
             if g.strides != node._array.strides and g.ndim > 1:
                 g = laid_out_like(node._array, g)
-            elif g.base is not None or getrefcount(g) > 2 or not g.flags.writeable:
-                g = g.copy(order="K")
+            elif getrefcount(g) > 2 or not g.flags.writeable or (g.base is not None and not sums.is_whole(g)):
+                g = copied(g)
             node.grad = kept = new(Tensor)
             kept._array = g
             kept.dtype = node._dtype
@@ -329,8 +330,7 @@ def fit_tensor(g, node):
 def laid_out_like(leaf, g):
     """A copy of `g` in the leaf's order of dimensions, so that `.grad.view(-1)` is possible where the leaf's is."""
     kept = np.empty(leaf.shape, leaf.dtype) if 0 in leaf.strides else np.empty_like(leaf)
-    kept[...] = g
-    return kept
+    return fill(kept, g)
 
 
 def copy_like_leaf(g, node):
@@ -592,7 +592,7 @@ def result_for(g, tensor, on_tensors):
     if array.shape != tensor._array.shape:
         array = np.broadcast_to(array, tensor._array.shape)
     if array.base is not None or not array.flags.writeable:
-        array = array.copy(order="K")
+        array = copied(array)
     return wrap(array, tensor.dtype)
 
 

@@ -52,6 +52,7 @@ stand_in(
         "softmax/input": "softmax_gradient", "log_softmax/input": "log_softmax_gradient",
     },
 )  # fmt: skip
+CHOICES["pointwise.lgamma"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.gamma:of_array")
 CHOICES["sums.add_rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.sums:add_rows")
 CHOICES |= {
     f"reductions.{name}": Choice(1 << 14, "llvm", f"wengert.kernels.cpu.scans:{name}") for name in ("cumsum", "cumprod")
@@ -64,6 +65,7 @@ stand_in("llvm", "losses", 1 << 15, **{
 })  # fmt: skip
 stand_in("llvm", "indexing", 1 << 15, "masked_fill")
 CHOICES["creation._converted"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.conversions:converted")
+CHOICES["creation._converted/input"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.conversions:converted_back")
 CHOICES["embedding._rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:take_rows")
 
 # Kernels that compute for some operands and leave others (by their layout, dtype or proportions) to the next in the
@@ -91,6 +93,12 @@ OFFERS = {
     "pooling.max_pool_with_indices": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.pooling:max_pool_with_indices"),),
     "pooling.max_pool_backward": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.pooling:max_pool_backward"),),
     "copies.fill": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.copying:fill"),),
+    **{f"decompositions.{name}": (Choice(smallest, "llvm", f"wengert.kernels.cpu.lapack:{name}"),)
+       for smallest, names in {
+           1 << 6: ("lu_factor", "solve_triangular"),
+           1 << 11: ("solve", "inv", "det", "slogdet", "cholesky", "least_squares", "qr", "eigh", "svd"),
+       }.items() for name in names},
+    "fourier.computed": (Choice(1 << 13, "scipy", "wengert.kernels.cpu.fourier:computed"),),
     "indexing.accumulate_rows": (Choice(1 << 10, "llvm", "wengert.kernels.cpu.indexing:accumulate_rows"),),
     "indexing.gather": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:gather"),),
     "indexing.scatter": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:scatter"),),
@@ -100,6 +108,8 @@ OFFERS = {
     "reductions.running_squares": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.squares:running_squares"),),
     "resampling.resample": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.resampling:resample"),),
     "resampling.resample_transpose": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.resampling:resample_transpose"),),
+    **{f"sampling.{name}": (Choice(1 << 12, "llvm", f"wengert.kernels.cpu.sampling:{name}"),)
+       for name in ("read", "spread", "slope")},
     "sorting.topk": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.sorting:topk"),),
     "random.words": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:words"),),
     "random.box_muller_in_groups": (Choice(4096, "llvm", "wengert.kernels.cpu.normals:box_muller_in_groups"),),
@@ -118,6 +128,7 @@ class Engine(NamedTuple):
 
 ENGINES = {
     "llvm": Engine("llvmlite", "pip install 'wengert[fast]'"),
+    "scipy": Engine("scipy", "pip install 'wengert[scipy]'"),
     "onednn": Engine("onednn-cpu-gomp", "pip install 'wengert[onednn]' (Linux on x86-64)"),
 }
 

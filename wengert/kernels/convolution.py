@@ -83,7 +83,7 @@ def correlate(x, w, bias=None, *, stride, padding, dilation, groups=1, out_space
         )
         return out.astype(x.dtype)
     n, o = x.shape[0], w.shape[0]
-    channels_last = is_channels_last(x) or is_channels_last(w)
+    channels_last = suggests_channels_last(x) or suggests_channels_last(w)
     if groups == 1 and 0 < work <= o * FEW and not channels_last:
         return _correlate_few(x, w, bias, stride, padding, dilation, tuple(out_space))
     out = _empty(n, o, out_space, x.dtype, channels_last)
@@ -371,9 +371,25 @@ def is_channels_last(x):
     return x.transpose(0, *range(2, x.ndim), 1).flags.c_contiguous
 
 
+def suggests_channels_last(x):
+    """Whether the strides of `x` grow from the channels over the image, innermost axis first, to the batch.
+
+    Such a tensor may be a window of one whose channels lie last. PyTorch lays a result out by its operand's strides in
+    this way.
+    """
+    if x.ndim < 4 or x.flags.c_contiguous or not x.size or not x.strides[1]:
+        return False
+    least = 0
+    for axis in (1, *range(x.ndim - 1, 1, -1), 0):
+        if x.strides[axis] < least or (axis == 0 and least == x.strides[1]):
+            return False
+        least = x.strides[axis] * x.shape[axis]
+    return True
+
+
 def laid_out_like(out, x):
-    """`out` with its channels last in memory if those of `x` are."""
-    if not is_channels_last(x):
+    """`out` with its channels last in memory if those of `x` are, be there gaps between its elements."""
+    if not suggests_channels_last(x):
         return out
     axes = out.ndim - 2
     return np.ascontiguousarray(np.moveaxis(out, 1, -1)).transpose(0, axes + 1, *range(1, axes + 1))

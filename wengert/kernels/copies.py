@@ -14,6 +14,16 @@ def fill(target, source):
     return target
 
 
+def fill_with(target, number):
+    """``target[...] = number``."""
+    if target.size < LARGE:
+        target[...] = number
+        return
+    one = np.empty((), target.dtype)
+    one[...] = number
+    fill(target, np.broadcast_to(one, target.shape))
+
+
 def joined(arrays, axis):
     """`np.concatenate`, its result in rows."""
     first = arrays[0]
@@ -39,7 +49,12 @@ def without(array, axis):
 
 def in_rows(array):
     """A copy whose elements lie row by row."""
-    return fill(np.empty(array.shape, array.dtype), array)
+    return fill(np.empty(array.shape, array.dtype), array) if array.size >= LARGE else array.copy()
+
+
+def copied(array):
+    """A copy whose elements lie as those of the array do."""
+    return fill(np.empty_like(array), array) if array.size >= LARGE else array.copy(order="K")
 
 
 def rolled(array, shift, axis):

@@ -8,6 +8,8 @@ import sys
 import numpy as np
 
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
+from wengert.kernels.choices import offered
+from wengert.kernels.matmul import times
 
 
 class LinAlgError(RuntimeError):
@@ -42,6 +44,11 @@ def decomposed(function, A, *rest, **options):
         return function(A, *rest, **options)
 
 
+def by_lapack(name, A, *rest):
+    """What LAPACK itself makes of large matrices, where it can be called; else None."""
+    return offered(f"decompositions.{name}", A.shape[-2] * A.shape[-1], A, *rest)
+
+
 def H(A):
     return np.conj(A.mT)
 
@@ -70,6 +77,9 @@ PANEL = 48
 
 def lu_factor(A):
     """(L and U in one matrix, pivots from 1 on, info): Golub and Van Loan, algorithm 3.4.1, in panels."""
+    fast = by_lapack("lu_factor", A)
+    if fast is not None:
+        return fast
     LU = np.array(A, order="C")
     batch, (m, n) = LU.shape[:-2], LU.shape[-2:]
     k = min(m, n)
@@ -124,7 +134,7 @@ def permutation(pivots, m):
 def inv(A):
     checked(A, "linalg.inv", square=True)
     try:
-        return columns(decomposed(np.linalg.inv, A))
+        return inverted(A)
     except np.linalg.LinAlgError:
         failed(
             "linalg.inv",
@@ -134,11 +144,16 @@ def inv(A):
         )
 
 
+def inverted(A):
+    fast = by_lapack("inv", A)
+    return columns(decomposed(np.linalg.inv, A)) if fast is None else fast
+
+
 def inv_ex(A, *, check_errors=False):
     """(inverse, info): info is 0, or the number of the pivot that is 0."""
     checked(A, "linalg.inv_ex", square=True)
     try:
-        return columns(decomposed(np.linalg.inv, A)), np.zeros(A.shape[:-2], np.int32)
+        return inverted(A), np.zeros(A.shape[:-2], np.int32)
     except np.linalg.LinAlgError:
         if check_errors:
             inv(A)
@@ -153,8 +168,10 @@ def solve(A, B, left=True, vector=False):
     """X with A X = B (X A = B unless `left`), laid out as LAPACK leaves it: B's rows are solved for as columns."""
     if not left:
         return solve(A.mT, B.mT).mT
+    B = B[..., None] if vector else B
+    fast = by_lapack("solve", A, B)
     try:
-        X = decomposed(np.linalg.solve, A, B[..., None] if vector else B)
+        X = decomposed(np.linalg.solve, A, B) if fast is None else fast
     except np.linalg.LinAlgError:
         failed("torch.linalg.solve", lu_factor(A)[2], "The solver failed because the input matrix is singular.")
     X = X[..., 0] if vector else X
@@ -162,6 +179,9 @@ def solve(A, B, left=True, vector=False):
 
 
 def solve_triangular(A, B, upper, unitriangular, left=True):
+    fast = by_lapack("solve_triangular", A, B, upper, unitriangular, left)
+    if fast is not None:
+        return fast
     if not left:
         return columns(solve_triangular(A.mT, B.mT, not upper, unitriangular).mT)
     if unitriangular:
@@ -189,12 +209,14 @@ def substituted(T, B, upper):
 
 def det(A):
     checked(A, "linalg.det", square=True)
-    return decomposed(np.linalg.det, A).astype(A.dtype, copy=False)
+    fast = by_lapack("det", A)
+    return decomposed(np.linalg.det, A).astype(A.dtype, copy=False) if fast is None else fast
 
 
 def slogdet(A):
     checked(A, "linalg.slogdet", square=True)
-    sign, size = decomposed(np.linalg.slogdet, A)
+    fast = by_lapack("slogdet", A)
+    sign, size = decomposed(np.linalg.slogdet, A) if fast is None else fast
     return np.asarray(sign, A.dtype), np.asarray(size, real_of(A.dtype))
 
 
@@ -203,11 +225,11 @@ def pinv(A, rtol, atol, hermitian):
     if not A.size:
         return np.zeros(A.mT.shape, A.dtype)
     if hermitian:
-        values, vectors = decomposed(np.linalg.eigh, A)
+        values, vectors = eigh(A, "L")
         used = np.abs(values) > tolerance(np.abs(values), A, rtol, atol)
         inverted = np.where(used, 1 / np.where(used, values, 1), 0)
         return ((vectors * inverted[..., None, :]) @ H(vectors)).astype(A.dtype)
-    U, S, Vh = decomposed(np.linalg.svd, A, full_matrices=False)
+    U, S, Vh = svd(A, False)
     used = tolerance(S, A, rtol, atol) < S
     inverted = np.where(used, 1 / np.where(used, S, 1), 0)
     return ((H(Vh) * inverted[..., None, :]) @ H(U)).astype(A.dtype)
@@ -230,7 +252,7 @@ def lstsq(A, B, rcond, driver):
     k = B.shape[-1]
     As, Bs = (np.broadcast_to(x, (*batch, *x.shape[-2:])).reshape(-1, *x.shape[-2:]) for x in (A, B))
     rcond = np.finfo(A.dtype).eps * max(m, n) if rcond is None else rcond
-    found = [decomposed(np.linalg.lstsq, a, b, rcond=rcond) for a, b in zip(As, Bs, strict=True)]
+    found = [least_squares(a, b, rcond, driver) for a, b in zip(As, Bs, strict=True)]
     # LAPACK writes the solution over the right-hand side, which may be the longer of the two.
     workspace = np.zeros((*batch, k, max(m, n)), A.dtype)
     solution = workspace[..., :n].mT
@@ -249,6 +271,12 @@ def lstsq(A, B, rcond, driver):
     return solution, residuals, rank, values
 
 
+def least_squares(a, b, rcond, driver):
+    """(solution, residuals, rank, singular values) of one system; the solution and the rank alone by "gelsy"."""
+    fast = by_lapack("least_squares", a, b, rcond) if driver == "gelsy" else None
+    return decomposed(np.linalg.lstsq, a, b, rcond=rcond) if fast is None else (fast[0], None, fast[1], None)
+
+
 # --- factorisations ---------------------------------------------------------------------------------------------------
 
 
@@ -258,6 +286,9 @@ def cholesky(A, upper):
 
 def cholesky_or_info(A, upper, raise_errors):
     """(factor, info): info is 0, or the order of the leading minor that isn't positive definite."""
+    fast = by_lapack("cholesky", A, upper)
+    if fast is not None:
+        return fast
     A = H(A) if upper else A
     try:
         L, info = decomposed(np.linalg.cholesky, A), np.zeros(A.shape[:-2], np.int32)
@@ -299,6 +330,9 @@ def cholesky_inverse(input, upper):
 
 
 def qr(A, mode):
+    fast = by_lapack("qr", A, mode)
+    if fast is not None:
+        return fast
     if mode == "r":
         return np.zeros(0, A.dtype), columns(decomposed(np.linalg.qr, A, "r"))
     Q, R = decomposed(np.linalg.qr, A, mode)
@@ -316,6 +350,9 @@ def geqrf(input):
 
 
 def eigh(A, UPLO):
+    fast = by_lapack("eigh", A, UPLO)
+    if fast is not None:
+        return fast
     values, vectors = decomposed(np.linalg.eigh, A, UPLO)
     return values, columns(vectors)
 
@@ -329,6 +366,9 @@ def eig(A):
 
 
 def svd(A, full_matrices):
+    fast = by_lapack("svd", A, full_matrices)
+    if fast is not None:
+        return fast
     try:
         U, S, Vh = decomposed(np.linalg.svd, A, full_matrices=full_matrices)
         return columns(U), S, columns(Vh)
@@ -343,47 +383,45 @@ def svd(A, full_matrices):
 
 
 def svdvals(A):
-    return decomposed(np.linalg.svd, A, compute_uv=False)
+    fast = by_lapack("svd", A, False, False)
+    return decomposed(np.linalg.svd, A, compute_uv=False) if fast is None else fast[1]
 
 
 # --- the exponential --------------------------------------------------------------------------------------------------
 
-PADE = (
-    64764752532480000.0,
-    32382376266240000.0,
-    7771770303897600.0,
-    1187353796428800.0,
-    129060195264000.0,
-    10559470521600.0,
-    670442572800.0,
-    33522128640.0,
-    1323241920.0,
-    40840800.0,
-    960960.0,
-    16380.0,
-    182.0,
-    1.0,
-)
+# The Padé approximants by the bits of a real number: up to which norm each is exact to them, and its coefficients.
+PADE = {
+    32: (3.925724783138660, (17297280.0, 8648640.0, 1995840.0, 277200.0, 25200.0, 1512.0, 56.0, 1.0)),
+    64: (5.371920351148152, (
+        64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0, 129060195264000.0,
+        10559470521600.0, 670442572800.0, 33522128640.0, 1323241920.0, 40840800.0, 960960.0, 16380.0, 182.0, 1.0,
+    )),
+}  # fmt: skip
 
 
 def matrix_exp(A):
-    """Scaling and squaring around the Padé approximant of order 13: N. J. Higham, SIMAX 26 (2005)."""
+    """Scaling and squaring around a Padé approximant, of order 7 or 13: N. J. Higham, SIMAX 26 (2005)."""
     if not A.size:
         return A.copy()
+    limit, coefficients = PADE[8 * real_of(A.dtype).itemsize]
     largest = float(np.nan_to_num(np.abs(A).sum(-2).max(), posinf=1.0))
-    squarings = max(0, math.ceil(math.log2(largest / 5.371920351148152))) if largest > 0 else 0
-    wide = np.complex128 if A.dtype.kind == "c" else np.float64
-    X = A.astype(wide) / 2**squarings
-    b, one = PADE, np.eye(A.shape[-1])
-    X2 = X @ X
-    X4 = X2 @ X2
-    X6 = X2 @ X4
-    U = X @ (X6 @ (b[13] * X6 + b[11] * X4 + b[9] * X2) + b[7] * X6 + b[5] * X4 + b[3] * X2 + b[1] * one)
-    V = X6 @ (b[12] * X6 + b[10] * X4 + b[8] * X2) + b[6] * X6 + b[4] * X4 + b[2] * X2 + b[0] * one
-    R = decomposed(np.linalg.solve, V - U, V + U)
+    squarings = max(0, math.ceil(math.log2(largest / limit))) if largest > 0 else 0
+    X = A / 2**squarings
+    X2 = times(X, X)
+    X4 = times(X2, X2)
+    X6 = times(X2, X4)
+    one = np.eye(A.shape[-1], dtype=A.dtype)
+
+    def half(b):
+        """The even powers of a polynomial, or the odd ones over X."""
+        low = b[0] * one + b[1] * X2 + b[2] * X4 + b[3] * X6
+        return low + times(X6, b[4] * X2 + b[5] * X4 + b[6] * X6) if len(b) > 4 else low
+
+    U, V = times(X, half(coefficients[1::2])), half(coefficients[::2])
+    R = solve(V - U, V + U)
     for _ in range(squarings):
-        R = R @ R
-    return R.astype(A.dtype)
+        R = times(R, R)
+    return np.ascontiguousarray(R)
 
 
 # --- LDL, on LAPACK through SciPy --------------------------------------------------------------------------------

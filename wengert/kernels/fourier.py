@@ -1,6 +1,11 @@
 """Discrete Fourier transforms on pocketfft through NumPy, unscaled but for the factor that is given."""
 
+import math
+from math import prod
+
 import numpy as np
+
+from wengert.kernels.choices import offered
 
 
 def innermost(input, dims):
@@ -9,16 +14,21 @@ def innermost(input, dims):
     return [d for d in order if d not in dims] + [d for d in order if d in dims]
 
 
-def transformed(run, input, dims, scale, last=None):
+def transformed(kind, input, dims, scale, last=None, size=None):
     """Run on the last dimensions of `input`, in its order of strides, and give the dimensions their places back.
 
     Args:
+        kind: "fftn" or "ifftn", "rfft" or "irfft" (of one dimension, the result of which has `size` elements).
         last: the dimensions that vary fastest in the result, if others than those transformed.
     """
     dims = tuple(d % input.ndim for d in dims)
     order = innermost(input, dims)
-    result = run(np.ascontiguousarray(input.transpose(order)), tuple(range(input.ndim - len(dims), input.ndim)))
-    result = scaled(result, scale)
+    count = size or prod(input.shape[d] for d in dims)
+    options = {"n": size} if size else {} if kind == "rfft" else {"axes": tuple(range(-len(dims), 0))}
+    norm = norm_of(scale, count, kind in ("fftn", "rfft"))
+    result = computed(kind, np.ascontiguousarray(input.transpose(order)), norm=norm or "backward", **options)
+    if norm is None:
+        result *= scale if kind in ("fftn", "rfft") else scale * count
     result = result.transpose([order.index(d) for d in range(input.ndim)])
     if last is not None:
         order = innermost(input, last)
@@ -26,31 +36,35 @@ def transformed(run, input, dims, scale, last=None):
     return result
 
 
+def computed(kind, x, **options):
+    fast = offered("fourier.computed", x.size, kind, x, **options)
+    return getattr(np.fft, kind)(x, **options) if fast is None else fast
+
+
+def norm_of(scale, count, forward):
+    """NumPy's name for a factor on a transform of so many elements, or None if it has none."""
+    names = {1: "forward", 1 / math.sqrt(count): "ortho", 1 / count: "backward"}
+    if forward:
+        names = {1: "backward", 1 / math.sqrt(count): "ortho", 1 / count: "forward"}
+    return names.get(scale)
+
+
 def complex_to_complex(input, dims, scale, forward, last=None):
     """sum x exp(-+2 pi i jk/n) over `dims`, times `scale`."""
     if not dims:
         return input * scale if scale != 1 else input.copy()
-    if forward:
-        return transformed(lambda x, axes: np.fft.fftn(x, axes=axes), input, dims, scale, last)
-    return transformed(lambda x, axes: np.fft.ifftn(x, axes=axes, norm="forward"), input, dims, scale, last)
+    return transformed("fftn" if forward else "ifftn", input, dims, scale, last)
 
 
 def real_to_complex(input, dim, scale, forward):
     """The first half of the spectrum of a real signal; the rest is its mirror image."""
-    if forward:
-        return transformed(lambda x, axes: np.fft.rfft(x), input, (dim,), scale)
-    return transformed(lambda x, axes: np.conj(np.fft.rfft(x)), input, (dim,), scale)
+    result = transformed("rfft", input, (dim,), scale)
+    return result if forward else np.conj(result)
 
 
 def complex_to_real(input, dim, size, scale, forward):
     """The real signal of `size` elements whose spectrum begins with `input`."""
-    if forward:
-        return transformed(lambda x, axes: np.fft.irfft(np.conj(x), size, norm="forward"), input, (dim,), scale)
-    return transformed(lambda x, axes: np.fft.irfft(x, size, norm="forward"), input, (dim,), scale)
-
-
-def scaled(x, scale):
-    return x if scale == 1 else x * scale
+    return transformed("irfft", np.conj(input) if forward else input, (dim,), scale, size=size)
 
 
 def resized(input, dim, size):

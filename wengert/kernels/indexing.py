@@ -17,6 +17,7 @@ Functions whose name ends in an underscore write into their first argument and r
 
 import functools
 import operator
+import warnings
 from math import prod
 
 import numpy as np
@@ -44,6 +45,9 @@ SCALAR_NAMES = {
     "complex64": "ComplexFloat",
     "complex128": "ComplexDouble",
 }
+
+
+BYTE_MASK = "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead."
 
 
 def scalar_name(input):
@@ -167,6 +171,7 @@ def as_index(input):
     """An index array as the functions below take it: bytes are a mask, a 0-d integer is an int."""
     dtype = input.dtype
     if dtype == np.uint8:
+        warnings.warn(BYTE_MASK, UserWarning, stacklevel=2)
         return np.asarray(input != 0)
     if input.ndim == 0 and dtype.kind in INTEGERS:
         return int(input)
@@ -337,6 +342,11 @@ def put_at(input, arrays, value):
         _fit_result(value, _result_shape(input.shape, arrays))
         if _in_range(input.shape, arrays):  # else there is nothing to write
             raise
+
+
+def check_put(input, arrays, value):
+    """Raise RuntimeError unless `value` can be broadcast to where the index arrays point."""
+    _fit_result(value, _result_shape(input.shape, _expand_masks(arrays)))
 
 
 def accumulate_at(input, arrays, value):

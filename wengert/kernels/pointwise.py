@@ -2,9 +2,12 @@
 
 import math
 
+import ml_dtypes
 import numpy as np
 
 from wengert.dtypes import FROM_NUMPY, SCALAR_NAMES
+from wengert.kernels.choices import by_size
+from wengert.kernels.copies import copied, in_rows
 
 PI = math.pi
 
@@ -270,6 +273,7 @@ def erfc(input):
     return _elementwise("erfc", input)
 
 
+@by_size
 def lgamma(input):
     result = _elementwise("gammaln", input)
     if input.dtype.kind != "f":
@@ -398,7 +402,11 @@ def logit(input, eps=None):
 
 
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
-    if input.dtype.kind not in "fcV":
+    if input.dtype.kind == "V":  # bfloat16, of whose largest numbers NumPy doesn't know
+        largest = float(ml_dtypes.finfo(input.dtype).max)
+        ends = (largest if posinf is None else posinf, -largest if neginf is None else neginf)
+        return nan_to_num(input.astype(np.float32), nan, *ends).astype(input.dtype)
+    if input.dtype.kind not in "fc":
         return input.copy()
     return np.nan_to_num(input, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
 
@@ -502,8 +510,8 @@ def zeros_like(input):
 def clone(input):
     strides = input.strides
     if 0 in strides and any(s == 0 and n > 1 for s, n in zip(strides, input.shape, strict=True)):
-        return input.copy(order="C")  # an expanded dimension has no place in the order of strides
-    return input.copy(order="K")
+        return in_rows(input)  # an expanded dimension has no place in the order of strides
+    return copied(input)
 
 
 def threshold(input, threshold, value):

@@ -19,7 +19,7 @@ import numpy as np
 from wengert.kernels.choices import offered
 from wengert.kernels.convolution import laid_out_like, output_size
 from wengert.kernels.indexing import along
-from wengert.kernels.taps import FEW, adaptive_bounds, adaptive_table, window_table
+from wengert.kernels.taps import FEW, adaptive_bounds, adaptive_table, adaptive_taps, window_table
 
 
 def pooled_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False) -> int:
@@ -172,6 +172,10 @@ def adaptive_sum(x, out_space):
         return np.add.reduce(x, tuple(range(2, x.ndim)), keepdims=True)
     if 0 < x.size <= FEW:
         return looked_up_sums(x, adaptive_table(x.shape[2:], out_space), out_space)
+    if len(out_space) > 1 and out_space[-1] > 2:  # else rows are long sums
+        fast = offered("resampling.resample", x.size, x, adaptive_taps(x.shape[2:], out_space))
+        if fast is not None:
+            return fast
     for axis, count in enumerate(out_space):
         x = _sum_between(x, 2 + axis, *adaptive_bounds(x.shape[2 + axis], count))
     return x
@@ -189,6 +193,10 @@ def adaptive_counts(space, out_space):
 
 def adaptive_sum_backward(g, space):
     """The transpose of `adaptive_sum`."""
+    work = max(g.size, prod((*g.shape[:2], *space)))
+    fast = offered("resampling.resample_transpose", work, g, adaptive_taps(space, g.shape[2:]), space)
+    if fast is not None:
+        return fast
     for axis, size in enumerate(space):
         at = 2 + axis
         out = np.zeros((*g.shape[:at], size, *g.shape[at + 1 :]), g.dtype)
@@ -221,8 +229,8 @@ def adaptive_max_with_indices(x, out_space):
 def fractional_starts(samples, size, count, kernel):
     """Start of each pseudo-random window (Graham, "Fractional max-pooling", 2014): samples (...,) → (..., count)."""
     last = size - kernel
-    if count == 1:
-        return np.full((*samples.shape, 1), last)
+    if count < 2:
+        return np.full((*samples.shape, count), last)
     alpha = samples.dtype.type(last) / samples.dtype.type(count - 1)
     index = np.arange(count, dtype=samples.dtype)
     starts = ((index + samples[..., None]) * alpha).astype(np.int64) - (samples[..., None] * alpha).astype(np.int64)

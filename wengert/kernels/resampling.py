@@ -8,12 +8,12 @@ axis, one after the other.  The transpose, which carries gradients, adds up what
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 
 from wengert.kernels.choices import offered
-from wengert.kernels.convolution import empty, is_channels_last
-from wengert.kernels.ranges import spaced
+from wengert.kernels.convolution import empty, suggests_channels_last
 
 
 def gather(x, axis, index, weight=None):
@@ -57,7 +57,8 @@ def resample(x, taps):
 
 def resample_transpose(g, taps, space):
     """The transpose of `resample`; `space` is the extent of the image that was resampled."""
-    fast = offered("resampling.resample_transpose", g.size, g, taps, space)
+    work = max(g.size, prod((*g.shape[:2], *space)))
+    fast = offered("resampling.resample_transpose", work, g, taps, space)
     if fast is not None:
         return fast
     for axis, pair in reversed(list(enumerate(taps, 2))):
@@ -154,7 +155,7 @@ def padding_taps(mode, size, before, after):
 def pad_constant(x, pads, value):
     """Surround `x` with `value`; pads: a (before, after) pair for each axis, negative ones crop."""
     shape = tuple(size + before + after for size, (before, after) in zip(x.shape, pads))
-    out = empty(shape, x.dtype, is_channels_last(x))
+    out = empty(shape, x.dtype, suggests_channels_last(x))
     out.fill(value)
     inner = tuple(slice(max(before, 0), size - max(after, 0)) for size, (before, after) in zip(shape, pads))
     kept = tuple(slice(max(-before, 0), size - max(-after, 0)) for size, (before, after) in zip(x.shape, pads))
@@ -164,32 +165,3 @@ def pad_constant(x, pads, value):
 
 def _along(values, axis, ndim):
     return values.reshape([-1 if a == axis else 1 for a in range(ndim)])
-
-
-# Regular grids and what lies outside of them
-
-
-def base_grid(space, align_corners, dtype):
-    """Homogeneous coordinates from -1 to 1 of the points of a grid: (*space, axes + 1), the last axis of space
-    first."""
-    n = len(space)
-    out = np.ones((*space, n + 1), dtype)
-    for axis, size in enumerate(space):
-        line = spaced(-1, 1, size, dtype) if size > 1 else np.zeros(1, dtype)
-        if not align_corners:
-            line = line * dtype.type(size - 1) / dtype.type(size)
-        out[..., n - 1 - axis] = line.reshape([-1 if a == axis else 1 for a in range(n)])
-    return out
-
-
-def bounded_index(index, size, padding_mode, align_corners):
-    """Indices outside of an axis brought back to its border or reflected into it."""
-    if padding_mode == "border":
-        return np.clip(index, 0, size - 1)
-    if align_corners:
-        if size == 1:
-            return np.zeros_like(index)
-        away = np.abs(index) % (2 * (size - 1))
-        return np.minimum(away, 2 * (size - 1) - away)
-    away = np.where(index < 0, -index - 1, index) % (2 * size)
-    return np.minimum(away, 2 * size - 1 - away)

@@ -391,7 +391,8 @@ def view_as_complex(input):
 
 
 def flip(input, dims):
-    return np.flip(input, axes_of(tuple(dims), input.ndim)).copy() if len(tuple(dims)) and input.ndim else input.copy()
+    dims = tuple(dims)
+    return in_rows(np.flip(input, axes_of(dims, input.ndim)) if dims and input.ndim else input)
 
 
 def roll(input, shifts, dims=None):

@@ -37,6 +37,9 @@ def of_one(name):
     return kernel
 
 
+erfinv = of_one("erfinv")
+
+
 def digamma(input):
     """As PyTorch has it: -+inf at +-0, NaN at negative integers."""
     x = widened(input)
@@ -164,7 +167,7 @@ def psi(x):
         return np.where(mirrored & (wide == np.floor(wide)), np.nan, result).astype(np.asarray(x).dtype)
 
 
-def erfinv(x):
+def erfinv_by_newton(x):
     """A first guess (S. Winitzki, 2008) and Newton's method on the standard library's erf."""
     y = np.asarray(x, np.float64)
     erf = np.vectorize(math.erf, otypes=[np.float64])
@@ -182,7 +185,11 @@ def erfinv(x):
     return result.astype(np.asarray(x).dtype)
 
 
-STAND_INS = {"psi": psi, "erfinv": erfinv, "i0": lambda x: np.i0(x).reshape(np.shape(x)).astype(np.asarray(x).dtype)}
+STAND_INS = {
+    "psi": psi,
+    "erfinv": erfinv_by_newton,
+    "i0": lambda x: np.i0(x).reshape(np.shape(x)).astype(np.asarray(x).dtype),
+}
 
 # --- orthogonal polynomials, by their recurrences: Abramowitz and Stegun, table 22.7 ----------------------------------
 

@@ -40,6 +40,24 @@ def of_one_holder():
 ALONE = of_one_holder()
 
 
+def holders_of_base(view):
+    """References to the array that a view shows."""
+    base = view.base
+    return getrefcount(base)
+
+
+VIEWED = holders_of_base(np.empty(2).reshape(2, 1))
+
+
+def is_whole(view):
+    """Whether a view shows all of an array that nobody else holds, row by row, so that it may stand for the array."""
+    base = view.base
+    if type(base) is not np.ndarray or not base.flags.owndata or base.nbytes != view.nbytes:
+        return False
+    del base
+    return view.flags.forc and holders_of_base(view) == VIEWED
+
+
 def plus(a, b):
     """``a + b``, written over `a` where that is large and nobody but the caller holds it."""
     if not large(a, b):

@@ -77,3 +77,14 @@ def adaptive_bounds(size, count):
     """Start and end of each of `count` windows that together cover an axis of `size` elements."""
     index = np.arange(count)
     return index * size // count, -(-(index + 1) * size // count)
+
+
+@lru_cache(maxsize=128)
+def adaptive_taps(space, out_space):
+    """Sums over adaptive windows as taps along each axis (see `wengert.kernels.resampling`), -1 where there is none."""
+    taps = []
+    for size, count in zip(space, out_space):
+        start, end = adaptive_bounds(size, count)
+        index = start + np.arange((end - start).max())[:, None]
+        taps.append((np.where(index < end, index, -1), (index < end).astype(np.float32)))
+    return taps

@@ -16,7 +16,6 @@ from wengert.ops.shape import (
     cat,
     diagonal,
     expand_op,
-    index_of,
     narrow_to,
     pad_diagonal,
     slice_along,
@@ -372,7 +371,12 @@ def unravel_index(indices, shape):
     """Positions in a flat array as a tuple of coordinates in an array of `shape`."""
     if indices.dtype.category not in (0, 1) or indices.dtype is dtypes.bool_:
         raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
-    shape = [shape] if isinstance(shape, int) else [index_of(n) for n in shape]
+    if not isinstance(shape, (int, tuple, list)):
+        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {type(shape)}")
+    shape = [shape] if isinstance(shape, int) else list(shape)
+    for n in shape:
+        if not isinstance(n, int):
+            raise TypeError(f"expected 'shape' sequence to only contain ints, but got {type(n)}")
     if any(n < 0 for n in shape):
         raise ValueError(f"unravel_index() 'shape' cannot have negative values, but got {tuple(shape)}")
     strides = [int(np.prod(shape[i + 1 :], dtype=int)) for i in range(len(shape))]
@@ -561,6 +565,6 @@ def as_strided_(self, size, stride, storage_offset=None):
 
 
 Tensor.as_strided_ = as_strided_
-Tensor.broadcast_to = lambda self, *size: expand_op(self, shape.dims_given(size))
+Tensor.broadcast_to = lambda self, *size: expand_op(self, shape.dims_given(size, "broadcast_to"))
 adjoint = composite(lambda input: input.adjoint(), name="adjoint", method=False)
 FUNCTIONS[""]["adjoint"].__doc__ = "The conjugate transpose of the last two dimensions."

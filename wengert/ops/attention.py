@@ -169,7 +169,8 @@ def multi_head_attention_forward(
                 raise AssertionError(
                     f"Expected key_padded_mask.shape[{axis}] to be {extent}, but got {key_mask.shape[axis]}"
                 )
-    if bias_k is not None and bias_v is not None:
+    check_fixed(bias_k, bias_v, static_k, static_v, batch * num_heads, head)
+    if bias_k is not None:
         k, v = joined(k, bias_k.expand(1, batch, -1)), joined(v, bias_v.expand(1, batch, -1))
         mask, key_mask = one_more(mask), one_more(key_mask)
     q = q.reshape(length, batch * num_heads, head).transpose(0, 1)
@@ -219,6 +220,25 @@ def check_heads(query, key, value, key_padding_mask, attn_mask, num_heads):
             f"For {'batched (3-D)' if query.ndim == 3 else 'unbatched (2-D)'} `query`, expected `attn_mask` to be "
             f"`None`, 2-D or 3-D but found {attn_mask.ndim}-D tensor instead"
         )
+    if query.ndim == 2 and attn_mask is not None and attn_mask.ndim == 3:
+        expected = (num_heads, query.shape[0], key.shape[0])
+        if attn_mask.shape != expected:
+            raise AssertionError(f"Expected `attn_mask` shape to be {expected} but got {attn_mask.shape}")
+
+
+def check_fixed(bias_k, bias_v, static_k, static_v, rows, head):
+    """Raise AssertionError unless the further key and value come together, and none beside keys given as they are."""
+    if (bias_k is None) != (bias_v is None):
+        there, absent = ("bias_v", "bias_k") if bias_k is None else ("bias_k", "bias_v")
+        raise AssertionError(f"{there} is set but {absent} is None")
+    for name, kind, given in (("static_k", "key", static_k), ("static_v", "value", static_v)):
+        if given is None:
+            continue
+        if bias_k is not None:
+            raise AssertionError(f"bias cannot be added to static {kind}.")
+        for axis, extent in ((0, rows), (2, head)):
+            if given.shape[axis] != extent:
+                raise AssertionError(f"expecting {name}.size({axis}) of {extent}, but got {given.shape[axis]}")
 
 
 def added(mask, dtype, name):

@@ -16,11 +16,12 @@ from wengert.autograd.graph import AccumulateGrad, Version, grad_mode, rare
 from wengert.devices import MetaAsked, cpu
 from wengert.devices import check as check_device
 from wengert.devices import device as device_class
-from wengert.dtypes import FROM_NUMPY, strided
+from wengert.dtypes import FROM_NUMPY, channels_last, channels_last_3d, contiguous_format, preserve_format, strided
 from wengert.dtypes import dtype as dtype_class
 from wengert.interop import check_array, entered, from_numpy, frombuffer
 from wengert.kernels import ranges
 from wengert.kernels import shape as shape_kernels
+from wengert.kernels.copies import fill_with
 from wengert.kernels.fitting import FLOAT32_MAX, fitting
 from wengert.ops.declare import Pointwise, overriding, primitive
 from wengert.ops.pointwise import zeros_of
@@ -91,21 +92,40 @@ def finish(array, dtype=None, requires_grad=False, device=None, layout=None, pin
     return result.requires_grad_() if requires_grad else result
 
 
-def shape_given(size, named):
+def shape_given(size, named, asking):
     if not size and named is not None:
         size = (named,)
-    shape = dims_given(size)
+    shape = dims_given(size, asking)
     for n in shape:
         if n < 0:
             raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(shape)}")
     return shape
 
 
-def empty_array(shape, dtype):
+def allocated(make, shape, dtype):
+    """The array that `make` (NumPy's `empty`, `zeros` or `ones`) gives.
+
+    Raises RuntimeError, as PyTorch's allocator does, where there can't be so much memory, or isn't.
+    """
+    dtype = (dtype or dtypes.default.dtype).numpy
     try:
-        return np.empty(shape, (dtype or dtypes.default.dtype).numpy)
-    except ValueError as error:
-        raise RuntimeError(f"cannot make a tensor of shape {list(shape)}: {error}") from None
+        return make(shape, dtype)
+    except ValueError:
+        check_extent(shape, dtype.itemsize)
+        raise
+    except MemoryError:
+        raise RuntimeError(
+            "DefaultCPUAllocator: can't allocate memory: "
+            f"you tried to allocate {math.prod(shape) * dtype.itemsize} bytes. Error code 12 (Cannot allocate memory)"
+        ) from None
+
+
+def check_extent(shape, itemsize):
+    """Raise RuntimeError where an array of this shape could not be addressed."""
+    if math.prod(max(n, 1) for n in shape[1:]) > sys.maxsize:
+        raise RuntimeError("Stride calculation overflowed")
+    if math.prod(shape) * itemsize > sys.maxsize:
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)}")
 
 
 @factory
@@ -113,10 +133,10 @@ def zeros(
     *size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, names=None, **named
 ):
     """A tensor of zeros of shape `size`."""
-    shape = shape_given(size, named.pop("size", None))
+    shape = shape_given(size, named.pop("size", None), "zeros")
     refuse(named, "zeros")
     return finish(
-        np.zeros(shape, (dtype or dtypes.default.dtype).numpy),
+        allocated(np.zeros, shape, dtype),
         dtype,
         requires_grad,
         device,
@@ -132,10 +152,10 @@ def ones(
     *size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, names=None, **named
 ):
     """A tensor of ones of shape `size`."""
-    shape = shape_given(size, named.pop("size", None))
+    shape = shape_given(size, named.pop("size", None), "ones")
     refuse(named, "ones")
     return finish(
-        np.ones(shape, (dtype or dtypes.default.dtype).numpy),
+        allocated(np.ones, shape, dtype),
         dtype,
         requires_grad,
         device,
@@ -160,9 +180,9 @@ def empty(
     **named,
 ):
     """A tensor of shape `size` whose elements are whatever the memory holds."""
-    shape = shape_given(size, named.pop("size", None))
+    shape = shape_given(size, named.pop("size", None), "empty")
     refuse(named, "empty")
-    array = empty_array(shape, dtype)
+    array = allocated(np.empty, shape, dtype)
     if memory_format is not None and memory_format.name.startswith("channels_last"):
         array = in_format(array, memory_format)
     return finish(array, dtype, requires_grad, device, layout, pin_memory, out, "empty")
@@ -173,11 +193,15 @@ def refuse(named, name):
         raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
 
 
-def in_format(array, memory_format):
-    ndim = array.ndim
+def check_rank(memory_format, ndim):
     wanted = 4 if memory_format.name == "channels_last" else 5
     if ndim != wanted:
         raise RuntimeError(f"required rank {wanted} tensor to use {memory_format.name} format")
+
+
+def in_format(array, memory_format):
+    ndim = array.ndim
+    check_rank(memory_format, ndim)
     last = tuple(range(2, ndim))
     return np.ascontiguousarray(array.transpose(0, *last, 1)).transpose(0, ndim - 1, *range(1, ndim - 1))
 
@@ -209,7 +233,7 @@ def full(
             if out is None
             else out.dtype
         )
-    shape = shape_given((size,), None)
+    shape = shape_given((size,), None, "full")
     return finish(
         np.full(shape, scalar_of(value, dtype)), dtype, requires_grad, device, layout, pin_memory, out, "full"
     )
@@ -233,7 +257,7 @@ def _like(name, fill):
         if any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
             array = np.empty(array.shape, array.dtype)
         if fill is not None:
-            array.fill(fill)
+            fill_with(array, fill)
         return finish(array, kind, requires_grad, device, layout, pin_memory)
 
     function.__name__ = function.__qualname__ = name
@@ -806,7 +830,7 @@ def overwrite(input, other):
     if not input.flags.writeable:
         first = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in input.strides)
         places = interop.writable(input[first])
-    places[...] = other
+    fill_with(places, other)
 
 
 copy = Overwrite(
@@ -946,7 +970,7 @@ def construct(cls, *args, dtype=None, device=None, size=None):
     if not args:
         result = wrap(np.empty((0,), dtype.numpy), dtype)
     elif len(args) == 1 and isinstance(args[0], Size):
-        result = empty(*args[0], dtype=dtype)
+        result = empty(args[0], dtype=dtype)
     elif all(isinstance(a, int) and not isinstance(a, bool) for a in args):
         result = empty(*args, dtype=dtype)
     elif len(args) == 1 and isinstance(args[0], (float, complex)):
@@ -1003,15 +1027,25 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
 
 
 def resize_(self, *sizes, memory_format=None):
-    """Change the shape in place; elements keep their row-major places, new memory is unfilled. Not for tensors in a
-    graph.
+    """Change the shape in place; elements keep their places in memory, new memory is unfilled.
+
+    Args:
+        sizes: the new extents.
+        memory_format: the order in which the new dimensions lie there, row-major unless it says otherwise.
+
+    Raises:
+        RuntimeError: the tensor is in a graph, or the shape is more than memory can be.
     """
-    shape = dims_given(sizes)
+    shape = dims_given(sizes, "resize_")
     if self._node is not None:
         raise RuntimeError("cannot resize variables that require grad")
     array = self._array
-    if array.shape == shape:
+    lie = row_major if memory_format is None else lying_in(memory_format, len(shape))
+    if array.shape == shape and memory_format is None:
         return self
+    if math.prod(shape) > sys.maxsize:
+        raise RuntimeError("numel: integer multiplication overflow")
+    check_extent(shape, array.itemsize)
     views.bump(self)
     root = shape_kernels.root_of(array)
     start = (shape_kernels.address(array) - shape_kernels.address(root)) // array.itemsize if array.size else 0
@@ -1019,18 +1053,35 @@ def resize_(self, *sizes, memory_format=None):
     available = shape_kernels.extent_of(root) // array.itemsize - start
     if needed <= available and root.dtype == array.dtype and root.flags.c_contiguous:
         line = root.reshape(-1)[start : start + needed]
-        self._array = line.reshape(shape)
+        self._array = lie(line, shape)
         return self
     fresh = np.empty(needed, array.dtype)
     old = root.reshape(-1)[start:] if root.dtype == array.dtype and root.flags.c_contiguous else array.reshape(-1)
     fresh[: old.size] = old[:needed]
-    self._array = fresh.reshape(shape)
+    self._array = lie(fresh, shape)
     return self
 
 
+def row_major(line, shape):
+    return line.reshape(shape)
+
+
+def lying_in(memory_format, ndim):
+    """How elements in a line become an array of `ndim` dimensions that lies in `memory_format`."""
+    if memory_format is contiguous_format:
+        return row_major
+    if memory_format is preserve_format:
+        raise RuntimeError("Unsupported memory formatPreserve")
+    check_rank(memory_format, ndim)
+    return lambda line, shape: np.moveaxis(line.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
+
+
 def resize_as_(self, other, *, memory_format=None):
-    """`resize_` to the shape of `other`."""
-    return resize_(self, *other._array.shape)
+    """`resize_` to the shape of `other`, and to the order in which its dimensions lie under `preserve_format`."""
+    if memory_format is preserve_format:
+        orders = (channels_last, channels_last_3d)
+        memory_format = next((order for order in orders if other.is_contiguous(order)), contiguous_format)
+    return resize_(self, other._array.shape, memory_format=memory_format)
 
 
 Tensor.set_, Tensor.resize_, Tensor.resize_as_ = set_, resize_, resize_as_

@@ -17,7 +17,7 @@ HALVES = frozenset({np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)})
 EXACT = frozenset(
     """
     clone copy fill zero zeros_like where select nextafter copysign conj conj_physical heaviside frexp
-    isneginf isposinf bitwise_not add sub rsub xlogy xlog1py logit soft_margin_loss
+    isneginf isposinf nan_to_num bitwise_not add sub rsub xlogy xlog1py logit soft_margin_loss
     binary_cross_entropy_with_logits
     """.split()  # noqa: SIM905
 )
@@ -28,6 +28,7 @@ OTHERS = frozenset(
     """
     addmm addmv baddbmm linear matmul mm mv bmm dot convolve correlate correlate_data correlate_weight
     adaptive_avg_pool avg_pool spread_average spread_adaptive_average upsample upsample_backward col2im
+    grid_sampler grid_sampler_backward grid_sampler_slope
     softmax logsumexp logcumsumexp cumprod cdist glu std var linalg_vector_norm prod mean sum_to_size
     """.split()  # noqa: SIM905
 )

@@ -80,7 +80,7 @@ def exact_out(operation, *kinds, apart=False, sentence=None):
                 refuse_overlap(target, values.values())
             wanted = values[kind].dtype if isinstance(kind, str) else kind(values) if callable(kind) else kind
             if isinstance(target, Tensor) and target.dtype is not wanted:
-                raise RuntimeError(sentence.format(wanted, target.dtype))
+                raise RuntimeError(sentence.format(wanted, target.dtype, SCALAR_NAMES[target.dtype]))
         return write_any(out, values)
 
     operation.write = write
@@ -798,7 +798,9 @@ class IndexPut(Operation):
             raise IndexError(
                 f"too many indices for tensor of dimension {input._array.ndim} (got {len(values['indices'])})"
             )
-        check_put_dtypes(input, values["indices"], source, values["accumulate"])
+        if not values["indices"]:
+            raise RuntimeError("index_put(): at least one index tensor is needed")
+        check_put_dtypes(input, input._array, values["indices"], source, values["accumulate"])
 
     def body_of(self, input, indices, values, accumulate):
         r = kernels.dense_copy(input._array)
@@ -823,13 +825,16 @@ def index_put_kernel(input, indices, values, accumulate=False):
     return out
 
 
-def check_put_dtypes(input, indices, values, accumulate=False):
-    """Raise RuntimeError if the dtypes differ, except for a mask filled with one value, which is a `masked_fill`."""
+def check_put_dtypes(input, array, indices, values, accumulate=False):
+    """Raise RuntimeError if `input`, whose `array` is written to, and `values` differ in dtype, unless a mask is filled
+    with one value, which is a `masked_fill`.
+    """
     if values.dtype is input.dtype:
         return
     present = [entry for entry in indices if entry is not None]
     if not accumulate and values._array.size == 1 and len(present) == 1 and present[0].dtype is bool_:
         return
+    kernels.check_put(array, arrays_of(indices), values._array)
     raise RuntimeError(
         "Index put requires the source and destination dtypes match, "
         f"got {SCALAR_NAMES[input.dtype]} for the destination and {SCALAR_NAMES[values.dtype]} for the source."
@@ -1136,7 +1141,7 @@ def assign(self, basic, arrays, tensors, value):
         raise RuntimeError(views.SHARED)
     try:
         if arrays:
-            check_put_dtypes(self, tensors, value)
+            check_put_dtypes(self, array, tensors, value)
             kernels.put_at(array, arrays, source)
         else:
             kernels.check_fits(source, array.shape)
@@ -1156,7 +1161,7 @@ def with_history(self, basic, tensors, value):
     if source.ndim != value._array.ndim:
         value = value.reshape(source.shape)
     if tensors:
-        check_put_dtypes(self, tensors, value)
+        check_put_dtypes(self, view._array, tensors, value)
         index_put.variant("inplace")(view, tensors, value)
     else:
         kernels.check_fits(value._array, view._array.shape)
@@ -1187,7 +1192,8 @@ for _operation in (scatter_src, scatter_value, scatter_src_reduced, scatter_valu
                    select_scatter, slice_scatter, diagonal_scatter, as_strided_scatter):  # fmt: skip
     exact_out(_operation, "input")
 for _operation in (nonzero, argwhere):
-    exact_out(_operation, int64)
+    exact_out(_operation, int64,
+              sentence="nonzero: Expected out tensor to have scalar type Long but got scalar type{2}")  # fmt: skip
 
 getitem.__name__ = getitem.__qualname__ = "__getitem__"
 setitem.__name__ = setitem.__qualname__ = "__setitem__"

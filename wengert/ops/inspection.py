@@ -142,7 +142,7 @@ def empty_permuted(
             raise RuntimeError("Duplicate dim not allowed")
     made = empty([size[d] for d in physical_layout], dtype=dtype, layout=layout, device=device, pin_memory=pin_memory)
     return (
-        made.permute(*(list(physical_layout).index(d) for d in range(len(size)))).detach().requires_grad_(requires_grad)
+        made.permute([list(physical_layout).index(d) for d in range(len(size))]).detach().requires_grad_(requires_grad)
     )
 
 

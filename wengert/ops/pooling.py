@@ -327,9 +327,13 @@ def run_maximum(pair, input, single, options, return_indices):
     return out.squeeze(0) if single else out
 
 
-def floating_or_integer(function, input):
-    if input.dtype is dtypes.bool_:
-        raise NotImplementedError(f"\"{function}\" not implemented for 'Bool'")
+INTEGERS = (dtypes.uint8, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64)
+
+
+def refuse_other(input, kernel, *besides):
+    """Raise NotImplementedError unless the elements are real floating-point numbers, or of a dtype in `besides`."""
+    if not input.dtype.is_floating_point and input.dtype not in besides:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{dtypes.SCALAR_NAMES[input.dtype]}'")
 
 
 # --- the functions, for one, two and three axes ----------------------------------------------------------------------
@@ -340,7 +344,8 @@ def declare_pools(n):
 
     def max_pool(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
         input, single = batched(f"max_pool{n}d", input, n)
-        floating_or_integer(f"max_pool{n}d", input)
+        indexed = return_indices or recorded(input) or n > 1
+        refuse_other(input, f"max_pool{n}d" if indexed else "max_pool1d_impl", *(INTEGERS if indexed else ()))
         options = windows(f"max_pool{n}d", input, kernel_size, stride, padding, dilation, ceil_mode, n)
         if not return_indices and not recorded(input):
             out = max_values.function(input, *options)
@@ -356,7 +361,7 @@ def declare_pools(n):
         input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
     ):
         input, single = batched(f"avg_pool{n}d", input, n)
-        floating_or_integer(f"avg_pool{n}d", input)
+        refuse_other(input, "avg_pool3d_out_frame" if n == 3 else "avg_pool2d", dtypes.int64)
         if divisor_override == 0:
             raise RuntimeError("divisor must be not zero")
         kernel, stride, padding, _, out_space = windows(
@@ -379,15 +384,17 @@ def declare_pools(n):
     def adaptive_avg_pool(input, output_size):
         input, single = adaptively_batched(f"adaptive_avg_pool{n}d", input, n, output_size)
         out_space = adaptive_extent(f"adaptive_avg_pool{n}d", output_size, input, n)
-        if max(out_space) == 1 == min(out_space) and input.dtype.differentiable:
+        if n > 1 and max(out_space) == 1 == min(out_space):
             out = input.mean(tuple(range(2, n + 2)), True)
         else:
+            refuse_other(input, "adaptive_avg_pool3d_cpu" if n == 3 else "adaptive_avg_pool2d")
             out = ADAPTIVE_AVERAGE[n].function(input, out_space)
         return out.squeeze(0) if single else out
 
     def adaptive_max_pool(input, output_size, return_indices=False):
         input, single = adaptively_batched(f"adaptive_max_pool{n}d", input, n, output_size)
         out_space = adaptive_extent(f"adaptive_max_pool{n}d", output_size, input, n)
+        refuse_other(input, "adaptive_max_pool3d_cpu" if n == 3 else "adaptive_max_pool2d")
         return run_maximum(ADAPTIVE_MAX[n], input, single, (out_space,), return_indices)
 
     def adaptive_max_pool_with_indices(input, output_size, return_indices=False):
@@ -501,6 +508,14 @@ def unpooled_extent(space, kernel, stride, padding, output_size):
 # --- fractional pools ------------------------------------------------------------------------------------------------
 
 
+def extents_or_refusal(name, argument, value, axes):
+    """`extents`, of which these pools want all `axes`, in their own words."""
+    if isinstance(value, (tuple, list)) and len(value) != axes:
+        several = "Ints" if axes == 2 else f"{COUNTS[axes].split()[0]} Ints"
+        raise RuntimeError(f"{name}: {argument} must either be a single Int or tuple of {several}")
+    return extents(name, argument, value, axes)
+
+
 def fractional(n):
     name = f"fractional_max_pool{n}d"
 
@@ -509,6 +524,12 @@ def fractional(n):
     ):
         if output_size is None and output_ratio is None:
             raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
+        if 0 in input.shape[-n - 1 :]:
+            dim = input.ndim - n - 1 + input.shape[-n - 1 :].index(0)
+            raise RuntimeError(
+                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but got{list(input.shape)} "
+                f"with dimension {dim} being empty."
+            )
         batch, single = batched(name, input, n)
         space = batch.shape[2:]
         if output_size is None:
@@ -516,7 +537,10 @@ def fractional(n):
             if len(ratio) != n:
                 raise ValueError(f"{name} requires output_ratio to either be a single Int or tuple of Ints.")
             output_size = [int(size * r) for size, r in zip(space, ratio, strict=True)]
-        kernel, out = extents(name, "kernel_size", kernel_size, n), extents(name, "output_size", output_size, n)
+        kernel, out = (
+            extents_or_refusal(name, argument, given, n)
+            for argument, given in (("kernel_size", kernel_size), ("output_size", output_size))
+        )
         for axis, (size, k, m) in enumerate(zip(space, kernel, out, strict=True)):
             if m + k - 1 > size or (n == 3 and m + k - 1 >= size):
                 axis = EXTENTS[axis - n]

@@ -9,12 +9,12 @@ import numpy as np
 from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels import convolution as columns
 from wengert.kernels import resampling as kernels
+from wengert.kernels import sampling
 from wengert.kernels.convolution import laid_out_like
 from wengert.ops import pooling  # noqa: F401 (declares adaptive_avg_pool, which is what "area" means)
 from wengert.ops.convolution import per_axis
 from wengert.ops.declare import FUNCTIONS, composite, primitive
-from wengert.ops.pointwise import select
-from wengert.ops.shape import stack
+from wengert.ops.shape import narrow_to, reshape_to
 from wengert.tensor import wrap
 
 HIDDEN = {"function": False, "method": False}
@@ -425,7 +425,7 @@ def affine_grid(theta, size, align_corners=None):
         )
     if min(size) <= 0:
         raise ValueError(f"Expected non-zero, positive output size. Got {size}")
-    points = wrap(kernels.base_grid(tuple(size[2:]), bool(align_corners), theta._array.dtype))
+    points = wrap(sampling.base_grid(tuple(size[2:]), bool(align_corners), theta._array.dtype))
     placed = points.reshape(1, -1, n + 1).expand(theta.shape[0], -1, -1).bmm(theta.transpose(1, 2))
     return placed.reshape(theta.shape[0], *size[2:], n)
 
@@ -480,97 +480,54 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         )
     if n == 3 and mode == "bicubic":
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
-    return sampled(input, grid, mode, padding_mode, align_corners)
+    return READ[n](input, grid, (mode, padding_mode, bool(align_corners)), (0,) * n)
 
 
-def sampled(input, grid, mode, padding_mode, align_corners):
-    """The weighted sum over the elements around each place; differentiable in the weights and in the elements."""
-    n = input.ndim - 2
-    space = input._array.shape[2:]
-    places = [source(grid[..., n - 1 - axis], size, align_corners) for axis, size in enumerate(space)]
-    if mode != "bicubic":
-        places = [bounded(p, size, padding_mode, align_corners) for p, size in zip(places, space, strict=True)]
-    taps = [axis_taps(place, mode) for place in places]  # along each axis (taps, N, *out)
-    position, inside, weight = 0, True, None
-    for axis, (index, factor) in enumerate(taps):
-        size = space[axis]
-        if mode == "bicubic" and padding_mode != "zeros":
-            index = kernels.bounded_index(index, size, padding_mode, align_corners)
-        within_axis = (index >= 0) & (index < size)
-        own = (1,) * axis + (len(index),) + (1,) * (n - 1 - axis) + index.shape[1:]
-        position = position * size + np.where(within_axis, index, 0).reshape(own)
-        inside = inside & within_axis.reshape(own)
-        if factor is not None:
-            weight = factor.reshape(own) if weight is None else weight * factor.reshape(own)
-    batch, channels, out = *input._array.shape[:2], position.shape[n + 1 :]
-    count = math.prod(position.shape[:n])
-    by_image = lambda x: np.moveaxis(x.reshape(count, batch, -1), 1, 0).reshape(batch, 1, -1)
-    chosen = np.broadcast_to(by_image(position), (batch, channels, count * math.prod(out)))
-    seen = input.reshape(batch, channels, -1).gather(2, wrap(np.ascontiguousarray(chosen)))
-    if not inside.all():
-        seen = seen * wrap(by_image(inside).astype(input._array.dtype))
-    if weight is not None:
-        seen = seen * weight.reshape(count, batch, -1).transpose(0, 1).reshape(batch, 1, -1)
-    if count > 1:
-        seen = seen.reshape(batch, channels, count, -1).sum(2)
-    total = seen.reshape(batch, channels, *out)
-    if mode == "nearest" and grid.requires_grad:  # the place has no influence, and a gradient of zeros that says so
-        total = total + select(wrap(np.zeros((), bool)), places[0], 0).unsqueeze(1)
-    return total
+# The derivatives of a reading are readings with derived weights, at every order: see `wengert.kernels.sampling`.
+READ = {
+    n: primitive(
+        "grid_sampler", sampling.read, **HIDDEN, node=f"GridSampler{n}DBackward0",
+        input=lambda g, grid, input_shape, how, order: spread(g, grid, input_shape[2:], how, order),
+        grid=lambda g, input, grid, how, order: slope(g, input, grid, how, order),
+    )
+    for n in (2, 3)
+}  # fmt: skip
+read = READ[2]  # under one name, for the formulas
+spread = primitive(
+    "grid_sampler_backward", sampling.spread, **HIDDEN,
+    c=lambda g, grid, how, order: read(g, grid, how, order),
+    grid=lambda g, c, grid, how, order: slope(c, g, grid, how, order),
+)  # fmt: skip
+slope = primitive(
+    "grid_sampler_slope", sampling.slope, **HIDDEN,
+    c=lambda g, input, grid, how, order: total(
+        component(g, k) * read(input, grid, how, further) for k, further in components(order)
+    ),
+    input=lambda g, c, grid, input_shape, how, order: total(
+        spread(c * component(g, k), grid, input_shape[2:], how, further) for k, further in components(order)
+    ),
+    grid=lambda g, c, input, grid, how, order: total(
+        slope(c * component(g, k), input, grid, how, further) for k, further in components(order)
+    ),
+)  # fmt: skip
 
 
-def source(coordinate, size, align_corners):
-    """A coordinate from -1 to 1 as a position along an axis."""
-    return (coordinate + 1) * ((size - 1) / 2) if align_corners else ((coordinate + 1) * size - 1) / 2
+def component(g, k):
+    """One coordinate (N, *out, axes) of places, beside all channels: (N, 1, *out)."""
+    return reshape_to(narrow_to(g, -1, k, 1), (g.shape[0], 1, *g.shape[1:-1]))
 
 
-def bounded(place, size, padding_mode, align_corners):
-    if padding_mode == "reflection":
-        low, span = (0.0, float(size - 1)) if align_corners else (-0.5, float(size))
-        if span == 0:
-            return place * 0
-        away = (place - low).abs()
-        # fold back and forth: an odd number of whole spans away, the axis runs the other way
-        turns = wrap(np.floor(away._array / span).astype(away._array.dtype))
-        rest = away - turns * span
-        odd = wrap((turns._array % 2).astype(away._array.dtype))
-        place = rest + odd * (span - 2 * rest) + low
-        return within(place, size)
-    return within(place, size) if padding_mode == "border" else place
+def components(order):
+    """(coordinate of a grid, the order of weights that are derived once more by it)."""
+    n = len(order)
+    return [(k, sampling.raised(order, n - 1 - k)) for k in range(n)]
 
 
-def within(place, size):
-    """A place, or the border that it lies beyond. On the border itself it has no influence, unlike in `clamp`."""
-    inside = (place._array > 0) & (place._array < size - 1)
-    return select(wrap(inside), place, place.detach().clamp(0, size - 1))
-
-
-def axis_taps(place, mode):
-    """The elements around each place along one axis, and their weights (None for one): an array and a tensor."""
-    if mode == "nearest":
-        return _whole(np.rint(place._array))[None], None
-    low = np.floor(place._array)
-    fraction = place - wrap(low)
-    if mode == "bilinear":
-        return _whole(low) + _around(np.arange(2), low.ndim), stack([1 - fraction, fraction])
-    offsets = np.arange(-1, 3)
-    weights = [cubic_weight((fraction - int(k)).abs(), abs(k - 0.5) < 1) for k in offsets]
-    return _whole(low) + _around(offsets, low.ndim), stack(weights)
-
-
-def _around(offsets, ndim):
-    return offsets.reshape(-1, *(1,) * ndim)
-
-
-def _whole(places):
-    """Positions as indices; what is far outside or not a number stays outside."""
-    return np.where(places >= -100, np.minimum(places, 2**31), -100).astype(np.int64)
-
-
-def cubic_weight(distance, near, a=-0.75):
-    if near:
-        return ((a + 2) * distance - (a + 3)) * distance * distance + 1
-    return ((distance - 5) * distance + 8) * distance * a - 4 * a
+def total(terms):
+    first, *rest = terms
+    for term in rest:
+        first = first + term
+    return first
 
 
 # PyTorch offers these under `torch` as well.

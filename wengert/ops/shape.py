@@ -11,7 +11,7 @@ import numpy as np
 from wengert import overrides
 from wengert.autograd import views
 from wengert.autograd.graph import Node, Output, Version, grad_mode, next_seq
-from wengert.dtypes import INTEGER, contiguous_format
+from wengert.dtypes import INTEGER, SCALAR_NAMES, contiguous_format, int64
 from wengert.dtypes import dtype as dtype_class
 from wengert.interop import warn_once
 from wengert.kernels import shape as kernels
@@ -157,8 +157,10 @@ def inverse(dims):
     return tuple(back)
 
 
-def dims_given(args):
-    """``f(2, 3)`` and ``f((2, 3))`` say the same."""
+def dims_given(args, asking, name="size"):
+    """``f(2, 3)`` and ``f((2, 3))`` say the same; ``f()`` misses the argument `name` of the function `asking`."""
+    if not args:
+        raise TypeError(f'{asking}() missing 1 required positional arguments: "{name}"')
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = args[0]
     for n in args:
@@ -194,9 +196,11 @@ def view(self, *size, dtype=None):
             return view_dtype(self, first)
         if isinstance(first, (tuple, list)):
             size = first
+    elif not size:
+        raise TypeError("view() received an invalid combination of arguments: give a dtype or a size")
     for n in size:
         if type(n) is not int or n < -1:
-            size = kernels.resolve_shape(dims_given(size), self._array.size)
+            size = kernels.resolve_shape(dims_given(size, "view"), self._array.size)
             break
     return view_op.function(self, size)
 
@@ -205,22 +209,31 @@ def view_dtype(self, dtype):
     """The memory of `self` read as another dtype."""
     if dtype is self.dtype:  # no derivative, as for any other dtype
         return self.detach()
-    array, old, fresh = self._array, self.dtype.itemsize, dtype.itemsize
-    if old != fresh:
-        if array.ndim == 0:
-            raise RuntimeError(f"self.dim() cannot be 0 to view {self.dtype} as {dtype} (different element sizes)")
-        if array.shape[-1] > 1 and array.strides[-1] != old:
-            raise RuntimeError(
-                f"self.stride(-1) must be 1 to view {self.dtype} as {dtype} (different element sizes), but got "
-                f"{array.strides[-1] // old}"
-            )
-        if fresh > old and array.shape[-1] % (fresh // old):
-            raise RuntimeError(
-                f"self.size(-1) must be divisible by {fresh // old} to view {self.dtype} as {dtype} (different "
-                "element sizes), "
-                f"but got {array.shape[-1]}"
-            )
-    return as_view_of(self, array.view(dtype.numpy), dtype)
+    if dtype.itemsize != self.dtype.itemsize:
+        check_element_sizes(self, dtype)
+    return as_view_of(self, self._array.view(dtype.numpy), dtype)
+
+
+def check_element_sizes(tensor, dtype):
+    """Raise RuntimeError unless whole elements of `dtype`, of another size, lie where those of `tensor` do."""
+    array, old, fresh = tensor._array, tensor.dtype.itemsize, dtype.itemsize
+    wish = f"to view {SCALAR_NAMES[tensor.dtype]} as {SCALAR_NAMES[dtype]} (different element sizes)"
+    if array.ndim == 0:
+        raise RuntimeError(f"self.dim() cannot be 0 {wish}")
+    strides = tensor.stride()
+    if array.shape[-1] > 1 and strides[-1] != 1:
+        raise RuntimeError(f"self.stride(-1) must be 1 {wish}, but got {strides[-1]}")
+    if fresh < old:
+        return
+    ratio = fresh // old
+    places = {
+        "size(-1)": array.shape[-1],
+        "storage_offset()": tensor.storage_offset(),
+        **{f"stride({dim})": stride for dim, stride in enumerate(strides[:-1])},
+    }
+    for what, number in places.items():
+        if number % ratio:
+            raise RuntimeError(f"self.{what} must be divisible by {ratio} {wish}, but got {number}")
 
 
 def as_view_of(source, array, dtype=None):
@@ -249,7 +262,7 @@ def alias_of(self):
 
 def reshape(input, *shape, **named):
     """The same elements in another shape: a view where strides allow it, a copy where not."""
-    size = dims_given(tuple(named.values()) if named else shape)
+    size = dims_given(tuple(named.values()) if named else shape, "reshape", "shape")
     if type(input) is not Tensor and not isinstance(input, Tensor):
         if asked := overriding((input,), None):
             return overrides.handle(reshape, asked, (input, *shape), named)
@@ -265,12 +278,12 @@ def reshape(input, *shape, **named):
 
 def expand(self, *size):
     """Dimensions of one element repeated without a copy; -1 keeps a dimension."""
-    return expand_op.function(self, dims_given(size))
+    return expand_op.function(self, dims_given(size, "expand"))
 
 
 def permute(input, *dims, **named):
     """Dimensions in another order; a view."""
-    return permute_op.function(input, dims_given(tuple(named.values()) if named else dims))
+    return permute_op.function(input, dims_given(tuple(named.values()) if named else dims, "permute", "dims"))
 
 
 def squeeze(input, dim=None, *, axis=None):
@@ -371,12 +384,12 @@ def movedim(input, source, destination):
 @composite(method=False)
 def broadcast_to(input, size):
     """`expand` under NumPy's name."""
-    return expand_op.function(input, dims_given((size,)))
+    return expand_op.function(input, dims_given((size,), "broadcast_to"))
 
 
 def sum_to_size(self, *size):
     """Summed over the dimensions along which a tensor of `size` would be broadcast to this shape."""
-    shape = dims_given(size)
+    shape = dims_given(size, "sum_to_size")
     if not shape:
         return self.sum()
     return self if shape == self._array.shape else sum_to.function(self, shape)
@@ -517,9 +530,9 @@ Tensor.mT = property(lambda self: matrices_transposed(self, "mT"))
 Tensor.H = property(lambda self: matrices_transposed(self, "H").conj())
 Tensor.mH = property(lambda self: matrices_transposed(self, "mH").conj())
 Tensor.adjoint = lambda self: matrices_transposed(self, "adjoint()").conj()
-Tensor.view_as = lambda self, other: view(self, *other._array.shape)
+Tensor.view_as = lambda self, other: view(self, other._array.shape)
 Tensor.reshape_as = lambda self, other: reshape(self, other._array.shape)
-Tensor.expand_as = lambda self, other: expand(self, *other._array.shape)
+Tensor.expand_as = lambda self, other: expand(self, other._array.shape)
 
 # --- rearrangements ---------------------------------------------------------------------------------------------------
 
@@ -549,18 +562,18 @@ def opposite(shifts):
 
 def flip_dims(input, *dims, **named):
     """Reversed along dimensions `dims`; a copy."""
-    return flip.function(input, dims_given(tuple(named.values()) if named else dims))
+    return flip.function(input, dims_given(tuple(named.values()) if named else dims, "flip", "dims"))
 
 
 def repeat(self, *repeats):
     """Copies of the whole, this many times along each dimension."""
-    return repeat_op.function(self, dims_given(repeats))
+    return repeat_op.function(self, dims_given(repeats, "repeat", "repeats"))
 
 
 def tile(input, *dims):
     """Copies of the whole, NumPy's way: missing counts are 1."""
-    counts = dims_given(dims)
-    return repeat(input, *((1,) * (input.ndim - len(counts)) + counts))
+    counts = dims_given(dims, "tile", "dims")
+    return repeat(input, (1,) * (input.ndim - len(counts)) + counts)
 
 
 Tensor.flip, Tensor.repeat, Tensor.tile = flip_dims, repeat, tile
@@ -728,6 +741,11 @@ def tensor_split(input, indices_or_sections, dim=0):
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     n = input._array.shape[axis_of(dim, input.ndim)]
     if isinstance(indices_or_sections, Tensor):
+        if indices_or_sections.dtype is not int64:
+            raise RuntimeError(
+                "tensor_split expected tensor_indices_or_sections to have dtype of long, "
+                f"but got {SCALAR_NAMES[indices_or_sections.dtype]}"
+            )
         if indices_or_sections.ndim > 1:
             raise RuntimeError(
                 "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, "
@@ -742,7 +760,7 @@ def tensor_split(input, indices_or_sections, dim=0):
         sizes = [n // given + (i < n % given) for i in range(given)]
         cuts = [sum(sizes[:i]) for i in range(1, given)]
     else:
-        cuts = list(given)
+        cuts = [index_of(place) for place in given]
     bounds = [slice(a, b).indices(n)[:2] for a, b in zip([None, *cuts], [*cuts, None], strict=True)]
     return tuple(slice_along(input, dim, a, max(a, b)) for a, b in bounds)
 

@@ -397,7 +397,7 @@ class SparseTensor(Tensor):
 
     @property
     def T(self):
-        return permute(self, *reversed(range(self.ndim)))
+        return permute(self, tuple(reversed(range(self.ndim))))
 
     @property
     def mT(self):
@@ -815,7 +815,7 @@ def transpose(input, dim0, dim1):
     order = list(range(input.ndim))
     first, second = wrap_dim(dim0, input.ndim), wrap_dim(dim1, input.ndim)
     order[first], order[second] = order[second], order[first]
-    return permute(input, *order)
+    return permute(input, tuple(order))
 
 
 @handles("t")

@@ -75,7 +75,7 @@ def sum_of_digammas(input, p):
 
 # --- error functions --------------------------------------------------------------------------------------------------
 
-erfinv = public("erfinv", kernels.of_one("erfinv"), input=lambda g, out: g * (SQRT_PI / 2 * exp(out * out)))
+erfinv = public("erfinv", kernels.erfinv, input=lambda g, out: g * (SQRT_PI / 2 * exp(out * out)))
 erfcx = special("erfcx", kernels.of_one("erfcx"), input=lambda g, input, out: g * (2 * input * out - 2 / SQRT_PI))
 ndtr = special(
     "ndtr", kernels.of_one("ndtr"), input=lambda g, input: g * (exp(-0.5 * input * input) / math.sqrt(2 * PI))

@@ -35,7 +35,7 @@ def values(dtype, count=1003):
         return x.astype(np.float32).astype(dtype)  # in two steps: PyTorch's 16-bit floats are rounded from float32
 
 
-@pytest.mark.parametrize("target", [*FLOATS, np.int64])
+@pytest.mark.parametrize("target", [*FLOATS, np.int64, np.int32])
 @pytest.mark.parametrize("source", SOURCES)
 def test_bits(source, target):
     if source == target:
@@ -45,8 +45,9 @@ def test_bits(source, target):
     assert found.dtype == target
     with np.errstate(all="ignore"):
         expected = x.astype(np.float64).astype(target) if x.dtype.kind in "fV" else x.astype(target)
-    finite = np.isfinite(x.astype(np.float64)) & (np.abs(x.astype(np.float64)) < 2.0**62)
-    kept = finite if target == np.int64 else slice(None)
+    wide = x.astype(np.float64)
+    finite = np.isfinite(wide) & (np.abs(wide) < 2.0 ** (62 if target == np.int64 else 30))
+    kept = finite if target in (np.int64, np.int32) else slice(None)
     np.testing.assert_array_equal(found[kept].astype(np.float64), expected[kept].astype(np.float64))
 
 

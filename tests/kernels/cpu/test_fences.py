@@ -11,8 +11,10 @@ from wengert.kernels.cpu import (
     conversions,
     copying,
     direct,
+    gamma,
     gemm,
     indexing,
+    lapack,
     losses,
     mersenne,
     normalization,
@@ -21,6 +23,7 @@ from wengert.kernels.cpu import (
     recurrence,
     reductions,
     resampling,
+    sampling,
     scans,
     sorting,
     squares,
@@ -101,6 +104,28 @@ def resizing(space, size, back=False):
     return run, (normal(2, 3, *space),)
 
 
+def sampled(space, out, mode, padding_mode):
+    """An image read at given places, and the gradients of that."""
+    how, order = (mode, padding_mode, False), (0,) * len(space)
+
+    def run(input, grid, c):
+        back = sampling.spread(c, grid, space, how, order), sampling.slope(c, input, grid, how, order)
+        return sampling.read(input, grid, how, order), *back
+
+    grid = RNG.uniform(-1.3, 1.3, (2, *out, len(space))).astype(np.float32)
+    return run, (normal(2, 3, *space), grid, normal(2, 3, *out))
+
+
+def factored(name, *rest, rows=7, columns=7):
+    """A routine of LAPACK, on a matrix of full rank."""
+    A = normal(rows, columns)
+    A = A @ A.T + np.eye(rows, dtype=np.float32) if name == "cholesky" else A
+    arrays, given = [[r for r in rest if isinstance(r, np.ndarray) == of] for of in (True, False)]
+    run = getattr(lapack, name)
+    run = (lambda *all_given: lapack.least_squares(*all_given)[0]) if name == "least_squares" else run
+    return lambda A, *B: run(A, *B, *given), (A, *arrays)
+
+
 def along(dim, shape):
     index = RNG.integers(0, shape[dim], shape)
 
@@ -135,6 +160,10 @@ CASES = {
     **{f"{name} {case}": recurrent(name, *case) for name in CELLS for case in [([2, 2, 2], 5), ([5, 3, 1], 17)]},
     **{f"resizing {case}": resizing(*case) for case in [
         ((5, 7), (10, 14)), ((16, 33), (9, 17)), ((10, 14), (5, 7), True), ((9, 17), (16, 33), True),
+    ]},
+    **{f"places {case}": sampled(*case) for case in [
+        ((3, 5), (1, 17), "bilinear", "zeros"), ((1, 1), (3, 11), "nearest", "border"),
+        ((4, 9), (8, 8), "bicubic", "reflection"), ((2, 3, 4), (1, 5, 7), "bilinear", "reflection"),
     ]},
     **{f"elements along {case}": along(*case) for case in [(0, (5, 17)), (1, (5, 17)), (0, (33,)), (1, (2, 3, 7))]},
     **{f"best of {n}": (lambda x: sorting.topk(x, 3, 1, True), (normal(3, n),)) for n in (12, 33, 64)},
@@ -267,6 +296,7 @@ TABLE = {
     "reductions:logsumexp_gradient": shifted("logsumexp_gradient", 1, False),
     **{f"reductions:{name}": [(lambda g, out, name=name: getattr(reductions, name)(g, out, 1), (normal(3, n),) * 2)
                               for n in LENGTHS] for name in ("softmax_gradient", "log_softmax_gradient")},
+    "gamma:of_array": [(gamma.of_array.beside(None), (normal(n),)) for n in LENGTHS],
     "sums:add_rows": [(sums.add_rows, (normal(rows, n),)) for n in (*LENGTHS, 100) for rows in (20, 131)],
     **{f"scans:{name}": [scanned(name, *case) for case in SCANS] for name in ("cumsum", "cumprod", "cumsum_gradient")},
     **{f"normalization:{name}": [batch((4, 3, 17)), batch((5, 17)), batch((2, 5, 3, 7))]
@@ -280,11 +310,27 @@ TABLE = {
     "indexing:masked_fill": [(lambda x, m: indexing.masked_fill(x, m, np.float32(3)), (normal(n), normal(n) > 0))
                              for n in LENGTHS],
     "copying:fill": [(lambda x: copying.fill(np.empty(x.shape, x.dtype), x), (normal(5, n).astype(to),))
-                     for n in LENGTHS for to in (np.float32, np.int8)],
+                     for n in LENGTHS for to in (np.float32, np.int8)]
+                  + [(lambda x: copying.fill(np.empty(x.shape, x.dtype), x[:, ::-1]), (normal(5, n).astype(to),))
+                     for n in LENGTHS for to in (np.float32, np.int8)]
+                  + [(lambda x: copying.fill(np.empty(x.shape[::-1], x.dtype), x.T), (normal(m, n),))
+                     for n in (16, 17, 65) for m in (16, 31, 130)],
     "conversions:converted": [
         (lambda x, to=to: conversions.converted.beside(None)(x, to, x.dtype, "C"), (normal(n).astype(given),))
         for n in (17, 257) for given, to in ((np.float32, bfloat16), (np.float16, float32), (np.float64, float16))
     ],
+    "conversions:converted_back": [
+        (lambda x: conversions.converted_back.beside(None)(x, None, float16, "C"), (normal(n),)) for n in (17, 257)
+    ],
+    **{f"lapack:{name}": [factored(name, *rest) for rest in cases] for name, cases in {
+        "lu_factor": [()], "inv": [()], "det": [()], "slogdet": [()], "eigh": [("L",)], "cholesky": [(True,), (False,)],
+        "solve": [(normal(7, 3),)], "solve_triangular": [(normal(7, 3), True, False, True)],
+    }.items()},
+    **{f"lapack:{name}": [factored(name, *rest(rows), rows=rows, columns=columns)
+                          for rows, columns in ((7, 7), (9, 5), (5, 9))] for name, rest in {
+        "qr": lambda rows: ("complete",), "svd": lambda rows: (True,),
+        "least_squares": lambda rows: (normal(rows, 2), 1e-6),
+    }.items()},
     "pooling:max_pool_backward": [*map(pooled_back, (5, 16, 33))],
     "convolution:Winograd.correlate_weight": [weights_of_convolution(*case) for case in [(1, 1, 1, 4), (2, 3, 17, 7)]],
     "squares:running_squares": [(squares.running_squares, (normal(3, n),)) for n in (8, 24, 80)],
@@ -302,7 +348,8 @@ ELSEWHERE = {
     "convolution:Direct.correlate": "few channels", "convolution:Direct.correlate_weight": "few channels",
     "pooling:max_pool_with_indices": "windows", "normalization:standardize": "layer norm",
     "resampling:resample": "resizing", "resampling:resample_transpose": "resizing", "indexing:gather": "elements along",
-    "indexing:scatter": "elements along", "sorting:topk": "best of", "indexing:take_rows": "rows of a table",
+    "indexing:scatter": "elements along", **{f"sampling:{name}": "places" for name in ("read", "spread", "slope")},
+    "sorting:topk": "best of", "indexing:take_rows": "rows of a table",
 }  # fmt: skip
 BLAS = {"blas:times"}
 

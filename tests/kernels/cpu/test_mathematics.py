@@ -115,3 +115,96 @@ def test_powers(exponent):
         exact = np.power(x.astype(np.float64), np.float64(np.float32(exponent)))  # as NumPy and PyTorch take it
     kernel = Kernel("pow", lambda x: np.power(x, exponent))
     assert_within(kernel(x), exact, 2)
+
+
+def test_erfinv():
+    rng = np.random.default_rng(0)
+    near_one = 1 - 2.0 ** rng.uniform(-24, 0, 20_000)
+    z = np.concatenate([rng.uniform(-3.5, 3.5, 100_000), 2.0 ** rng.uniform(-140, 0, 20_000), near_one])
+    x = np.array([math.erf(v) for v in z]).astype(np.float32)
+    x = x[np.abs(x) < 1]
+    found = Kernel("erfinv", None, mathematics.erfinv)(x)
+    # one step of Newton's method from what was found shows how far it was
+    wide = found.astype(np.float64)
+    rest = np.array([math.erf(v) if abs(v) < 0.5 else math.copysign(1 - math.erfc(abs(v)), v) for v in wide]) - x
+    exact = wide - rest / (2 / math.sqrt(math.pi) * np.exp(-wide * wide))
+    assert_within(found, exact, 2)
+
+
+def test_erfinv_at_its_ends():
+    x = np.array([0.0, -0.0, 1, -1, 1.5, -2, np.inf, np.nan, 1e-45], np.float32)
+    found = Kernel("erfinv", None, mathematics.erfinv)(x)
+    np.testing.assert_array_equal(found, [0, 0, np.inf, -np.inf, *[np.nan] * 4, np.float32(1e-45)])
+    assert np.signbit(found).tolist()[:2] == [False, True]
+
+
+# --- division with a remainder ----------------------------------------------------------------------------------------
+
+DIVISIONS = {"fmod": np.fmod, "remainder": np.remainder, "floor_divide": np.floor_divide}
+
+
+def pairs(dtype):
+    """Dividends and divisors: all kinds of numbers, whole ones, multiples of each other."""
+    rng = np.random.default_rng(1)
+    x, y = samples(dtype), rng.permutation(samples(dtype))
+    whole = rng.integers(-50, 50, (2, 50_000)).astype(dtype)
+    tenth = dtype(0.1) * whole[0]
+    return np.concatenate([x, whole[0], tenth]), np.concatenate([y, whole[1], np.full(50_000, 0.1, dtype)])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", DIVISIONS)
+def test_division_with_remainder_is_exact(name, dtype):
+    x, y = pairs(dtype)
+    kernel = Kernel(name, DIVISIONS[name])
+    found, wanted = kernel(x, y), DIVISIONS[name](x, y)
+    assert not kernel.refusals
+    np.testing.assert_array_equal(found, wanted)
+    if name != "remainder":  # of which a zero has the sign of the dividend in PyTorch, of the divisor in NumPy
+        signed = wanted == wanted
+        np.testing.assert_array_equal(np.signbit(found)[signed], np.signbit(wanted)[signed])
+
+
+def test_a_remainder_of_zero_has_the_sign_of_the_dividend():
+    x = np.resize(np.array([6, -6, 0.0, -0.0], np.float32), 100)
+    found = Kernel("remainder", np.remainder)(x, np.full(100, -3, np.float32))
+    assert (found == 0).all()
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(x))
+
+
+@pytest.mark.parametrize("function", [np.floor_divide, np.remainder])
+@pytest.mark.parametrize(("dtype", "divisor"), [
+    (dtype, divisor) for dtype in (np.int8, np.int16, np.int32, np.int64, np.uint8)
+    for divisor in (1, 2, 3, 7, 100, -1, -2, -7) if divisor > 0 or dtype is not np.uint8
+])  # fmt: skip
+def test_integers_by_a_number(function, dtype, divisor):
+    limits = np.iinfo(dtype)
+    x = np.random.default_rng(0).integers(limits.min, limits.max, 1000, dtype, endpoint=True)
+    x[:2] = limits.min, limits.max
+    kernel = Kernel("division", function)
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(kernel(x, divisor), function(x, np.array(divisor, dtype)))
+    assert not kernel.refusals
+
+
+@pytest.mark.parametrize("function", [np.floor_divide, np.remainder])
+def test_integers_by_what_may_be_zero_are_left_to_the_reference(function):
+    for divisor in (0, np.ones(40, np.int32)):
+        kernel = Kernel("division", function)
+        with np.errstate(divide="ignore"):
+            kernel(np.arange(40, dtype=np.int32), divisor)
+        assert kernel.refusals
+
+
+def test_hypot():
+    x, y = (a[np.isfinite(a)] for a in pairs(np.float32))
+    x, y = x[: len(y)], y[: len(x)]
+    with np.errstate(over="ignore"):
+        exact = np.hypot(x.astype(np.float64), y.astype(np.float64))
+    assert_within(Kernel("hypot", np.hypot)(x, y), exact, 2)
+
+
+def test_hypot_of_infinity_and_nan_is_infinite():
+    x = np.full(100, np.nan, np.float32)
+    assert (Kernel("hypot", None, mathematics.hypot)(x, np.full(100, -np.inf, np.float32)) == np.inf).all()

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wengert.kernels import choices
+from wengert.kernels import choices, pooling
 from wengert.kernels import resampling as reference
 from wengert.kernels.cpu import resampling
+from wengert.kernels.taps import adaptive_taps
 
 sizes = st.sampled_from([1, 2, 3, 7, 16, 17, 33, 50])
 
@@ -53,3 +54,20 @@ def test_other_layouts_are_read_as_they_lie():
 
 def test_double_precision_is_left_to_the_reference():
     assert resampling.resample(np.zeros((1, 1, 4, 4)), [None, None]) is None
+
+
+@pytest.mark.parametrize(("space", "size"), [((7, 9), (3, 4)), ((5, 33), (5, 17)), ((4, 5, 6), (3, 2, 4))])
+def test_sums_over_windows_are_taps_too(space, size):
+    rng = np.random.default_rng(0)
+    x, g = (rng.standard_normal((2, 3, *shape), dtype=np.float32) for shape in (space, size))
+    taps, close = adaptive_taps(space, size), {"rtol": 1e-5, "atol": 1e-5}
+    np.testing.assert_allclose(resampling.resample(x, taps), pooling.adaptive_sum(x, size), **close)
+    back = resampling.resample_transpose(g, taps, space)
+    np.testing.assert_allclose(back, pooling.adaptive_sum_backward(g, space), **close)
+
+
+def test_an_infinity_is_in_its_own_windows_alone():
+    x = np.zeros((1, 1, 7, 7), np.float32)
+    x[..., 6, 6] = np.inf
+    total = resampling.resample(x, adaptive_taps((7, 7), (3, 4)))
+    assert np.isinf(total).sum() == 1 and not np.isnan(total).any()

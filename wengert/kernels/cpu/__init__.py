@@ -7,6 +7,7 @@
     pool          large arrays in recycled memory
     expressions   formulas recorded as trees
     mathematics   exp, log, tanh, ... as trees
+    gamma         the gamma function's kin, as trees
     assembly      trees as the body of a vector loop
     pointwise     elementwise kernels
     streaming     results written past the caches

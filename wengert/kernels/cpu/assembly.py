@@ -2,8 +2,8 @@
 
 `Body` turns a tree into lines that compute `lanes` elements at a time. Loads and stores know three ways in which an
 operand may lie along the loop: "vector" (one element after the other), "scalar" (one element for all) and "gather" (a
-stride of its own). The last, incomplete step of a loop runs the same lines under a mask, so an element's value doesn't
-depend on where it stands.
+stride of its own). Elements that follow each other backwards are loaded as a vector, too. The last, incomplete step
+of a loop runs the same lines under a mask, so an element's value doesn't depend on where it stands.
 """
 
 import struct
@@ -11,7 +11,7 @@ import struct
 import numpy as np
 
 from wengert.kernels.cpu import native
-from wengert.kernels.cpu.expressions import BF16, BOOL, F16, F32, F64
+from wengert.kernels.cpu.expressions import BF16, BOOL, F16, F32, F64, in_order
 
 COMPUTE = {F32: "float", F64: "double", BOOL: "i1"} | {np.dtype(f"i{n}"): f"i{8 * n}" for n in (1, 2, 4, 8)}
 COMPUTE[np.dtype("u1")] = "i8"
@@ -101,6 +101,14 @@ class Body:
                 ("ptr", at), ("i32", 1), (self.vector("i1"), mask), (kind, "zeroinitializer"),
             )  # fmt: skip
         return self.widened(raw, dtype, kind)
+
+    def load_backwards(self, base, index, dtype):
+        """As `load` of an array whose elements follow each other towards lower addresses."""
+        last = self.let(f"sub i64 {1 - self.lanes}, {index}")
+        value = self.load(base, last, dtype)
+        kind = self.vector(COMPUTE.get(dtype, "float"))
+        order = ", ".join(f"i32 {k}" for k in reversed(range(self.lanes)))
+        return self.let(f"shufflevector {kind} {value}, {kind} poison, <{self.lanes} x i32> <{order}>")
 
     def pointers(self, base, index, stride):
         """Where the elements from `index` on lie, `stride` bytes apart."""
@@ -261,7 +269,9 @@ class Body:
         if op == "library":
             return self.each_lane(node.value, v, "splat (i1 true)", None)
         if op == "rescue":
-            return self.rescue(node.value, *v)
+            return self.rescue(node.value, dtype, v)
+        if op == "seldom":
+            return self.seldom(node, *v)
         raise NotImplementedError(op)
 
     def cast(self, value, source, dtype):
@@ -315,29 +325,54 @@ class Body:
         self.block = end
         return result
 
-    def rescue(self, name, x, value, mask):
-        """`value`, but in lanes of the mask (which is usually empty) the C library's function of `x`."""
-        flag = self.vector("i1")
-        any_lane = self.call(f"llvm.vector.reduce.or.v{self.lanes}i1", "i1", (flag, mask))
+    def wherever(self, mask, usual, kind, rare):
+        """`usual`, but in lanes of the mask (which is usually empty) what `rare` writes down."""
+        any_lane = self.call(f"llvm.vector.reduce.or.v{self.lanes}i1", "i1", (self.vector("i1"), mask))
         start, slow, end = (self.fresh("b")[1:] for _ in range(3))
         self.line(f"br label %{start}")
         self.lines.append(f"{start}:")
         self.line(f"br i1 {any_lane}, label %{slow}, label %{end}")
         self.lines.append(f"{slow}:")
-        wide, kind = self.vector("double"), self.vector("float")
-        x64 = self.let(f"fpext {kind} {x} to {wide}")
-        v64 = self.let(f"fpext {kind} {value} to {wide}")
-        exact = self.each_lane(name, [x64], mask, v64)
-        short = self.let(f"fptrunc {wide} {exact} to {kind}")
+        self.block = slow
+        found = rare()
         last = self.block
         self.line(f"br label %{end}")
         self.lines.append(f"{end}:")
         self.block = end
-        return self.let(f"phi {kind} [ {value}, %{start} ], [ {short}, %{last} ]")
+        return self.let(f"phi {kind} [ {usual}, %{start} ], [ {found}, %{last} ]")
+
+    def rescue(self, name, dtype, values):
+        """A value, but in lanes of a mask the C library's function: (operands..., value, mask)."""
+        *operands, value, mask = values
+        kind, wide = self.type_of(dtype), self.vector("double")
+
+        def called():
+            if dtype == F64:
+                return self.each_lane(name, operands, mask, value)
+            *widened, held = (self.let(f"fpext {kind} {x} to {wide}") for x in (*operands, value))
+            return self.let(f"fptrunc {wide} {self.each_lane(name, widened, mask, held)} to {kind}")
+
+        return self.wherever(mask, value, kind, called)
+
+    def seldom(self, node, mask, usual):
+        """A choice of which the first tree, `node.value`, is computed where some lane of the mask wants it."""
+        for part in in_order([node.value]):
+            if id(part) in self.known:
+                str(self.known[id(part)][0])  # what is loaded when it is first needed is needed later, too
+        outside, kind = dict(self.known), self.type_of(node.dtype)
+
+        def chosen():
+            rare = self.value(node.value)
+            return self.let(f"select {self.vector('i1')} {mask}, {kind} {rare}, {kind} {usual}")
+
+        result = self.wherever(mask, usual, kind, chosen)
+        self.known = outside
+        return result
 
 
 ARITHMETIC = {
-    "add": ("fadd", "add"), "sub": ("fsub", "sub"), "mul": ("fmul", "mul"), "div": ("fdiv", None),
+    "add": ("fadd", "add"), "sub": ("fsub", "sub"), "mul": ("fmul", "mul"), "div": ("fdiv", "sdiv"),
+    "udiv": (None, "udiv"),
     "and": (None, "and"), "or": (None, "or"), "xor": (None, "xor"),
     "shl": (None, "shl"), "ashr": (None, "ashr"), "lshr": (None, "lshr"),
 }  # fmt: skip

@@ -20,20 +20,37 @@ def kernel_to(target):
     return Kernel(f"to {target}", None, formula)
 
 
+WHOLE = {np.dtype(np.int64), np.dtype(np.int32)}  # to which floats are converted as NumPy converts them
+
+
+def convert(input, target, order):
+    """Numbers that a vector can hold; floats only to floats and to whole numbers of 32 and 64 bits. None for others."""
+    fits = input.dtype in SUPPORTED and target in SUPPORTED and input.dtype != target
+    if not fits or (target.kind not in "fV" and target not in WHOLE and input.dtype.kind in "fV"):
+        return None
+    out = np.empty_like(input, target, order)
+    return out if kernel_to(target).into(out, input) else None
+
+
 class converted:
-    """Conversions among numbers that a vector can hold; of floats, to floats and to int64."""
+    """What stands in for `fallback`, the conversion by NumPy."""
 
     @staticmethod
     def beside(fallback):
-        """As called where `fallback` is the reference."""
-
         def run(input, dtype, source, order):
-            target = dtype.numpy
-            fits = input.dtype in SUPPORTED and target in SUPPORTED and input.dtype != target
-            if fits and (target.kind in "fV" or target == np.int64):
-                out = np.empty_like(input, target, order)
-                if kernel_to(target).into(out, input):
-                    return out
-            return fallback(input, dtype, source, order)
+            found = convert(input, dtype.numpy, order)
+            return fallback(input, dtype, source, order) if found is None else found
+
+        return run
+
+
+class converted_back:
+    """The same for its derivative, a conversion to the dtype from which the first one came."""
+
+    @staticmethod
+    def beside(fallback):
+        def run(g, dtype, source, order):
+            found = convert(g, source.numpy, order)
+            return fallback(g, dtype, source, order) if found is None else found
 
         return run

@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from wengert.kernels.convolution import is_channels_last, output_size
+from wengert.kernels.convolution import is_channels_last, output_size, suggests_channels_last
 from wengert.kernels.cpu import direct, onednn, winograd
 
 
@@ -46,7 +46,7 @@ def small(x, w_shape, stride, groups, out_space):
         and stride[1] == 1
         and out_space[1] >= NARROW
         and x.size > 0 < w_shape[0]
-        and not is_channels_last(x)
+        and not suggests_channels_last(x)
     )
 
 
@@ -57,8 +57,8 @@ class Winograd:
     def correlate(x, w, bias, stride, padding, dilation, groups, out_space):
         if not (fits(x, w.shape, stride, padding, dilation, groups, out_space) and enough(len(x), w.shape, out_space)):
             return None
-        out = empty((len(x), w.shape[0], *out_space), x.dtype, is_channels_last(x))
-        return winograd.correlate(image(x, is_channels_last(x)), np.ascontiguousarray(w), bias, padding, out)
+        out = empty((len(x), w.shape[0], *out_space), x.dtype, suggests_channels_last(x))
+        return winograd.correlate(image(x, suggests_channels_last(x)), np.ascontiguousarray(w), bias, padding, out)
 
     @staticmethod
     def correlate_data(g, w, space, stride, padding, dilation, groups):
@@ -67,7 +67,7 @@ class Winograd:
             fits(g, w.shape, stride, mirrored, dilation, groups, space) and enough(len(g), w.shape, space)
         ):
             return None
-        last = is_channels_last(g)
+        last = suggests_channels_last(g)
         out = empty((len(g), w.shape[1], *space), g.dtype, last)
         return winograd.correlate(image(g, last), w[:, :, ::-1, ::-1].swapaxes(0, 1), None, mirrored, out)
 
@@ -76,7 +76,8 @@ class Winograd:
         shape, out_space = (g.shape[1], x.shape[1], *kernel), g.shape[2:]
         if not (fits(x, shape, stride, padding, dilation, groups, out_space) and enough(len(x), shape, out_space)):
             return None
-        return winograd.correlate_weight(image(g, is_channels_last(g)), image(x, is_channels_last(x)), padding)
+        g, x = (image(y, suggests_channels_last(y)) for y in (g, x))
+        return winograd.correlate_weight(g, x, padding)
 
 
 def fits(x, w_shape, stride, padding, dilation, groups, out_space):
@@ -104,7 +105,7 @@ class OneDNN:
     def correlate(x, w, bias, stride, padding, dilation, groups, out_space):
         if not supported(x, w) or not reaches(x.shape[2:], w.shape[2:], out_space, stride, padding, dilation):
             return None
-        last = is_channels_last(x)
+        last = suggests_channels_last(x)
         operands = [image(x, last), np.ascontiguousarray(w)]
         if bias is not None:
             operands.append(np.ascontiguousarray(bias))
@@ -116,7 +117,7 @@ class OneDNN:
     def correlate_data(g, w, space, stride, padding, dilation, groups):
         if not supported(g, w) or not reaches(space, w.shape[2:], g.shape[2:], stride, padding, dilation):
             return None
-        last = is_channels_last(g)
+        last = suggests_channels_last(g)
         out = empty((len(g), w.shape[1] * groups, *space), g.dtype, last)
         operands = [image(g, last), np.ascontiguousarray(w)]
         shapes = out.shape, w.shape, g.shape
@@ -126,7 +127,7 @@ class OneDNN:
     def correlate_weight(g, x, kernel, stride, padding, dilation, groups):
         if not supported(g, x) or not reaches(x.shape[2:], kernel, g.shape[2:], stride, padding, dilation):
             return None
-        last = is_channels_last(x) or is_channels_last(g)
+        last = suggests_channels_last(x) or suggests_channels_last(g)
         out = np.empty((g.shape[1], x.shape[1] // groups, *kernel), g.dtype)
         operands = [image(g, last), image(x, last)]
         shapes = x.shape, out.shape, g.shape

@@ -156,8 +156,32 @@ def select(condition, a, b):
     return Symbol("select", (condition, as_symbol(a, dtype), as_symbol(b, dtype)), dtype)
 
 
+def seldom(condition, rare, usual):
+    """The choice between two of one dtype, of which the first is computed only where some element near by wants it."""
+    return Symbol("seldom", (condition, usual), usual.dtype, rare)
+
+
 def unary(op):
     return lambda a: Symbol(op, (a,), a.dtype) if a.dtype.kind == "f" else refuse(op, a)
+
+
+def whole_quotient(a, divisor):
+    """(quotient, remainder) of integers by a number other than 0, rounded toward minus infinity."""
+    dtype = common_dtype(a, divisor)
+    if type(divisor) is not int or dtype.kind not in "iu" or not fits(divisor, dtype):
+        raise Unrecordable(f"a quotient of {dtype} by what may be 0")
+    if divisor == -1:  # of the least number there is no quotient
+        return neg(a), sub(a, a)
+    by = constant(divisor, dtype)
+    quotient = Symbol("div" if dtype.kind == "i" else "udiv", (a, by), dtype)
+    rest = sub(a, mul(quotient, by))
+    beyond = compare("lt" if divisor > 0 else "gt")(rest, constant(0, dtype))
+    return sub(quotient, cast(beyond, dtype)), add(rest, select(beyond, by, constant(0, dtype)))
+
+
+def fits(number, dtype):
+    """Whether a number other than 0 is one of an integer dtype."""
+    return number != 0 and np.iinfo(dtype).min <= number <= np.iinfo(dtype).max
 
 
 def refuse(op, a):
@@ -279,7 +303,7 @@ Symbol.__pow__ = _power
 
 
 def in_order(roots):
-    """Every node of some trees once, each after what it is made of."""
+    """Every node of some trees once, each after what it is made of; what is computed seldom stays out."""
     seen, stack = set(), list(reversed(roots))
     while stack:
         node = stack[-1]

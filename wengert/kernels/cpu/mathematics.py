@@ -31,15 +31,19 @@ from wengert.kernels.cpu.expressions import (
     floor,
     fma,
     is_weak,
+    isinf,
     maximum,
     minimum,
     mul,
     neg,
     rint,
+    seldom,
     select,
     shift,
     sqrt,
     sub,
+    trunc,
+    whole_quotient,
 )  # fmt: skip
 
 EXP = {
@@ -93,6 +97,18 @@ COS = {
     F64: (
         0.0416666666666666667, -0.00138888888888888879, 0.0000248015873015846438, -2.755731922140076e-7,
         2.08767557903633961e-9, -1.14704607739693246e-11, 4.74586520378745511e-14
+    ),
+}  # fmt: skip
+ERFINV = {
+    F32: (
+        0.886226924, 0.232013713, 0.0115491651, -0.00233527059, -0.000126539474, 4.40488043e-5, 4.15066324e-6,
+        -2.00827134e-6, 2.24304302e-7, -8.93192597e-9
+    ),
+}  # fmt: skip
+ERFINV_TAIL = {
+    F32: (
+        2.8329768, 1.00167504, 0.00944564509, -0.00763859214, 0.00568360493, -0.00359055213, 0.0014946019,
+        -7.07736481e-5, -0.000317686707, 0.000125706944
     ),
 }  # fmt: skip
 
@@ -307,6 +323,22 @@ def erf(x):
     return select(lt(size, 1.0), near, select(ne(x, x), x, copysign(far, x)))
 
 
+def last_steps(x, t, coefficients):
+    """x times a polynomial in t, the last steps in float64: three roundings less."""
+    slope = cast(polynomial(t, coefficients[1:]), F64)
+    return cast(mul(cast(x, F64), fma(cast(t, F64), slope, constant(coefficients[0], F64))), F32)
+
+
+@floating
+def erfinv(x):
+    """x P(w) with w = -log(1 - x²), near the ends x P(sqrt(w) - 3). Of float32 only."""
+    if x.dtype != F32:
+        raise Unrecordable("erfinv of float64")
+    w = neg(log(fma(neg(x), x, constant(1.0, F32))))
+    found = seldom(ge(w, 5.0), last_steps(x, sub(sqrt(w), 3.0), ERFINV_TAIL[F32]), last_steps(x, w, ERFINV[F32]))
+    return select(eq(absolute(x), 1.0), copysign(constant(math.inf, F32), x), found)
+
+
 BELL = 1 / math.sqrt(2 * math.pi)
 
 
@@ -363,12 +395,76 @@ def circular(offset, name):
 sin, cos = circular(0, "sin"), circular(1, "cos")
 
 
+EXACT = {F32: 2.0**23, F64: 2.0**52}  # below these a quotient's whole part is known but for the last rounding
+
+
+def floats_of(name, a, b):
+    """Two operands in their common dtype, which must be a float."""
+    dtype = common_dtype(a, b)
+    if dtype not in (F32, F64):
+        raise Unrecordable(f"{name} of {dtype}")
+    return as_symbol(a, dtype), as_symbol(b, dtype)
+
+
+def fmod(a, b):
+    """What is left of a after whole multiples of b, exactly, with the sign of a.
+
+    A quotient may be rounded up to the next whole number; what is left is then below 0, by b too little. Where the
+    quotient is too large to be whole by itself, the C library's function is called.
+    """
+    a, b = floats_of("fmod", a, b)
+    size, by = absolute(a), absolute(b)
+    quotient = trunc(div(size, by))
+    rest = fma(neg(quotient), by, size)
+    rest = select(lt(rest, 0.0), add(rest, by), rest)
+    value = copysign(select(lt(size, by), size, rest), a)
+    return Symbol("rescue", (a, b, value, ge(quotient, EXACT[a.dtype])), a.dtype, "fmod")
+
+
+def falls_short(rest, b):
+    """Whether a remainder lies on the other side of 0 than the divisor."""
+    return Symbol("and", (ne(rest, 0.0), Symbol("xor", (lt(b, 0.0), lt(rest, 0.0)), BOOL)), BOOL)
+
+
+def remainder(a, b):
+    """With the sign of the divisor."""
+    if common_dtype(a, b).kind != "f":
+        return whole_quotient(a, b)[1]
+    a, b = floats_of("remainder", a, b)
+    rest = fmod(a, b)
+    return select(falls_short(rest, b), add(rest, b), rest)
+
+
+def floor_divide(a, b):
+    """The whole part of a / b, by way of the exact remainder: a quotient that is almost whole isn't rounded up."""
+    if common_dtype(a, b).kind != "f":
+        return whole_quotient(a, b)[0]
+    a, b = floats_of("floor_divide", a, b)
+    rest, plain = fmod(a, b), div(a, b)
+    quotient = div(sub(a, rest), b)
+    quotient = select(falls_short(rest, b), sub(quotient, 1.0), quotient)
+    whole = floor(quotient)
+    whole = select(gt(sub(quotient, whole), 0.5), add(whole, 1.0), whole)
+    whole = select(eq(quotient, 0.0), copysign(constant(0.0, a.dtype), plain), whole)
+    return select(eq(b, 0.0), plain, whole)
+
+
+def hypot(a, b):
+    """In float32, whose squares don't leave float64; float64 by the C library."""
+    a, b = floats_of("hypot", a, b)
+    if a.dtype == F64:
+        return library("hypot")(a, b)
+    x, y = cast(a, F64), cast(b, F64)
+    endless = Symbol("or", (isinf(a), isinf(b)), BOOL)  # beside NaN, too
+    return select(endless, constant(math.inf, F32), cast(sqrt(fma(x, x, mul(y, y))), F32))
+
+
 # NumPy computes these with Intel's vector functions where the processor has AVX-512: fifty times as fast as one call of
 # the C library after the other.
 VECTOR_FUNCTIONS = {
     "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh", "cbrt", "pow", "log2", "log10",
 }  # fmt: skip
-OWN_LOOPS = {"hypot", "fmod"}  # in which NumPy calls the C library itself, in the elements' own precision
+OWN_LOOPS = {"hypot"}  # in which NumPy calls the C library itself, in the elements' own precision
 
 
 def numpys_is_quicker(name):
@@ -429,6 +525,6 @@ UFUNCS.update({
     "logaddexp": logaddexp,
     **{name: library(name) for name in ("tan", "sinh", "cosh", "cbrt")},
     **{f"arc{name}": library(f"a{name}") for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")},
-    "hypot": library("hypot"), "fmod": library("fmod"),
+    "hypot": hypot, "fmod": fmod, "remainder": remainder, "floor_divide": floor_divide,
 })  # fmt: skip
 Symbol.__pow__ = power

@@ -18,7 +18,7 @@ import numpy as np
 from wengert.kernels import choices
 from wengert.kernels.cpu import native
 from wengert.kernels.cpu.assembly import Body
-from wengert.kernels.cpu.expressions import F32, HALVES, SUPPORTED, Symbol, Unrecordable, cast
+from wengert.kernels.cpu.expressions import F32, HALVES, SUPPORTED, Symbol, Unrecordable, cast, in_order
 from wengert.kernels.cpu.streaming import DATA_OFFSET, Streaming, worthwhile
 from wengert.kernels.overlap import same_place
 
@@ -28,6 +28,7 @@ HEADER = 7  # rows, inner, rows per task, inner per task, parts of a row, outer 
 TASK = 1 << 14  # elements of a task: a few microseconds of work
 SHORTEST = 16  # inner loops shorter than this are left to NumPy
 MOST_PLANS = 2048
+HEAVY = 80  # nodes of a formula of which only one copy is compiled, always under a mask
 NEAR = 64  # bytes between elements that share cache lines
 
 
@@ -64,48 +65,62 @@ def loop_text(arguments, dtypes, ways, trees, outputs, out_ways, streamed=False)
     every = [*ways, *out_ways]
     pointers = ", ".join(f"ptr %p{k}" for k in range(total))
     strides = ", ".join(f"i64 %s{k}" for k in range(total))
-    steps, declared = [], set()
-    for masked in (False, True):
-        body = Body(lanes)
-        body.names = 1000 if masked else 0
-        mask = None
-        index = "%i"
-        if masked:
-            index = "%t"
-            rest = body.let("sub i64 %hi, %t")
-            short = body.let(f"trunc i64 {rest} to i32")
-            places = ", ".join(f"i32 {j}" for j in range(lanes))
-            mask = body.let(f"icmp ult <{lanes} x i32> <{places}>, {body.splat(short, 'i32')}")
-        for k, (leaf, dtype, way) in enumerate(zip(arguments, dtypes, ways, strict=True)):
-            if way == "scalar":
-                name = body.load_one(f"%p{k}", dtype)
-            elif way == "vector":
-                name = body.load(f"%p{k}", index, dtype, mask)
-            else:
-                name = body.gather(f"%p{k}", index, f"%s{k}", dtype, mask)
-            body.known[id(leaf)] = (name, leaf)
-        for k, (tree, dtype, way) in enumerate(zip(trees, outputs, out_ways, strict=True), count):
-            stride = f"%s{k}" if way == "gather" else None
-            body.store(body.value(tree), f"%p{k}", index, dtype, mask, stride, streamed)
-        steps.append(body)
-        declared |= body.declared
-    main, tail = steps
-    last = main.block or "step"
+    masked = step_text(arguments, dtypes, ways, trees, outputs, out_ways, "%t", lanes, streamed)
+    declared = masked.declared
     inner = [
         f"define internal void @inner(i64 %lo, i64 %hi, {pointers}, {strides}) alwaysinline {{",
         "entry:", "  br label %test",
-        "test:", f"  %i = phi i64 [ %lo, %entry ], [ %next, %{last} ]", f"  %next = add i64 %i, {lanes}",
-        "  %whole = icmp sle i64 %next, %hi", "  br i1 %whole, label %step, label %more",
-        "step:", *main.lines, "  br label %test",
-        "more:", "  %t = phi i64 [ %i, %test ]", "  %some = icmp slt i64 %t, %hi",
-        "  br i1 %some, label %part, label %end",
-        "part:", *tail.lines, "  br label %end",
-        "end:", "  ret void", "}",
     ]  # fmt: skip
+    if sum(1 for _ in in_order(trees)) > HEAVY:
+        inner += [
+            "test:", f"  %t = phi i64 [ %lo, %entry ], [ %next, %{masked.block or 'part'} ]",
+            f"  %next = add i64 %t, {lanes}", "  %some = icmp slt i64 %t, %hi",
+            "  br i1 %some, label %part, label %end",
+            "part:", *masked.lines, "  br label %test",
+        ]  # fmt: skip
+    else:
+        whole = step_text(arguments, dtypes, ways, trees, outputs, out_ways, "%i", lanes, streamed)
+        declared |= whole.declared
+        inner += [
+            "test:", f"  %i = phi i64 [ %lo, %entry ], [ %next, %{whole.block or 'step'} ]",
+            f"  %next = add i64 %i, {lanes}", "  %whole = icmp sle i64 %next, %hi",
+            "  br i1 %whole, label %step, label %more",
+            "step:", *whole.lines, "  br label %test",
+            "more:", "  %t = phi i64 [ %i, %test ]", "  %some = icmp slt i64 %t, %hi",
+            "  br i1 %some, label %part, label %end",
+            "part:", *masked.lines, "  br label %end",
+        ]  # fmt: skip
+    inner += ["end:", "  ret void", "}"]
     return "\n".join([
         "declare void @wengert_parallel(ptr, ptr, i64)", "declare i64 @llvm.smin.i64(i64, i64)", *sorted(declared),
         *inner, *task_text(total, every), *entry_text(total),
     ])  # fmt: skip
+
+
+def step_text(arguments, dtypes, ways, trees, outputs, out_ways, index, lanes, streamed):
+    """The body for the elements from `index` on: ``%i``, where as many as there are lanes are left, or ``%t``."""
+    body = Body(lanes)
+    mask = None
+    if index == "%t":
+        body.names = 100_000  # beyond those of the other body
+        rest = body.let("sub i64 %hi, %t")
+        short = body.let(f"trunc i64 {rest} to i32")
+        places = ", ".join(f"i32 {j}" for j in range(lanes))
+        mask = body.let(f"icmp ult <{lanes} x i32> <{places}>, {body.splat(short, 'i32')}")
+    for k, (leaf, dtype, way) in enumerate(zip(arguments, dtypes, ways, strict=True)):
+        if way == "scalar":
+            name = body.load_one(f"%p{k}", dtype)
+        elif way == "vector":
+            name = body.load(f"%p{k}", index, dtype, mask)
+        elif way == "backwards" and mask is None:
+            name = body.load_backwards(f"%p{k}", index, dtype)
+        else:
+            name = body.gather(f"%p{k}", index, f"%s{k}", dtype, mask)
+        body.known[id(leaf)] = (name, leaf)
+    for k, (tree, dtype, way) in enumerate(zip(trees, outputs, out_ways, strict=True), len(arguments)):
+        stride = f"%s{k}" if way == "gather" else None
+        body.store(body.value(tree), f"%p{k}", index, dtype, mask, stride, streamed)
+    return body
 
 
 def task_text(total, ways):
@@ -216,8 +231,10 @@ class Layout:
         self.inner, self.steps = inner, steps
         self.outer = joined
         self.rows = prod(n for n, _ in joined)
-        self.ways = tuple("scalar" if s == 0 else "vector" if s == size else "gather"
-                          for s, size in zip(steps, sizes, strict=True))  # fmt: skip
+        self.ways = tuple(
+            {0: "scalar", size: "vector", -size: "backwards"}.get(s, "gather")
+            for s, size in zip(steps, sizes, strict=True)
+        )
 
     def scattered(self):
         """Whether some array's elements lie apart along the inner loop, but near each other."""
@@ -353,7 +370,7 @@ class Kernel:
         *ways, out_way = layout.ways
         if out_way == "scalar" and layout.inner > 1:
             raise Unrecordable("a result written more than once")
-        out_way = "gather" if out_way == "gather" else "vector"
+        out_way = "vector" if out_way in ("vector", "scalar") else "gather"
         streams = out is None and out_way == "vector" and layout.streams([len(takes)], prod(shape) * dtype.itemsize)
         run = self.loop(args, options, takes, leaves, tree, dtype, tuple(ways), out_way, streams)
         made = shape if order is None else tuple(shape[i] for i in np.argsort(order))
@@ -385,7 +402,7 @@ class Kernel:
         leaves, given = [], list(args)
         for k in takes:
             dtype = args[k].dtype
-            given[k] = Symbol("argument", (), F32 if dtype in HALVES else dtype)
+            given[k] = Symbol("argument", (), F32 if dtype in HALVES else dtype, dtype)
             leaves.append(given[k])
         try:
             tree = self.formula(*given, **options)

@@ -4,11 +4,14 @@ Most are: they are run on symbols as they stand (`recordable` binds the function
 branch on values or shapes, or leave NumPy; each of these has its expression here.
 """
 
+import math
 import types
 
+import ml_dtypes
 import numpy as np
 
-from wengert.kernels import activation, pointwise
+from wengert.kernels import activation, pointwise, special
+from wengert.kernels.cpu import gamma
 from wengert.kernels.cpu import mathematics as m
 from wengert.kernels.cpu.expressions import (
     Symbol,
@@ -83,6 +86,16 @@ def xlogy(x, y):
     return select(eq(x, 0), select(eq(y, y), constant(0, x.dtype), y), x * np.log(y))
 
 
+def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
+    """The largest finite numbers are those of the array in memory, which is what `value` says of an argument."""
+    if x.dtype.kind != "f" or x.op != "argument":
+        raise Unrecordable("nan_to_num of what is no array of floats")
+    largest = float(ml_dtypes.finfo(x.value).max)
+    x = select(eq(x, math.inf), constant(largest if posinf is None else posinf, x.dtype), select(
+        eq(x, -math.inf), constant(-largest if neginf is None else neginf, x.dtype), x))
+    return select(eq(x, x), x, constant(0.0 if nan is None else nan, x.dtype))
+
+
 def angle(x):
     raise Unrecordable("angle")
 
@@ -109,9 +122,18 @@ EXPRESSIONS = {
     pointwise.softplus: softplus,
     pointwise.logaddexp: m.logaddexp,
     pointwise.isfinite: isfinite,
+    pointwise.floor_divide: m.floor_divide,
+    pointwise.remainder: m.remainder,
+    pointwise.fmod: m.fmod,
+    pointwise.hypot: m.hypot,
+    pointwise.nan_to_num: nan_to_num,
     pointwise.absolute: absolute,
     activation.normal_cdf: m.normal_cdf,
     activation.normal_pdf: m.normal_pdf,
+    special.lgamma: gamma.lgamma,
+    special.digamma: gamma.digamma,
+    special.polygamma: gamma.polygamma,
+    special.erfinv: m.erfinv,
 }
 
 _namespaces: dict[int, dict] = {}

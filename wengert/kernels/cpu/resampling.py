@@ -16,14 +16,14 @@ from wengert.kernels.cpu.expressions import F32
 from wengert.kernels.cpu.function import kernel, plan, task
 from wengert.kernels.cpu.pointwise import TASK
 
-FIELDS = ("height", "width", "out_height", "out_width", "rows", "parts", "tasks", "down_taps", "across_taps")
+FIELDS = ("height", "width", "out_height", "out_width", "rows", "parts", "tasks", "down_taps", "across_taps", "pitch")
 
 
-def resize_function(lanes):
-    """out = taps across · (taps down · source); a tap of -1 reads nothing."""
+def resize_function(lanes, has_down):
+    """out = taps across · (taps down · source), or without taps down; a tap of -1 reads nothing."""
     f, field, (source, down, down_weight, across, across_weight, scratch, out) = task(FIELDS, 7, lanes)
     height, width, out_height, out_width, rows, parts = (field[k] for k in FIELDS[:6])
-    whole, pointers = f"<{lanes} x i32>", f"<{lanes} x ptr>"
+    whole = f"<{lanes} x i32>"
     plane = f.at(source, f.mul(f.div("%task", parts), f.mul(height, width)))
     result = f.at(out, f.mul(f.div("%task", parts), f.mul(out_height, out_width)))
     line = f.at(scratch, f.mul("%task", width))
@@ -41,11 +41,11 @@ def resize_function(lanes):
     def whole_number(pointer):
         return f.op(f"sext i32 {f.load(pointer, 'i32')} to i64")
 
-    with f.loop(first, f.minimum(f.add(first, rows), out_height)) as row:
+    def add_rows(row):
         with f.loop(0, width, lanes) as column:
             here = f.first(f.sub(width, column))
 
-            def tap_down(k, row=row, column=column, here=here):
+            def tap_down(k, column=column, here=here):
                 place = f.add(f.mul(k, out_height), row)
                 which = whole_number(f.at(down, place))
                 there = f.op(f"icmp sge i64 {which}, 0")
@@ -54,18 +54,24 @@ def resize_function(lanes):
                 return value, f.broadcast(f.load(f.at(down_weight, place), "float"))
 
             f.store_some(added(field["down_taps"], tap_down), f.at(line, column), here)
+
+    with f.loop(first, f.minimum(f.add(first, rows), out_height)) as row:
+        if has_down:
+            add_rows(row)
+        else:
+            line = f.at(plane, f.mul(row, width))
         with f.loop(0, out_width, lanes) as column:
             here = f.first(f.sub(out_width, column))
 
-            def tap_across(k, column=column, here=here):
-                place = f.add(f.mul(k, out_width), column)
-                at = f.intrinsic(f"masked.load.v{lanes}i32.p0", whole, ("ptr", f.at(across, place)), ("i32", 4),
-                                 (f.mask, here), (whole, "splat (i32 -1)"))  # fmt: skip
-                there = f.op(f"icmp sge {whole} {at}, zeroinitializer")
-                places = f.op(f"getelementptr float, ptr {line}, {whole} {at}")
-                value = f.intrinsic(f"masked.gather.v{lanes}f32.v{lanes}p0", f.vector, (pointers, places), ("i32", 4),
-                                    (f.mask, there), (f.vector, "zeroinitializer"))  # fmt: skip
-                return value, f.load_some(f.at(across_weight, place), here)
+            def tap_across(k, column=column, line=line):
+                place, value = f.add(f.mul(k, field["pitch"]), column), "poison"
+                for lane in range(lanes):  # which is quicker than the processor's own gathers
+                    which = f.op(f"call i64 @llvm.smax.i64(i64 {whole_number(f.at(across, place, lane))}, i64 0)")
+                    element = f.load(f.at(line, which), "float")
+                    value = f.op(f"insertelement {f.vector} {value}, float {element}, i64 {lane}")
+                there = f.op(f"icmp sge {whole} {f.load(f.at(across, place), whole)}, zeroinitializer")
+                value = f.op(f"select {f.mask} {there}, {f.vector} {value}, {f.vector} zeroinitializer")
+                return value, f.load(f.at(across_weight, place))
 
             place = f.at(result, f.mul(row, out_width), column)
             f.store_some(added(field["across_taps"], tap_across), place, here)
@@ -73,15 +79,20 @@ def resize_function(lanes):
 
 
 @cache
-def compiled():
-    return kernel([resize_function(native.target().vector_bytes // 4)], 7)
+def compiled(has_down):
+    return kernel([resize_function(native.target().vector_bytes // 4, has_down)], 7)
 
 
-def filled(pair, size):
-    """(index, weight) of taps as the kernel reads them; None leaves an axis as it is."""
+def filled(pair, size, multiple=1):
+    """(index, weight) of taps as the kernel reads them; None leaves an axis as it is.
+
+    There are `multiple` of them, or twice as many, …: those beyond the last read nothing.
+    """
     index, weight = pair or (np.arange(size)[None], None)
-    weight = np.ones(index.shape) if weight is None else weight
-    return np.ascontiguousarray(index, np.int32), np.ascontiguousarray(weight, np.float32)
+    shape = len(index), -(-index.shape[1] // multiple) * multiple
+    indices, weights = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
+    indices[:, : index.shape[1]], weights[:, : index.shape[1]] = index, 1 if weight is None else weight
+    return indices, weights
 
 
 def transposed(pair, size):
@@ -105,16 +116,20 @@ def transposed(pair, size):
 
 def resized(x, down, across):
     """Planes (…, H, W) with taps applied down their columns and across their rows."""
-    space, planes = x.shape[-2:], prod(x.shape[:-2])
-    (down, down_weight), (across, across_weight) = filled(down, space[0]), filled(across, space[1])
-    size = down.shape[1], across.shape[1]
-    rows = min(max(1, TASK // size[1]), size[0])
+    space, planes, has_down = x.shape[-2:], prod(x.shape[:-2]), down is not None
+    size = (len(down[0][0]) if down else space[0]), (len(across[0][0]) if across else space[1])
+    outer = *x.shape[:-2], *size
+    if not has_down:  # rows are all alike: those of one plane
+        planes, space, size = 1, (planes * space[0], space[1]), (planes * space[0], size[1])
+    lanes = native.target().vector_bytes // 4
+    (down, down_weight), (across, across_weight) = filled(down, 1), filled(across, space[1], lanes)
+    rows = min(max(1, TASK // max(size[1], space[1])), size[0])
     parts = -(-size[0] // rows)
-    out = np.empty((*x.shape[:-2], *size), np.float32)
-    scratch = np.empty((planes * parts, space[1]), np.float32)
-    numbers = plan(*space, *size, rows, parts, planes * parts, len(down), len(across))
+    out = np.empty(outer, np.float32)
+    scratch = np.empty((planes * parts * has_down, space[1]), np.float32)
+    numbers = plan(*space, *size, rows, parts, planes * parts, len(down), len(across), across.shape[1])
     arrays = (np.ascontiguousarray(x), down, down_weight, across, across_weight, scratch, out)
-    compiled()(numbers, *map(id, arrays))
+    compiled(has_down)(numbers, *map(id, arrays))
     return out
 
 

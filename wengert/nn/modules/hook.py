@@ -55,10 +55,10 @@ class BackwardHook:
         new = _as_tuple(BackwardHookFunction.apply(*tensors))
         node = next(t.grad_fn for t in new if t.grad_fn is not None)
         node_hook_of(node)
-        args = list(args)
+        kind, args = type(args), list(args)
         for i, t in zip(positions, new, strict=True):
             args[i] = t
-        return tuple(args), positions
+        return (kind(*args) if hasattr(kind, "_fields") else tuple(args)), positions
 
     def setup_input_hook(self, args):
         self.n_inputs = len(args)

@@ -40,7 +40,7 @@ def unlike(x, y, options):
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         return unlike_tensors(x, y, options)
     if isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and x.dtype.kind in "biufc":
-        return unlike_tensors(as_tensor(x), as_tensor(y), options)
+        return unlike_tensors(tensor_of(x), tensor_of(y), options)
     if isinstance(x, Mapping) and isinstance(y, Mapping):
         if set(x) != set(y):
             return f"The keys of the mappings do not match: {sorted(map(str, x))} != {sorted(map(str, y))}"
@@ -63,10 +63,15 @@ def is_scalar(value):
 def beside(value, tensor):
     """`value` as a tensor where a tensor may stand beside it: a list in the tensor's dtype, an array in its own."""
     if isinstance(value, np.ndarray):
-        return as_tensor(value)
+        return tensor_of(value)
     if is_sequence(value) and not any(isinstance(v, Tensor) for v in value):
         return as_tensor(value, dtype=tensor.dtype)
     return value
+
+
+def tensor_of(array):
+    """A tensor of the array's values, whichever way its strides run."""
+    return as_tensor(array.copy() if min(array.strides, default=0) < 0 else array)
 
 
 def unlike_tensors(x, y, options):

@@ -157,7 +157,10 @@ def takes(test, argument):
 
 
 def positional(test, argument):
-    """The test with its device given by position, as its first parameter may have any name."""
+    """The test with its device given by position unless it is known by name: the first parameter may have any."""
+    code = getattr(test, "__wrapped__", test).__code__
+    if argument in code.co_varnames[: code.co_argcount]:
+        return test
 
     @functools.wraps(test)
     def run(self, **given):

@@ -6,6 +6,7 @@ import gc
 import os
 import tempfile
 import unittest
+import unittest.mock
 import warnings
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 import wengert
 from wengert import autograd
 from wengert import dtypes as element_types
+from wengert.interop import NUMPY_DTYPES
 from wengert.random import fork_rng
 from wengert.testing._internal import cases, matrices, parametrization, platforms
 from wengert.testing._internal.platforms import absent, passing
@@ -25,7 +27,7 @@ GRADCHECK_NONDET_TOL = 0.0
 TEST_WITH_SLOW_GRADCHECK = os.environ.get("PYTORCH_TEST_WITH_SLOW_GRADCHECK", "0") == "1"
 
 numpy_to_torch_dtype_dict = {
-    array.type: dtype for array, dtype in element_types.FROM_NUMPY.items() if array.kind in "biufc"
+    array.type: dtype for array, dtype in element_types.FROM_NUMPY.items() if array in NUMPY_DTYPES
 }
 torch_to_numpy_dtype_dict = {dtype: array for array, dtype in numpy_to_torch_dtype_dict.items()}
 torch_to_numpy_dtype_dict[element_types.bfloat16] = np.float32

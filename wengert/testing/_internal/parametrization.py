@@ -46,16 +46,16 @@ class parametrize:
             return entry.name
         if self.name_fn is not None:
             return self.name_fn(*values)
-        return "_".join(f"{name}_{shown(value, number)}" for name, value in zip(self.names, values, strict=True))
+        return "_".join(shown(name, value, number) for name, value in zip(self.names, values, strict=True))
 
 
-def shown(value, number):
-    """A value as part of a name."""
+def shown(name, value, number):
+    """An argument as part of a test's name, as PyTorch writes it: numbers and text by value, others by their number."""
     if isinstance(value, element_types.dtype):
         return short(value)
     if isinstance(value, (int, float, str)):
-        return str(value).replace(".", "_").replace("-", "_")
-    return getattr(value, "__name__", None) or str(number)
+        return f"{name}_{str(value).replace('.', '_')}"
+    return f"{name}{number}"
 
 
 def short(dtype):
