@@ -108,7 +108,7 @@ OFFERS = {
     "reductions.running_squares": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.squares:running_squares"),),
     "resampling.resample": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.resampling:resample"),),
     "resampling.resample_transpose": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.resampling:resample_transpose"),),
-    **{f"sampling.{name}": (Choice(1 << 12, "llvm", f"wengert.kernels.cpu.sampling:{name}"),)
+    **{f"sampling.{name}": (Choice(1 << 8, "llvm", f"wengert.kernels.cpu.sampling:{name}"),)
        for name in ("read", "spread", "slope")},
     "sorting.topk": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.sorting:topk"),),
     "random.words": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:words"),),
