@@ -309,6 +309,8 @@ TABLE = {
     "indexing:accumulate_rows": [added(4, 8), added(5, 17), added(3, 33)],
     "indexing:masked_fill": [(lambda x, m: indexing.masked_fill(x, m, np.float32(3)), (normal(n), normal(n) > 0))
                              for n in LENGTHS],
+    "indexing:triangle": [(lambda x, lower=lower: indexing.triangle(x, 1, lower), (normal(3, m, n).astype(to),))
+                          for m, n in ((5, 17), (17, 33)) for lower in (True, False) for to in (np.float32, np.int8)],
     "copying:fill": [(lambda x: copying.fill(np.empty(x.shape, x.dtype), x), (normal(5, n).astype(to),))
                      for n in LENGTHS for to in (np.float32, np.int8)]
                   + [(lambda x: copying.fill(np.empty(x.shape, x.dtype), x[:, ::-1]), (normal(5, n).astype(to),))
