@@ -96,8 +96,9 @@ OFFERS = {
     # The size of one matrix: each of a batch is a call of its own, which takes ten microseconds.
     **{f"decompositions.{name}": (Choice(smallest, "llvm", f"wengert.kernels.cpu.lapack:{name}"),)
        for smallest, names in {
-           1 << 4: ("lu_factor",), 1 << 10: ("solve_triangular",), 1 << 11: ("solve", "inv", "least_squares", "eigh", "svd"),
-           1 << 12: ("cholesky", "qr"), 1 << 13: ("det", "slogdet"),
+           1 << 4: ("lu_factor",), 1 << 10: ("solve_triangular",),
+           1 << 11: ("solve", "inv", "least_squares", "eigh", "svd"), 1 << 12: ("cholesky", "qr"),
+           1 << 13: ("det", "slogdet"),
        }.items() for name in names},
     "fourier.computed": (Choice(1 << 13, "scipy", "wengert.kernels.cpu.fourier:computed"),),
     "indexing.accumulate_rows": (Choice(1 << 10, "llvm", "wengert.kernels.cpu.indexing:accumulate_rows"),),
