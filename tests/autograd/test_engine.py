@@ -328,6 +328,15 @@ def test_only_inputs_is_ignored_with_a_warning():
     assert other.grad is None
 
 
+def test_gradients_are_asked_of_something_and_batched_by_their_first_dimension():
+    x = torch.ones(3, requires_grad=True)
+    with pytest.raises(RuntimeError, match="cannot be empty"):
+        torch.autograd.grad(x.sum(), [])
+    with pytest.raises(RuntimeError, match="If `is_grads_batched=True`, we interpret the first dimension"):
+        torch.autograd.grad(x * 2, x, torch.ones(2, 2), is_grads_batched=True)
+    assert torch.autograd.is_multithreading_enabled()
+
+
 @pytest.mark.parametrize("see", [lambda x: x.t(), lambda x: x.reshape(-1), lambda x: x[None]])
 def test_a_gradient_that_others_hold_through_a_view_is_copied(see):
     held = []

@@ -81,3 +81,35 @@ def test_arguments_are_checked():
         hessian(f, x())
     with pytest.raises(NotImplementedError, match="not supported together"):
         jacobian(f, x(), create_graph=True, vectorize=True, strategy="forward-mode")
+
+
+@pytest.mark.parametrize("product", [vjp, jvp, vhp, hvp])
+def test_a_graph_is_made_of_inputs_outside_of_any(product):
+    given = torch.from_numpy(X.copy())
+    scalar = product in (vhp, hvp)
+
+    def cubes(z):
+        return (z**3).sum() if scalar else z**3
+
+    v = torch.from_numpy(V)
+    expected = 6 * X * V if scalar else 3 * X**2 * V
+    result = product(cubes, given, v, create_graph=True)[1]
+    np.testing.assert_allclose(result.detach().numpy(), expected)
+    assert result.requires_grad
+    assert jacobian(lambda z: z**2, given, create_graph=True).detach().diagonal().tolist() == (2 * X).tolist()
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda z: vjp(lambda a: a * 2, z, (z, z)), "The given v should contain a single Tensor"),
+        (lambda z: hvp(lambda a, b: (a * b).sum(), (z, z), (z,)), "v is a tuple of invalid length: should be 2"),
+        (lambda z: vjp(lambda a, b: a * 2, (z, z), z, strict=True), "The output of the .* is independent of input 1"),
+        (lambda z: jacobian(lambda a, b: a, (z, z), strict=True), "Output 0 of the .* is independent of input 1"),
+        (lambda z: hessian(lambda a: a.sum() * 2, z, strict=True), "While computing the hessian"),
+        (lambda z: hessian(lambda a: torch.zeros(3), z, strict=True), "does not require gradients"),
+    ],
+)
+def test_what_is_wrong_is_said_as_pytorch_does(call, text):
+    with pytest.raises(RuntimeError, match=text):
+        call(x())

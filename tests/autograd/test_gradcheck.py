@@ -166,3 +166,7 @@ def test_in_fast_mode_every_element_may_be_off_by_the_tolerance():
 
     assert gradcheck(nearly, (real(50),), fast_mode=True, atol=1e-5)
     assert gradcheck(torch.sin, (torch.ones(0, 3, dtype=torch.float64, requires_grad=True),))
+
+
+def test_a_dense_tensor_masks_nothing():
+    assert gradcheck(lambda z: z * z, torch.rand(3, dtype=torch.float64, requires_grad=True), masked=True)

@@ -392,6 +392,20 @@ def test_index_add(case, alpha):
     np.testing.assert_array_equal(indexing.index_add(array, dim, index, source, alpha), expected)
 
 
+@pytest.mark.parametrize("dim", [0, 1, 2])
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_large_slices_are_added_along_any_dimension(dim, dtype):
+    rng = np.random.default_rng(0)
+    target, index = counted((30, 40, 50), dtype), rng.integers(0, 30, 60)
+    source = counted([60 if d == dim else n for d, n in enumerate(target.shape)], dtype)
+    wanted = target.copy()
+    np.add.at(wanted, (slice(None),) * dim + (index,), source)
+    np.testing.assert_array_equal(indexing.index_add(target, dim, index, source), wanted)
+    turned = np.ascontiguousarray(target.T).T
+    indexing.index_add_(turned, dim, index, source)
+    np.testing.assert_array_equal(turned, wanted)
+
+
 @given(slice_case(), st.sampled_from(["prod", "amax", "amin", "mean"]), st.booleans())
 def test_index_reduce_is_scatter_reduce_with_whole_slices(case, reduce, include_self):
     array, dim, index, source = case

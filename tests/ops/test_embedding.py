@@ -128,3 +128,25 @@ def test_no_bags_at_all():
     assert out.shape == (0, 2)
     out.sum().backward()
     assert weight.grad.tolist() == [[0, 0]] * 3
+
+
+def test_maxima_of_empty_bags_are_in_the_graph():
+    table = wengert.ones(5, 3, requires_grad=True)
+    none = wengert.tensor([], dtype=wengert.int64)
+    out = wengert.nn.functional.embedding_bag(none, table, wengert.tensor([0, 0]), mode="max")
+    out.sum().backward()
+    assert out.tolist() == [[0.0] * 3] * 2
+    assert not table.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"mode": "max"}, "Expected idx >= 0 && idx < num_embeddings but found idx to be 7"),
+        ({"mode": "sum", "padding_idx": 0}, "Expected idx >= 0 && idx < num_embeddings but found idx to be 7"),
+        ({"mode": "sum"}, "Index 1 of input takes value 7"),
+    ],
+)
+def test_bags_of_rows_that_are_not_there(options, text):
+    with pytest.raises(RuntimeError, match=text):
+        wengert.nn.functional.embedding_bag(wengert.tensor([[1, 7]]), wengert.ones(5, 2), **options)

@@ -13,6 +13,7 @@ from wengert.absent import answers
 from wengert.autograd import engine, function, graph
 from wengert.autograd.graph import grad_mode
 from wengert.autograd.modes import is_grad_enabled, is_inference_mode_enabled
+from wengert.autograd.modes import is_multithreading_enabled as _is_multithreading_enabled
 from wengert.devices import device
 from wengert.dtypes import dtype, layout, memory_format
 from wengert.kernels.decompositions import LinAlgError as _LinAlgError
@@ -37,11 +38,6 @@ __all__ = [
 
 _will_engine_execute_node = engine.will_execute
 _current_graph_task_id = engine.current_pass
-
-
-def _is_multithreading_enabled():
-    """What `set_multithreading_enabled` was told last."""
-    return grad_mode.multithreading
 
 
 def _set_fwd_grad_enabled(mode):

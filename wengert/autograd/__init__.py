@@ -17,6 +17,7 @@ _HOMES = {
     "set_grad_enabled": "modes",
     "inference_mode": "modes",
     "set_multithreading_enabled": "modes",
+    "is_multithreading_enabled": "modes",
     "Function": "function",
     "gradcheck": "gradcheck",
     "gradgradcheck": "gradcheck",

@@ -536,6 +536,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         )
     outputs = (outputs,) if isinstance(outputs, Tensor) or is_edge(outputs) else tuple(outputs)
     inputs = (inputs,) if isinstance(inputs, Tensor) or is_edge(inputs) else tuple(inputs)
+    if not inputs:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if materialize_grads:
         if allow_unused is False:
             raise ValueError(
@@ -601,6 +603,14 @@ def grad_batched(outputs, inputs, grad_outputs, retain_graph, create_graph, allo
     if grad_outputs is None:
         raise RuntimeError("grad_outputs must be given when is_grads_batched is True")
     given = (grad_outputs,) if isinstance(grad_outputs, Tensor) else tuple(grad_outputs)
+    for number, (g, output) in enumerate(zip(given, outputs, strict=True)):
+        if not is_edge(output) and g.shape[1:] != output.shape:
+            raise RuntimeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch "
+                "dimension. The sizes of the remaining dimensions are expected to match the shape of corresponding "
+                f"output, but a mismatch was detected: grad_output[{number}] has a shape of {g.shape} and "
+                f"output[{number}] has a shape of {output.shape}."
+            )
     count = given[0].shape[0]
     rows = []
     for i in range(count):

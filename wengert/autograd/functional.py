@@ -41,9 +41,11 @@ def as_given(many, values):
 
 def prepared(inputs, create_graph):
     """Inputs of our own to differentiate with respect to: views in the user's graph, or new leaves."""
-    if create_graph:
-        return tuple(x.view_as(x) for x in inputs)
-    return tuple(x.detach().requires_grad_() if x.dtype.differentiable else x.detach() for x in inputs)
+    return tuple(x.view_as(x) if create_graph and x.requires_grad else leaf_of(x) for x in inputs)
+
+
+def leaf_of(x):
+    return x.detach().requires_grad_() if x.dtype.differentiable else x.detach()
 
 
 def finished(values, create_graph):
@@ -54,10 +56,8 @@ def check_vector(vector, other, name):
     """Raise RuntimeError unless each tensor of `vector` has the shape of its counterpart."""
     if len(vector) != len(other):
         if len(other) == 1:
-            raise RuntimeError(f"The given {name} should be a single Tensor but got {len(vector)}.")
-        raise RuntimeError(
-            f"The given {name} is a tuple of invalid length: should be {len(other)} but got {len(vector)}."
-        )
+            raise RuntimeError(f"The given {name} should contain a single Tensor.")
+        raise RuntimeError(f"{name} is a tuple of invalid length: should be {len(other)} but got {len(vector)}.")
     for i, (v, x) in enumerate(zip(vector, other, strict=True)):
         if v.shape != x.shape:
             at = f"Entry {i} in " if len(other) > 1 else ""
@@ -79,15 +79,17 @@ STRICT = {
     "grad_inputs": "The gradient with respect to input {i} is independent of the inputs of the user-provided "
     "function. This is "
     "not allowed in strict mode.",
-    "jacobian": "The jacobian of the user-provided function with respect to input {i} is independent of the input. "
-    "This is not "
-    "allowed in strict mode when create_graph=True.",
+    "jacobian": "The jacobian of the user-provided function is independent of input {i}. This is not allowed in "
+    "strict mode when create_graph=True.",
     "hessian": "While computing the hessian, found that the jacobian of the user-provided function with respect to "
     "input {i} is "
     "independent of the input. This is not allowed in strict mode. You should ensure that your function is twice "
     "differentiable "
     "and that the jacobian depends on the inputs.",
-    "unused": "Output 0 of the user-provided function is independent of input {i}. This is not allowed in strict mode.",
+    "element": "Output 0 of the user-provided function is independent of input {i}. This is not allowed in strict "
+    "mode.",
+    "unused": "The output of the user-provided function is independent of input {i}. This is not allowed in strict "
+    "mode.",
     "double": "The gradient of the user-provided function is independent of input {i}. This is not allowed in strict "
     "mode.",
 }
@@ -197,11 +199,11 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
 
 def scalar_result(func, inputs, function, strict):
     many, outputs = as_tuple(func(*inputs), "outputs of the user-provided function", function)
+    check_strict(outputs, "outputs", strict)
     if many or outputs[0].numel() != 1:
         if many:
             raise RuntimeError(f"The function given to {function} should return a single Tensor")
         raise RuntimeError(f"The Tensor returned by the function given to {function} should contain a single element")
-    check_strict(outputs, "outputs", strict)
     return outputs
 
 
@@ -300,7 +302,7 @@ def row_of_blocks(number, output, inputs, create_graph, strict):
         unit = np.zeros(output.numel(), output.dtype.numpy)
         unit[j] = 1
         unit = wrap(unit.reshape(output._array.shape), output.dtype)
-        row = gradients((output,), inputs, (unit,), create_graph, strict)
+        row = gradients((output,), inputs, (unit,), create_graph, strict, "element")
         if strict and create_graph:
             check_strict(row, "jacobian", True)
         rows.append(row)
@@ -376,7 +378,7 @@ def hessian(func, inputs, create_graph=False, strict=False, vectorize=False, out
             leaves = xs
         with enable_grad():
             outputs = scalar_result(func, leaves, "hessian", strict)
-            found = gradients(outputs, leaves, (ones_like(outputs[0]),), True, strict)
+            found = gradients(outputs, leaves, (ones_like(outputs[0]),), True, strict, "hessian")
         if strict:
             check_strict(found, "hessian", True)
         return found

@@ -176,3 +176,8 @@ def is_grad_enabled():
 def is_inference_mode_enabled():
     """Whether this thread is inside `inference_mode`."""
     return grad_mode.inference
+
+
+def is_multithreading_enabled():
+    """What `set_multithreading_enabled` was told last."""
+    return grad_mode.multithreading

@@ -23,6 +23,7 @@ from math import prod
 import numpy as np
 
 from wengert.kernels.choices import by_size, offered, state
+from wengert.kernels.copies import LARGE, fill, in_rows
 
 INTEGERS = frozenset("iu")
 INT64 = np.dtype(np.int64)
@@ -419,6 +420,11 @@ def accumulate_rows(target, index, values, ufunc=np.add):
         return
     if state.active and offered("indexing.accumulate_rows", values.size, target, index, values, ufunc) is not None:
         return
+    if values.size >= LARGE and target.ndim > 1 and not target.flags.c_contiguous:
+        rows = in_rows(target)
+        accumulate_rows(rows, index, values, ufunc)
+        fill(target, rows)
+        return
     width = target[0].size
     if target.ndim == 1:
         ufunc.at(target, index, values)
@@ -744,7 +750,7 @@ def dense_copy(input):
 
 def contiguous_copy(input):
     """A copy in row-major order, an array even of a NumPy scalar."""
-    return np.array(input, order="C")
+    return in_rows(np.asarray(input))
 
 
 def on_a_copy(in_place, copy=contiguous_copy):
@@ -775,7 +781,7 @@ def scatter_(input, dim, index, src, reduce=None):
     """
     if reduce not in (None, "add", "multiply"):
         raise RuntimeError("reduce argument must be either add or multiply.")
-    if reduce is None and written_fast(input, dim, index, src, False):
+    if reduce in (None, "add") and written_fast(input, dim, index, src, reduce == "add"):
         return input
     operands = _scatter_operands(input, dim, index, src)
     if operands is None:
@@ -828,6 +834,8 @@ def scatter_reduce_(input, dim, index, src, reduce, include_self=True):
     """
     if reduce not in REDUCTIONS:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    if reduce == "sum" and include_self:
+        return scatter_add_(input, dim, index, src)
     operands = _scatter_operands(input, dim, index, src)
     if operands is None:
         return input

@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_anywhere
 
+from wengert.kernels.choices import offered
 from wengert.kernels.copies import LARGE, in_rows, joined, rolled
 from wengert.kernels.indexing import put_along_
 from wengert.kernels.reductions import axes_of, axis_of
@@ -435,13 +436,17 @@ def sum_repeats(input, shape, repeats):
 
 def tril(input, diagonal=0):
     _refuse_vector(input, "tril")
-    return np.tril(input, diagonal) if input.size > SMALL else _kept(input, below(*input.shape[-2:], int(diagonal)))
+    if input.size > SMALL:
+        found = offered("shape.triangle", input.size, input, int(diagonal), True)
+        return np.tril(input, diagonal) if found is None else found
+    return _kept(input, below(*input.shape[-2:], int(diagonal)))
 
 
 def triu(input, diagonal=0):
     _refuse_vector(input, "triu")
     if input.size > SMALL:
-        return np.triu(input, diagonal)
+        found = offered("shape.triangle", input.size, input, int(diagonal), False)
+        return np.triu(input, diagonal) if found is None else found
     return _kept(input, ~below(*input.shape[-2:], int(diagonal) - 1))
 
 

@@ -114,14 +114,20 @@ def look_up(weight, indices, padding_idx, scale_grad_by_freq, sparse):
     return rows_with_sparse_gradient(weight, indices, padding_idx, scale_grad_by_freq)
 
 
-def checked_indices(input, count, function="embedding"):
-    """The indices as an array; raises unless they are ints that name rows."""
+def checked_indices(input, count, function="embedding", one_by_one=False):
+    """The indices as an array; raises unless they are ints that name rows (PyTorch has other words where it meets
+    them `one_by_one`).
+    """
     must_be_integral(input, function)
     indices = input._array
     if indices.size and not (indices.min() >= 0 and indices.max() < count):
         if function == "embedding":
             raise IndexError("index out of range in self")
         where = int(np.flatnonzero((indices < 0) | (indices >= count))[0])
+        if one_by_one:
+            raise RuntimeError(
+                f"{function}: Expected idx >= 0 && idx < num_embeddings but found idx to be {indices.flat[where]}"
+            )
         raise RuntimeError(
             f"Index {where} of input takes value {indices.flat[where]} which is not in the valid range [0, {count})"
         )
@@ -238,9 +244,10 @@ def embedding_bag(
             f"'{mode}'). Please open a feature request on GitHub."
         )
     check_options_of_bags(weight, mode, scale_grad_by_freq, sparse, per_sample_weights, padding_idx)
+    one_by_one = mode == "max" or padding_idx is not None
     padding_idx = wrapped_padding(padding_idx, weight)
     # Without a single bag nothing is looked up, whatever the indices.
-    indices = checked_indices(input, weight.shape[0], "embedding_bag").reshape(-1)[: len(bags)]
+    indices = checked_indices(input, weight.shape[0], "embedding_bag", one_by_one).reshape(-1)[: len(bags)]
     if max_norm is not None:
         shorten(weight, indices, max_norm, norm_type)
     kept = indices != padding_idx
@@ -315,7 +322,9 @@ def bag_maximum(rows, bags, count):
         best[bag][better] = values[position][better]
         where[bag][better] = position
     empty = where < 0
-    picked = rows.gather(0, wrap(np.maximum(where, 0))) if len(bags) else wrap(np.zeros((count, width), values.dtype))
+    if not len(bags):
+        return rows.sum(0).repeat(count, 1)  # zeros, in the graph
+    picked = rows.gather(0, wrap(np.maximum(where, 0)))
     return picked.masked_fill(wrap(empty), 0)
 
 

@@ -203,7 +203,7 @@ addcdiv = choice(
 
 def undifferentiated(name):
     """PyTorch records these, and refuses when their gradient is asked for."""
-    raise NotImplementedError(f"derivative for aten::{name} is not implemented")
+    raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
 
 
 def power_gradient(g, input, exponent):

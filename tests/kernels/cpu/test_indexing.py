@@ -96,3 +96,13 @@ def test_an_index_beyond_the_ends_is_left_to_the_reference(dim, wrong):
 def test_a_source_in_the_memory_written_to_is_left_to_the_reference():
     x = np.zeros((4, 4), np.float32)
     assert not indexing.scatter(x, 0, np.zeros((2, 4), np.int64), x[:2], True)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "i1", "i4", "i8", "u1"])
+@pytest.mark.parametrize("shape", [(40, 50), (50, 40), (3, 17, 33), (2, 3, 5, 100)])
+def test_triangles(shape, dtype):
+    matrices = (100 * numbers(shape, np.float64)).astype(dtype)
+    for seen in (matrices, matrices[..., ::-1], matrices[..., 1:, 2:]):
+        for diagonal in (-1000, -7, -1, 0, 1, 20, 1 << 40):
+            np.testing.assert_array_equal(indexing.triangle(seen, diagonal, True), np.tril(seen, min(diagonal, 1000)))
+            np.testing.assert_array_equal(indexing.triangle(seen, diagonal, False), np.triu(seen, min(diagonal, 1000)))

@@ -12,6 +12,7 @@ from math import prod
 import numpy as np
 
 from wengert.kernels import indexing as reference
+from wengert.kernels.copies import in_rows
 from wengert.kernels.cpu.assembly import COMPUTE
 from wengert.kernels.cpu.expressions import F32, F64, Symbol
 from wengert.kernels.cpu.function import kernel, plan, task
@@ -88,7 +89,7 @@ def accumulate_rows(target, index, values, ufunc=np.add):
         return None
     if index.min() < 0 or index.max() >= len(target):
         raise IndexError("index out of range in self")
-    index, values = np.ascontiguousarray(index), np.ascontiguousarray(values)
+    index, values = np.ascontiguousarray(index), values if values.flags.c_contiguous else in_rows(values)
     each = -(-len(target) // PARTS)
     numbers = plan(target[0].size, len(index), each, 0, 0, 0, PARTS)
     compiled(add_function, target.dtype)(numbers, id(index), id(values), id(target))
@@ -161,9 +162,9 @@ def gather_function(size, last_dim):
 
 
 def scatter_function(element, size, adding, last_dim):
-    """target at the index = or += values, in order."""
-    f, field, (target, index, values) = task(ALONG, 3, 1)
-    rows = field["rows"]
+    """target at the index = or += values, in order; `bad` becomes 1 where the index doesn't lie within."""
+    f, field, (target, index, values, bad) = task(ALONG, 4, 1)
+    rows, n = field["rows"], field["n"]
 
     def line_of(line, first, last):
         base = element_at(f, target, element, f.mul(line, f.mul(field["n"], field["inner"])))
@@ -171,11 +172,16 @@ def scatter_function(element, size, adding, last_dim):
         def one(i, row=0):
             here = f.add(f.mul(f.add(f.mul(line, rows), row), field["length"]), i)
             which = f.load(element_at(f, index, "i64", here), "i64")
-            value = f.op(f"load {element}, ptr {element_at(f, values, element, here)}, align {size}")
-            place = element_at(f, base, element, offset_of(f, field, which, i, last_dim))
-            if adding:
-                value = f.op(f"fadd {element} {f.op(f'load {element}, ptr {place}, align {size}')}, {value}")
-            f.do(f"store {element} {value}, ptr {place}, align {size}")
+
+            def write():
+                value = f.op(f"load {element}, ptr {element_at(f, values, element, here)}, align {size}")
+                place = element_at(f, base, element, offset_of(f, field, which, i, last_dim))
+                if adding:
+                    value = f.op(f"fadd {element} {f.op(f'load {element}, ptr {place}, align {size}')}, {value}")
+                f.do(f"store {element} {value}, ptr {place}, align {size}")
+
+            within = f.op(f"icmp ult i64 {which}, {n}")
+            f.where(within, write, lambda: f.do(f"store i64 1, ptr {bad}, align 8"))
 
         with f.loop(0, rows) as row:
             one_by_one(f, first, last, lambda i: one(i, row))
@@ -220,12 +226,12 @@ def gather(input, dim, index):
 
 
 def scatter(input, dim, index, src, adding):
-    """Write or add `src` into `input`, as the reference; False where that has to."""
+    """Write or add `src` into `input`, as the reference; False where that has to, or has to refuse an index."""
     walk = along(input, dim, index) if isinstance(src, np.ndarray) and src.dtype == input.dtype else None
     if walk is None or src.shape != index.shape or not input.flags.writeable:
         return False
     element = ADDED.get(input.dtype) if adding else SIZES.get(input.dtype.itemsize)
-    if element is None or int(index.view(np.uint64).max()) >= walk[1]:
+    if element is None:
         return False
     if np.may_share_memory(input, src) or np.may_share_memory(input, index):
         return False
@@ -236,10 +242,26 @@ def scatter(input, dim, index, src, adding):
     # What is written to one place stays in order: a part has all rows, and a row of the last dimension is not parted.
     part = length if last_dim else min(length, max(64, TASK // rows))
     numbers = walked(n, inner, length, outer, 1, rows, part)
-    compiled_along(scatter_function, 3, element, input.dtype.itemsize, adding, last_dim)(
-        numbers, id(input), id(index), id(src)
+    bad = np.zeros(1, np.int64)
+    compiled_along(scatter_function, 4, element, input.dtype.itemsize, adding, last_dim)(
+        numbers, id(input), id(index), id(src), id(bad)
     )
-    return True
+    return not bad[0]
+
+
+KEEP = {
+    True: Kernel("tril", None, lambda x, row, column: np.where(column <= row, x, 0)),
+    False: Kernel("triu", None, lambda x, row, column: np.where(column >= row, x, 0)),
+}  # by whether the lower triangle is kept
+
+
+def triangle(input, diagonal, lower):
+    """Matrices with zeros above a diagonal, or below it unless `lower`; None for dtypes without vectors."""
+    rows, columns = input.shape[-2:]
+    most = max(rows, columns)
+    below = np.arange(rows, dtype=np.int32) + np.int32(max(min(diagonal, most), -most))
+    out = np.empty(input.shape, input.dtype)
+    return out if KEEP[lower].into(out, input, below[:, None], np.arange(columns, dtype=np.int32)) else None
 
 
 FILL = Kernel("masked_fill", lambda input, mask, value: np.where(mask, value, input))
