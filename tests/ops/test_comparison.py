@@ -51,6 +51,21 @@ def test_aminmax_shares_its_gradient_among_equals():
         wengert.zeros(0).aminmax()
 
 
+def test_aminmax_of_nan_has_gradients_of_nan():
+    x = wengert.tensor([1.0, float("nan"), 3.0], requires_grad=True)
+    sum(x.aminmax()).backward()
+    assert x.grad.isnan().all()
+
+
+def test_large_tensors_are_equal_only_where_all_elements_are():
+    x = wengert.zeros(100, 1000)
+    assert x.equal(x.clone())
+    for place in (0, -1):
+        y = x.clone()
+        y[place, -1] = 1
+        assert not x.equal(y)
+
+
 def test_heaviside_takes_its_value_at_0_from_the_second():
     result = wengert.heaviside(wengert.tensor([-1.0, 0.0, 2.0]), wengert.tensor(0.5))
     np.testing.assert_array_equal(result.numpy(), [0, 0.5, 1])

@@ -44,14 +44,18 @@ def stand_in(engine, module, smallest, *names, **others):
 
 
 stand_in(
-    "llvm", "reductions", 1 << 15, "sum", "mean", "amax", "amin", "max_all", "min_all", "var", "std", "logsumexp",
-    "vector_norm", "softmax", "log_softmax", **{
+    "llvm", "reductions", 1 << 15, "sum", "nansum", "mean", "amax", "amin", "max_all", "min_all", "var", "std",
+    "logsumexp", "vector_norm", "softmax", "log_softmax", **{
+        "prod": "multiplied",
         "amax/input": "equal_shares", "amin/input": "equal_shares", "max_all/input": "whole_extreme_gradient",
         "min_all/input": "whole_extreme_gradient", "var/input": "var_gradient", "std/input": "std_gradient",
         "vector_norm/input": "norm_gradient", "logsumexp/input": "logsumexp_gradient",
         "softmax/input": "softmax_gradient", "log_softmax/input": "log_softmax_gradient",
     },
 )  # fmt: skip
+CHOICES["comparison._aminmax/input"] = Choice(
+    1 << 15, "llvm", "wengert.kernels.cpu.reductions:both_extremes_gradient"
+)
 CHOICES["pointwise.lgamma"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.gamma:of_array")
 CHOICES["sums.add_rows"] = Choice(1 << 15, "llvm", "wengert.kernels.cpu.sums:add_rows")
 CHOICES |= {
@@ -62,7 +66,8 @@ stand_in("llvm", "normalization", 1 << 15, "statistics", "normalize", "standardi
 stand_in("llvm", "losses", 1 << 15, "cross_entropy", **{"cross_entropy/input": "cross_entropy_gradient"})
 stand_in("llvm", "losses", 1 << 15, **{
     f"{name}/input": "slopes" for name in ("mse", "smooth_l1", "huber", "bce", "bce_with_logits", "soft_margin")
-})  # fmt: skip
+}, **{f"{name}/target": "slopes" for name in ("mse", "smooth_l1", "huber")})  # fmt: skip
+stand_in("llvm", "activation", 1 << 15, "glu", **{"glu/input": "glu_gradient"})
 stand_in("llvm", "indexing", 1 << 15, "masked_fill")
 CHOICES["creation._converted"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.conversions:converted")
 CHOICES["creation._converted/input"] = Choice(1 << 14, "llvm", "wengert.kernels.cpu.conversions:converted_back")
@@ -93,23 +98,27 @@ OFFERS = {
     "pooling.max_pool_with_indices": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.pooling:max_pool_with_indices"),),
     "pooling.max_pool_backward": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.pooling:max_pool_backward"),),
     "copies.fill": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.copying:fill"),),
+    # The size of one matrix: each of a batch is a call of its own, which takes ten microseconds.
     **{f"decompositions.{name}": (Choice(smallest, "llvm", f"wengert.kernels.cpu.lapack:{name}"),)
        for smallest, names in {
-           1 << 6: ("lu_factor", "solve_triangular"),
-           1 << 11: ("solve", "inv", "det", "slogdet", "cholesky", "least_squares", "qr", "eigh", "svd"),
+           1 << 4: ("lu_factor",), 1 << 10: ("solve_triangular",),
+           1 << 11: ("solve", "inv", "least_squares", "eigh", "svd"), 1 << 12: ("cholesky", "qr"),
+           1 << 13: ("det", "slogdet"),
        }.items() for name in names},
     "fourier.computed": (Choice(1 << 13, "scipy", "wengert.kernels.cpu.fourier:computed"),),
     "indexing.accumulate_rows": (Choice(1 << 10, "llvm", "wengert.kernels.cpu.indexing:accumulate_rows"),),
     "indexing.gather": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:gather"),),
     "indexing.scatter": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:scatter"),),
+    "indexing.rows": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:take_rows"),),
     "shape.triangle": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:triangle"),),
     "losses.combined": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.losses:combined"),),
+    "products.distances": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.distances:distances"),),
     "recurrence.forward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:forward"),),
     "recurrence.backward": (Choice(500_000, "llvm", "wengert.kernels.cpu.recurrence:backward"),),
     "reductions.running_squares": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.squares:running_squares"),),
     "resampling.resample": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.resampling:resample"),),
     "resampling.resample_transpose": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.resampling:resample_transpose"),),
-    **{f"sampling.{name}": (Choice(1 << 12, "llvm", f"wengert.kernels.cpu.sampling:{name}"),)
+    **{f"sampling.{name}": (Choice(1 << 8, "llvm", f"wengert.kernels.cpu.sampling:{name}"),)
        for name in ("read", "spread", "slope")},
     "sorting.topk": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.sorting:topk"),),
     "random.words": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:words"),),

@@ -239,7 +239,7 @@ def cross_entropy_gradient(g, input, target, ignore_index, reduction, kept):
         exponentials, sums = kept
         p = exponentials / sums
     else:  # the logarithms of the sums, from the fast kernel
-        p = np.exp((class_last(input) - kept).astype(input.dtype))
+        p = np.exp((by_class(input) - kept).astype(input.dtype))
     flat, mask = counted(target, p.shape[1], ignore_index)
     if p.flags.c_contiguous:
         p.reshape(-1)[places(p, flat)] -= 1
@@ -453,14 +453,12 @@ def check_ctc(log_probs, targets, input_lengths, target_lengths, blank):
 # --- several labels per row ------------------------------------------------------------------------------------------
 
 
-def clipped(labels):
-    return np.maximum(labels, 0)
-
-
-def multilabel_masks(labels):
-    """(which entries come before the first -1, which classes of each row they name)."""
-    valid = np.logical_and.accumulate(labels >= 0, axis=1)
-    is_target = np.zeros(labels.shape, bool)
-    row, column = np.nonzero(valid)
-    is_target[row, labels[row, column]] = True
-    return valid, is_target
+def multilabel_targets(labels):
+    """(rows, classes, others) of the labels before the first -1 of each row: of each also which classes of its row are
+    none of these.
+    """
+    row, column = np.nonzero(np.logical_and.accumulate(labels >= 0, axis=1))
+    label = labels[row, column]
+    other = np.ones(labels.shape, bool)
+    other[row, label] = False
+    return row, label, other[row]

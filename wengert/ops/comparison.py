@@ -6,7 +6,7 @@ from wengert.dtypes import SCALAR_NAMES
 from wengert.kernels.reductions import axes_of
 from wengert.ops.declare import composite, pointwise, primitive
 from wengert.ops.pointwise import undifferentiated
-from wengert.ops.reductions import extreme_gradient
+from wengert.ops.reductions import equal_shares
 from wengert.tensor import Tensor, wrap
 
 
@@ -63,7 +63,10 @@ def equal(input, other):
         return False
     if input.dtype is not other.dtype:
         return bool((input.detach() == other.detach())._array.all())
-    return bool((input._array == other._array).all())
+    a, b = input._array, other._array
+    if a.size > 1 << 16 and not (a[:1] == b[:1]).all():  # what differs does so early, as a rule
+        return False
+    return bool((a == b).all())
 
 
 @composite
@@ -92,7 +95,7 @@ aminmax = primitive(
     _aminmax,
     outputs=("min", "max"),
     input=lambda g, g_max, input, min, max, dim, keepdim: (
-        extreme_gradient(g, input, min, dim, keepdim) + extreme_gradient(g_max, input, max, dim, keepdim)
+        equal_shares(g, input, min, dim, keepdim) + equal_shares(g_max, input, max, dim, keepdim)
     ),
 )
 

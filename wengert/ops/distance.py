@@ -41,6 +41,9 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     return (x1 - x2 + eps).norm(p, -1, keepdim)
 
 
+MANY = 1 << 16  # elements of the differences of all pairs of rows, of which half are looked at
+
+
 @composite(namespace="nn.functional", method=False)
 def pdist(input, p=2.0):
     """The p-norm distance between every two rows of (N, M): (N (N - 1) / 2,)."""
@@ -51,6 +54,10 @@ def pdist(input, p=2.0):
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
     first, second = (wrap(index) for index in np.triu_indices(input.shape[0], 1))
+    if p == 2 and input.numel() * len(input) > MANY:
+        from wengert.ops.products import distances
+
+        return distances(input, input, 2.0, False)[first, second]
     difference = input[first] - input[second]
     if p == 0:
         return difference.sign().abs().sum(-1)

@@ -184,8 +184,7 @@ def bilinear(input1, input2, weight, bias=None):
         )
     o, i, j = weight.shape
     first, second = input1.reshape(-1, i), input2.reshape(-1, j)
-    half = first.matmul(weight.permute(1, 0, 2).reshape(i, o * j)).reshape(-1, o, j)
-    out = (half * second.unsqueeze(1)).sum(-1)
+    out = (first.matmul(weight) * second).sum(-1).T.contiguous()
     if bias is not None:
         out = out + bias
     return out.reshape(*input1.shape[:-1], o)

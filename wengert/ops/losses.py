@@ -664,11 +664,10 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
         input.reshape(-1, max(input.shape[-1:], default=1)),
         target.reshape(-1, max(input.shape[-1:], default=1)),
     )
-    valid, is_target = kernels.multilabel_masks(labels._array)
-    chosen = rows.gather(1, wrap(kernels.clipped(labels._array)))
-    z = clamp_min(1 - chosen.unsqueeze(2) + rows.unsqueeze(1), 0)
-    z = select(wrap(valid[:, :, None] & ~is_target[:, None, :]), z, 0)
-    each = z.sum((1, 2)) / rows.shape[1]
+    row, label, others = kernels.multilabel_targets(labels._array)
+    row = wrap(row)
+    z = clamp_min(1 - rows[row, wrap(label)].unsqueeze(1) + rows[row], 0)
+    each = rows.new_zeros(len(rows)).index_add(0, row, select(wrap(others), z, 0).sum(1)) / rows.shape[1]
     return each.reshape(input.shape[:-1]) if reduction == "none" else reduced(each, reduction)
 
 

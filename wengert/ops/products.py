@@ -9,6 +9,7 @@ import numpy as np
 
 from wengert.autograd.graph import rare
 from wengert.dtypes import SCALAR_NAMES
+from wengert.kernels.choices import offered
 from wengert.kernels.pointwise import refuse
 from wengert.kernels.reductions import axis_of
 from wengert.ops.declare import composite, primitive
@@ -191,11 +192,15 @@ def vecdots(x, y, dim):
 # --- distances --------------------------------------------------------------------------------------------------------
 
 
-def _distances(x1, x2, p):
-    if p == 2 and max(x1.shape[-2], x2.shape[-2]) > 25:
+def _distances(x1, x2, p, by_product=True):
+    if p == 2 and by_product and max(x1.shape[-2], x2.shape[-2]) > 25:
         squares = (x1 * x1).sum(-1)[..., :, None] + (x2 * x2).sum(-1)[..., None, :]
         return np.sqrt(np.maximum(squares - 2 * (x1 @ x2.swapaxes(-1, -2)), 0))
-    difference = np.abs(x1[..., :, None, :] - x2[..., None, :, :])
+    first, second = x1[..., :, None, :], x2[..., None, :, :]
+    found = offered("products.distances", first.size * x2.shape[-2], first, second, p)
+    if found is not None:
+        return found
+    difference = np.abs(first - second)
     if p == 2:
         return np.sqrt((difference * difference).sum(-1))
     if p == 0:

@@ -8,9 +8,11 @@ from wengert.dtypes import bfloat16, float16, float32
 from wengert.kernels import choices, cpu
 from wengert.kernels import losses as reference_losses
 from wengert.kernels.cpu import (
+    activation,
     conversions,
     copying,
     direct,
+    distances,
     gamma,
     gemm,
     indexing,
@@ -281,14 +283,19 @@ UNIFORM = [(lambda w: mersenne.bernoulli(w, 0.3), (bits(2 * n),)) for n in (1, 1
 SCANS = [((5, 17), 0), ((5, 17), 1), ((2, 3, 520), 1), ((33,), 0)]
 TABLE = {
     **{f"reductions:{name}": over(name, 0, 1, (0, 1))
-       for name in ("sum", "mean", "amax", "amin", "var", "std", "logsumexp")},
+       for name in ("sum", "nansum", "mean", "amax", "amin", "var", "std", "logsumexp")},
     **{f"reductions:{name}": over(name, 0, 1) for name in ("softmax", "log_softmax")},
+    "reductions:multiplied": over("multiplied", 0, 1, None),
     "reductions:max_all": [(reductions.max_all, (normal(20, n),)) for n in LENGTHS],
     "reductions:min_all": [(reductions.min_all, (normal(20, n),)) for n in LENGTHS],
     "reductions:vector_norm": [(lambda x, p=p: reductions.vector_norm(x, p, 1), (normal(20, n),))
                                for p in (1, 2, np.inf) for n in LENGTHS],
     "reductions:equal_shares": [*map(extremes, LENGTHS)],
     "reductions:whole_extreme_gradient": [*map(whole_extremes, LENGTHS)],
+    "reductions:both_extremes_gradient": [
+        (lambda x: reductions.both_extremes_gradient(np.float32(1), np.float32(2), x, x.min(), x.max(), None, False),
+         (normal(20, n),)) for n in LENGTHS
+    ],
     "reductions:var_gradient": [(lambda g, x: reductions.var_gradient(g, x, 1, 0, False), (normal(20), normal(20, n)))
                                 for n in LENGTHS],
     "reductions:std_gradient": shifted("std_gradient", 1, 0, False),
@@ -296,6 +303,13 @@ TABLE = {
     "reductions:logsumexp_gradient": shifted("logsumexp_gradient", 1, False),
     **{f"reductions:{name}": [(lambda g, out, name=name: getattr(reductions, name)(g, out, 1), (normal(3, n),) * 2)
                               for n in LENGTHS] for name in ("softmax_gradient", "log_softmax_gradient")},
+    "activation:glu": [(activation.glu.beside(None), (normal(5, 2 * n),)) for n in LENGTHS],
+    "activation:glu_gradient": [(lambda g, x: activation.glu_gradient(g, x, 1), (normal(5, n), normal(5, 2 * n)))
+                                for n in LENGTHS],
+    "distances:distances": [
+        (lambda a, b, p=p: distances.distances(a[:, None], b[None], p), (normal(5, n), normal(3, n)))
+        for n in LENGTHS for p in (1, 2, np.inf)
+    ],
     "gamma:of_array": [(gamma.of_array.beside(None), (normal(n),)) for n in LENGTHS],
     "sums:add_rows": [(sums.add_rows, (normal(rows, n),)) for n in (*LENGTHS, 100) for rows in (20, 131)],
     **{f"scans:{name}": [scanned(name, *case) for case in SCANS] for name in ("cumsum", "cumprod", "cumsum_gradient")},

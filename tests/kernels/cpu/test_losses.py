@@ -58,6 +58,37 @@ def test_gradients_of_large_arrays_are_those_of_small_ones(name, dtype, reductio
     assert wengert.allclose(whole[:50], some, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name", ["mse_loss", "smooth_l1_loss", "huber_loss"])
+def test_gradients_of_targets(name, reduction):
+    wengert.manual_seed(0)
+    x, y = wengert.randn(400, 250, requires_grad=True), wengert.randn(400, 250, requires_grad=True)
+    loss = getattr(functional, name)(x, y, reduction=reduction)
+    (loss * wengert.rand_like(loss)).sum().backward()
+    assert wengert.equal(x.grad, -y.grad)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("ignored", [-100, 3])
+@pytest.mark.parametrize("shape", [(40, 1000), (4, 19, 30, 20), (3, 5, 4000)])
+def test_cross_entropy(shape, ignored, reduction):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape).astype(np.float32)
+    target = rng.integers(0, shape[1], (shape[0], *shape[2:]))
+    target.reshape(-1)[:5] = ignored
+    loss, kept = losses.cross_entropy(x, target, ignored, reduction)
+    wanted, others = reference.cross_entropy(x.astype(np.float64), target, ignored, reduction)
+    assert type(kept) is not tuple
+    np.testing.assert_allclose(loss, wanted, rtol=1e-5, atol=1e-6)
+    g = rng.random(np.shape(loss), np.float32)
+    slope = losses.cross_entropy_gradient(g, x, target, ignored, reduction, kept)
+    exact = reference.cross_entropy_gradient(g, x.astype(np.float64), target, ignored, reduction, others)
+    assert slope.dtype == np.float32
+    np.testing.assert_allclose(slope, exact, rtol=1e-5, atol=1e-7)
+    by_reference = reference.cross_entropy_gradient(g, x, target, ignored, reduction, kept)
+    np.testing.assert_allclose(by_reference, exact, rtol=1e-5, atol=1e-7)
+
+
 def test_a_mean_of_many_elements_of_16_bits_has_a_gradient():
     x = wengert.full((100_000,), 0.5, dtype=wengert.float16, requires_grad=True)
     functional.binary_cross_entropy_with_logits(x, wengert.zeros_like(x)).backward()

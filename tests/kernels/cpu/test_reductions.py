@@ -73,6 +73,59 @@ def test_reductions(name, case):
     close(got, wanted, x.dtype, scale)
 
 
+@settings(max_examples=40, deadline=None)
+@given(case=reduced())
+def test_sums_that_leave_out_nan(case):
+    x, axes, keepdim = case
+    x = np.where(np.abs(x.astype(np.float32)) < 1, np.nan, x).astype(x.dtype)
+    got, wanted = reductions.nansum(x, axes, keepdim), reference.nansum(exact(x), axes, keepdim)
+    assert got.dtype == x.dtype
+    assert got.shape == np.shape(wanted)
+    close(got, wanted, x.dtype, max((x.size / max(np.size(wanted), 1)) ** 0.5, 1))
+
+
+@settings(max_examples=40, deadline=None)
+@given(case=reduced())
+def test_products(case):
+    x, axes, keepdim = case
+    axis = axes[0] if axes else None
+    x = np.exp2(np.round(x.astype(np.float32)) / 8).astype(x.dtype)
+    logs = np.log2(exact(x))
+    x = np.where(np.random.default_rng(0).random(x.shape) < 0.5, x, -x).astype(x.dtype)
+    got = reductions.multiplied(x, axis, keepdim)
+    wanted = reference.prod(exact(x), axis, keepdim)
+    assert got.dtype == x.dtype
+    assert got.shape == np.shape(wanted)
+    # partial products, in whatever order, that a float holds
+    limit = {2: 14, 4: 120, 8: 1000}[x.dtype.itemsize] if x.dtype != ml_dtypes.bfloat16 else 120
+    held = np.add.reduce(np.abs(logs), axis=axis, keepdims=keepdim) < limit
+    np.testing.assert_allclose(exact(got)[held], wanted[held], {2: 0.3, 4: 1e-3, 8: 1e-12}[x.dtype.itemsize])
+
+
+@pytest.mark.parametrize("special", [0, nan, inf])
+@pytest.mark.parametrize("dim", [None, 0, 1])
+def test_products_with_a_special_number(dim, special):
+    x = np.full((40, 70), 1.0, np.float32)
+    x[3, 5], x[3, 6] = special, -1
+    np.testing.assert_array_equal(reductions.multiplied(x, dim), reference.prod(x, dim))
+
+
+@pytest.mark.parametrize("dim", [None, 0, 1])
+def test_both_extremes_share_their_gradients(dim):
+    x = numbers((30, 50), np.float32).round()
+    if dim is None:
+        x[2, 3] = nan  # which nothing equals
+    axis = (0, 1) if dim is None else dim
+    g, g_max = (numbers(np.min(x, axis).shape, np.float32, seed) for seed in (1, 2))
+    found = reductions.both_extremes_gradient(g, g_max, x, np.min(x, axis), np.max(x, axis), dim, False)
+    with np.errstate(invalid="ignore"):
+        wanted = sum(
+            np.expand_dims(c, axis) * (x == best) / (x == best).sum(axis, keepdims=True)
+            for c, best in ((g, np.min(x, axis, keepdims=True)), (g_max, np.max(x, axis, keepdims=True)))
+        )
+    np.testing.assert_allclose(found, wanted, 1e-6)
+
+
 @pytest.mark.parametrize("p", [2, 1, inf, 3, 0])
 def test_norms(p):
     for shape in SHAPES:

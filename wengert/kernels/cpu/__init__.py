@@ -15,7 +15,9 @@
     rows          row programs: softmax, normalization, losses, reductions along the last dimension
     abreast       row programs along other dimensions
     columns       reductions along other dimensions
+    activation    gated linear units
     scans         running sums and products
+    distances     between rows of arrays
     updates       formulas that write in place: optimisers' steps
     copying       copies between places of any strides
     function      functions in LLVM's language, written instruction by instruction

@@ -159,7 +159,7 @@ class ColumnKernel:
     """Sums (or extremes) of formulas over the middle of (outer, reduced, inner).
 
     Args:
-        kinds: for each result "sum", "max" or "min"; the partial sums are combined in float64.
+        kinds: for each result "sum", "prod", "max" or "min"; the partial sums are combined in float64.
         formula: symbols to a tuple of trees.
     """
 
@@ -206,4 +206,4 @@ class ColumnKernel:
         return run, [t.dtype for t in trees]
 
 
-REDUCE = {"sum": np.add.reduce, "max": np.maximum.reduce, "min": np.minimum.reduce}
+REDUCE = {"sum": np.add.reduce, "prod": np.multiply.reduce, "max": np.maximum.reduce, "min": np.minimum.reduce}

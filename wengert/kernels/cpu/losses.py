@@ -71,14 +71,14 @@ def cross_entropy(input, target, ignore_index=-100, reduction="mean"):
     dtype = input.dtype
     if dtype not in (F32, F64) or not input.flags.c_contiguous:
         return reference.cross_entropy(input, target, ignore_index, reduction)
-    rows = reference.class_last(input)
-    flat, mask = reference.counted(target, rows.shape[1], ignore_index)
-    total = np.empty((len(flat), 1), np.float64)
-    if not LOG_OF_SUM(1, [rows], total):
+    scores = reference.by_class(input)
+    flat, mask = reference.counted(target, scores.shape[1], ignore_index)
+    total = np.empty((scores.shape[0], 1, *scores.shape[2:]), np.float64)
+    if not LOG_OF_SUM(1, [scores], total):
         return reference.cross_entropy(input, target, ignore_index, reduction)
     if (np.abs(total) > LARGEST[dtype]).any():
         return reference.cross_entropy(input, target, ignore_index, reduction)
-    losses = total[:, 0] - rows[np.arange(len(flat)), flat]
+    losses = total.reshape(-1) - reference.picked(scores, flat)
     if mask is not None:
         losses[~mask] = 0
     if reduction == "none":
@@ -93,16 +93,16 @@ def cross_entropy(input, target, ignore_index=-100, reduction="mean"):
 def cross_entropy_gradient(g, input, target, ignore_index, reduction, kept):
     if type(kept) is tuple:  # the forward pass was the reference's
         return reference.cross_entropy_gradient(g, input, target, ignore_index, reduction, kept)
-    rows = reference.class_last(input)
-    flat, mask = reference.counted(target, rows.shape[1], ignore_index)
-    share = np.asarray(g, rows.dtype).reshape(-1, 1)
+    scores = reference.by_class(input)
+    flat, mask = reference.counted(target, scores.shape[1], ignore_index)
+    share = np.asarray(g, scores.dtype).reshape(-1)
     if reduction == "mean":
-        share = share / rows.dtype.type(len(flat) if mask is None else mask.sum())
+        share = share / scores.dtype.type(len(flat) if mask is None else mask.sum())
     if mask is not None:
-        share = share * mask[:, None]
-    share = np.broadcast_to(share, (len(flat), 1)).astype(rows.dtype)
-    p = SHARES(rows, kept, share)
-    p[np.arange(len(flat)), flat] -= share[:, 0]
+        share = share * mask
+    share = np.broadcast_to(share, (len(flat),)).astype(scores.dtype)
+    p = SHARES(scores, kept, share.reshape(kept.shape))
+    p.reshape(-1)[reference.places(p, flat)] -= share
     if mask is not None:
-        p[~mask] = 0  # also where the scores are not finite
-    return reference.class_back(p, input.shape)
+        np.copyto(p, 0, where=~mask.reshape(kept.shape))  # also where the scores are not finite
+    return p.reshape(input.shape)

@@ -34,7 +34,7 @@ class Reduction:
     """Sums (or extremes) of formulas over any adjacent axes.
 
     Args:
-        kinds: for each result "sum", "max" or "min".
+        kinds: for each result "sum", "prod", "max" or "min".
         formula: the array (and what broadcasts against it) to a tuple of trees.
         whole: the least size of an array of which one number is to be made.
     """
@@ -93,7 +93,7 @@ class Reduction:
     def of_rows(self, outer, n, inputs):
         """The results (outer,) for inputs (outer, n); few long rows are cut up, and the parts combined."""
         wide = inputs[0].dtype == F64
-        dtypes = [F64 if kind == "sum" or wide else F32 for kind in self.kinds]
+        dtypes = [F64 if kind in ("sum", "prod") or wide else F32 for kind in self.kinds]
         if outer >= FEW or n < 2 * CHUNK:
             results = [np.empty((outer, 1), dtype) for dtype in dtypes]
             return results if self.rows((outer, n), inputs, results) else None
@@ -133,6 +133,8 @@ def count(shape, axes):
 
 
 SUM = Reduction(("sum",), lambda x: (x,))
+NUMBERS = Reduction(("sum",), lambda x: (m.select(ne(x, x), 0, x),))
+PRODUCT = Reduction(("prod",), lambda x: (x,))
 SQUARES = Reduction(("sum",), lambda x: (cast(x, F64) * cast(x, F64),), OTHERS)
 SIZES = Reduction(("sum",), lambda x: (absolute(x),))
 DEVIATIONS = Reduction(("sum",), lambda x, mean: (deviation(x, mean),))
@@ -162,6 +164,25 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
         if found:
             return rounded(found[0], input, axes, keepdim)
     return reference.sum(input, dim, keepdim, dtype=dtype)
+
+
+def nansum(input, dim=None, keepdim=False, *, dtype=None):
+    if dtype is None:
+        axes = reference.axes_of(dim, input.ndim)
+        found = NUMBERS(axes, input)
+        if found:
+            return rounded(found[0], input, axes, keepdim)
+    return reference.nansum(input, dim, keepdim, dtype=dtype)
+
+
+def multiplied(input, dim=None, keepdim=False, *, dtype=None):
+    if dtype is None and input.ndim:
+        axes = tuple(range(input.ndim)) if dim is None else (reference.axis_of(dim, input.ndim),)
+        found = PRODUCT(axes, input)
+        if found:
+            with np.errstate(over="ignore"):
+                return rounded(found[0], input, axes, keepdim)
+    return reference.prod(input, dim, keepdim, dtype=dtype)
 
 
 def add_rows(array):
@@ -304,6 +325,12 @@ def whole_extreme_gradient(g, input, out):
     found = ATTAINED(axes, input, out)
     number = found[0] if found else np.add.reduce(share(1, input, out), axis=axes, keepdims=True, dtype=np.float64)
     return SHARE((g / number).astype(input.dtype), input, out)
+
+
+def both_extremes_gradient(g, g_max, input, min, max, dim, keepdim):
+    """Of `aminmax`."""
+    least = equal_shares(g, input, min, dim, keepdim)
+    return np.add(least, equal_shares(g_max, input, max, dim, keepdim), out=least)
 
 
 def var_gradient(g, input, dim, correction, keepdim):

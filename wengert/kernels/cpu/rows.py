@@ -32,7 +32,8 @@ from wengert.kernels.cpu.expressions import F32, F64, HALVES, SUPPORTED, Symbol,
 from wengert.kernels.cpu.pointwise import DEPTH, MOST_PLANS, TASK, Layout, entry_text, lanes_for, task_text
 from wengert.kernels.cpu.streaming import Streaming
 
-START = {"sum": 0.0, "max": float("-inf"), "min": float("inf"), "peak": float("-inf")}
+ARITHMETIC = {"sum": "fadd", "prod": "fmul"}
+START = {"sum": 0.0, "prod": 1.0, "max": float("-inf"), "min": float("inf"), "peak": float("-inf")}
 
 
 class Row:
@@ -53,6 +54,9 @@ class Row:
         """The sum over the row, as float64 if `wide`, else in the dtype of the elements."""
         total = self.reduced("sum", tree, F64)
         return total if wide else cast(total, tree.dtype)
+
+    def prod(self, tree):
+        return self.reduced("prod", tree, tree.dtype)
 
     def max(self, tree):
         """The largest element; NaN if there is one."""
@@ -102,8 +106,8 @@ def combine(body, kind, element, held, new, lanes=None):
     """Two vectors of partial results as one."""
     vector = f"<{lanes or body.lanes} x {element}>"
     flags = f"<{lanes or body.lanes} x i1>"
-    if kind == "sum":
-        return body.let(f"fadd {vector} {held}, {new}")
+    if kind in ARITHMETIC:
+        return body.let(f"{ARITHMETIC[kind]} {vector} {held}, {new}")
     if kind == "peak":
         greater = body.let(f"fcmp ogt {vector} {new}, {held}")
         return body.let(f"select {flags} {greater}, {vector} {new}, {vector} {held}")
