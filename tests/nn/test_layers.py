@@ -48,6 +48,24 @@ def test_packed_sequences_run_as_if_alone():
         np.testing.assert_allclose(h[:, i].detach().numpy(), h_alone.detach().numpy(), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("rest", [(), (2,), (2, 3)])
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_packing_takes_the_steps_of_all_sequences_one_after_the_other(rest, batch_first, turned):
+    x = torch.randn(5, 4, *rest) if turned else torch.randn(4, 5, *rest)
+    x = (x.transpose(0, 1) if turned else x).requires_grad_()
+    lengths = [5, 3, 3, 1] if batch_first else [4, 4, 2, 1, 1]
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first)
+    steps = x.transpose(0, 1) if batch_first else x
+    wanted = torch.cat([steps[t, : sum(n > t for n in lengths)] for t in range(lengths[0])])
+    assert packed.data.equal(wanted)
+    factors = torch.randn_like(wanted)
+    (found,), (expected,) = (torch.autograd.grad((data * factors).sum(), x) for data in (packed.data, wanted))
+    assert found.equal(expected)
+    with pytest.raises(IndexError, match="length 6"):
+        nn.utils.rnn.pack_padded_sequence(x, [6] + lengths[1:], batch_first)
+
+
 @pytest.mark.parametrize("layer", [nn.RNN, nn.LSTM, nn.GRU])
 def test_recurrent_layers_have_second_derivatives(layer):
     net = layer(2, 3).double()

@@ -270,3 +270,13 @@ def test_shapes_alone_are_read_onto_meta(path, weights_only):
     assert all(tensor.is_meta for tensor in found.values())
     assert found["weight"].shape == (3, 2)
     assert not any(tensor.is_meta for tensor in torch.load(path).values())
+
+
+def test_a_file_that_compresses(tmp_path):
+    import gzip
+
+    path = tmp_path / "tensors.pt.gz"
+    with gzip.open(path, "wb") as file:
+        torch.save({"a": torch.arange(3)}, file)
+    with gzip.open(path, "rb") as file:
+        assert torch.load(file)["a"].tolist() == [0, 1, 2]

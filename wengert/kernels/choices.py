@@ -98,15 +98,18 @@ OFFERS = {
     "pooling.max_pool_with_indices": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.pooling:max_pool_with_indices"),),
     "pooling.max_pool_backward": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.pooling:max_pool_backward"),),
     "copies.fill": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.copying:fill"),),
+    # The size of one matrix: each of a batch is a call of its own, which takes ten microseconds.
     **{f"decompositions.{name}": (Choice(smallest, "llvm", f"wengert.kernels.cpu.lapack:{name}"),)
        for smallest, names in {
-           1 << 6: ("lu_factor", "solve_triangular"),
-           1 << 11: ("solve", "inv", "det", "slogdet", "cholesky", "least_squares", "qr", "eigh", "svd"),
+           1 << 4: ("lu_factor",), 1 << 10: ("solve_triangular",),
+           1 << 11: ("solve", "inv", "least_squares", "eigh", "svd"), 1 << 12: ("cholesky", "qr"),
+           1 << 13: ("det", "slogdet"),
        }.items() for name in names},
     "fourier.computed": (Choice(1 << 13, "scipy", "wengert.kernels.cpu.fourier:computed"),),
     "indexing.accumulate_rows": (Choice(1 << 10, "llvm", "wengert.kernels.cpu.indexing:accumulate_rows"),),
     "indexing.gather": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:gather"),),
     "indexing.scatter": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.indexing:scatter"),),
+    "indexing.rows": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:take_rows"),),
     "shape.triangle": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.indexing:triangle"),),
     "losses.combined": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.losses:combined"),),
     "products.distances": (Choice(1 << 15, "llvm", "wengert.kernels.cpu.distances:distances"),),
@@ -115,7 +118,7 @@ OFFERS = {
     "reductions.running_squares": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.squares:running_squares"),),
     "resampling.resample": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.resampling:resample"),),
     "resampling.resample_transpose": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.resampling:resample_transpose"),),
-    **{f"sampling.{name}": (Choice(1 << 12, "llvm", f"wengert.kernels.cpu.sampling:{name}"),)
+    **{f"sampling.{name}": (Choice(1 << 8, "llvm", f"wengert.kernels.cpu.sampling:{name}"),)
        for name in ("read", "spread", "slope")},
     "sorting.topk": (Choice(1 << 14, "llvm", "wengert.kernels.cpu.sorting:topk"),),
     "random.words": (Choice(16_384, "llvm", "wengert.kernels.cpu.mersenne:words"),),

@@ -14,12 +14,13 @@ def innermost(input, dims):
     return [d for d in order if d not in dims] + [d for d in order if d in dims]
 
 
-def transformed(kind, input, dims, scale, last=None, size=None):
+def transformed(kind, input, dims, scale, last=None, size=None, whole=False):
     """Run on the last dimensions of `input`, in its order of strides, and give the dimensions their places back.
 
     Args:
         kind: "fftn" or "ifftn", "rfft" or "irfft" (of one dimension, the result of which has `size` elements).
         last: the dimensions that vary fastest in the result, if others than those transformed.
+        whole: whether the other half of the spectrum of a real signal is wanted, too.
     """
     dims = tuple(d % input.ndim for d in dims)
     order = innermost(input, dims)
@@ -29,6 +30,8 @@ def transformed(kind, input, dims, scale, last=None, size=None):
     result = computed(kind, np.ascontiguousarray(input.transpose(order)), norm=norm or "backward", **options)
     if norm is None:
         result *= scale if kind in ("fftn", "rfft") else scale * count
+    if whole:
+        result = mirrored(result, count)
     result = result.transpose([order.index(d) for d in range(input.ndim)])
     if last is not None:
         order = innermost(input, last)
@@ -60,6 +63,20 @@ def real_to_complex(input, dim, scale, forward):
     """The first half of the spectrum of a real signal; the rest is its mirror image."""
     result = transformed("rfft", input, (dim,), scale)
     return result if forward else np.conj(result)
+
+
+def real_to_spectrum(input, dim, scale):
+    """The whole spectrum of a real signal."""
+    return transformed("rfft", input, (dim,), scale, whole=True)
+
+
+def mirrored(half, size):
+    """The spectrum of `size` elements of a real signal, of which `half` is the first half."""
+    out = np.empty((*half.shape[:-1], size), half.dtype)
+    k = half.shape[-1]
+    out[..., :k] = half
+    np.conjugate(half[..., size - k : 0 : -1], out=out[..., k:])
+    return out
 
 
 def complex_to_real(input, dim, size, scale, forward):

@@ -870,6 +870,16 @@ scatter_reduce = on_a_copy(scatter_reduce_)
 # --------------------------------------------------------------------------------------------------------------------
 
 
+def _rows_of(source, places):
+    """``source[places]`` for places known to lie within an array in rows."""
+    if state.active and source.ndim > 1 and source.size:
+        rows = source.reshape(len(source), -1)
+        found = offered("indexing.rows", places.size * rows.shape[1], rows, places)
+        if found is not None:
+            return found.reshape(-1, *source.shape[1:])
+    return source.take(places, axis=0)
+
+
 def index_select(input, dim, index):
     """The slices of `input` along `dim` that `index` (a vector, int64 or int32, not negative) names.
 
@@ -890,7 +900,7 @@ def index_select(input, dim, index):
     source = _as_vector(input)
     _check_range(places, source.shape[dim], dim, IndexError, "index out of range in self")
     if source.flags.c_contiguous:
-        out = source.take(places, axis=dim)
+        out = _rows_of(source, places) if dim == 0 else source.take(places, axis=dim)
     else:
         out = source[(*(slice(None),) * dim, places)].copy(order="C")
     return out.reshape(()) if input.ndim == 0 else out

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from wengert.kernels.choices import offered, state
+from wengert.kernels.choices import FROM, offered, state
 from wengert.kernels.copies import LARGE
 
 
@@ -30,7 +30,7 @@ def times_like(a, b, strides):
     need not be moved when the way it is seen is undone.
     """
     ndim = len(strides)
-    if not state.active or a.size < LARGE or not a.ndim == b.ndim == ndim or a.shape[:-2] != b.shape[:-2]:
+    if not state.active or a.size < (FROM or LARGE) or not a.ndim == b.ndim == ndim or a.shape[:-2] != b.shape[:-2]:
         return times(a, b)
     axes = sorted(range(ndim), key=lambda axis: -strides[axis])
     if axes == list(range(ndim)) or 0 in strides or a.dtype.kind != "f" or a.dtype is not b.dtype:

@@ -14,6 +14,7 @@ import numpy as np
 
 from wengert.kernels.choices import offered
 from wengert.kernels.convolution import empty, suggests_channels_last
+from wengert.kernels.copies import fill, fill_with
 
 
 def gather(x, axis, index, weight=None):
@@ -156,10 +157,10 @@ def pad_constant(x, pads, value):
     """Surround `x` with `value`; pads: a (before, after) pair for each axis, negative ones crop."""
     shape = tuple(size + before + after for size, (before, after) in zip(x.shape, pads))
     out = empty(shape, x.dtype, suggests_channels_last(x))
-    out.fill(value)
+    fill_with(out, value)
     inner = tuple(slice(max(before, 0), size - max(after, 0)) for size, (before, after) in zip(shape, pads))
     kept = tuple(slice(max(-before, 0), size - max(-after, 0)) for size, (before, after) in zip(x.shape, pads))
-    out[inner] = x[kept]
+    fill(out[inner], x[kept])
     return out
 
 

@@ -21,7 +21,7 @@ from wengert.dtypes import dtype as dtype_class
 from wengert.interop import check_array, entered, from_numpy, frombuffer
 from wengert.kernels import ranges
 from wengert.kernels import shape as shape_kernels
-from wengert.kernels.copies import fill_with
+from wengert.kernels.copies import LARGE, fill_with
 from wengert.kernels.fitting import FLOAT32_MAX, fitting
 from wengert.ops.declare import Pointwise, overriding, primitive
 from wengert.ops.pointwise import zeros_of
@@ -257,7 +257,7 @@ def _like(name, fill):
         if any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
             array = np.empty(array.shape, array.dtype)
         if fill is not None:
-            fill_with(array, fill)
+            array.fill(fill) if array.size < LARGE else fill_with(array, fill)
         return finish(array, kind, requires_grad, device, layout, pin_memory)
 
     function.__name__ = function.__qualname__ = name

@@ -32,6 +32,13 @@ real_to_complex = primitive(
         complex_to_complex(resized(g, dim, input_shape[dim]), (dim,), scale, not forward)
     ),
 )
+real_to_spectrum = primitive(
+    "fft_r2c",
+    kernels.real_to_spectrum,
+    **INNER,
+    node="FftR2CBackward0",
+    input=lambda g, dim, scale: real_of(complex_to_complex(g, (dim,), scale, False)),
+)
 complex_to_real = primitive(
     "fft_c2r",
     kernels.complex_to_real,
@@ -179,7 +186,11 @@ def one_dimensional(name):
     extra = () if transform is complex_transform else (name,)
 
     def function(input, n=None, dim=-1, norm=None):
-        return transform(input, [axis_in(input, dim)], [n], norm, forward, *extra)
+        axes = [axis_in(input, dim)]
+        if name == "fft" and not input.dtype.is_complex:
+            input, sizes = fitted(number(input, None, name), axes, [n])
+            return real_to_spectrum(input, axes[0], scale_of(norm, sizes[0], True))
+        return transform(input, axes, [n], norm, forward, *extra)
 
     return function
 

@@ -6,6 +6,7 @@ PyTorch never writes and which could unfold into any size.
 """
 
 import contextlib
+import gzip
 import io
 import mmap
 import os
@@ -35,6 +36,13 @@ class checks:
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
+class Forward:
+    """A file written from front to back: one that compresses can't go back, though it says that it is seekable."""
+
+    def __init__(self, file):
+        self.write, self.flush = file.write, file.flush
+
+
 def write(file, name, text, roots, byteorder):
     """Write an archive.
 
@@ -45,7 +53,8 @@ def write(file, name, text, roots, byteorder):
         roots: the bytes of each storage, by key.
         byteorder: "little" or "big", or None to leave the record out.
     """
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    target = Forward(file) if isinstance(file, gzip.GzipFile) else file
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
 
         def record(path, content):
             info = zipfile.ZipInfo(f"{name}/{path}")

@@ -35,3 +35,11 @@ def test_factors_without_a_name_are_multiplied_in():
     np.testing.assert_allclose(reference.complex_to_complex(COMPLEX, (1, 2), 0.3, True), plain * 0.3, rtol=1e-5)
     back = reference.complex_to_complex(COMPLEX, (2,), 1, False)
     np.testing.assert_allclose(reference.complex_to_complex(COMPLEX, (2,), 0.3, False), back * 0.3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+@pytest.mark.parametrize("size", [1, 2, 7, 8])
+def test_the_whole_spectrum_of_a_real_signal(size, dim):
+    x = np.moveaxis(RNG.standard_normal((3, 2, size), dtype=np.float32), 2, dim)
+    found = reference.real_to_spectrum(x, dim, 0.5)
+    np.testing.assert_allclose(found, np.fft.fft(x, axis=dim) * 0.5, rtol=1e-4, atol=1e-5)

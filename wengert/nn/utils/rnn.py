@@ -4,6 +4,8 @@ from collections import namedtuple
 from collections.abc import Iterable
 from itertools import pairwise
 
+import numpy as np
+
 import wengert
 from wengert.tensor import Tensor
 
@@ -146,9 +148,14 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
         raise RuntimeError(
             "Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0"
         )
-    batch_sizes = [sum(size > t for size in sizes) for t in range(sizes[0])]
-    data = wengert.cat([input[t, :n] for t, n in enumerate(batch_sizes)])
-    return PackedSequence(data, wengert.tensor(batch_sizes, dtype=wengert.int64), sorted_indices, None)
+    if sizes[0] > input.size(0):
+        raise IndexError(f"A sequence of length {sizes[0]} doesn't lie within the input's {input.size(0)} steps")
+    present = np.arange(sizes[0])[:, None] < sizes  # (steps, batch)
+    times, places = np.nonzero(present)
+    index = places * input.size(0) + times if batch_first else times * input.size(1) + places
+    rows = (input.transpose(0, 1) if batch_first else input).reshape(-1, *input.shape[2:])
+    data = rows.index_select(0, wengert.from_numpy(index))
+    return PackedSequence(data, wengert.from_numpy(present.sum(1)), sorted_indices, None)
 
 
 def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_length=None):
