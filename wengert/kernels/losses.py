@@ -454,8 +454,8 @@ def check_ctc(log_probs, targets, input_lengths, target_lengths, blank):
 
 
 def multilabel_targets(labels):
-    """(rows, places, others) of the labels before the first -1 of each row: where the scores of their classes lie in the
-    array as one vector, and which classes of the row are none of these.
+    """(rows, places, others) of the labels before the first -1 of each row: where the scores of their classes lie in
+    the array as one vector, and which classes of the row are none of these.
     """
     row, column = np.nonzero(np.logical_and.accumulate(labels >= 0, axis=1))
     label = labels[row, column]
