@@ -22,8 +22,18 @@ def repeats(array):
 
 
 def same_place(a, b):
-    """Whether corresponding elements of two arrays are the same ones."""
-    return a.ctypes.data == b.ctypes.data and a.strides == b.strides and a.shape == b.shape
+    """Whether corresponding elements of two arrays are the same ones; leading dimensions of one element don't count."""
+    if a.ctypes.data != b.ctypes.data or a.size != b.size:
+        return False
+    return (a.strides == b.strides and a.shape == b.shape) or walked(a) == walked(b)
+
+
+def walked(array):
+    """(extent, stride) of each dimension behind the leading ones of one element."""
+    steps = list(zip(array.shape, array.strides, strict=True))
+    while steps and steps[0][0] == 1:
+        del steps[0]
+    return steps
 
 
 def shared(target, other):
