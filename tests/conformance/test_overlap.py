@@ -26,7 +26,7 @@ ASSIGNMENTS = """
 x[1:] = x[:-1]  x[:] = x  x[:3] = x[3:]  x[:3] = x[0]  x[0] = x[1]  x[b] = x[0]  x[b] = x[:1]  x[one] = x[0]
 x[one] = x[2:4]  m[0] = m[1]  m[:, 0] = m[0]  m[:, 1:] = m[:, :-1]  m[1:] = m[:-1]  m[b[:4]] = m[0]
 m[0, b[:4]] = m[1, 0]  m[one, one] = m[2, 2]  m[one] = m[2]  m[:, one] = m[:, 2:]  m[0, one] = m[1, :2]
-m[:1] += m[:1]  m[None] = m  m[()] -= m
+m[:1] += m[:1]  m[None] = m  m[()] -= m  m.t()[:] = m  x[1:][:] = x[:-1]  x[1:][0] = x[1]
 """
 # Not refused, as one operand has gaps: what PyTorch computes depends on the order of its writes.
 IN_SOME_ORDER = {"x[::2].add_(x[:3])", "m.sub_(m[:, :1])", "m.div_(m.diagonal())", "m.addmm_(m, m)",

@@ -1137,7 +1137,7 @@ def assign(self, basic, arrays, tensors, value):
     """Write, where nothing has to be recorded."""
     array = self._array[(*basic, ...)]
     source = kernels.without_leading_ones(value._array)
-    if value._base is not None and reads_what_it_writes(array, arrays, source):
+    if (value._base is not None or self._base is not None) and reads_what_it_writes(array, arrays, source):
         raise RuntimeError(views.SHARED)
     try:
         if arrays:

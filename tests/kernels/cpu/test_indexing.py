@@ -106,3 +106,16 @@ def test_triangles(shape, dtype):
         for diagonal in (-1000, -7, -1, 0, 1, 20, 1 << 40):
             np.testing.assert_array_equal(indexing.triangle(seen, diagonal, True), np.tril(seen, min(diagonal, 1000)))
             np.testing.assert_array_equal(indexing.triangle(seen, diagonal, False), np.triu(seen, min(diagonal, 1000)))
+
+
+@pytest.mark.parametrize("bad", [300, -1])
+def test_an_index_outside_is_found_before_anything_is_written(bad):
+    target, src = numbers((300, 200), np.float32), numbers((300, 200), np.float32, 1)
+    index = np.zeros((300, 200), np.int64)
+    index[-1, -1] = bad
+    before = target.copy()
+    for write in (reference.scatter_, reference.scatter_add_):
+        assert not indexing.scatter(target, 0, index, src, write is reference.scatter_add_)
+        with pytest.raises((IndexError, RuntimeError)):
+            write(target, 0, index, src)
+        np.testing.assert_array_equal(target, before)

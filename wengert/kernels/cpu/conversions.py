@@ -32,25 +32,21 @@ def convert(input, target, order):
     return out if kernel_to(target).into(out, input) else None
 
 
-class converted:
-    """What stands in for `fallback`, the conversion by NumPy."""
+class Conversion:
+    """What stands in for a conversion by NumPy; `target` says which of the two dtypes, of the result and of what was
+    converted first, it is to.
+    """
 
-    @staticmethod
-    def beside(fallback):
+    def __init__(self, target):
+        self.target = target
+
+    def beside(self, fallback):
         def run(input, dtype, source, order):
-            found = convert(input, dtype.numpy, order)
+            found = convert(input, self.target(dtype, source).numpy, order)
             return fallback(input, dtype, source, order) if found is None else found
 
         return run
 
 
-class converted_back:
-    """The same for its derivative, a conversion to the dtype from which the first one came."""
-
-    @staticmethod
-    def beside(fallback):
-        def run(g, dtype, source, order):
-            found = convert(g, source.numpy, order)
-            return fallback(g, dtype, source, order) if found is None else found
-
-        return run
+converted = Conversion(lambda dtype, source: dtype)
+converted_back = Conversion(lambda dtype, source: source)  # the derivative, of which the result is what was converted

@@ -162,9 +162,9 @@ def gather_function(size, last_dim):
 
 
 def scatter_function(element, size, adding, last_dim):
-    """target at the index = or += values, in order; `bad` becomes 1 where the index doesn't lie within."""
-    f, field, (target, index, values, bad) = task(ALONG, 4, 1)
-    rows, n = field["rows"], field["n"]
+    """target at the index = or += values, in order."""
+    f, field, (target, index, values) = task(ALONG, 3, 1)
+    rows = field["rows"]
 
     def line_of(line, first, last):
         base = element_at(f, target, element, f.mul(line, f.mul(field["n"], field["inner"])))
@@ -172,16 +172,11 @@ def scatter_function(element, size, adding, last_dim):
         def one(i, row=0):
             here = f.add(f.mul(f.add(f.mul(line, rows), row), field["length"]), i)
             which = f.load(element_at(f, index, "i64", here), "i64")
-
-            def write():
-                value = f.op(f"load {element}, ptr {element_at(f, values, element, here)}, align {size}")
-                place = element_at(f, base, element, offset_of(f, field, which, i, last_dim))
-                if adding:
-                    value = f.op(f"fadd {element} {f.op(f'load {element}, ptr {place}, align {size}')}, {value}")
-                f.do(f"store {element} {value}, ptr {place}, align {size}")
-
-            within = f.op(f"icmp ult i64 {which}, {n}")
-            f.where(within, write, lambda: f.do(f"store i64 1, ptr {bad}, align 8"))
+            value = f.op(f"load {element}, ptr {element_at(f, values, element, here)}, align {size}")
+            place = element_at(f, base, element, offset_of(f, field, which, i, last_dim))
+            if adding:
+                value = f.op(f"fadd {element} {f.op(f'load {element}, ptr {place}, align {size}')}, {value}")
+            f.do(f"store {element} {value}, ptr {place}, align {size}")
 
         with f.loop(0, rows) as row:
             one_by_one(f, first, last, lambda i: one(i, row))
@@ -226,12 +221,12 @@ def gather(input, dim, index):
 
 
 def scatter(input, dim, index, src, adding):
-    """Write or add `src` into `input`, as the reference; False where that has to, or has to refuse an index."""
+    """Write or add `src` into `input`, as the reference; False where that has to."""
     walk = along(input, dim, index) if isinstance(src, np.ndarray) and src.dtype == input.dtype else None
     if walk is None or src.shape != index.shape or not input.flags.writeable:
         return False
     element = ADDED.get(input.dtype) if adding else SIZES.get(input.dtype.itemsize)
-    if element is None:
+    if element is None or int(index.view(np.uint64).max()) >= walk[1]:
         return False
     if np.may_share_memory(input, src) or np.may_share_memory(input, index):
         return False
@@ -242,11 +237,10 @@ def scatter(input, dim, index, src, adding):
     # What is written to one place stays in order: a part has all rows, and a row of the last dimension is not parted.
     part = length if last_dim else min(length, max(64, TASK // rows))
     numbers = walked(n, inner, length, outer, 1, rows, part)
-    bad = np.zeros(1, np.int64)
-    compiled_along(scatter_function, 4, element, input.dtype.itemsize, adding, last_dim)(
-        numbers, id(input), id(index), id(src), id(bad)
+    compiled_along(scatter_function, 3, element, input.dtype.itemsize, adding, last_dim)(
+        numbers, id(input), id(index), id(src)
     )
-    return not bad[0]
+    return True
 
 
 KEEP = {

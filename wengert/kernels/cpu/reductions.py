@@ -157,22 +157,19 @@ def attained(x, best):
     return eq(x, best) | both
 
 
-def sum(input, dim=None, keepdim=False, *, dtype=None):
-    if dtype is None:
-        axes = reference.axes_of(dim, input.ndim)
-        found = SUM(axes, input)
-        if found:
-            return rounded(found[0], input, axes, keepdim)
-    return reference.sum(input, dim, keepdim, dtype=dtype)
+def total(kernel, fallback):
+    def run(input, dim=None, keepdim=False, *, dtype=None):
+        if dtype is None:
+            axes = reference.axes_of(dim, input.ndim)
+            found = kernel(axes, input)
+            if found:
+                return rounded(found[0], input, axes, keepdim)
+        return fallback(input, dim, keepdim, dtype=dtype)
+
+    return run
 
 
-def nansum(input, dim=None, keepdim=False, *, dtype=None):
-    if dtype is None:
-        axes = reference.axes_of(dim, input.ndim)
-        found = NUMBERS(axes, input)
-        if found:
-            return rounded(found[0], input, axes, keepdim)
-    return reference.nansum(input, dim, keepdim, dtype=dtype)
+sum, nansum = total(SUM, reference.sum), total(NUMBERS, reference.nansum)
 
 
 def multiplied(input, dim=None, keepdim=False, *, dtype=None):
